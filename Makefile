@@ -1,0 +1,34 @@
+# Two commands do everything on a fresh machine: `make quickstart` and `make test`.
+.PHONY: help quickstart test check docs clean
+
+PYTHON ?= python3
+export PYTHON
+BIN := .venv/bin
+
+help:
+	@echo "make quickstart   install, then train the quickstart recipe and show what happened"
+	@echo "make test         install, then lint, types, import contracts and tests"
+	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
+
+quickstart:
+	@tools/install.sh train
+	$(BIN)/dra train recipes/quickstart.yaml --overwrite
+	$(BIN)/dra inspect summary runs/quickstart
+
+test:
+	@tools/install.sh train,embed,deepspeed,dev
+	@$(MAKE) --no-print-directory check
+
+check:
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2
+
+docs:
+	$(BIN)/python tools/trl_arguments.py
+	$(BIN)/python tools/docs.py
+
+clean:
+	rm -rf .venv

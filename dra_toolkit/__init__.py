@@ -1,0 +1,40 @@
+"""Train reasoning models with diversity-aware rewards (DRA-GRPO, arXiv 2505.09655), and see every sampled group."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
+    from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
+    from dra_toolkit.runs import Run
+
+_HOME = {
+    "Adjustment": "groups",
+    "CompletionGroup": "groups",
+    "GroupRecord": "groups",
+    "DiversitySettings": "diversity",
+    "adjust": "diversity",
+    "group_advantages": "diversity",
+    "Run": "runs",
+}
+
+__all__ = [
+    "Adjustment",
+    "CompletionGroup",
+    "DiversitySettings",
+    "GroupRecord",
+    "Run",
+    "adjust",
+    "group_advantages",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module on first use, so that `import dra_toolkit` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'dra_toolkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"dra_toolkit.{_HOME[name]}"), name)

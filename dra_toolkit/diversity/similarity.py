@@ -1,0 +1,43 @@
+"""How alike the completions of a group are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dra_toolkit.groups import Array
+
+
+def cosine_similarity(embeddings: Array) -> Array:
+    """Return the cosine similarity of every pair of a group, (..., G, G), for embeddings (..., G, d).
+
+    Rows need not be normalised. The diagonal is exactly 1 and the matrix exactly symmetric. A row of zeros says nothing
+    and is similar to nothing: 0 off the diagonal.
+
+    Raises ValueError for embeddings that are not finite: a similarity computed from them would be silently wrong.
+    """
+    E = np.asarray(embeddings)
+    if not np.issubdtype(E.dtype, np.floating) or E.dtype == np.float16:
+        E = E.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = E @ np.swapaxes(E, -1, -2)
+    squares = np.diagonal(products, axis1=-2, axis2=-1)
+    if not np.isfinite(squares).all() or (squares < np.finfo(E.dtype).tiny).any():
+        products, squares = _rescaled_products(E)
+    norms = np.sqrt(squares)
+    scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+    S = products
+    S *= scale[..., :, None] * scale[..., None, :]
+    np.clip(S, -1.0, 1.0, out=S)
+    diagonal = np.arange(E.shape[-2])
+    S[..., diagonal, diagonal] = 1.0
+    return S
+
+
+def _rescaled_products(E: Array) -> tuple[Array, Array]:
+    """Return the inner products, and the squared norms, of rows divided by their largest entry: no over- or underflow."""
+    largest = np.abs(E).max(axis=-1, keepdims=True, initial=0.0)
+    if not np.isfinite(largest).all():
+        raise ValueError("embeddings must be finite, found NaN or infinity")
+    scaled = np.divide(E, largest, out=np.zeros_like(E), where=largest > 0)
+    products = scaled @ np.swapaxes(scaled, -1, -2)
+    return products, np.diagonal(products, axis1=-2, axis2=-1).copy()

@@ -1,0 +1,42 @@
+"""What can go wrong because of the user, and how it is said.
+
+A `DRAError` is a mistake that its reader can mend: each of its problems is one complete line that names the place, what
+was found, what was expected and the nearest right name. The command line prints those lines and no traceback. Every
+other exception is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DRAError(Exception):
+    """A mistake the user can mend; `problems` holds one complete line for each."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class RecipeError(DRAError):
+    """The recipe, or data or a model that it names, cannot be used."""
+
+
+class RunError(DRAError):
+    """A run directory cannot be written, read or resumed as asked."""
+
+
+class EmbedderError(DRAError):
+    """The named embedder does not exist, is not installed, or may not be loaded."""
+
+
+class LaunchError(DRAError):
+    """Training could not be started, or its process ended without finishing."""
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the choice nearest to `name`, or an empty string if none is near."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
+    return f"; did you mean '{by_lower[near[0]]}'?" if near else ""

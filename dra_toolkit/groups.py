@@ -1,0 +1,125 @@
+"""The values that travel from sampling to the dashboard: a group, its adjustment, its record.
+
+Letters used for array shapes throughout the package:
+
+    P   prompts in one generation batch
+    G   completions sampled for one prompt; together they are a *group*
+    N   completions in one generation batch, N = P * G, always in group order
+    K   reward functions
+    d   length of an embedding
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating[Any]]
+Mode = Literal["train", "eval"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One turn of a prompt; plain-text prompts are a single message with the role `text`."""
+
+    role: str
+    content: str
+
+
+Prompt = tuple[Message, ...]
+
+
+def prompt_hash(prompt: Prompt) -> str:
+    """Identify a prompt by its content: 16 hexadecimal digits, equal for equal messages in every run."""
+    digest = hashlib.blake2b(digest_size=8)
+    for message in prompt:
+        for part in (message.role, message.content):
+            encoded = part.encode("utf-8", "surrogatepass")
+            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class CompletionGroup:
+    """The G completions sampled for one prompt, each scored by K reward functions; nothing derived."""
+
+    prompt: Prompt
+    """The messages that the completions answer."""
+    completions: tuple[str, ...]
+    """G texts, as decoded, without special tokens."""
+    token_counts: NDArray[np.int32]
+    """(G,) tokens of each completion."""
+    finish_reasons: tuple[str, ...]
+    """G times `stop` (ended by itself) or `length` (cut at the longest length allowed)."""
+    rewards: Mapping[str, Array]
+    """For each of K reward functions its raw values, (G,); NaN where the function abstained."""
+    reward_weights: Mapping[str, float]
+    """The factor of each reward function in the total."""
+
+    def __len__(self) -> int:
+        return len(self.completions)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Adjustment:
+    """What the diversity adjustment made of one group, or of many stacked on leading axes (...)."""
+
+    similarity: Array
+    """(..., G, G) cosine similarity of the completions, as measured: not clamped; diagonal 1."""
+    redundancy: Array
+    """(..., G) how much of a completion the rest of its group already says, from the clamped similarity."""
+    weights: Array
+    """(..., G) factor on the total reward."""
+    totals: Array
+    """(..., G) total reward before the adjustment; NaN where every function abstained."""
+    adjusted: Array
+    """(..., G) total reward after it, weights * totals."""
+
+    def __getitem__(self, index: Any) -> Adjustment:
+        """Select along the leading axes: `adjustment[p]` is the adjustment of group p."""
+        return Adjustment(
+            similarity=self.similarity[index],
+            redundancy=self.redundancy[index],
+            weights=self.weights[index],
+            totals=self.totals[index],
+            adjusted=self.adjusted[index],
+        )
+
+    def __iter__(self) -> Iterator[Adjustment]:
+        return (self[p] for p in range(len(self.totals)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class GroupRecord:
+    """One group as it was recorded: who it is, what was sampled, what was made of it, what the trainer used."""
+
+    mode: Mode
+    """Whether the group was sampled to train on or to evaluate."""
+    step: int
+    """Optimizer step that first uses the group, counted from 1 as in the metrics; in evaluation, the step reached."""
+    batch: int
+    """Which generation batch of that step, from 0; above 0 only where one step needs several batches."""
+    index: int
+    """Position of the group within its batch, from 0."""
+    attempt: int
+    """Which start of the run recorded it: 1, and one more with every resume."""
+    group: CompletionGroup
+    """The completions and their raw rewards."""
+    adjustment: Adjustment
+    """Similarity, redundancy, weights and totals, all of this one group: (G, G) and (G,)."""
+    plain_advantages: Array
+    """(G,) advantages that the unadjusted totals would have given."""
+    advantages: Array
+    """(G,) advantages that the trainer used."""
+    embeddings: Array | None = None
+    """(G, d) unit vectors, where the recipe asked to keep them."""
+
+    @property
+    def prompt_hash(self) -> str:
+        """Identity of the prompt across steps and runs."""
+        return prompt_hash(self.group.prompt)

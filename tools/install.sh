@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Make .venv where there is none and install the toolkit with the extras named:  tools/install.sh train,embed
+#
+# Without an NVIDIA GPU a CPU build of torch is taken where pip can find one; point pip at PyTorch's CPU wheels with
+# PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS. With a GPU, or where there is no CPU build, the ordinary torch serves.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+extras=$1
+python=${PYTHON:-python3}
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+
+stamp=.venv/.installed-${extras//,/-}
+if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && [ "$stamp" -nt constraints.txt ]; then
+    exit 0
+fi
+torch=$(grep -E '^torch==' constraints.txt)
+if .venv/bin/python -c 'import torch' 2>/dev/null; then
+    : # what is installed stays
+elif nvidia-smi -L >/dev/null 2>&1; then
+    .venv/bin/pip install -c constraints.txt "${torch/==/===}" # exactly this version: not a local CPU build of it
+elif ! .venv/bin/pip install -c constraints.txt "$torch+cpu"; then
+    echo "No CPU build of $torch where pip looks: taking the ordinary one, which brings gigabytes of CUDA packages."
+fi
+.venv/bin/pip install -c constraints.txt -e ".[$extras]"
+touch "$stamp"
