@@ -1,0 +1,161 @@
+"""From a name to a folder of weights, and to the code that may run: only what the settings pin."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.embedding.protocol import EmbedderSettings
+from dra_toolkit.errors import EmbedderError
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_NEEDED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
+
+
+def fetch(name: str, revision: str | None) -> Path:
+    """Return the folder of an id's weights at a revision, downloaded where it is not in the cache yet.
+
+    A folder is returned as it is. Weights are only taken as safetensors: other formats can run code when read. Raises
+    EmbedderError with the reason, and how to fetch beforehand, where neither the cache nor the Hub has them.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_NEEDED_FILES))
+    except _fetch_errors() as error:
+        raise EmbedderError(f"embedder: {_unfetched(name, revision, error)}") from error
+
+
+def _fetch_errors() -> tuple[type[Exception], ...]:
+    from huggingface_hub import errors
+
+    # The bases are OSError and the HTTP library's own error, which a refused connection raises.
+    return (ValueError, errors.RevisionResolutionError, *errors.HfHubHTTPError.__bases__)
+
+
+def _unfetched(name: str, revision: str | None, error: Exception) -> str:
+    from huggingface_hub import constants
+
+    reason = first_line(error)
+    if constants.HF_HUB_OFFLINE:
+        reason = "HF_HUB_OFFLINE is set, so nothing is downloaded"
+    at = f" --revision {revision}" if revision else ""
+    pinned = f" at {revision}" if revision else ""
+    return (
+        f"{name!r}{pinned} is not in the Hugging Face cache and could not be downloaded: {reason}. "
+        f"Fetch it where there is a network with `hf download {name}{at}` (and share HF_HOME), or name a folder"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """Return the kind and the first line of an error, without a full stop."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].rstrip('. ')}" if lines else type(error).__name__
+
+
+@contextmanager
+def runnable(folder: Path, settings: EmbedderSettings) -> Iterator[tuple[Path, bool]]:
+    """Yield the folder to load from, and whether code beside the weights may run.
+
+    Code runs only if the model needs it (transformers does not have its class) and the settings pin it: `revision`
+    for the weights and code beside them, `code_revision` for code in another repository. That repository's files are
+    put into the folder, so nothing else can be executed: the libraries' own `code_revision` is lost on the way to the
+    model class (sentence-transformers 6.2), which then runs the newest code.
+    """
+    needed = _needed_classes(folder)
+    elsewhere = _other_repositories(folder) if needed else []
+    if problem := _refusal(settings, needed, elsewhere):
+        raise EmbedderError(f"embedder: {problem}")
+    if not elsewhere:
+        yield folder, bool(needed)
+        return
+    with tempfile.TemporaryDirectory() as parent:
+        whole = Path(parent) / re.sub(r"\W", "_", settings.name.strip("/").rsplit("/", 1)[-1])
+        _put_together(whole, folder, fetch(elsewhere[0], settings.code_revision))
+        yield whole, True
+
+
+def _needed_classes(folder: Path) -> list[str]:
+    """Return the classes that a model cannot do without, and that neither library has.
+
+    The model type says nothing: jina-embeddings-v2 calls itself `bert`, and is silently loaded as a BERT with wrong
+    layers where its code may not run.
+    """
+    import transformers
+
+    maps = [_read_json(path).get("auto_map", {}) for path in sorted(folder.rglob("config.json"))]
+    named = [str(classes[key]) for classes in maps for key in ("AutoConfig", "AutoModel") if key in classes]
+    modules = [str(module.get("type")) for module in _read_json(folder / "modules.json") or []]
+    return [
+        *(reference for reference in named if not hasattr(transformers, reference.rsplit(".", 1)[-1])),
+        *(module for module in modules if not module.startswith("sentence_transformers.")),
+    ]
+
+
+def _other_repositories(folder: Path) -> list[str]:
+    """Return the repositories that any file of a model, its tokenizer's included, names as the home of its code."""
+    text = " ".join(json.dumps(_auto_map(path)) for path in sorted(folder.rglob("*.json")))
+    return sorted(set(re.findall(r'"([^"]+)--', text)))
+
+
+def _auto_map(path: Path) -> Any:
+    content = _read_json(path)
+    return content.get("auto_map", {}) if isinstance(content, dict) else {}
+
+
+def _refusal(settings: EmbedderSettings, needed: list[str], elsewhere: list[str]) -> str | None:
+    name, code = settings.name, ", ".join(elsewhere)
+    if settings.code_revision is not None and not elsewhere:
+        return f"embedder_code_revision has no effect: {name!r} runs no code from another repository; leave it out"
+    if not needed and settings.revision is not None and Path(name).expanduser().is_dir():
+        return f"embedder_revision has no effect: {name!r} is a folder; leave it out"
+    if not needed:
+        return None
+    if len(elsewhere) > 1:
+        return f"{name!r} needs code from several repositories ({code}), which one commit cannot pin"
+    keys = {"embedder_revision": settings.revision}
+    if elsewhere:
+        keys["embedder_code_revision"] = settings.code_revision
+    missing = [key for key, commit in keys.items() if commit is None or not _COMMIT.fullmatch(commit)]
+    if not missing:
+        return None
+    where = f"the repository {code}" if elsewhere else "its own repository"
+    return (
+        f"{name!r} needs code from {where} ({needed[0].rsplit('--', 1)[-1]}), which runs only at a named commit: "
+        f"read that code, then set {' and '.join(missing)} to the commit (40 hexadecimal digits) that was read"
+    )
+
+
+def _put_together(whole: Path, weights: Path, code: Path) -> None:
+    """Make the folder `whole`: links to the weights' files, the code beside them, and names without a repository."""
+    for source in sorted(weights.rglob("*")):
+        target = whole / source.relative_to(weights)
+        if source.is_file() and source.suffix != ".py":
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.suffix == ".json" and (auto_map := _auto_map(source)):
+                target.write_text(json.dumps(_read_json(source) | {"auto_map": _unqualified(auto_map)}))
+            else:
+                os.symlink(source.resolve(), target)
+    for source in sorted(code.glob("*.py")):
+        os.symlink(source.resolve(), whole / source.name)
+
+
+def _unqualified(reference: Any) -> Any:
+    if isinstance(reference, dict):
+        return {key: _unqualified(value) for key, value in reference.items()}
+    if isinstance(reference, list):
+        return [_unqualified(value) for value in reference]
+    return reference.rsplit("--", 1)[-1] if isinstance(reference, str) else reference
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -1,0 +1,74 @@
+"""The embedder `hash`: which words and pairs of words a text has, in 4096 dimensions and without a model."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dra_toolkit.embedding.common import distinct, finish
+from dra_toolkit.embedding.protocol import Embeddings
+from dra_toolkit.groups import Array
+
+DIMENSIONS = 4096
+_EMPTY = 0
+"""The dimension of a text without words; no feature is hashed to it."""
+_TOKEN = re.compile(r"\d+|\\?\w+|[^\w\s]")
+"""A whole number, a word or LaTeX command, or a single sign."""
+_CACHED_WORDS = 1_000_000
+
+
+class _WordHashes(dict[str, int]):
+    """32-bit hash of each word, the same in every process and on every machine, computed once."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _CACHED_WORDS:
+            self.clear()
+        hashed = self[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        return hashed
+
+
+class HashEmbedder:
+    """Counts of words and of neighbouring pairs, hashed with a sign; reads a text of any length.
+
+    The sign makes the inner product of two texts unbiased by collisions (Weinberger et al. 2009, arXiv 0902.2206).
+    Upper and lower case, and how words are spaced, make no difference. Two texts without any word are duplicates, and
+    similar to nothing else.
+    """
+
+    name = "hash"
+    max_length: int | None = None
+
+    def __init__(self) -> None:
+        self._hashes = _WordHashes()
+
+    def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
+        """Embed N completions; `token_ids` are not read."""
+        unique, inverse = distinct(texts)
+        rows = np.zeros((len(unique), DIMENSIONS), dtype=np.float32)
+        for row, text in zip(rows, unique, strict=True):
+            row[:] = self._count(text)
+        return finish(rows, inverse=inverse)
+
+    def _count(self, text: str) -> Array:
+        tokens = _TOKEN.findall(text.lower())
+        if not tokens:
+            return np.eye(1, DIMENSIONS, _EMPTY)[0]
+        words = np.fromiter(map(self._hashes.__getitem__, tokens), dtype=np.uint32, count=len(tokens))
+        features = np.concatenate((_mix(words), _mix(words[:-1] * np.uint32(0x9E3779B1) + words[1:] + np.uint32(1))))
+        signs = np.where(features & np.uint32(1), 1.0, -1.0)
+        dimensions = 1 + (features >> np.uint32(1)) % np.uint32(DIMENSIONS - 1)
+        counts: Array = np.bincount(dimensions.astype(np.intp), weights=signs, minlength=DIMENSIONS).astype(np.float32)
+        return counts
+
+
+def _mix(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Spread 32-bit values evenly: the finalizer of MurmurHash3. CRC-32 is linear, so pairs of words would collide."""
+    mixed = hashes ^ (hashes >> np.uint32(16))
+    mixed = mixed * np.uint32(0x85EBCA6B)
+    mixed = mixed ^ (mixed >> np.uint32(13))
+    mixed = mixed * np.uint32(0xC2B2AE35)
+    return mixed ^ (mixed >> np.uint32(16))

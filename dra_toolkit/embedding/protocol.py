@@ -1,0 +1,50 @@
+"""What an embedder is asked for, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dra_toolkit.groups import Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbedderSettings:
+    """Which embedder, which weights, and how much it reads at once."""
+
+    name: str = "minilm"
+    """A name of `EMBEDDERS`, a sentence-transformers id or folder, or a dotted path to a function."""
+    revision: str | None = None
+    """Commit of the weights; None is the pinned commit of a built-in name, or the newest of an id."""
+    code_revision: str | None = None
+    """Commit of the modelling code, where it lives in another repository than the weights."""
+    max_length: int | None = None
+    """Longest text in tokens that is read whole; None is the embedder's own limit."""
+    batch_tokens: int = 16384
+    """Tokens in one batch, padding included; a longer text is a batch of its own."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Embeddings:
+    """The vectors of N completions, in the caller's order."""
+
+    vectors: Array
+    """(N, d) float32 unit rows; a row of zeros where the embedder gave no finite direction."""
+    truncated: int
+    """Completions longer than the cap, of which only the beginning was read."""
+    invalid: int
+    """Rows that were not finite, or had no direction, and are zero."""
+
+
+class Embedder(Protocol):
+    """Turns completions into unit vectors whose inner products are their similarities."""
+
+    name: str
+    """As the settings named it."""
+    max_length: int | None
+    """Longest text in tokens that is read whole; None where there is no limit."""
+
+    def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
+        """Embed N completions: from `texts`, or, by the embedder `policy`, from the policy's own `token_ids`."""
+        ...

@@ -1,0 +1,153 @@
+"""Embedders of the sentence-transformers family: minilm, nomic, any id or folder, and jina."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dra_toolkit.embedding.common import Counts, batches, distinct, embed_batches, finish
+from dra_toolkit.embedding.folders import fetch, first_line, runnable
+from dra_toolkit.embedding.loading import undisturbed
+from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings
+from dra_toolkit.errors import EmbedderError
+from dra_toolkit.groups import Array
+
+if TYPE_CHECKING:
+    import torch
+
+_LOAD_ERRORS = (OSError, ValueError, ImportError, RuntimeError, KeyError)
+_NO_LIMIT = 10**9
+
+
+class SentenceEmbedder:
+    """Embeds with a SentenceTransformer's own modules, frozen, in the batches of `common`."""
+
+    def __init__(self, *, settings: EmbedderSettings, model: Any, device: str) -> None:
+        self.name = settings.name
+        self._model, self._device, self._budget = model, device, settings.batch_tokens
+        self._prompt = model.prompts.get(model.default_prompt_name) or ""
+        if settings.max_length is not None:
+            _check_length(settings, model)
+            model.max_seq_length = settings.max_length
+        limit = model.max_seq_length
+        self.max_length: int | None = int(limit) if limit is not None and limit < _NO_LIMIT else None
+        # Code that does not run with the installed libraries fails here, not in the first step.
+        self._dimensions = self._forward(["."]).shape[1]
+
+    def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
+        """Embed N completions from their texts; `token_ids` are another tokenizer's and are not read."""
+        unique, inverse = distinct(texts)
+        lengths = self._lengths(unique)
+        cap = self.max_length or int(lengths.max(initial=0))
+        rows = embed_batches(
+            batches(np.minimum(lengths, cap), budget=self._budget),
+            count=len(unique),
+            embed=lambda part: self._forward([unique[i] for i in part]),
+            dimensions=self._dimensions,
+        )
+        return finish(rows, inverse=inverse, cut=lengths > cap)
+
+    def _lengths(self, texts: list[str]) -> Counts:
+        """Return the tokens of each text, (n,), special tokens and prompt included, nothing cut."""
+        from transformers import PreTrainedTokenizerBase
+
+        if not texts:
+            return np.zeros(0, dtype=np.int64)
+        tokenizer = self._model.tokenizer
+        if not isinstance(tokenizer, PreTrainedTokenizerBase):  # word vectors: only an estimate, and no cap
+            return np.array([1 + len(text.split()) for text in texts], dtype=np.int64)
+        prompted = [self._prompt + text for text in texts]
+        tokens = tokenizer(prompted, truncation=False, padding=False, return_attention_mask=False, verbose=False)
+        return np.array([len(ids) for ids in tokens["input_ids"]], dtype=np.int64)
+
+    def _forward(self, texts: list[str]) -> Array:
+        """Return one batch's vectors (B, d), float32."""
+        import torch
+
+        with torch.inference_mode(), torch.autocast(torch.device(self._device).type, enabled=False):
+            features = self._model.preprocess(texts, prompt=self._prompt or None)
+            features = {
+                key: value.to(self._device) if isinstance(value, torch.Tensor) else value
+                for key, value in features.items()
+            }
+            vectors = self._model(features)["sentence_embedding"][:, : self._model.truncate_dim]
+            return vectors.float().cpu().numpy()
+
+
+def load_sentence_embedder(settings: EmbedderSettings, *, source: str, device: str) -> SentenceEmbedder:
+    """Load the weights of an id or folder, in half precision on CUDA and float32 elsewhere.
+
+    Raises EmbedderError where they cannot be fetched, need code that the settings do not pin, or do not load.
+    """
+    folder = fetch(source, settings.revision)
+    with runnable(folder, replace(settings, name=source)) as (place, own_code):
+        # The code of others may fail in any way, in ours an unexpected error is a bug and keeps its traceback.
+        expected = (Exception,) if own_code else _LOAD_ERRORS
+        try:
+            with undisturbed(device):
+                model = _sentence_transformer(place, device=device, own_code=own_code)
+                return SentenceEmbedder(settings=settings, model=model, device=device)
+        except EmbedderError:
+            raise
+        except expected as error:
+            raise EmbedderError(f"embedder: {_unloadable(source, folder, error, own_code=own_code)}") from error
+
+
+def load_jina(settings: EmbedderSettings, *, source: str, device: str) -> SentenceEmbedder:
+    """Load jina-embeddings-v2 without its publisher's code; raises EmbedderError where its weights cannot be had."""
+    from dra_toolkit.embedding.jina import JinaEncoder
+
+    folder = fetch(source, settings.revision)
+    try:
+        with undisturbed(device):
+            model = JinaEncoder(folder, device=device, dtype=precision(device))
+            return SentenceEmbedder(settings=settings, model=model, device=device)
+    except _LOAD_ERRORS as error:
+        raise EmbedderError(f"embedder: {_unloadable(source, folder, error, own_code=False)}") from error
+
+
+def precision(device: str) -> torch.dtype:
+    """Return bfloat16 on CUDA (float16 where the GPU has none), float32 elsewhere."""
+    import torch
+
+    if not device.startswith("cuda"):
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def _sentence_transformer(folder: Path, *, device: str, own_code: bool) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(
+        str(folder),
+        device=device,
+        trust_remote_code=own_code,
+        local_files_only=True,
+        model_kwargs={"dtype": precision(device), "use_safetensors": True},
+    )
+    return model.eval().requires_grad_(False)
+
+
+def _check_length(settings: EmbedderSettings, model: Any) -> None:
+    """Refuse a length beyond a table of position embeddings, which would fail in the middle of training."""
+    modules = model.named_modules() if hasattr(model, "named_modules") else ()
+    for name, module in modules:
+        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
+            limit = module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+            if settings.max_length is not None and settings.max_length > limit:
+                raise EmbedderError(
+                    f"embedder_max_length: found {settings.max_length}, expected at most {limit}, the longest text in "
+                    f"tokens that {settings.name!r} can read"
+                )
+
+
+def _unloadable(source: str, folder: Path, error: BaseException, *, own_code: bool) -> str:
+    from transformers import __version__
+
+    if own_code:
+        return f"the code of {source!r} does not run with transformers {__version__}: {first_line(error)}"
+    return f"{source!r} could not be loaded from {folder}: {first_line(error)}"

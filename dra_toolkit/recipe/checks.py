@@ -1,0 +1,192 @@
+"""What a recipe's values must fulfil together, checked before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
+from dra_toolkit.errors import did_you_mean
+from dra_toolkit.recipe.keys import BUILTIN_PREFIX, BUILTINS
+from dra_toolkit.recipe.recipe import Recipe
+from dra_toolkit.rewards import REWARDS, check_reward_name
+
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
+
+
+def embedder_settings(recipe: Mapping[str, Any]) -> EmbedderSettings:
+    """Return the embedder that a recipe asks for."""
+    return EmbedderSettings(
+        name=recipe["embedder"],
+        revision=recipe["embedder_revision"],
+        code_revision=recipe["embedder_code_revision"],
+        max_length=recipe["embedder_max_length"],
+        batch_tokens=recipe["embedder_batch_tokens"],
+    )
+
+
+def check(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each impossible value or combination: key, what was found, what was expected."""
+    yield from _check_model(recipe)
+    yield from _check_data(recipe)
+    yield from _check_rewards(recipe)
+    yield from _check_embedder(recipe)
+    yield from _check_batches(recipe)
+
+
+def notes(recipe: Recipe) -> Iterator[str]:
+    """Yield a line for each legal setting that may surprise."""
+    per_generation = recipe["num_iterations"] * _steps_per_generation(recipe)
+    every = max(1, per_generation // recipe["gradient_accumulation_steps"])
+    if recipe["save_strategy"] == "steps" and recipe["save_steps"] >= 1 and recipe["save_steps"] % every:
+        yield (
+            f"save_steps: {recipe['save_steps']} is not a multiple of {every}, the steps that share one generation; "
+            "a resumed run samples that batch anew instead of repeating it"
+        )
+    for key in recipe.owned_by("reward"):
+        given = recipe.settings[key].origin in ("recipe", "override")
+        owner = max((name for name in REWARDS if key.startswith(f"{name}_")), key=len)
+        if given and owner not in recipe["reward_funcs"]:
+            yield f"{key}: has no effect, {owner} is not among reward_funcs"
+
+
+def _check_model(recipe: Mapping[str, Any]) -> Iterator[str]:
+    name = recipe["model_name_or_path"]
+    if name is None:
+        yield "model_name_or_path: missing; expected a Hub id or the folder of a model"
+        return
+    if name.startswith(BUILTIN_PREFIX):
+        yield from _check_builtin("model_name_or_path", name)
+        return
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        yield from _check_model_folder(folder)
+    elif name.startswith(("/", "./", "../", "~")) or not HUB_ID.fullmatch(name):
+        yield f"model_name_or_path: found {name!r}, expected a Hub id or an existing folder"
+    if recipe["trust_remote_code"] and not re.fullmatch(r"[0-9a-f]{40}", recipe["model_revision"]):
+        yield "trust_remote_code: needs model_revision to be a full commit hash, so that the code that runs is the code you read"
+
+
+def _check_model_folder(folder: Path) -> Iterator[str]:
+    if not (folder / "config.json").is_file():
+        yield f"model_name_or_path: {folder} has no config.json, expected the folder of a saved model"
+        return
+    tokenizer = folder / "tokenizer_config.json"
+    if not tokenizer.is_file() and not (folder / "tokenizer.json").is_file():
+        yield f"model_name_or_path: {folder} has no tokenizer; save one there with tokenizer.save_pretrained"
+        return
+    if not (folder / "chat_template.jinja").is_file() and not _has_chat_template(tokenizer):
+        yield (
+            f"model_name_or_path: {folder} has no chat template (chat_template.jinja, or chat_template in "
+            "tokenizer_config.json); use the instruct model's tokenizer or set tokenizer.chat_template and save it"
+        )
+
+
+def _has_chat_template(tokenizer_config: Path) -> bool:
+    try:
+        return bool(json.loads(tokenizer_config.read_text(encoding="utf-8")).get("chat_template"))
+    except (OSError, ValueError):
+        return False
+
+
+def _check_builtin(key: str, name: str) -> Iterator[str]:
+    builtin = name.removeprefix(BUILTIN_PREFIX)
+    if builtin not in BUILTINS:
+        known = ", ".join(BUILTIN_PREFIX + b for b in BUILTINS)
+        yield f"{key}: found {name!r}, expected one of {known}{did_you_mean(builtin, BUILTINS)}"
+
+
+def _check_data(recipe: Mapping[str, Any]) -> Iterator[str]:
+    name = recipe["dataset_name"]
+    if name is None:
+        yield "dataset_name: missing; expected a Hub id, or a JSONL, CSV or Parquet file"
+    elif name.startswith(BUILTIN_PREFIX):
+        yield from _check_builtin("dataset_name", name)
+    elif name.endswith(DATA_SUFFIXES):
+        file = Path(name).expanduser()
+        if not file.is_file():
+            siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
+            yield f"dataset_name: there is no file {name}{did_you_mean(file.name, siblings)}"
+        elif file.stat().st_size == 0:
+            yield f"dataset_name: {name} is empty"
+    elif not Path(name).expanduser().is_dir() and not HUB_ID.fullmatch(name):
+        yield f"dataset_name: found {name!r}, expected a Hub id, a folder, or a file ending in {', '.join(DATA_SUFFIXES)}"
+
+
+def _check_rewards(recipe: Mapping[str, Any]) -> Iterator[str]:
+    names, weights = recipe["reward_funcs"], recipe["reward_weights"]
+    if not names:
+        yield f"reward_funcs: missing; expected names ({', '.join(REWARDS)}) or dotted paths"
+        return
+    for name in names:
+        problem = check_reward_name(name)
+        if problem:
+            yield f"reward_funcs: {problem}"
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        yield f"reward_funcs: {', '.join(twice)} stands twice; give it a higher weight instead"
+    if weights is not None and len(weights) != len(names):
+        yield f"reward_weights: found {len(weights)} weights for {len(names)} reward_funcs, expected one each"
+    if recipe["multi_objective_aggregation"] == "normalize_then_sum" and recipe["diversity"] != "none":
+        yield (
+            "multi_objective_aggregation: normalize_then_sum scales each reward by itself, which would undo the diversity "
+            "adjustment of their sum; set diversity: none or sum_then_normalize"
+        )
+
+
+def _check_embedder(recipe: Mapping[str, Any]) -> Iterator[str]:
+    if recipe["embedder"] == "none":
+        if recipe["diversity"] != "none":
+            yield f"embedder: none cannot measure the redundancy that diversity: {recipe['diversity']} needs"
+        return
+    if recipe["embedder_batch_tokens"] < 1:
+        yield f"embedder_batch_tokens: found {recipe['embedder_batch_tokens']}, expected at least 1"
+    problem = check_embedder_name(embedder_settings(recipe))
+    if problem:
+        yield f"embedder: {problem}"
+
+
+def _steps_per_generation(recipe: Mapping[str, Any]) -> int:
+    batch, processes = recipe["per_device_train_batch_size"], max(1, recipe["num_processes"])
+    if recipe["generation_batch_size"] is not None:
+        return max(1, recipe["generation_batch_size"] // (batch * processes))
+    return recipe["steps_per_generation"] or recipe["gradient_accumulation_steps"]
+
+
+def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
+    positive = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_iterations")
+    bad = [key for key in positive if recipe[key] < 1]
+    yield from (f"{key}: found {recipe[key]}, expected at least 1" for key in bad)
+    group = recipe["num_generations"]
+    if group is None or group < 2:
+        yield f"num_generations: found {group}, expected at least 2: a group of one has no advantage"
+        return
+    if bad:
+        return
+    if recipe["generation_batch_size"] is not None and recipe["steps_per_generation"] is not None:
+        yield "generation_batch_size: cannot be set together with steps_per_generation, which it follows from"
+        return
+    batch, processes = recipe["per_device_train_batch_size"], recipe["num_processes"]
+    total = recipe["generation_batch_size"] or batch * processes * _steps_per_generation(recipe)
+    if total % (batch * processes):
+        yield f"generation_batch_size: {total} is not a multiple of {batch * processes} (per_device_train_batch_size x num_processes)"
+    elif total % group:
+        fits = [g for g in range(2, total + 1) if total % g == 0]
+        nearest = min(fits, key=lambda g: abs(g - group)) if fits else None
+        yield (
+            f"num_generations: {group} does not divide the generation batch of {total} completions "
+            f"({batch} per device x {processes} processes x {_steps_per_generation(recipe)} steps per generation)"
+            + (f"; the nearest that does is {nearest}" if nearest else "")
+        )
+    if recipe["eval_strategy"] != "no":
+        evaluated = recipe["per_device_eval_batch_size"] * processes
+        eval_group = recipe["num_generations_eval"] or group
+        if evaluated % eval_group:
+            yield (
+                f"per_device_eval_batch_size: {recipe['per_device_eval_batch_size']} x {processes} processes is not a "
+                f"multiple of the {eval_group} completions per prompt in evaluation"
+            )

@@ -1,0 +1,113 @@
+"""From a YAML file and `key=value` overrides to a checked recipe; all problems at once, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dra_toolkit.errors import RecipeError, did_you_mean
+from dra_toolkit.recipe.checks import check, notes
+from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED, known_keys
+from dra_toolkit.recipe.recipe import Origin, Recipe, Setting
+from dra_toolkit.recipe.values import BadValueError, read_value
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override, resolve and check a recipe.
+
+    Raises RecipeError with every problem found, each one line: file, key, what was found, what was expected.
+    """
+    path = Path(path)
+    text = _read(path)
+    given: list[tuple[str, str, Any, Origin]] = [
+        (f"{path}", key, value, "recipe") for key, value in _mapping(path, text).items()
+    ]
+    given += [(f"override {item!r}", *_override(item), "override") for item in overrides]
+
+    problems: list[str] = []
+    settings = _defaults(path)
+    for where, key, found, origin in given:
+        problem = _set(settings, key, found, origin)
+        if problem:
+            problems.append(f"{where}: {problem}")
+    recipe = Recipe(name=path.stem, settings=settings, text=text)
+    problems += [f"{path}: {problem}" for problem in check(recipe)]
+    if problems:
+        raise RecipeError(*problems)
+    return Recipe(name=recipe.name, settings=settings, text=text, notes=tuple(notes(recipe)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise RecipeError(f"{path}: there is no such recipe{did_you_mean(path.name, siblings)}") from None
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path}: not a text file, expected YAML in UTF-8") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which also refuses a key that stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {str(key) for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.MarkedYAMLError(problem=f"key {', '.join(sorted(twice))} stands twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def _mapping(path: Path, text: str) -> dict[str, Any]:
+    try:
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise RecipeError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from None
+    if document is None:
+        raise RecipeError(f"{path}: empty, expected `key: value` lines")
+    if not isinstance(document, dict):
+        raise RecipeError(f"{path}: found a {type(document).__name__}, expected a mapping of `key: value` lines")
+    return document
+
+
+def _override(item: str) -> tuple[str, Any]:
+    key, equals, value = item.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"override {item!r}: expected key=value")
+    try:
+        return key.strip().removeprefix("--"), yaml.safe_load(value) if value.strip() else None
+    except yaml.YAMLError:
+        return key.strip(), value
+
+
+def _defaults(path: Path) -> dict[str, Setting]:
+    settings: dict[str, Setting] = {}
+    for key in known_keys().values():
+        ours = key.owner in ("dra", "reward")
+        settings[key.name] = Setting(value=key.default, origin="dra default" if ours else "TRL default")
+    settings |= {name: Setting(value=value, origin="dra default") for name, value in OUR_DEFAULTS.items()}
+    settings["output_dir"] = Setting(value=f"runs/{path.stem}", origin="dra default")
+    return settings
+
+
+def _set(settings: dict[str, Setting], key: str, found: Any, origin: Origin) -> str | None:
+    """Put one given value in place, or return the problem with it."""
+    keys = known_keys()
+    if key in REFUSED:
+        return f"{key}: cannot be set here; {REFUSED[key]}"
+    if key not in keys:
+        return f"{key}: unknown key{did_you_mean(str(key), keys)}"
+    if key == "scale_rewards" and isinstance(found, bool):
+        found = "group" if found else "none"  # TRL's former spelling
+    try:
+        settings[key] = Setting(value=read_value(keys[key], found), origin=origin)
+    except BadValueError as error:
+        return f"{key}: {error}"
+    return None

@@ -1,0 +1,78 @@
+"""The resolved recipe: a value for every key, and where each came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dra_toolkit.errors import RunError
+
+Origin = Literal["recipe", "override", "dra default", "TRL default"]
+
+RESOLVED_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One key's value and where it came from."""
+
+    value: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Mapping[str, Any]):
+    """A checked recipe: `recipe["learning_rate"]` is a value, `recipe.settings` also knows its origin."""
+
+    name: str
+    """The file's name without its ending; names the run."""
+    settings: Mapping[str, Setting]
+    text: str = ""
+    """The YAML as it was read, kept in the run directory."""
+    notes: tuple[str, ...] = field(default=())
+    """One line each on something legal that may surprise."""
+
+    def __getitem__(self, key: str) -> Any:
+        return self.settings[key].value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.settings)
+
+    def __len__(self) -> int:
+        return len(self.settings)
+
+    @property
+    def output_dir(self) -> Path:
+        """The run directory."""
+        return Path(self["output_dir"]).expanduser()
+
+    def chosen(self) -> dict[str, Setting]:
+        """Return the settings that are not TRL's own defaults."""
+        return {key: setting for key, setting in self.settings.items() if setting.origin != "TRL default"}
+
+    def owned_by(self, owner: str) -> dict[str, Any]:
+        """Return the chosen values of the keys that belong to one TRL class, to `dra`, or to the rewards."""
+        from dra_toolkit.recipe.keys import known_keys
+
+        keys = known_keys()
+        return {key: setting.value for key, setting in self.chosen().items() if keys[key].owner == owner}
+
+    def to_json(self) -> str:
+        """Return the resolved recipe as it is written to resolved.json."""
+        settings = {key: {"value": s.value, "origin": s.origin} for key, s in sorted(self.settings.items())}
+        return json.dumps({"version": RESOLVED_VERSION, "name": self.name, "settings": settings}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, document: str, where: Path) -> Recipe:
+        """Read resolved.json back; raises RunError naming `where` if it is not one of this version."""
+        try:
+            found = json.loads(document)
+            version = found["version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{where}: not a resolved recipe ({error})") from None
+        if version > RESOLVED_VERSION:
+            raise RunError(f"{where}: written by a newer dra-toolkit (version {version}, this one reads {RESOLVED_VERSION})")
+        return cls(name=found["name"], settings={key: Setting(**value) for key, value in found["settings"].items()})

@@ -1,0 +1,88 @@
+"""Read one value of a recipe as the type its key asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dra_toolkit.errors import did_you_mean
+from dra_toolkit.recipe.keys import Key
+
+KIND_NAMES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "dict": "a mapping",
+    "list": "a list",
+    "list[str]": "a list of texts",
+    "list[float]": "a list of numbers",
+    "none": "null",
+}
+
+
+class BadValueError(ValueError):
+    """A value that its key does not accept; the message says what was found and expected."""
+
+
+def read_value(key: Key, found: Any) -> Any:
+    """Return `found` as a value of `key`, or raise BadValueError.
+
+    YAML's own surprises are mended: `1e-6` is a text to YAML and a number here, a single value stands for a list of one,
+    and `no` or `off` (false to YAML) stand for a choice of that spelling or `none`.
+    """
+    if key.choices and isinstance(found, bool) and "none" in key.choices and not found:
+        found = "none"
+    for kind in key.kinds:
+        matched, value = _as_kind(kind, found)
+        if matched:
+            return _chosen(key, value)
+    if key.choices:
+        return _chosen(key, found)
+    expected = " or ".join(KIND_NAMES.get(kind, kind) for kind in key.kinds)
+    raise BadValueError(f"found {found!r}, expected {expected}")
+
+
+def _as_kind(kind: str, found: Any) -> tuple[bool, Any]:
+    """Return whether `found` can be read as `kind` without guessing, and the value."""
+    if kind == "none":
+        return found is None, None
+    if found is None:
+        return False, None
+    if kind == "bool":
+        return isinstance(found, bool), found
+    if kind == "int":
+        whole = isinstance(found, int) or (isinstance(found, float) and found.is_integer())
+        return whole and not isinstance(found, bool), int(found) if whole else None
+    if kind == "float":
+        return _as_float(found)
+    if kind == "str":
+        return isinstance(found, str), found
+    if kind == "dict":
+        return isinstance(found, dict), found
+    if kind.startswith("list"):
+        return _as_list(kind, found)
+    return False, None
+
+
+def _as_float(found: Any) -> tuple[bool, Any]:
+    if isinstance(found, bool) or not isinstance(found, int | float | str):
+        return False, None
+    try:
+        return True, found if isinstance(found, int) else float(found)
+    except ValueError:
+        return False, None
+
+
+def _as_list(kind: str, found: Any) -> tuple[bool, Any]:
+    items = found if isinstance(found, list) else [found]
+    element = kind[5:-1] or "str"
+    read = [_as_kind(element, item) for item in items]
+    return all(matched for matched, _ in read), [value for _, value in read]
+
+
+def _chosen(key: Key, value: Any) -> Any:
+    if key.choices and value is not None and value not in key.choices:
+        raise BadValueError(
+            f"found {value!r}, expected one of {', '.join(key.choices)}{did_you_mean(str(value), key.choices)}"
+        )
+    return value

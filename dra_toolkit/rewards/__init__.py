@@ -1,0 +1,11 @@
+"""Reward functions for TRL's GRPOTrainer, by name; one small module each, with its source.
+
+A module's `build(**parameters)` returns the function that TRL calls (`contract.Reward`). Those that need to know
+whether an answer is right ask `scoring`, which asks `verifier`, which runs `judge` in bounded worker processes (`pool`,
+`worker`). The modules named `*_as_released` keep the defects of the released Open-RS and DRA-GRPO code on purpose.
+"""
+
+from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.registry import REWARDS, build_rewards, check_reward_name, reward_parameters
+
+__all__ = ["REWARDS", "Reward", "build_rewards", "check_reward_name", "reward_parameters"]

@@ -1,0 +1,47 @@
+"""Write files so that a reader, or a restart after any crash, finds either the old content or the new."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+def publish(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write `path` through a temporary file, fsync and rename; on failure nothing of it is left behind."""
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def publish_text(path: Path, text: str) -> None:
+    """Publish a text file in UTF-8."""
+    publish(path, lambda file: file.write(text.encode("utf-8")) and None)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what an interrupted `publish` left behind."""
+    for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        leftover.unlink(missing_ok=True)
+
+
+def _sync_directory(folder: Path) -> None:
+    """Make the rename itself durable, where the file system knows how."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems refuse to sync a directory; the file itself is safe
+        pass
+    finally:
+        os.close(descriptor)

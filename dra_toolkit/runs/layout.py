@@ -1,0 +1,208 @@
+"""Where everything of a run lies, and who may write there.
+
+    recipe.yaml        the recipe as it was given
+    resolved.json      every setting and where it came from; what the training processes read
+    environment.json   versions and hardware
+    status.json        running, finished, stopped or failed, and how far
+    metrics.jsonl      one line for each logged step
+    groups/            the recorded groups, one Parquet file for each generation batch
+    checkpoints/       checkpoint-STEP folders, as the trainer saves them
+    logs/attempt-N/    what the processes of the N-th start printed; events.jsonl tells the progress
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from dra_toolkit.errors import RunError, did_you_mean
+from dra_toolkit.recipe import Recipe
+from dra_toolkit.runs.files import publish_text
+
+STOP_FILE = "stop"
+"""A file of this name in an attempt's log folder asks its processes, on every host, to save and stop."""
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def recipe(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def resolved(self) -> Path:
+        return self.path / "resolved.json"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def status_file(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def groups(self) -> Path:
+        return self.path / "groups"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    def attempt_logs(self, attempt: int) -> Path:
+        return self.logs / f"attempt-{attempt}"
+
+    def last_attempt(self) -> int:
+        """Return the number of the newest start of this run; 0 if it never started."""
+        numbers = [int(p.name.removeprefix("attempt-")) for p in self.logs.glob("attempt-*") if p.name[8:].isdigit()]
+        return max(numbers, default=0)
+
+    def exists(self) -> bool:
+        """Return whether a run lives here."""
+        return self.resolved.is_file()
+
+    def create(self, recipe: Recipe) -> None:
+        """Make an empty run of `recipe` here; raises RunError if the place cannot be written."""
+        try:
+            for folder in (self.groups, self.checkpoints, self.logs):
+                folder.mkdir(parents=True, exist_ok=True)
+            publish_text(self.recipe, recipe.text)
+            publish_text(self.resolved, recipe.to_json())
+        except OSError as error:
+            raise RunError(f"output_dir: {self.path} cannot be written ({error.strerror})") from None
+
+    def start_attempt(self) -> int:
+        """Make the log folder of the next start and return its number, from 1."""
+        attempt = self.last_attempt() + 1
+        self.attempt_logs(attempt).mkdir(parents=True)
+        return attempt
+
+    def delete(self) -> None:
+        """Remove the run and everything in it; refuses a folder that is not a run."""
+        if not self.exists():
+            raise RunError(f"{self.path}: not a run directory (no resolved.json), left alone")
+        shutil.rmtree(self.path)
+
+    def read_recipe(self) -> Recipe:
+        """Return the resolved recipe."""
+        try:
+            return Recipe.from_json(self.resolved.read_text(encoding="utf-8"), self.resolved)
+        except OSError as error:
+            raise RunError(f"{self.resolved}: cannot be read ({error.strerror})") from None
+
+    def write_status(self, state: str, **facts: Any) -> None:
+        """Say how the run stands: running, finished, stopped or failed."""
+        publish_text(self.status_file, json.dumps({"state": state, "time": time.time(), **facts}) + "\n")
+
+    def status(self) -> dict[str, Any]:
+        """Return the run's state; `killed` where it says running but no process holds it any more."""
+        try:
+            found: dict[str, Any] = json.loads(self.status_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {"state": "not started"}
+        if found.get("state") == "running" and not self.is_held():
+            return {**found, "state": "killed"}
+        return found
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the run for writing; raises RunError if another process trains in it.
+
+        Readers never ask for the lock. It only keeps two trainers apart, and ends with the process that holds it.
+        """
+        with open(self.path / ".lock", "a+") as file:
+            if not _locked_within(file, seconds=1.0):  # a reader asking `is_held` has it for an instant
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise RunError(
+                    f"{self.path}: process {holder} is still training in this run; stop it first (kill {holder})"
+                )
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def is_held(self) -> bool:
+        """Return whether a process is training in this run."""
+        try:
+            with open(self.path / ".lock") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _locked_within(file: TextIO, *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+
+
+def runs_root() -> Path:
+    """Return the folder that holds the runs: $DRA_RUNS, or runs/ here."""
+    return Path(os.environ.get("DRA_RUNS", "runs"))
+
+
+def find_runs(root: Path) -> list[RunDirectory]:
+    """Return the runs directly under `root`, the most recently written last."""
+    if not root.is_dir():
+        return []
+    runs = [RunDirectory(p) for p in root.iterdir() if (p / "resolved.json").is_file()]
+    return sorted(runs, key=_last_written)
+
+
+def _last_written(run: RunDirectory) -> float:
+    files = [run.resolved, run.metrics, run.status_file]
+    return max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
+
+
+def latest_run(root: Path | None = None) -> RunDirectory:
+    """Return the run written last; raises RunError with what to do if there is none."""
+    root = root or runs_root()
+    runs = find_runs(root)
+    if not runs:
+        raise RunError(f"{root}: no runs yet; start one with `dra train recipes/quickstart.yaml`")
+    return runs[-1]
+
+
+def named_run(name: str) -> RunDirectory:
+    """Return the run in the folder `name`, or of that name under the runs root; raises RunError if there is none."""
+    for path in (Path(name), runs_root() / name):
+        if (path / "resolved.json").is_file():
+            return RunDirectory(path)
+    names = [run.name for run in find_runs(runs_root())]
+    found = "is no run directory (no resolved.json)" if Path(name).is_dir() else "there is no such run"
+    known = f"; runs under {runs_root()}: {', '.join(names[-5:])}" if names else ""
+    raise RunError(f"{name}: {found}{did_you_mean(name, names) or known}")

@@ -1,0 +1,102 @@
+"""Write recorded groups in the background, one immutable Parquet file for each generation batch."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dra_toolkit.groups import GroupRecord
+from dra_toolkit.runs.files import publish, remove_temporaries
+from dra_toolkit.runs.schema import FileFacts, to_table
+
+QUEUED_BATCHES = 8
+"""Batches that may wait for the disk before the trainer waits too."""
+KEPT_BATCHES = 256
+"""Batches kept in memory while the disk refuses them; beyond it the oldest is given up, counted and told."""
+
+Batch = tuple[GroupRecord, ...]
+
+
+def file_name(record: GroupRecord) -> str:
+    """Return the name of the file of a record's batch: its identity, so that a repeated batch replaces itself."""
+    return f"{record.mode}-{record.step:08d}-{record.batch:03d}.parquet"
+
+
+class Recorder:
+    """One background thread that publishes batches of groups in the order in which they were submitted.
+
+    A write that fails never stops training: the batch is kept and tried again with the next one, `tell` is called once
+    with the reason, and once more when writing works again. `close` waits for what can be written.
+    """
+
+    def __init__(self, folder: Path, facts: FileFacts, *, tell: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.lost = 0
+        """Batches given up because the disk refused them for too long."""
+        self._facts = facts
+        self._tell = tell
+        self._queue: queue.Queue[Batch | None] = queue.Queue(maxsize=QUEUED_BATCHES)
+        self._waiting: deque[Batch] = deque()
+        self._failing = False
+        folder.mkdir(parents=True, exist_ok=True)
+        remove_temporaries(folder)
+        self._thread = threading.Thread(target=self._work, name="dra-recorder", daemon=True)
+        self._thread.start()
+
+    def submit(self, records: Sequence[GroupRecord]) -> None:
+        """Hand over the groups of one generation batch; returns at once unless the disk is far behind."""
+        if records:
+            self._queue.put(tuple(records))
+
+    def flush(self) -> None:
+        """Wait until everything submitted was written, or was tried and is kept for later."""
+        self._queue.join()
+
+    def close(self) -> None:
+        """Write what is left and stop the thread; tells how many batches could not be written."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._waiting or self.lost:
+            self._tell(f"{len(self._waiting) + self.lost} generation batches could not be recorded in {self.folder}")
+
+    def _work(self) -> None:
+        while True:
+            batch = self._queue.get()
+            if batch is not None:
+                self._keep(batch)
+            self._write_waiting()
+            self._queue.task_done()
+            if batch is None:
+                return
+
+    def _keep(self, batch: Batch) -> None:
+        if len(self._waiting) == KEPT_BATCHES:
+            self._waiting.popleft()
+            self.lost += 1
+        self._waiting.append(batch)
+
+    def _write_waiting(self) -> None:
+        try:
+            while self._waiting:
+                self._write(self._waiting[0])
+                self._waiting.popleft()
+        except OSError as error:
+            if not self._failing:
+                self._failing = True
+                self._tell(
+                    f"recording: {self.folder} cannot be written ({error.strerror}); training goes on, "
+                    "the groups are kept in memory and tried again with every batch"
+                )
+            return
+        if self._failing:
+            self._failing = False
+            self._tell(f"recording: {self.folder} can be written again; {self.lost} batches were lost")
+
+    def _write(self, batch: Batch) -> None:
+        import pyarrow.parquet as pq
+
+        table = to_table(batch, self._facts)
+        publish(self.folder / file_name(batch[0]), lambda file: pq.write_table(table, file, compression="zstd"))

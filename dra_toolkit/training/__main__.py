@@ -1,0 +1,100 @@
+"""One training process: `python -m dra_toolkit.training RUN --attempt N [--checkpoint FOLDER]`.
+
+Started by the launcher, alone or once for each rank; reads only the run directory. Exit status: 0 finished, 2 a mistake
+the user can mend (told as an event), 3 stopped with a checkpoint as asked, anything else a bug with its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dra_toolkit.runs import RunDirectory
+    from dra_toolkit.training.events import Events
+
+FINISHED, USER_MISTAKE, STOPPED = 0, 2, 3
+
+
+def main() -> int:
+    """Train, and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m dra_toolkit.training")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--attempt", type=int, required=True)
+    parser.add_argument("--checkpoint", type=Path)
+    arguments = parser.parse_args()
+
+    from dra_toolkit.errors import DRAError
+    from dra_toolkit.runs.layout import RunDirectory
+    from dra_toolkit.training.events import Events
+
+    run = RunDirectory(arguments.run)
+    main_process = int(os.environ.get("RANK", "0")) == 0
+    events = Events(run.attempt_logs(arguments.attempt) / "events.jsonl", enabled=main_process)
+    with ExitStack() as stack:
+        try:
+            if main_process:
+                stack.enter_context(run.held())
+            return _train(run, arguments.attempt, arguments.checkpoint, events, main_process)
+        except DRAError as error:
+            events.tell("error", problems=list(error.problems))
+            _say_state(run, main_process, "failed", arguments.attempt)
+            return USER_MISTAKE
+        except BaseException:
+            _say_state(run, main_process, "failed", arguments.attempt)
+            raise
+
+
+def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Events, main_process: bool) -> int:
+    events.tell("phase", text="loading libraries")
+    from dra_toolkit.runs import Recorder
+    from dra_toolkit.runs.layout import STOP_FILE
+    from dra_toolkit.training.build import build_trainer, file_facts
+    from dra_toolkit.training.callbacks import MetricsCallback, StopCallback
+    from dra_toolkit.training.environment import write_environment
+
+    recipe = run.read_recipe()
+    _say_state(run, main_process, "running", attempt)
+    launcher = os.environ.get("DRA_LAUNCHER")
+    stop = StopCallback(run.attempt_logs(attempt) / STOP_FILE, int(launcher) if launcher else None)
+    recorder: Recorder | None = None
+    trainer = build_trainer(
+        recipe,
+        run.checkpoints,
+        phase=lambda text: events.tell("phase", text=text),
+        callbacks=[MetricsCallback(run, events, attempt), stop],
+        on_groups=(lambda records: recorder.submit(records) if recorder else None) if recipe["record_groups"] else None,
+        before_save=lambda: recorder.flush() if recorder else None,
+        attempt=attempt,
+        tell=events.notice,
+    )
+    if main_process:
+        write_environment(run.environment)
+        if recipe["record_groups"]:
+            recorder = Recorder(run.groups, file_facts(recipe, run.name, trainer), tell=events.notice)
+    events.tell("phase", text="training")
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        if recorder:
+            recorder.close()
+    stopped = stop.requested is not None and trainer.state.global_step < trainer.state.max_steps
+    _say_state(run, main_process, "stopped" if stopped else "finished", attempt, step=trainer.state.global_step)
+    events.tell("end", state="stopped" if stopped else "finished", step=trainer.state.global_step)
+    return STOPPED if stopped else FINISHED
+
+
+def _say_state(run: RunDirectory, main_process: bool, state: str, attempt: int, **facts: object) -> None:
+    if main_process:
+        try:
+            run.write_status(state, attempt=attempt, process=os.getpid(), **facts)
+        except OSError as error:
+            print(f"status.json cannot be written ({error.strerror})", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

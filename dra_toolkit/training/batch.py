@@ -1,0 +1,178 @@
+"""One generation batch seen as groups: what the trainer measured, and the records that come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dra_toolkit.diversity import (
+    DiversitySettings,
+    Scaling,
+    adjust,
+    distinct_ratio,
+    group_advantages,
+    mean_similarity,
+    total_rewards,
+    vendi_score,
+    zero_spread,
+)
+from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One completion as a process hands it to the others: who asked what, what was answered."""
+
+    prompt: Prompt
+    text: str
+    tokens: int
+    finish_reason: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeasuredBatch:
+    """P whole groups with rewards, adjustment and advantages; equal on every process."""
+
+    samples: Sequence[Sample]
+    """N completions in group order."""
+    rewards: Array
+    """(N, K) raw rewards."""
+    reward_weights: Mapping[str, float]
+    adjustment: Adjustment
+    """Of all P groups: (P, G, G) and (P, G)."""
+    plain_advantages: Array
+    """(P, G)."""
+    adjusted_advantages: Array
+    """(P, G), as they follow from the adjusted totals."""
+    embeddings: Array | None
+    """(P, G, d)."""
+
+    @property
+    def shift(self) -> Array:
+        """(N,) what the adjustment adds to each total; NaN where there is none."""
+        return (self.adjustment.adjusted - self.adjustment.totals).reshape(-1)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the batch's diversity metrics, each a mean over groups."""
+        G = self.adjustment.totals.shape[1]
+        texts = [sample.text for sample in self.samples]
+        groups = [texts[start : start + G] for start in range(0, len(texts), G)]
+        measured = {
+            "similarity": mean_similarity(self.adjustment.similarity),
+            "vendi_score": _vendi(self.adjustment.similarity),
+            "weight": self.adjustment.weights,
+            "adjusted_reward": self.adjustment.adjusted,
+            "distinct_ratio": [distinct_ratio(group) for group in groups],
+            "zero_spread_groups": zero_spread(self.adjustment.totals),
+            "abs_advantage_plain": np.abs(self.plain_advantages),
+            "abs_advantage": np.abs(self.adjusted_advantages),
+        }
+        return {name: _mean(values) for name, values in measured.items()}
+
+    def records(self, *, mode: Mode, step: int, batch: int, attempt: int, advantages: Array) -> list[GroupRecord]:
+        """Return one record for each group, with the (N,) advantages that the trainer used."""
+        P, G = self.adjustment.totals.shape
+        used = np.asarray(advantages, dtype=np.float64).reshape(P, G)
+        return [
+            GroupRecord(
+                mode=mode,
+                step=step,
+                batch=batch,
+                index=p,
+                attempt=attempt,
+                group=self._group(slice(p * G, (p + 1) * G)),
+                adjustment=self.adjustment[p],
+                plain_advantages=self.plain_advantages[p],
+                advantages=used[p],
+                embeddings=None if self.embeddings is None else self.embeddings[p],
+            )
+            for p in range(P)
+        ]
+
+    def _group(self, rows: slice) -> CompletionGroup:
+        samples = self.samples[rows]
+        return CompletionGroup(
+            prompt=samples[0].prompt,
+            completions=tuple(sample.text for sample in samples),
+            token_counts=np.array([sample.tokens for sample in samples], dtype=np.int32),
+            finish_reasons=tuple(sample.finish_reason for sample in samples),
+            rewards={name: self.rewards[rows, k] for k, name in enumerate(self.reward_weights)},
+            reward_weights=self.reward_weights,
+        )
+
+
+def measure(
+    *,
+    samples: Sequence[Sample],
+    rewards: Array,
+    reward_weights: Mapping[str, float],
+    embeddings: Array | None,
+    group_size: int,
+    settings: DiversitySettings,
+    scale_rewards: Scaling,
+    keep_embeddings: bool = False,
+) -> MeasuredBatch:
+    """Adjust the gathered rewards (N, K) of whole groups, given the embeddings (N, d) of their completions.
+
+    Without embeddings nothing is measured: similarity and redundancy are NaN and every weight is 1.
+    """
+    totals = total_rewards(rewards, np.array(list(reward_weights.values()))).reshape(-1, group_size)
+    grouped = None if embeddings is None else embeddings.reshape(len(totals), group_size, -1)
+    adjustment = _unmeasured(totals) if grouped is None else adjust(embeddings=grouped, totals=totals, settings=settings)
+    return MeasuredBatch(
+        samples=samples,
+        rewards=rewards,
+        reward_weights=reward_weights,
+        adjustment=adjustment,
+        plain_advantages=group_advantages(totals, scale_rewards),
+        adjusted_advantages=group_advantages(adjustment.adjusted, scale_rewards),
+        embeddings=grouped if keep_embeddings else None,
+    )
+
+
+def as_prompt(prompt: Any) -> Prompt:
+    """Return TRL's prompt, a text or a list of messages, as messages."""
+    if isinstance(prompt, str):
+        return (Message(role="text", content=prompt),)
+    return tuple(Message(role=message["role"], content=_content(message["content"])) for message in prompt)
+
+
+def completion_text(completion: Any) -> str:
+    """Return TRL's completion, a text or a list of messages, as one text."""
+    if isinstance(completion, str):
+        return completion
+    return "\n".join(_content(message.get("content")) for message in completion)
+
+
+def _content(content: Any) -> str:
+    """Return a message's content as text; of content in parts, the texts."""
+    if isinstance(content, list):
+        return "\n".join(part.get("text", "") for part in content)
+    return content or ""
+
+
+def _unmeasured(totals: Array) -> Adjustment:
+    P, G = totals.shape
+    return Adjustment(
+        similarity=np.full((P, G, G), np.nan),
+        redundancy=np.full((P, G), np.nan),
+        weights=np.ones((P, G)),
+        totals=totals,
+        adjusted=totals,
+    )
+
+
+def _vendi(similarity: Array) -> Array:
+    if np.isnan(similarity).any():
+        return np.full(len(similarity), np.nan)
+    return vendi_score(similarity)
+
+
+def _mean(values: Any) -> float:
+    """Return the mean of what is there; NaN if nothing is."""
+    known = np.asarray(values, dtype=np.float64)
+    known = known[~np.isnan(known)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,126 @@
+"""From a resolved recipe to a trainer that is ready to start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
+
+from dra_toolkit.diversity import DiversitySettings
+from dra_toolkit.errors import RecipeError
+from dra_toolkit.quickstart import cached_ways
+from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+from dra_toolkit.recipe.checks import embedder_settings
+from dra_toolkit.rewards import build_rewards
+from dra_toolkit.runs import FileFacts
+from dra_toolkit.training.data import training_splits
+from dra_toolkit.training.trainer import DRATrainer
+
+Tell = Callable[[str], None]
+
+
+def build_trainer(recipe: Recipe, checkpoints: Path, *, phase: Tell = print, **hooks: Any) -> DRATrainer:
+    """Load data, tokenizer, rewards and model, and return the trainer; `hooks` go to DRATrainer as they are.
+
+    Raises RecipeError where the recipe names data or a model that cannot be used.
+    """
+    phase("loading data")
+    train, test = training_splits(recipe, _builtin_files(recipe))
+    model_name = _model_name(recipe)
+    phase("loading model")
+    tokenizer = _load_tokenizer(recipe, model_name)
+    model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
+    settings = embedder_settings(recipe)
+    return DRATrainer(
+        model=model_name,
+        reward_funcs=build_rewards(recipe["reward_funcs"], reward_arguments(recipe)),
+        args=grpo_config(recipe, checkpoints, model_config),
+        train_dataset=train,
+        eval_dataset=test,
+        processing_class=tokenizer,
+        peft_config=get_peft_config(model_config),
+        quantization_config=get_quantization_config(model_config),
+        diversity=diversity_settings(recipe),
+        embedder=None if settings.name == "none" else settings,
+        keep_embeddings=recipe["record_embeddings"],
+        **hooks,
+    )
+
+
+def diversity_settings(recipe: Recipe) -> DiversitySettings:
+    """Return how the recipe adjusts rewards."""
+    return DiversitySettings(measure=recipe["diversity"], similarity_floor=recipe["similarity_floor"])
+
+
+def file_facts(recipe: Recipe, run_name: str, trainer: DRATrainer) -> FileFacts:
+    """Return what every file of this run's groups says of itself."""
+    return FileFacts(
+        run=run_name,
+        reward_weights=trainer.reward_columns(),
+        scale_rewards=trainer.scale_rewards,
+        diversity=trainer.diversity,
+        embedder=recipe["embedder"],
+    )
+
+
+def reward_arguments(recipe: Recipe) -> dict[str, Any]:
+    """Return the rewards' parameters; a cosine length not given is the longest completion of the recipe."""
+    arguments = recipe.owned_by("reward")
+    if recipe.settings["cosine_max_length"].origin == "dra default" and recipe["max_completion_length"]:
+        arguments["cosine_max_length"] = recipe["max_completion_length"]
+    return arguments
+
+
+def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:
+    """Return TRL's configuration: the recipe's own values, and TRL's defaults for all it leaves out."""
+    values = recipe.owned_by("GRPOConfig") | {"output_dir": str(checkpoints)}
+    values["model_init_kwargs"] = {
+        "revision": model_config.model_revision,
+        "attn_implementation": model_config.attn_implementation,
+        "dtype": model_config.dtype,
+        **(values.get("model_init_kwargs") or {}),
+    }
+    try:
+        return GRPOConfig(**values)
+    except (ValueError, NotImplementedError) as error:
+        raise RecipeError(f"recipe: TRL refuses it: {' '.join(str(error).split())}") from None
+
+
+def _builtin_files(recipe: Recipe) -> dict[str, str]:
+    if not recipe["dataset_name"].startswith(BUILTIN_PREFIX):
+        return {}
+    assets = _ways()
+    return {"train": str(assets.train), "test": str(assets.heldout)}
+
+
+def _model_name(recipe: Recipe) -> str:
+    name = recipe["model_name_or_path"]
+    return str(_ways().model) if name.startswith(BUILTIN_PREFIX) else str(Path(name).expanduser()) if name[0] == "~" else name
+
+
+def _ways() -> Any:
+    assets = cached_ways()
+    if assets is None:
+        raise RecipeError("builtin:ways is not made yet; run `python -m dra_toolkit.quickstart`")
+    return assets
+
+
+def _load_tokenizer(recipe: Recipe, model_name: str) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            model_name, revision=recipe["model_revision"], trust_remote_code=recipe["trust_remote_code"]
+        )
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise RecipeError(f"model_name_or_path: no tokenizer could be loaded from {model_name} ({reason})") from None
+    if not tokenizer.chat_template:
+        raise RecipeError(
+            f"model_name_or_path: the tokenizer of {model_name} has no chat template; use an instruct model's, or set "
+            "tokenizer.chat_template and save it"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer

@@ -1,0 +1,105 @@
+"""What happens beside the training steps: metrics are written, progress is told, a wish to stop is heard."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState
+from trl import GRPOConfig
+
+from dra_toolkit.runs.layout import RunDirectory
+from dra_toolkit.runs.metrics import append_metrics
+from dra_toolkit.training.events import Events
+
+STEP_FACTS = {
+    "reward": "reward",
+    "adjusted_reward": "diversity/adjusted_reward",
+    "similarity": "diversity/similarity",
+    "loss": "loss",
+}
+"""What a progress line shows, by its name in the logs."""
+
+
+class MetricsCallback(TrainerCallback):
+    """Writes every log of the trainer to metrics.jsonl and tells each step; main process only."""
+
+    def __init__(self, run: RunDirectory, events: Events, attempt: int) -> None:
+        self._run, self._events, self._attempt = run, events, attempt
+        self._told_failure = False
+
+    def on_log(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Write the line."""
+        if not state.is_world_process_zero:
+            return
+        logs = kwargs["logs"]
+        try:
+            append_metrics(self._run.metrics, step=state.global_step, attempt=self._attempt, values=logs)
+        except OSError as error:
+            if not self._told_failure:
+                self._told_failure = True
+                self._events.notice(f"metrics: {self._run.metrics} cannot be written ({error.strerror}); training goes on")
+        if "reward" in logs:
+            facts = {name: logs.get(key) for name, key in STEP_FACTS.items()}
+            self._events.tell("step", step=state.global_step, of=state.max_steps, **facts)
+
+    def on_save(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Tell that a checkpoint is there."""
+        if state.is_world_process_zero:
+            self._events.tell("saved", step=state.global_step)
+
+
+class StopCallback(TrainerCallback):
+    """Ends training with a checkpoint after SIGINT or SIGTERM, when a stop file appears, or when the launcher is gone.
+
+    It waits for a step after which nothing generated is left over, since a checkpoint does not hold the buffered
+    completions. All processes decide together.
+    """
+
+    def __init__(self, stop_file: Path, launcher: int | None) -> None:
+        self.requested: str | None = None
+        """Why training should stop, once somebody asked."""
+        self._stop_file, self._launcher = stop_file, launcher
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.requested = self.requested or signal.Signals(number).name
+
+    def _look_around(self) -> str | None:
+        """Return why training should stop, if nobody sent a signal but it should."""
+        if self._stop_file.exists():
+            return "asked by the launcher"
+        if self._launcher is not None and not _alive(self._launcher):
+            return "the launcher is gone"
+        return None
+
+    def on_step_end(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Ask the trainer to save and stop, if somebody asked and the step allows it."""
+        self.requested = self.requested or self._look_around()
+        every = max(1, args.steps_per_generation * args.num_iterations // args.gradient_accumulation_steps)
+        if state.global_step % every == 0 and _any_process(self.requested is not None, args.device):
+            self.requested = self.requested or "another process was asked"
+            control.should_save = control.should_training_stop = True
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _any_process(mine: bool, device: torch.device) -> bool:
+    if not torch.distributed.is_initialized():
+        return mine
+    flag = torch.tensor([int(mine)], device=device)
+    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+    return bool(flag.item())

@@ -1,0 +1,213 @@
+"""TRL's GRPOTrainer with diversity-aware rewards: its methods wrapped, none re-implemented.
+
+`_calculate_rewards` returns the gathered rewards of whole groups; there the completions are embedded and one column named
+`diversity`, adjusted minus total, is filled in, so that TRL's own advantages are those of the adjusted rewards.
+`_generate_and_score_completions` is called through, and the advantages that TRL used are read for the record.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from trl import GRPOConfig, GRPOTrainer
+
+from dra_toolkit.diversity import DiversitySettings, zero_spread
+from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder
+from dra_toolkit.groups import GroupRecord
+from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, completion_text, measure
+
+COLUMN = "diversity"
+"""Name of the reward column that carries the adjustment, in TRL's logs too."""
+
+
+def diversity(completions: Sequence[Any], **_: Any) -> list[float]:
+    """Hold the place of the adjustment among TRL's reward functions; the trainer fills the column in after the gather."""
+    return [0.0] * len(completions)
+
+
+class DRATrainer(GRPOTrainer):
+    """GRPOTrainer whose rewards are adjusted for redundancy inside each group (arXiv 2505.09655).
+
+    Takes GRPOTrainer's arguments and, by keyword:
+
+        diversity         how rewards are adjusted; `measure="none"` leaves TRL's run as it is, number for number
+        embedder          what the similarity is measured with; None measures nothing (only with `measure="none"`)
+        on_groups         called on the main process with the records of each generation batch
+        before_save       called before a checkpoint is saved, so that no group older than it is still on its way
+        attempt           number of this start of the run, for the records
+        keep_embeddings   put the embeddings into the records
+        tell              called with one line when something should reach the user
+
+    Every process must construct it alike. Evaluation batches are measured and recorded, never adjusted.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        diversity: DiversitySettings | None = None,
+        embedder: EmbedderSettings | None = None,
+        on_groups: Callable[[list[GroupRecord]], None] | None = None,
+        before_save: Callable[[], None] | None = None,
+        attempt: int = 1,
+        keep_embeddings: bool = False,
+        tell: Callable[[str], None] = print,
+        **kwargs: Any,
+    ) -> None:
+        self.diversity = diversity or DiversitySettings()
+        self._adjusts = self.diversity.measure != "none"
+        if self._adjusts:
+            if embedder is None:
+                raise ValueError(f"measure {self.diversity.measure!r} needs an embedder")
+            _add_column(kwargs)
+        super().__init__(*args, **kwargs)
+        if self._adjusts and self.multi_objective_aggregation != "sum_then_normalize":
+            raise ValueError("normalize_then_sum scales each reward by itself and would undo the adjustment of their sum")
+        self.embedder = self._load_embedder(embedder) if embedder else None
+        self._on_groups, self._before_save, self._tell = on_groups, before_save, tell
+        self._attempt, self._keep_embeddings = attempt, keep_embeddings
+        self._measured: MeasuredBatch | None = None
+        self._last_batch = ("", -1, -1)
+        self._told_truncation = False
+
+    def reward_columns(self) -> dict[str, float]:
+        """Return the weight of each reward function by name, the adjustment's own column left out."""
+        names, weights = self.reward_func_names, self.reward_weights.tolist()
+        return {name: w for name, w in zip(names, weights, strict=True) if not (self._adjusts and name == COLUMN)}
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
+        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        training = self.model.training
+        columns = [i for i, name in enumerate(self.reward_func_names) if name in self.reward_columns()]
+        texts = [completion_text(completion) for completion in completions]
+        self._measured = measure(
+            samples=self._gather_samples(prompts, texts, completion_ids_list),
+            rewards=rewards[:, columns].double().cpu().numpy(),
+            reward_weights=self.reward_columns(),
+            embeddings=self._gather_embeddings(texts, completion_ids_list),
+            group_size=self.num_generations if training else self.num_generations_eval,
+            settings=self.diversity if training else DiversitySettings(measure="none"),
+            scale_rewards=self.scale_rewards,
+            keep_embeddings=self._keep_embeddings,
+        )
+        for name, value in self._measured.metrics().items():
+            self._log_metric(f"diversity/{name}", value)
+        if self._adjusts:
+            shift = torch.from_numpy(self._measured.shift).to(rewards)
+            rewards[:, self.reward_func_names.index(COLUMN)] = shift
+        return rewards
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output = super()._generate_and_score_completions(inputs)
+        advantages = self.accelerator.gather(output["advantages"])
+        if self._measured is not None:
+            self._log_raw_rewards(self._measured)
+            self._publish(self._measured, advantages)
+            self._measured = None
+        return output
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self._before_save is not None:
+            self._before_save()
+        super()._save_checkpoint(model, trial)
+
+    def _load_embedder(self, settings: EmbedderSettings) -> Embedder:
+        devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # a second model must not move the policy's random numbers
+            return load_embedder(
+                settings,
+                device=str(self.accelerator.device),
+                policy=lambda: self.accelerator.unwrap_model(self.model),
+                passes=self._most_passes,
+            )
+
+    def _most_passes(self, local: int) -> int:
+        """Return the largest number of forward passes that any process needs: partitioned weights need all at each."""
+        return int(self.accelerator.gather(torch.tensor([local], device=self.accelerator.device)).max())
+
+    def _gather_samples(self, prompts: Any, texts: list[str], completion_ids: list[list[int]]) -> list[Sample]:
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        samples = [
+            Sample(
+                prompt=as_prompt(prompt),
+                text=text,
+                tokens=len(ids),
+                finish_reason="stop" if not ids or ids[-1] in ends else "length",
+            )
+            for prompt, text, ids in zip(prompts, texts, completion_ids, strict=True)
+        ]
+        return gather_object(samples) if self.accelerator.num_processes > 1 else samples
+
+    def _gather_embeddings(self, texts: list[str], completion_ids: list[list[int]]) -> np.ndarray | None:
+        if self.embedder is None:
+            return None
+        started = time.perf_counter()
+        embedded = self.embedder.embed(texts, completion_ids)
+        vectors = torch.from_numpy(embedded.vectors).to(self.accelerator.device)
+        gathered = self.accelerator.gather(vectors).cpu().numpy()
+        self._log_metric("diversity/embedding_seconds", time.perf_counter() - started)
+        self._log_metric("diversity/truncated_ratio", embedded.truncated / len(texts))
+        self._tell_embedding_limits(embedded, len(texts))
+        return gathered
+
+    def _tell_embedding_limits(self, embedded: Embeddings, count: int) -> None:
+        if self._told_truncation or not (embedded.truncated or embedded.invalid):
+            return
+        self._told_truncation = True
+        if embedded.truncated:
+            limit = getattr(self.embedder, "max_length", None)
+            self._tell(
+                f"embedder: {embedded.truncated} of {count} completions are longer than {limit} tokens and were embedded "
+                "cut there; diversity/truncated_ratio follows it, embedder_max_length changes it"
+            )
+        if embedded.invalid:
+            self._tell(f"embedder: {embedded.invalid} of {count} embeddings were not finite and count as unlike all others")
+
+    def _log_raw_rewards(self, measured: MeasuredBatch) -> None:
+        """Make TRL's `reward`, `reward_std` and `frac_reward_zero_std` speak of the raw totals, as without adjustment."""
+        if not self._adjusts:
+            return
+        logged = self._metrics["train" if self.model.training else "eval"]
+        totals = measured.adjustment.totals
+        logged["reward"][-1] = float(np.nanmean(totals)) if not np.isnan(totals).all() else float("nan")
+        scorable = totals[~np.isnan(totals)]
+        logged["reward_std"][-1] = float(scorable.std(ddof=1)) if scorable.size > 1 else float("nan")
+        if self.scale_rewards != "batch":
+            logged["frac_reward_zero_std"][-1] = float(zero_spread(totals).mean())
+
+    def _publish(self, measured: MeasuredBatch, advantages: torch.Tensor) -> None:
+        if self._on_groups is None or not self.accelerator.is_main_process:
+            return
+        training = self.model.training
+        mode, step = ("train", self.state.global_step + 1) if training else ("eval", self.state.global_step)
+        batch = self._last_batch[2] + 1 if self._last_batch[:2] == (mode, step) else 0
+        self._last_batch = (mode, step, batch)
+        self._on_groups(
+            measured.records(
+                mode="train" if training else "eval",
+                step=step,
+                batch=batch,
+                attempt=self._attempt,
+                advantages=advantages.double().cpu().numpy(),
+            )
+        )
+
+
+def _add_column(kwargs: dict[str, Any]) -> None:
+    """Append the adjustment's column to the reward functions, and its weight of 1 to weights given."""
+    rewards = kwargs["reward_funcs"]
+    kwargs["reward_funcs"] = [*(rewards if isinstance(rewards, list) else [rewards]), diversity]
+    processing = kwargs.get("reward_processing_classes")
+    if processing is not None:
+        kwargs["reward_processing_classes"] = [*(processing if isinstance(processing, list) else [processing]), None]
+    if any(getattr(function, "__name__", "") == COLUMN for function in kwargs["reward_funcs"][:-1]):
+        raise ValueError(f"a reward function named {COLUMN!r} cannot be told from the adjustment; rename it")
+    args: GRPOConfig | None = kwargs.get("args")
+    if args is not None and args.reward_weights is not None:
+        kwargs["args"] = args = copy.copy(args)
+        args.reward_weights = [*args.reward_weights, 1.0]

@@ -1,0 +1,301 @@
+"""The record of groups: what goes in comes out, whatever happens to the disk or the writer in between."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
+from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord, Message
+from dra_toolkit.recipe import load_recipe
+from dra_toolkit.runs import FileFacts, Recorder, Run, RunDirectory
+from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
+
+FACTS = FileFacts(
+    run="r",
+    reward_weights={"a": 1.0, "b b": 0.5},
+    scale_rewards="group",
+    diversity=DiversitySettings(),
+    embedder="hash",
+)
+
+
+def record(step: int, index: int = 0, *, G: int = 3, mode="train", batch=0, attempt=1, seed=0, texts=None, keep=False):
+    rng = np.random.default_rng([seed, step, index])
+    E = rng.standard_normal((G, 4)).astype(np.float32)
+    E /= np.linalg.norm(E, axis=1, keepdims=True)
+    rewards = {"a": rng.random(G), "b b": np.where(rng.random(G) < 0.5, np.nan, 1.0)}
+    totals = rewards["a"] + 0.5 * np.nan_to_num(rewards["b b"])
+    adjustment = adjust(embeddings=E, totals=totals)
+    return GroupRecord(
+        mode=mode,
+        step=step,
+        batch=batch,
+        index=index,
+        attempt=attempt,
+        group=CompletionGroup(
+            prompt=(Message(role="system", content="be brief"), Message(role="user", content=f"prompt {index}")),
+            completions=tuple(texts or (f"text {step} {i}" for i in range(G))),
+            token_counts=np.arange(G, dtype=np.int32),
+            finish_reasons=("stop",) * G,
+            rewards=rewards,
+            reward_weights=FACTS.reward_weights,
+        ),
+        adjustment=adjustment,
+        plain_advantages=group_advantages(totals[None])[0],
+        advantages=group_advantages(adjustment.adjusted[None])[0],
+        embeddings=E if keep else None,
+    )
+
+
+def flat(value, prefix=""):
+    """Yield (path, value) for every field, however deep."""
+    for field in dataclasses.fields(value):
+        inner = getattr(value, field.name)
+        path = f"{prefix}{field.name}"
+        if isinstance(inner, CompletionGroup | Adjustment):
+            yield from flat(inner, f"{path}.")
+        else:
+            yield path, inner
+
+
+def assert_same(left: GroupRecord, right: GroupRecord) -> None:
+    for (path, a), (_, b) in zip(flat(left), flat(right), strict=True):
+        if path == "embeddings" and a is not None:
+            np.testing.assert_allclose(a, b, atol=1e-3, err_msg=path)
+        elif path == "group.rewards":
+            assert list(a) == list(b)
+            for name in a:
+                np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+        elif isinstance(a, np.ndarray):
+            np.testing.assert_array_equal(a, b, err_msg=path)
+        else:
+            assert a == b, path
+
+
+@pytest.fixture
+def run(tmp_path) -> RunDirectory:
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(
+        "model_name_or_path: builtin:ways\ndataset_name: builtin:ways\nreward_funcs: [format]\nembedder: hash\n"
+    )
+    directory = RunDirectory(tmp_path / "run")
+    directory.create(load_recipe(recipe))
+    return directory
+
+
+def record_all(run: RunDirectory, *batches, tell=print) -> Recorder:
+    recorder = Recorder(run.groups, FACTS, tell=tell)
+    for batch in batches:
+        recorder.submit(batch)
+    recorder.close()
+    return recorder
+
+
+class TestRoundTrip:
+    def test_everything_comes_back(self, run):
+        batches = [[record(step, i, G=4) for i in range(3)] for step in (1, 2)]
+        record_all(run, *batches)
+        groups = list(Run.open(run.path).groups())
+        assert len(groups) == 6
+        for before, after in zip([r for b in batches for r in b], groups, strict=True):
+            assert_same(before, after)
+
+    def test_embeddings(self, run):
+        before = record(1, keep=True)
+        record_all(run, [before])
+        assert_same(before, Run.open(run.path).group(1, 0))
+
+    def test_every_field_has_a_column(self):
+        stored = {column.field for column in COLUMNS}
+        fields = {path for path, _ in flat(record(1, keep=True))} - {"group.reward_weights"}  # in the file's facts
+        assert fields <= stored
+        assert stored - fields <= {"", "prompt_hash"}
+
+    def test_group_of_one_and_hostile_texts(self, run):
+        texts = ["\x1b[31m\x00\r\u202e=cmd|' /C calc'!A0", "", "\U0001f600" * 1000]
+        record_all(run, [record(1, G=1, texts=texts[:1]), record(1, 1, texts=texts)])
+        groups = list(Run.open(run.path).groups(step=1))
+        assert groups[0].group.completions == tuple(texts[:1])
+        assert groups[1].group.completions == tuple(texts)
+
+    def test_lone_surrogates_are_replaced_and_nothing_else(self, run):
+        record_all(run, [record(1, texts=["bad \ud800", "good é", "x"])])
+        assert Run.open(run.path).group(1, 0).group.completions == ("bad ?", "good é", "x")
+
+    def test_modes_and_batches_do_not_overwrite_each_other(self, run):
+        record_all(run, [record(1)], [record(1, batch=1, seed=1)], [record(1, mode="eval", seed=2)])
+        reader = Run.open(run.path)
+        assert [(r.mode, r.batch) for r in reader.groups(step=1)] == [("train", 0), ("train", 1)]
+        assert [(r.mode, r.batch) for r in reader.groups(step=1, mode="eval")] == [("eval", 0)]
+
+    def test_a_step_generated_again_replaces_itself(self, run):
+        record_all(run, [record(1)], [record(2)])
+        record_all(run, [record(2, attempt=2, seed=9)])
+        reader = Run.open(run.path)
+        assert [(r.step, r.attempt) for r in reader.groups()] == [(1, 1), (2, 2)]
+
+    def test_file_tells_its_schema_and_settings(self, run):
+        record_all(run, [record(1)])
+        (file,) = Run.open(run.path).files()
+        assert file.facts == FACTS
+        assert file.facts.version == SCHEMA_VERSION
+
+
+class TestDamage:
+    def test_torn_foreign_and_newer_files_are_named_and_skipped(self, run):
+        record_all(run, *[[record(step)] for step in (1, 2, 3, 4)])
+        files = sorted(run.groups.iterdir())
+        files[0].write_bytes(files[0].read_bytes()[:-200])
+        files[1].write_bytes(b"")
+        table = pq.read_table(files[2])
+        facts = json.loads(table.schema.metadata[b"dra"]) | {"version": SCHEMA_VERSION + 1}
+        pq.write_table(table.replace_schema_metadata({b"dra": json.dumps(facts)}), files[2])
+        (run.groups / "notes.txt").write_text("mine")
+        pq.write_table(pa.table({"x": [1]}), run.groups / "train-00000009-000.parquet")
+        reader = Run.open(run.path)
+        assert [r.step for r in reader.groups()] == [4]
+        said = dict(line.removeprefix("groups/").split(": ", 1) for line in reader.summary().problems)
+        assert "torn" in said[files[0].name]
+        assert "torn" in said[files[1].name]
+        assert "schema version 2" in said[files[2].name]
+        assert "update" in said[files[2].name]
+        assert "not a file of recorded groups" in said["notes.txt"]
+        assert "not written by dra-toolkit" in said["train-00000009-000.parquet"]
+
+    def test_damage_inside_a_file_with_a_whole_footer(self, run):
+        record_all(run, [record(1)], [record(2)])
+        first = sorted(run.groups.iterdir())[0]
+        data = bytearray(first.read_bytes())
+        data[4:200] = bytes(196)
+        first.write_bytes(bytes(data))
+        reader = Run.open(run.path)
+        assert [r.step for r in reader.groups()] == [2]
+        assert first.name in reader.problems
+
+    def test_missing_step_and_group_name_what_there_is(self, run):
+        record_all(run, [record(5)], [record(9)])
+        reader = Run.open(run.path)
+        with pytest.raises(RunError, match="the nearest is 9"):
+            reader.group(8, 0)
+        with pytest.raises(RunError, match="groups 0 to 0"):
+            reader.group(5, 3)
+
+    def test_no_such_run(self, tmp_path):
+        with pytest.raises(RunError, match="no such run"):
+            Run.open(tmp_path / "nowhere")
+        with pytest.raises(RunError, match="no run directory"):
+            Run.open(tmp_path)
+
+
+CHILD = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_store import FACTS, record
+from pathlib import Path
+from dra_toolkit.runs import Recorder
+recorder = Recorder(Path({folder!r}), FACTS, tell=lambda line: print(line, flush=True))
+"""
+
+
+def child(run: RunDirectory, body: str) -> subprocess.Popen[str]:
+    code = CHILD.format(tests=str(Path(__file__).parent), folder=str(run.groups)) + textwrap.dedent(body)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+class TestFailure:
+    def test_killed_at_any_moment_every_published_file_is_whole(self, run):
+        writer = child(run, "for step in range(1, 10**6): recorder.submit([record(step, i, G=8) for i in range(4)])")
+        rng = np.random.default_rng(0)
+        while len(list(run.groups.glob("train-*"))) < 20:
+            time.sleep(0.02)
+        time.sleep(rng.random() * 0.1)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.communicate()
+        reader = Run.open(run.path)
+        steps = [r.step for r in reader.groups()]
+        assert reader.problems == {}
+        assert sorted(set(steps)) == list(range(1, max(steps) + 1))
+        assert len(steps) == 4 * max(steps)
+        record_all(run, [record(10**7)])
+        assert not list(run.groups.glob(".tmp-*")), "leftovers are removed at the next start"
+
+    def test_disk_refuses_for_a_while(self, run):
+        """RLIMIT_FSIZE makes the kernel refuse to write, as a full disk or a quota does."""
+        writer = child(
+            run,
+            """
+            import resource
+            recorder.submit([record(1)]); recorder.flush()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+            recorder.submit([record(2)]); recorder.submit([record(3)]); recorder.flush()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            recorder.submit([record(4)]); recorder.flush()
+            print("lost", recorder.lost)
+            recorder.close()
+            """,
+        )
+        said, _ = writer.communicate(timeout=60)
+        assert writer.returncode == 0
+        assert said.count("cannot be written") == 1, "told once"
+        assert "training goes on" in said
+        assert "can be written again; 0 batches were lost" in said
+        assert [r.step for r in Run.open(run.path).groups()] == [1, 2, 3, 4], "kept in memory, written later"
+
+    def test_disk_refuses_to_the_end(self, run):
+        writer = child(
+            run,
+            """
+            import resource
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+            recorder.submit([record(1)]); recorder.submit([record(2)])
+            recorder.close()
+            """,
+        )
+        said, _ = writer.communicate(timeout=60)
+        assert writer.returncode == 0
+        assert "2 generation batches could not be recorded" in said
+        assert list(run.groups.iterdir()) == [], "nothing half-written stays"
+
+
+class TestRunDirectory:
+    def test_second_trainer_is_kept_out_and_told_whom_to_stop(self, run):
+        assert not run.is_held()
+        code = (
+            "import sys, time; from pathlib import Path; from dra_toolkit.runs import RunDirectory\n"
+            "with RunDirectory(Path(sys.argv[1])).held(): print('held', flush=True); time.sleep(60)"
+        )
+        with subprocess.Popen([sys.executable, "-c", code, str(run.path)], stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout.readline() == "held\n"
+            run.write_status("running")
+            assert run.status()["state"] == "running"
+            with pytest.raises(RunError, match=f"process {other.pid} is still training"), run.held():
+                pass
+            other.kill()
+        assert run.status()["state"] == "killed"
+        with run.held():
+            pass
+
+    def test_unwritable_place(self, tmp_path, run):
+        (tmp_path / "file").touch()
+        with pytest.raises(RunError, match="cannot be written"):
+            RunDirectory(tmp_path / "file" / "run").create(run.read_recipe())
+
+    def test_only_a_run_is_deleted(self, tmp_path):
+        (tmp_path / "precious").mkdir()
+        with pytest.raises(RunError, match="left alone"):
+            RunDirectory(tmp_path / "precious").delete()
+        assert (tmp_path / "precious").is_dir()

@@ -1,0 +1,46 @@
+"""The process layout does not change a single weight: 1 process and 2 over gloo, with groups that straddle the ranks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from dra_toolkit.runs.schema import from_table, read_facts
+
+SCRIPT = Path(__file__).with_name("layout_run.py")
+
+
+def train(policy: Path, out: Path, embedder: str, processes: int):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    arguments = [str(SCRIPT), str(policy), str(out), embedder, str(12 // processes)]
+    ran = subprocess.run([*launcher, *arguments], env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    groups = []
+    for file in sorted((out / "groups").iterdir()):
+        table = pq.read_table(file)
+        groups += from_table(table, read_facts(table.schema, file.name))
+    return groups
+
+
+@pytest.mark.parametrize(("embedder", "tolerance"), [("hash", 0.0), ("policy", 1e-5)])
+def test_one_and_two_processes(policy, tmp_path, embedder, tolerance):
+    """Hashed words are exact; a model's embeddings differ by rounding with the composition of its batches."""
+    alone = train(policy, tmp_path / "alone", embedder, 1)
+    shared = train(policy, tmp_path / "shared", embedder, 2)
+    assert len(alone) == len(shared) == 9
+    for left, right in zip(alone, shared, strict=True):
+        assert (left.step, left.index, left.prompt_hash) == (right.step, right.index, right.prompt_hash)
+        assert left.group.completions == right.group.completions
+        for name in ("similarity", "redundancy", "weights", "adjusted"):
+            ours, theirs = getattr(left.adjustment, name), getattr(right.adjustment, name)
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance, err_msg=name)
+        np.testing.assert_allclose(left.advantages, right.advantages, rtol=0, atol=100 * tolerance)
+    assert len({record.prompt_hash for record in alone}) == 9
+    assert any(not np.allclose(r.adjustment.weights, r.adjustment.weights[0]) for r in alone)

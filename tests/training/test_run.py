@@ -1,0 +1,260 @@
+"""`dra train` as a user starts it, on the real trainer: finishing, Ctrl-C, kill -9, resume, and every refusal."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from dra_toolkit.runs import Run
+
+RECIPE = """
+model_name_or_path: {policy}
+dataset_name: {data}
+prompt_column: question
+reward_funcs: [tiny.letters]
+embedder: hash
+bf16: false
+gradient_checkpointing: false
+num_generations: 4
+per_device_train_batch_size: 8
+max_completion_length: 12
+learning_rate: 1.0e-2
+max_steps: 8
+save_steps: 2
+seed: 3
+output_dir: {run}
+"""
+TESTS = str(Path(__file__).parent)
+
+
+@pytest.fixture
+def recipe(policy, tmp_path) -> Path:
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps({"question": f"What is {i} + 2?", "solution": str(i + 2)}) + "\n" for i in range(64)))
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE.format(policy=policy, data=data, run=tmp_path / "run"))
+    return path
+
+
+def dra(*arguments: object, **options) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1", **options}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == status, out + err
+    return out + err
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (run / "groups" / f"train-{step:08d}-000.parquet").exists():
+        assert time.monotonic() < deadline, "training does not get on"
+        time.sleep(0.01)
+
+
+def kill_family(process: subprocess.Popen[str]) -> None:
+    """SIGKILL the launcher and every training process, as a crash of the machine would."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for member in family:
+        member.kill()
+    process.communicate()
+    psutil.wait_procs(family, timeout=10)
+
+
+def essence(run: Path):
+    """Return everything that a run recorded, as comparable values."""
+    reader = Run.open(run)
+    groups = [
+        (r.step, r.batch, r.index, r.group.completions, r.adjustment.adjusted.tolist(), r.advantages.tolist())
+        for r in reader.groups()
+    ]
+    assert reader.problems == {}
+    metrics = [
+        (row["step"], row.get("reward"), row.get("loss"), row.get("grad_norm"), row.get("diversity/similarity"))
+        for row in reader.metrics()
+        if "reward" in row
+    ]
+    return groups, metrics
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(policy, tmp_path_factory):
+    """The run that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    data = folder / "data.jsonl"
+    data.write_text("".join(json.dumps({"question": f"What is {i} + 2?", "solution": str(i + 2)}) + "\n" for i in range(64)))
+    path = folder / "recipe.yaml"
+    path.write_text(RECIPE.format(policy=policy, data=data, run=folder / "run"))
+    said = finish(dra("train", path))
+    return folder / "run", said
+
+
+class TestFinished:
+    def test_says_what_happened_and_what_to_do_next(self, uninterrupted):
+        run, said = uninterrupted
+        assert "Finished" in said
+        assert f"dra inspect group {run} 1 0" in said
+
+    def test_leaves_the_run_directory_of_the_docs(self, uninterrupted):
+        run, _ = uninterrupted
+        names = {path.name for path in run.iterdir()} - {".lock"}
+        assert names == {
+            "recipe.yaml", "resolved.json", "environment.json", "status.json", "metrics.jsonl", "groups", "checkpoints", "logs",
+        }  # fmt: skip
+        assert Run.open(run).directory.status()["state"] == "finished"
+        assert sorted(p.name for p in (run / "checkpoints").glob("checkpoint-*")) == [f"checkpoint-{s}" for s in (2, 4, 6, 8)]
+
+    def test_records_every_group_and_step(self, uninterrupted):
+        groups, metrics = essence(uninterrupted[0])
+        assert [group[:3] for group in groups] == [(step, 0, i) for step in range(1, 9) for i in (0, 1)]
+        assert [row[0] for row in metrics] == list(range(1, 9))
+
+    def test_a_second_start_is_refused_with_both_ways_out(self, uninterrupted):
+        run, _ = uninterrupted
+        said = finish(dra("train", run.parent / "recipe.yaml"), status=2)
+        assert "--resume" in said
+        assert "--overwrite" in said
+
+    def test_resuming_a_finished_run_says_so(self, uninterrupted):
+        run, _ = uninterrupted
+        assert "is finished; raise max_steps" in finish(dra("train", run.parent / "recipe.yaml", "--resume"))
+
+    def test_resuming_with_other_settings_is_refused(self, uninterrupted):
+        run, _ = uninterrupted
+        said = finish(dra("train", run.parent / "recipe.yaml", "learning_rate=0.5", "max_steps=9", "--resume"), status=2)
+        assert "learning_rate: the run has 0.01, the recipe now says 0.5" in said
+
+
+class TestInterrupted:
+    def test_killed_at_random_moments_and_resumed_it_is_the_same_run(self, recipe, uninterrupted):
+        run = recipe.parent / "run"
+        choose = random.Random()
+        for attempt, step in enumerate((3, 6)):
+            process = dra("train", recipe, *(["--resume"] if attempt else []))
+            wait_for_step(run, step)
+            time.sleep(choose.random() * 0.2)
+            before = {(r.step, r.index): r.group.completions for r in Run.open(run).groups()}
+            kill_family(process)
+        finish(dra("train", recipe, "--resume"))
+        groups, metrics = essence(run)
+        assert set(before) <= {(group[0], group[2]) for group in groups}
+        assert groups == essence(uninterrupted[0])[0]
+        assert metrics == essence(uninterrupted[0])[1]
+
+    def test_ctrl_c_saves_and_says_how_to_resume(self, recipe, uninterrupted):
+        run = recipe.parent / "run"
+        process = dra("train", recipe, "max_steps=500", "save_steps=100")
+        wait_for_step(run, 3)
+        process.send_signal(signal.SIGINT)
+        said = finish(process, status=130)
+        assert "--resume" in said
+        assert Run.open(run).directory.status()["state"] == "stopped"
+        (saved,) = (run / "checkpoints").glob("checkpoint-*")
+        assert int(saved.name.split("-")[1]) >= 3
+
+    def test_a_launcher_that_vanishes_leaves_a_checkpoint_and_no_process(self, recipe):
+        run = recipe.parent / "run"
+        process = dra("train", recipe, "max_steps=500", "save_steps=100")
+        wait_for_step(run, 2)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.communicate()
+        _, alive = psutil.wait_procs(workers, timeout=60)
+        assert not alive
+        assert Run.open(run).directory.status()["state"] == "stopped"
+
+    def test_second_trainer_in_the_same_run_is_refused(self, recipe):
+        process = dra("train", recipe, "max_steps=500")
+        wait_for_step(recipe.parent / "run", 1)
+        assert "is still training in this run" in finish(dra("train", recipe, "--resume"), status=2)
+        assert "is still training in this run" in finish(dra("train", recipe, "--overwrite"), status=2)
+        process.send_signal(signal.SIGINT)
+        finish(process, status=130)
+
+
+class TestRefused:
+    def refused(self, recipe, *overrides) -> str:
+        said = finish(dra("train", recipe, *overrides), status=2)
+        assert "Traceback" not in said
+        return said
+
+    def test_missing_column(self, recipe):
+        said = self.refused(recipe, "prompt_column=qestion")
+        assert "prompt_column:" in said
+        assert "has no column 'qestion', it has question, solution; did you mean 'question'?" in said
+
+    def test_data_set_without_rows(self, recipe, tmp_path):
+        (tmp_path / "none.csv").write_text("question,solution\n")
+        assert "has no rows" in self.refused(recipe, f"dataset_name={tmp_path}/none.csv")
+
+    def test_torn_data_file(self, recipe, tmp_path):
+        (tmp_path / "torn.jsonl").write_text('{"question": "a"}\n{"quest')
+        assert "cannot be read" in self.refused(recipe, f"dataset_name={tmp_path}/torn.jsonl")
+
+    def test_what_trl_refuses(self, recipe):
+        assert "TRL refuses it" in self.refused(recipe, "auto_find_batch_size=true")
+
+    def test_output_dir_that_cannot_be_written(self, recipe, tmp_path):
+        (tmp_path / "file").touch()
+        assert "cannot be written" in self.refused(recipe, f"output_dir={tmp_path}/file/run")
+
+    def test_output_dir_with_something_else_in_it(self, recipe, tmp_path):
+        assert "is not empty and not a run" in self.refused(recipe, f"output_dir={tmp_path}")
+
+    def test_resume_without_a_run(self, recipe):
+        assert "there is no run" in self.refused(recipe, "--resume")
+
+
+def test_disk_full_while_recording_does_not_stop_training(recipe):
+    """Every file over 1 kB is refused by the kernel, in the training process alone; the user is told."""
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    limited = recipe.parent / "limited"
+    limited.mkdir()
+    (limited / "sitecustomize.py").write_text(f"import sys\nif 'dra_toolkit.training' in sys.orig_argv:\n    {code}\n")
+    process = dra("train", recipe, "max_steps=3", "save_strategy=no", PYTHONPATH=f"{limited}:{TESTS}")
+    said = finish(process)
+    assert "groups cannot be written (File too large); training goes on" in said
+    assert "3 generation batches could not be recorded" in said
+    assert "Finished" in said
+
+
+def test_bug_keeps_its_traceback_in_the_log_and_names_the_log(recipe):
+    said = finish(dra("train", recipe, "reward_funcs=[broken.reward]", PYTHONPATH=f"{TESTS}:{_broken(recipe)}"), status=1)
+    assert "ZeroDivisionError" in said
+    assert "output.log" in said
+    assert "--resume" in said
+
+
+def _broken(recipe: Path) -> Path:
+    (recipe.parent / "broken.py").write_text("def reward(completions, **_):\n    return 1 / 0\n")
+    return recipe.parent
+
+
+def test_dry_run_shows_everything_and_starts_nothing(recipe):
+    said = finish(dra("train", recipe, "num_processes=2", "--dry-run"))
+    assert "learning_rate" in said
+    assert "--num_processes 2" in said
+    assert not (recipe.parent / "run").exists()
+
+
+def test_json_events(recipe):
+    process = dra("train", recipe, "max_steps=2", "--json")
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    events = [json.loads(line) for line in out.splitlines()]
+    steps = [event for event in events if event["event"] == "step"]
+    assert [(event["step"], event["of"]) for event in steps] == [(1, 2), (2, 2)]
+    assert np.isfinite([event["reward"] for event in steps]).all()
