@@ -18,6 +18,7 @@ from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints
 from dra_toolkit.runs.layout import STOP_FILE, RunDirectory
 from dra_toolkit.runs.metrics import rewind_metrics
 
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """One process to start."""
@@ -38,7 +39,9 @@ def plan(recipe: Recipe, run: RunDirectory, *, attempt: int = 1, checkpoint: Pat
     commands = []
     if _needs_quickstart_assets(recipe):
         argv = (sys.executable, "-m", "dra_toolkit.quickstart")
-        commands.append(Command(purpose="make the quickstart model and data", argv=argv, environment=_environment(recipe)))
+        commands.append(
+            Command(purpose="make the quickstart model and data", argv=argv, environment=_environment(recipe))
+        )
     arguments = [str(run.path), "--attempt", str(attempt)]
     if checkpoint:
         arguments += ["--checkpoint", str(checkpoint)]
@@ -126,7 +129,15 @@ def _reopen(recipe: Recipe, run: RunDirectory) -> Start:
     return Start(run=run, attempt=attempt, checkpoint=checkpoint, moved_metrics=moved)
 
 
-MAY_CHANGE = {"max_steps", "num_train_epochs", "save_steps", "save_total_limit", "logging_steps", "report_to", "output_dir"}
+MAY_CHANGE = {
+    "max_steps",
+    "num_train_epochs",
+    "save_steps",
+    "save_total_limit",
+    "logging_steps",
+    "report_to",
+    "output_dir",
+}
 """Settings that a resumed run may have different: how long it goes on, and what it leaves behind."""
 
 

@@ -1,6 +1,6 @@
 """Write the generated pages of docs/: recipe keys, run format, command line. A test holds them against the code.
 
-    python tools/docs.py
+python tools/docs.py
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def recipe_keys() -> str:
     keys = known_keys()
     ours = [[f"`{k.name}`", " or ".join(k.kinds), f"`{json.dumps(k.default)}`", k.help] for k in OUR_KEYS]
     rewards = [
-        [f"`{k.name}`", " or ".join(k.kinds), f"`{json.dumps(k.default)}`"] for k in keys.values() if k.owner == "reward"
+        [f"`{k.name}`", " or ".join(k.kinds), f"`{json.dumps(k.default)}`"]
+        for k in keys.values()
+        if k.owner == "reward"
     ]
     trl = [f"`{name}`" for name, key in sorted(keys.items()) if key.owner not in ("dra", "reward")]
     choices = "; ".join(f"`{key}`: {', '.join(values)}" for key, values in CHOICES.items())

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dra_toolkit.groups import Array
 
@@ -45,7 +46,7 @@ def reward_spread(totals: Array) -> Array:
         return np.nanstd(totals, axis=-1, ddof=1)
 
 
-def zero_spread(totals: Array) -> Array:
+def zero_spread(totals: Array) -> NDArray[np.bool_]:
     """Return whether all totals of a group are equal, (...,) of bool: such a group gives plain GRPO no gradient."""
     spread = reward_spread(totals)
     return ~(spread > ZERO_SPREAD)

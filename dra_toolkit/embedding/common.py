@@ -71,8 +71,8 @@ def finish(rows: Any, *, inverse: Indices, cut: NDArray[np.bool_] | None = None)
 
 def unit_rows(rows: Array) -> tuple[Array, NDArray[np.bool_]]:
     """Return float32 rows (n, d) of length 1, and which of them had a finite direction, (n,); the others are zero."""
-    finite = np.isfinite(rows).all(axis=1)
-    rows = np.where(finite[:, None], rows, 0)
+    finite = np.isfinite(rows).all(axis=1, keepdims=True)
+    rows = np.where(finite, rows, 0)
     largest = np.abs(rows).max(axis=1, keepdims=True, initial=0.0)
     valid = largest > 0
     # Divided by the largest entry first: the square of a float32 overflows at 1.8e19.

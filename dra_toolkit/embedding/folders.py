@@ -15,11 +15,12 @@ from dra_toolkit.embedding.protocol import EmbedderSettings
 from dra_toolkit.errors import EmbedderError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_NEEDED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
+_WEIGHTS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
+_CODE = ["*.py"]
 
 
-def fetch(name: str, revision: str | None) -> Path:
-    """Return the folder of an id's weights at a revision, downloaded where it is not in the cache yet.
+def fetch(name: str, revision: str | None, *, files: list[str] = _WEIGHTS) -> Path:
+    """Return the folder of an id's files at a revision, downloaded where it is not in the cache yet.
 
     A folder is returned as it is. Weights are only taken as safetensors: other formats can run code when read. Raises
     EmbedderError with the reason, and how to fetch beforehand, where neither the cache nor the Hub has them.
@@ -29,10 +30,14 @@ def fetch(name: str, revision: str | None) -> Path:
         return folder.resolve()
     from huggingface_hub import snapshot_download
 
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=_NEEDED_FILES))
-    except _fetch_errors() as error:
-        raise EmbedderError(f"embedder: {_unfetched(name, revision, error)}") from error
+    failed: Exception | None = None
+    for cached in (False, True):  # a commit that is in the cache without its list of files is only found at the second
+        try:
+            return Path(snapshot_download(name, revision=revision, allow_patterns=files, local_files_only=cached))
+        except _fetch_errors() as error:
+            failed = failed or error
+    assert failed is not None
+    raise EmbedderError(f"embedder: {_unfetched(name, revision, failed)}") from failed
 
 
 def _fetch_errors() -> tuple[type[Exception], ...]:
@@ -72,15 +77,17 @@ def runnable(folder: Path, settings: EmbedderSettings) -> Iterator[tuple[Path, b
     model class (sentence-transformers 6.2), which then runs the newest code.
     """
     needed = _needed_classes(folder)
-    elsewhere = _other_repositories(folder) if needed else []
+    homes = _homes(folder) if needed else []
+    elsewhere = [home for home in homes if home != settings.name]
     if problem := _refusal(settings, needed, elsewhere):
         raise EmbedderError(f"embedder: {problem}")
-    if not elsewhere:
+    if not homes:
         yield folder, bool(needed)
         return
+    code = fetch(elsewhere[0], settings.code_revision, files=_CODE) if elsewhere else folder
     with tempfile.TemporaryDirectory() as parent:
         whole = Path(parent) / re.sub(r"\W", "_", settings.name.strip("/").rsplit("/", 1)[-1])
-        _put_together(whole, folder, fetch(elsewhere[0], settings.code_revision))
+        _put_together(whole, folder, code)
         yield whole, True
 
 
@@ -101,7 +108,7 @@ def _needed_classes(folder: Path) -> list[str]:
     ]
 
 
-def _other_repositories(folder: Path) -> list[str]:
+def _homes(folder: Path) -> list[str]:
     """Return the repositories that any file of a model, its tokenizer's included, names as the home of its code."""
     text = " ".join(json.dumps(_auto_map(path)) for path in sorted(folder.rglob("*.json")))
     return sorted(set(re.findall(r'"([^"]+)--', text)))
@@ -136,10 +143,11 @@ def _refusal(settings: EmbedderSettings, needed: list[str], elsewhere: list[str]
 
 
 def _put_together(whole: Path, weights: Path, code: Path) -> None:
-    """Make the folder `whole`: links to the weights' files, the code beside them, and names without a repository."""
+    """Make the folder `whole`: links to the weights' files and the code's, and class names without a repository."""
     for source in sorted(weights.rglob("*")):
         target = whole / source.relative_to(weights)
-        if source.is_file() and source.suffix != ".py":
+        replaced = source.suffix == ".py" and (code / source.relative_to(weights)).is_file()
+        if source.is_file() and not replaced:
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.suffix == ".json" and (auto_map := _auto_map(source)):
                 target.write_text(json.dumps(_read_json(source) | {"auto_map": _unqualified(auto_map)}))

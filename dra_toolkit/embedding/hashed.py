@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ _EMPTY = 0
 _TOKEN = re.compile(r"\d+|\\?\w+|[^\w\s]")
 """A whole number, a word or LaTeX command, or a single sign."""
 _CACHED_WORDS = 1_000_000
+_AT_ONCE = 32
 
 
 class _WordHashes(dict[str, int]):
@@ -48,20 +50,26 @@ class HashEmbedder:
     def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
         """Embed N completions; `token_ids` are not read."""
         unique, inverse = distinct(texts)
-        rows = np.zeros((len(unique), DIMENSIONS), dtype=np.float32)
-        for row, text in zip(rows, unique, strict=True):
-            row[:] = self._count(text)
+        rows = np.empty((len(unique), DIMENSIONS), dtype=np.float32)
+        for start in range(0, len(unique), _AT_ONCE):
+            rows[start : start + _AT_ONCE] = self._count(unique[start : start + _AT_ONCE])
         return finish(rows, inverse=inverse)
 
-    def _count(self, text: str) -> Array:
-        tokens = _TOKEN.findall(text.lower())
-        if not tokens:
-            return np.eye(1, DIMENSIONS, _EMPTY)[0]
-        words = np.fromiter(map(self._hashes.__getitem__, tokens), dtype=np.uint32, count=len(tokens))
-        features = np.concatenate((_mix(words), _mix(words[:-1] * np.uint32(0x9E3779B1) + words[1:] + np.uint32(1))))
+    def _count(self, texts: list[str]) -> Array:
+        """Return the signed counts of each text's features, (n, DIMENSIONS)."""
+        tokens = [_TOKEN.findall(text.lower()) for text in texts]
+        lengths = np.array([len(words) for words in tokens])
+        owners = np.repeat(np.arange(len(texts)), lengths)
+        words = np.fromiter(map(self._hashes.__getitem__, chain.from_iterable(tokens)), np.uint32, count=len(owners))
+        pairs = words[:-1] * np.uint32(0x9E3779B1) + words[1:] + np.uint32(1)
+        within = owners[:-1] == owners[1:]
+        features = _mix(np.concatenate((words, pairs[within])))
         signs = np.where(features & np.uint32(1), 1.0, -1.0)
         dimensions = 1 + (features >> np.uint32(1)) % np.uint32(DIMENSIONS - 1)
-        counts: Array = np.bincount(dimensions.astype(np.intp), weights=signs, minlength=DIMENSIONS).astype(np.float32)
+        places = np.concatenate((owners, owners[:-1][within])) * DIMENSIONS + dimensions
+        counts = np.bincount(places, weights=signs, minlength=len(texts) * DIMENSIONS).astype(np.float32)
+        counts = counts.reshape(-1, DIMENSIONS)
+        counts[lengths == 0, _EMPTY] = 1.0
         return counts
 
 

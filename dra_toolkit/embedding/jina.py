@@ -38,7 +38,7 @@ class JinaEncoder:
                     f"embedder: 'jina' reads weights with {key} {expected}, found {self._config.get(key)} in {folder}"
                 )
         self._weights = _read_weights(folder, device=device, dtype=dtype)
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(str(folder))
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
         self.max_seq_length: int = self._config["max_position_embeddings"]
 
     def preprocess(self, texts: Sequence[str], prompt: str | None = None) -> dict[str, torch.Tensor]:

@@ -94,7 +94,7 @@ def load_sentence_embedder(settings: EmbedderSettings, *, source: str, device: s
         except EmbedderError:
             raise
         except expected as error:
-            raise EmbedderError(f"embedder: {_unloadable(source, folder, error, own_code=own_code)}") from error
+            raise EmbedderError(f"embedder: {_unloadable(source, error, own_code=own_code)}") from error
 
 
 def load_jina(settings: EmbedderSettings, *, source: str, device: str) -> SentenceEmbedder:
@@ -107,7 +107,7 @@ def load_jina(settings: EmbedderSettings, *, source: str, device: str) -> Senten
             model = JinaEncoder(folder, device=device, dtype=precision(device))
             return SentenceEmbedder(settings=settings, model=model, device=device)
     except _LOAD_ERRORS as error:
-        raise EmbedderError(f"embedder: {_unloadable(source, folder, error, own_code=False)}") from error
+        raise EmbedderError(f"embedder: {_unloadable(source, error, own_code=False)}") from error
 
 
 def precision(device: str) -> torch.dtype:
@@ -145,9 +145,9 @@ def _check_length(settings: EmbedderSettings, model: Any) -> None:
                 )
 
 
-def _unloadable(source: str, folder: Path, error: BaseException, *, own_code: bool) -> str:
+def _unloadable(source: str, error: BaseException, *, own_code: bool) -> str:
     from transformers import __version__
 
     if own_code:
         return f"the code of {source!r} does not run with transformers {__version__}: {first_line(error)}"
-    return f"{source!r} could not be loaded from {folder}: {first_line(error)}"
+    return f"{source!r} could not be loaded: {first_line(error)}"

@@ -68,7 +68,10 @@ def _check_model(recipe: Mapping[str, Any]) -> Iterator[str]:
     elif name.startswith(("/", "./", "../", "~")) or not HUB_ID.fullmatch(name):
         yield f"model_name_or_path: found {name!r}, expected a Hub id or an existing folder"
     if recipe["trust_remote_code"] and not re.fullmatch(r"[0-9a-f]{40}", recipe["model_revision"]):
-        yield "trust_remote_code: needs model_revision to be a full commit hash, so that the code that runs is the code you read"
+        yield (
+            "trust_remote_code: needs model_revision to be a full commit hash, "
+            "so that the code that runs is the code you read"
+        )
 
 
 def _check_model_folder(folder: Path) -> Iterator[str]:
@@ -173,7 +176,10 @@ def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
     batch, processes = recipe["per_device_train_batch_size"], recipe["num_processes"]
     total = recipe["generation_batch_size"] or batch * processes * _steps_per_generation(recipe)
     if total % (batch * processes):
-        yield f"generation_batch_size: {total} is not a multiple of {batch * processes} (per_device_train_batch_size x num_processes)"
+        yield (
+            f"generation_batch_size: {total} is not a multiple of {batch * processes} "
+            "(per_device_train_batch_size x num_processes)"
+        )
     elif total % group:
         fits = [g for g in range(2, total + 1) if total % g == 0]
         nearest = min(fits, key=lambda g: abs(g - group)) if fits else None

@@ -55,7 +55,9 @@ OUR_KEYS = (
         0.0,
         "Similarities below it count as it; null keeps negative similarities, as the released code did.",
     ),
-    _ours("embedder", "str", "minilm", "hash, minilm, jina, nomic, policy, a sentence-transformers id or folder, or none."),
+    _ours(
+        "embedder", "str", "minilm", "hash, minilm, jina, nomic, policy, a sentence-transformers id or folder, or none."
+    ),
     _ours("embedder_revision", "str | none", None, "Commit of the embedder's weights."),
     _ours("embedder_code_revision", "str | none", None, "Commit of the embedder's remote code, where it has any."),
     _ours("embedder_max_length", "int | none", None, "Longest completion, in tokens, that is embedded whole."),

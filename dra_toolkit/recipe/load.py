@@ -59,7 +59,9 @@ class _Loader(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = {str(key) for key in keys if keys.count(key) > 1}
         if twice:
-            raise yaml.MarkedYAMLError(problem=f"key {', '.join(sorted(twice))} stands twice", problem_mark=node.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f"key {', '.join(sorted(twice))} stands twice", problem_mark=node.start_mark
+            )
         return super().construct_mapping(node, deep)
 
 

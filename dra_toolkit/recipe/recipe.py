@@ -74,5 +74,7 @@ class Recipe(Mapping[str, Any]):
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{where}: not a resolved recipe ({error})") from None
         if version > RESOLVED_VERSION:
-            raise RunError(f"{where}: written by a newer dra-toolkit (version {version}, this one reads {RESOLVED_VERSION})")
+            raise RunError(
+                f"{where}: written by a newer dra-toolkit (version {version}, this one reads {RESOLVED_VERSION})"
+            )
         return cls(name=found["name"], settings={key: Setting(**value) for key, value in found["settings"].items()})

@@ -28,10 +28,10 @@ def read_value(key: Key, found: Any) -> Any:
     """Return `found` as a value of `key`, or raise BadValueError.
 
     YAML's own surprises are mended: `1e-6` is a text to YAML and a number here, a single value stands for a list of one,
-    and `no` or `off` (false to YAML) stand for a choice of that spelling or `none`.
+    and `no` or `off` (false to YAML) stand for the choice `no`, `off` or `none`.
     """
-    if key.choices and isinstance(found, bool) and "none" in key.choices and not found:
-        found = "none"
+    if found is False and "bool" not in key.kinds:
+        found = next((choice for choice in key.choices if choice in ("no", "off", "none")), found)
     for kind in key.kinds:
         matched, value = _as_kind(kind, found)
         if matched:

@@ -60,7 +60,7 @@ class BoundedPool:
         pool = self._running()
         cpu_seconds = self.timeout + _CPU_GRACE
         futures: dict[Future[Any], int] = {}
-        with contextlib.suppress(RuntimeError):  # closed by another thread that found it broken
+        with contextlib.suppress(RuntimeError):  # another thread closed it, or this process was forked from its owner
             for i, arguments in calls:
                 future = pool.schedule(worker.call, args=(cpu_seconds, function, *arguments), timeout=self.timeout)
                 futures[future] = i
@@ -71,11 +71,11 @@ class BoundedPool:
         return results
 
     def _running(self) -> Any:
-        """Return the pool, newly made if there is none or if this process was forked from the one that made it."""
+        """Return the pool, newly made if there is none."""
         from pebble import ProcessPool
 
         with self._lock:
-            if self._pool is None or self._owner != os.getpid():
+            if self._pool is None:
                 self._owner = os.getpid()
                 self._pool = ProcessPool(
                     max_workers=self.max_workers,

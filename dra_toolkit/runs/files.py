@@ -27,7 +27,11 @@ def publish(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 def publish_text(path: Path, text: str) -> None:
     """Publish a text file in UTF-8."""
-    publish(path, lambda file: file.write(text.encode("utf-8")) and None)
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode("utf-8"))
+
+    publish(path, write)
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -1,13 +1,13 @@
 """Where everything of a run lies, and who may write there.
 
-    recipe.yaml        the recipe as it was given
-    resolved.json      every setting and where it came from; what the training processes read
-    environment.json   versions and hardware
-    status.json        running, finished, stopped or failed, and how far
-    metrics.jsonl      one line for each logged step
-    groups/            the recorded groups, one Parquet file for each generation batch
-    checkpoints/       checkpoint-STEP folders, as the trainer saves them
-    logs/attempt-N/    what the processes of the N-th start printed; events.jsonl tells the progress
+recipe.yaml        the recipe as it was given
+resolved.json      every setting and where it came from; what the training processes read
+environment.json   versions and hardware
+status.json        running, finished, stopped or failed, and how far
+metrics.jsonl      one line for each logged step
+groups/            the recorded groups, one Parquet file for each generation batch
+checkpoints/       checkpoint-STEP folders, as the trainer saves them
+logs/attempt-N/    what the processes of the N-th start printed; events.jsonl tells the progress
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from dra_toolkit.runs.files import publish_text
 
 STOP_FILE = "stop"
 """A file of this name in an attempt's log folder asks its processes, on every host, to save and stop."""
+
+EVENTS_PIPE = "events.pipe"
+"""A named pipe there, through which the launcher hears what a full disk keeps out of events.jsonl."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,9 @@ COLUMNS = (
     Column(name="completion_index", type="int32", field="", meaning="completion within the group, from 0"),
     Column(name="attempt", type="int32", field="attempt", meaning="which start of the run recorded it, from 1"),
     Column(name="prompt_hash", type="dictionary", field="prompt_hash", meaning="identity of the prompt: 16 hex digits"),
-    Column(name="prompt", type="messages", field="group.prompt", meaning="messages of the prompt; role `text` if plain"),
+    Column(
+        name="prompt", type="messages", field="group.prompt", meaning="messages of the prompt; role `text` if plain"
+    ),
     Column(name="completion", type="string", field="group.completions", meaning="the text, without special tokens"),
     Column(name="tokens", type="int32", field="group.token_counts", meaning="tokens of the completion"),
     Column(
@@ -79,10 +81,14 @@ COLUMNS = (
         field="adjustment.similarity",
         meaning="cosine similarity to the completions after it in the group: one row of the upper triangle",
     ),
-    Column(name="redundancy", type="float64", field="adjustment.redundancy", meaning="what the group already says of it"),
+    Column(
+        name="redundancy", type="float64", field="adjustment.redundancy", meaning="what the group already says of it"
+    ),
     Column(name="weight", type="float64", field="adjustment.weights", meaning="factor on the total"),
     Column(name="adjusted", type="float64", field="adjustment.adjusted", meaning="total after the adjustment"),
-    Column(name="advantage_plain", type="float64", field="plain_advantages", meaning="advantage of the unadjusted totals"),
+    Column(
+        name="advantage_plain", type="float64", field="plain_advantages", meaning="advantage of the unadjusted totals"
+    ),
     Column(name="advantage", type="float64", field="advantages", meaning="advantage that the trainer used"),
     Column(name="embedding", type="list<float16>", field="embeddings", meaning="unit vector; only where asked for"),
 )
@@ -176,9 +182,7 @@ def _none_if_nan(value: float) -> float | None:
 
 def from_table(table: pa.Table, facts: FileFacts) -> Iterator[GroupRecord]:
     """Yield the groups of a table whose rows are in the order in which they were written."""
-    identity = list(
-        zip(*(table.column(name).to_pylist() for name in ("mode", "step", "batch", "group")), strict=True)
-    )
+    identity = list(zip(*(table.column(name).to_pylist() for name in ("mode", "step", "batch", "group")), strict=True))
     starts = [i for i in range(len(identity)) if i == 0 or identity[i] != identity[i - 1]]
     for start, end in zip(starts, [*starts[1:], len(identity)], strict=True):
         yield _record(table.slice(start, end - start), facts)
@@ -210,7 +214,8 @@ def _record(rows: pa.Table, facts: FileFacts) -> GroupRecord:
             token_counts=np.array(column("tokens"), dtype=np.int32),
             finish_reasons=tuple(column("finish_reason")),
             rewards={
-                name: np.array([np.nan if r[name] is None else r[name] for r in rewards]) for name in facts.reward_weights
+                name: np.array([np.nan if r[name] is None else r[name] for r in rewards])
+                for name in facts.reward_weights
             },
             reward_weights=facts.reward_weights,
         ),

@@ -31,7 +31,9 @@ def main() -> int:
     from dra_toolkit.errors import DRAError
     from dra_toolkit.runs.layout import RunDirectory
     from dra_toolkit.training.events import Events
+    from dra_toolkit.training.output import tolerate_lost_output
 
+    tolerate_lost_output()
     run = RunDirectory(arguments.run)
     main_process = int(os.environ.get("RANK", "0")) == 0
     events = Events(run.attempt_logs(arguments.attempt) / "events.jsonl", enabled=main_process)
@@ -50,22 +52,28 @@ def main() -> int:
 
 
 def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Events, main_process: bool) -> int:
-    events.tell("phase", text="loading libraries")
+    from dra_toolkit.training.data import training_splits
+
+    recipe = run.read_recipe()
+    _say_state(run, main_process, "running", attempt)
+    events.tell("phase", text="loading data")
+    train, test = training_splits(recipe)
+
+    events.tell("phase", text="loading libraries and model")
     from dra_toolkit.runs import Recorder
     from dra_toolkit.runs.layout import STOP_FILE
     from dra_toolkit.training.build import build_trainer, file_facts
     from dra_toolkit.training.callbacks import MetricsCallback, StopCallback
     from dra_toolkit.training.environment import write_environment
 
-    recipe = run.read_recipe()
-    _say_state(run, main_process, "running", attempt)
     launcher = os.environ.get("DRA_LAUNCHER")
     stop = StopCallback(run.attempt_logs(attempt) / STOP_FILE, int(launcher) if launcher else None)
     recorder: Recorder | None = None
     trainer = build_trainer(
         recipe,
         run.checkpoints,
-        phase=lambda text: events.tell("phase", text=text),
+        train=train,
+        test=test,
         callbacks=[MetricsCallback(run, events, attempt), stop],
         on_groups=(lambda records: recorder.submit(records) if recorder else None) if recipe["record_groups"] else None,
         before_save=lambda: recorder.flush() if recorder else None,

@@ -121,7 +121,9 @@ def measure(
     """
     totals = total_rewards(rewards, np.array(list(reward_weights.values()))).reshape(-1, group_size)
     grouped = None if embeddings is None else embeddings.reshape(len(totals), group_size, -1)
-    adjustment = _unmeasured(totals) if grouped is None else adjust(embeddings=grouped, totals=totals, settings=settings)
+    adjustment = (
+        _unmeasured(totals) if grouped is None else adjust(embeddings=grouped, totals=totals, settings=settings)
+    )
     return MeasuredBatch(
         samples=samples,
         rewards=rewards,

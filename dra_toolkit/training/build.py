@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
 from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.runs import FileFacts
-from dra_toolkit.training.data import training_splits
+from dra_toolkit.training.data import made_ways
 from dra_toolkit.training.trainer import DRATrainer
 
-Tell = Callable[[str], None]
 
+def build_trainer(
+    recipe: Recipe, checkpoints: Path, *, train: Dataset, test: Dataset | None, **hooks: Any
+) -> DRATrainer:
+    """Load tokenizer, rewards and model, and return the trainer; `hooks` go to DRATrainer as they are.
 
-def build_trainer(recipe: Recipe, checkpoints: Path, *, phase: Tell = print, **hooks: Any) -> DRATrainer:
-    """Load data, tokenizer, rewards and model, and return the trainer; `hooks` go to DRATrainer as they are.
-
-    Raises RecipeError where the recipe names data or a model that cannot be used.
+    Raises RecipeError where the recipe names a model or rewards that cannot be used.
     """
-    phase("loading data")
-    train, test = training_splits(recipe, _builtin_files(recipe))
     model_name = _model_name(recipe)
-    phase("loading model")
     tokenizer = _load_tokenizer(recipe, model_name)
     model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
     settings = embedder_settings(recipe)
@@ -89,23 +85,11 @@ def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) ->
         raise RecipeError(f"recipe: TRL refuses it: {' '.join(str(error).split())}") from None
 
 
-def _builtin_files(recipe: Recipe) -> dict[str, str]:
-    if not recipe["dataset_name"].startswith(BUILTIN_PREFIX):
-        return {}
-    assets = _ways()
-    return {"train": str(assets.train), "test": str(assets.heldout)}
-
-
 def _model_name(recipe: Recipe) -> str:
     name = recipe["model_name_or_path"]
-    return str(_ways().model) if name.startswith(BUILTIN_PREFIX) else str(Path(name).expanduser()) if name[0] == "~" else name
-
-
-def _ways() -> Any:
-    assets = cached_ways()
-    if assets is None:
-        raise RecipeError("builtin:ways is not made yet; run `python -m dra_toolkit.quickstart`")
-    return assets
+    if name.startswith(BUILTIN_PREFIX):
+        return str(made_ways().model)
+    return str(Path(name).expanduser()) if name.startswith("~") else name
 
 
 def _load_tokenizer(recipe: Recipe, model_name: str) -> PreTrainedTokenizerBase:

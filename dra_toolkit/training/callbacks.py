@@ -42,7 +42,9 @@ class MetricsCallback(TrainerCallback):
         except OSError as error:
             if not self._told_failure:
                 self._told_failure = True
-                self._events.notice(f"metrics: {self._run.metrics} cannot be written ({error.strerror}); training goes on")
+                self._events.notice(
+                    f"metrics: {self._run.metrics} cannot be written ({error.strerror}); training goes on"
+                )
         if "reward" in logs:
             facts = {name: logs.get(key) for name, key in STEP_FACTS.items()}
             self._events.tell("step", step=state.global_step, of=state.max_steps, **facts)

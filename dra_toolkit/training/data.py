@@ -10,7 +10,8 @@ from datasets import Dataset, DatasetDict, load_dataset
 from datasets.exceptions import DatasetNotFoundError
 
 from dra_toolkit.errors import RecipeError, did_you_mean
-from dra_toolkit.recipe import Recipe
+from dra_toolkit.quickstart import QuickstartAssets, cached_ways
+from dra_toolkit.recipe import BUILTIN_PREFIX
 
 FILE_TYPES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
@@ -33,17 +34,23 @@ def load_split(recipe: Mapping[str, Any], name: str, split: str) -> Dataset:
     return _shape(dataset, recipe)
 
 
-def training_splits(recipe: Recipe, files: Mapping[str, str]) -> tuple[Dataset, Dataset | None]:
-    """Return the training split and, where the recipe evaluates, the evaluation split.
+def training_splits(recipe: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
+    """Return the training split and, where the recipe evaluates, the evaluation split."""
+    name, evaluates = recipe["dataset_name"], recipe["eval_strategy"] != "no"
+    if name.startswith(BUILTIN_PREFIX):
+        made = made_ways()
+        held_out = load_split(recipe, str(made.heldout), "train") if evaluates else None
+        return load_split(recipe, str(made.train), "train"), held_out
+    train = load_split(recipe, name, recipe["dataset_train_split"])
+    return train, load_split(recipe, name, recipe["dataset_test_split"]) if evaluates else None
 
-    `files` names what stands for the two splits of a data set that the toolkit made itself; empty for any other.
-    """
-    train_split, test_split = recipe["dataset_train_split"], recipe["dataset_test_split"]
-    train = load_split(recipe, files.get("train", recipe["dataset_name"]), train_split)
-    if recipe["eval_strategy"] == "no":
-        return train, None
-    test_file = files.get("test")
-    return train, load_split(recipe, test_file or recipe["dataset_name"], "train" if test_file else test_split)
+
+def made_ways() -> QuickstartAssets:
+    """Return the quickstart's model and data; raises RecipeError if they were not made before."""
+    assets = cached_ways()
+    if assets is None:
+        raise RecipeError("builtin:ways is not made yet; run `python -m dra_toolkit.quickstart`")
+    return assets
 
 
 def _load(recipe: Mapping[str, Any], name: str, split: str) -> Dataset:
@@ -57,7 +64,13 @@ def _load(recipe: Mapping[str, Any], name: str, split: str) -> Dataset:
             f"dataset_name: {name} is not on the Hub or needs a login (`hf auth login`), and no such folder exists"
         ) from None
     except ConnectionError as error:
-        raise RecipeError(f"dataset_name: {name} cannot be fetched ({_first_line(error)}); fetch it beforehand") from None
+        raise RecipeError(
+            f"dataset_name: {name} cannot be fetched ({_first_line(error)}); fetch it beforehand"
+        ) from None
+    except ValueError as error:
+        if "corresponds to no data" in str(error):
+            raise RecipeError(f"dataset_name: {name} has no rows in split {split!r}") from None
+        raise RecipeError(f"dataset_name: {name} cannot be read ({_first_line(error)})") from None
     except Exception as error:  # the readers of datasets raise many types for a file they cannot read
         cause = error.__cause__ or error
         raise RecipeError(f"dataset_name: {name} cannot be read ({_first_line(cause)})") from None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
+
+from dra_toolkit.runs.layout import EVENTS_PIPE
 
 
 class Events:
@@ -23,7 +27,16 @@ class Events:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError:
-            print(line, flush=True)  # no room for the event: the process's own log may still take it
+            self._tell_by_pipe(line)  # a full disk must not keep the launcher from hearing of it
+
+    def _tell_by_pipe(self, line: str) -> None:
+        assert self._path is not None
+        with contextlib.suppress(OSError):  # no pipe, or nobody who reads it
+            descriptor = os.open(self._path.with_name(EVENTS_PIPE), os.O_WRONLY | os.O_NONBLOCK)
+            try:
+                os.write(descriptor, line.encode() + b"\n")
+            finally:
+                os.close(descriptor)
 
     def notice(self, text: str) -> None:
         """Tell the user one line."""

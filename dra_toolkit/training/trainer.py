@@ -67,7 +67,9 @@ class DRATrainer(GRPOTrainer):
             _add_column(kwargs)
         super().__init__(*args, **kwargs)
         if self._adjusts and self.multi_objective_aggregation != "sum_then_normalize":
-            raise ValueError("normalize_then_sum scales each reward by itself and would undo the adjustment of their sum")
+            raise ValueError(
+                "normalize_then_sum scales each reward by itself and would undo the adjustment of their sum"
+            )
         self.embedder = self._load_embedder(embedder) if embedder else None
         self._on_groups, self._before_save, self._tell = on_groups, before_save, tell
         self._attempt, self._keep_embeddings = attempt, keep_embeddings
@@ -166,7 +168,9 @@ class DRATrainer(GRPOTrainer):
                 "cut there; diversity/truncated_ratio follows it, embedder_max_length changes it"
             )
         if embedded.invalid:
-            self._tell(f"embedder: {embedded.invalid} of {count} embeddings were not finite and count as unlike all others")
+            self._tell(
+                f"embedder: {embedded.invalid} of {count} embeddings were not finite and count as unlike all others"
+            )
 
     def _log_raw_rewards(self, measured: MeasuredBatch) -> None:
         """Make TRL's `reward`, `reward_std` and `frac_reward_zero_std` speak of the raw totals, as without adjustment."""

@@ -86,6 +86,7 @@ def test_yaml_spellings_are_mended(write):
     assert recipe["max_steps"] == 5
     assert recipe["scale_rewards"] == "none"
     assert load_recipe(write(GOOD + "diversity: off\n"))["diversity"] == "none"
+    assert load_recipe(write(GOOD + "save_strategy: no\n"))["save_strategy"] == "no"
 
 
 class TestMistakes:

@@ -1,6 +1,6 @@
 """Train a few steps on fixed completions under whatever process layout this is started with; write the record.
 
-    torchrun --nproc_per_node 2 layout_run.py POLICY OUT EMBEDDER COMPLETIONS_PER_PROCESS
+torchrun --nproc_per_node 2 layout_run.py POLICY OUT EMBEDDER COMPLETIONS_PER_PROCESS
 """
 
 from __future__ import annotations

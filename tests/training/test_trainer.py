@@ -58,7 +58,9 @@ def test_advantages_used_are_those_of_the_adjusted_rewards(policy, tmp_path, sca
         batch = [r for r in records if r.step == step]
         adjusted = np.stack([r.adjustment.adjusted for r in batch])
         totals = np.stack([r.adjustment.totals for r in batch])
-        np.testing.assert_allclose(np.stack([r.advantages for r in batch]), group_advantages(adjusted, scaling), atol=1e-4)
+        np.testing.assert_allclose(
+            np.stack([r.advantages for r in batch]), group_advantages(adjusted, scaling), atol=1e-4
+        )
         np.testing.assert_allclose(np.stack([r.plain_advantages for r in batch]), group_advantages(totals, scaling))
     assert max(np.abs(r.advantages - r.plain_advantages).max() for r in records) > 0.01
 
@@ -84,7 +86,9 @@ def test_trls_logs_stay_raw_and_ours_stand_beside(policy, tmp_path):
     totals = np.stack([r.adjustment.totals for r in batch])
     assert first["reward"] == pytest.approx(np.nanmean(totals), abs=1e-6)
     assert first["reward_std"] == pytest.approx(np.nanstd(totals, ddof=1), abs=1e-6)
-    assert first["rewards/letters/mean"] == pytest.approx(np.mean([r.group.rewards["letters"] for r in batch]), abs=1e-6)
+    assert first["rewards/letters/mean"] == pytest.approx(
+        np.mean([r.group.rewards["letters"] for r in batch]), abs=1e-6
+    )
     ours = {key.removeprefix("diversity/"): value for key, value in first.items() if key.startswith("diversity/")}
     assert ours["adjusted_reward"] == pytest.approx(np.nanmean([r.adjustment.adjusted for r in batch]), abs=1e-6)
     assert ours["weight"] == pytest.approx(np.mean([r.adjustment.weights for r in batch]), abs=1e-6)
@@ -112,7 +116,11 @@ def test_evaluation_is_measured_and_recorded_and_not_adjusted(policy, tmp_path):
 
 def test_completions_that_nobody_scored_get_no_advantage(policy, tmp_path):
     _, records = recorded(policy, tmp_path, reward_funcs=[tiny.picky], rollout_func=tiny.fixed_rollouts())
-    unscored = [(r.advantages[i], r.adjustment.adjusted[i]) for r in records for i in np.flatnonzero(np.isnan(r.adjustment.totals))]
+    unscored = [
+        (r.advantages[i], r.adjustment.adjusted[i])
+        for r in records
+        for i in np.flatnonzero(np.isnan(r.adjustment.totals))
+    ]
     assert unscored
     assert all(advantage == 0 and np.isnan(adjusted) for advantage, adjusted in unscored)
 
@@ -137,7 +145,13 @@ def test_embeddings_are_kept_on_request(policy, tmp_path):
 class TestRefusals:
     def test_normalize_then_sum(self, policy, tmp_path):
         with pytest.raises(ValueError, match="undo the adjustment"):
-            train(DRATrainer, policy, tmp_path, embedder=HASH, config={"multi_objective_aggregation": "normalize_then_sum"})
+            train(
+                DRATrainer,
+                policy,
+                tmp_path,
+                embedder=HASH,
+                config={"multi_objective_aggregation": "normalize_then_sum"},
+            )
 
     def test_no_embedder(self, policy, tmp_path):
         with pytest.raises(ValueError, match="needs an embedder"):

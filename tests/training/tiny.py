@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,12 @@ def letters(completions: list[Any], **_: Any) -> list[float]:
     """Reward that differs inside a group and may be negative: share of `e`, less a third."""
     texts = [completion[0]["content"] for completion in completions]
     return [text.count("e") / max(1, len(text)) - 1 / 3 for text in texts]
+
+
+def letters_on_a_full_disk(completions: list[Any], **_: Any) -> list[float]:
+    """The same reward; from its first call on the kernel lets this process write no file beyond 1 kB."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    return letters(completions)
 
 
 def picky(completions: list[Any], **_: Any) -> list[float | None]:

@@ -1,0 +1,38 @@
+"""How the command line says what went wrong."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+from dra_toolkit.errors import DRAError
+
+USER_MISTAKE = 2
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Turn a command's DRAError into its lines on standard error and exit status 2; a bug keeps its traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return command(*args, **kwargs)
+        except DRAError as error:
+            print_problems(error.problems)
+            raise typer.Exit(USER_MISTAKE) from None
+
+    return wrapped
+
+
+def print_problems(problems: tuple[str, ...] | list[str]) -> None:
+    """Print each problem as one plain line, whatever it quotes."""
+    for problem in problems:
+        visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in problem)
+        print(f"error: {visible}", file=sys.stderr)

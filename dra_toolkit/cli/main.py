@@ -1,0 +1,37 @@
+"""`dra`: the commands and what they have in common."""
+
+from __future__ import annotations
+
+import typer
+
+import dra_toolkit
+from dra_toolkit.cli import inspect, train
+
+app = typer.Typer(
+    name="dra",
+    help="Train reasoning models with diversity-aware rewards, and see what happens inside every sampled group.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command(name="train")(train.train)
+app.add_typer(inspect.app, name="inspect")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dra-toolkit {dra_toolkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Train reasoning models with diversity-aware rewards, and see what happens inside every sampled group."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,244 @@
+"""`dra train`: check the recipe, make the run directory, start the processes, show how they go."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from dra_toolkit.cli.errors import USER_MISTAKE, print_problems, user_errors
+
+if TYPE_CHECKING:
+    from dra_toolkit.cli.progress import Display
+    from dra_toolkit.launch import Command, Start
+    from dra_toolkit.recipe import Recipe
+
+STOPPED = 3
+"""Exit status of a training process that saved and stopped as asked."""
+INTERRUPTED = 130
+POLL_SECONDS = 0.2
+
+
+@user_errors
+def train(
+    recipe_file: Path = typer.Argument(..., metavar="RECIPE", help="A recipe, such as recipes/quickstart.yaml."),
+    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show the resolved recipe and the commands; start nothing."),
+    resume: bool = typer.Option(False, "--resume", help="Continue from the newest complete checkpoint."),
+    overwrite: bool = typer.Option(
+        False, "--overwrite", help="Delete the run that lies in output_dir, and start anew."
+    ),
+    as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
+) -> None:
+    """Train with diversity-aware rewards and record every group."""
+    from dra_toolkit.errors import RecipeError
+    from dra_toolkit.launch import plan, prepare
+    from dra_toolkit.recipe import load_recipe
+    from dra_toolkit.runs.layout import RunDirectory
+
+    if resume and overwrite:
+        raise RecipeError("--resume and --overwrite: choose one, continue the run or replace it")
+    recipe = load_recipe(recipe_file, overrides or [])
+    if dry_run:
+        _show_plan(recipe, plan(recipe, RunDirectory(recipe.output_dir)), as_json)
+        return
+    if resume and _is_finished(recipe):
+        print(f"{recipe.output_dir} is finished; raise max_steps to go on", file=sys.stderr)
+        return
+    _require_training()
+    start = prepare(recipe, resume=resume, overwrite=overwrite)
+    raise typer.Exit(_run(recipe_file, recipe, start, as_json))
+
+
+def _require_training() -> None:
+    from importlib.util import find_spec
+
+    from dra_toolkit.errors import LaunchError
+
+    missing = [name for name in ("torch", "transformers", "trl", "datasets") if find_spec(name) is None]
+    if missing:
+        raise LaunchError(f'{", ".join(missing)} not installed; training needs `pip install "dra-toolkit[train]"`')
+
+
+def _is_finished(recipe: Recipe) -> bool:
+    from dra_toolkit.runs.layout import RunDirectory
+
+    run = RunDirectory(recipe.output_dir)
+    if not run.exists() or run.status().get("state") != "finished":
+        return False
+    before = run.read_recipe()
+    return all(recipe[key] == before[key] for key in ("max_steps", "num_train_epochs"))
+
+
+def _show_plan(recipe: Recipe, commands: list[Command], as_json: bool) -> None:
+    if as_json:
+        shown = [{"purpose": c.purpose, "argv": c.argv, "environment": c.environment} for c in commands]
+        print(json.dumps({**json.loads(recipe.to_json()), "notes": recipe.notes, "commands": shown}))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table("key", "value", "from", box=None, title=f"{recipe.name}: settings other than TRL's defaults")
+    for key, setting in sorted(recipe.chosen().items()):
+        style = "dim" if setting.origin == "dra default" else ""
+        table.add_row(Text(key, style), Text(json.dumps(setting.value), style), Text(setting.origin, style))
+    console.print(table)
+    for note in recipe.notes:
+        console.print(Text(f"note: {note}", style="yellow"))
+    for command in commands:
+        console.print(Text(f"\n# {command.purpose}", style="bold"))
+        print(command)
+
+
+def _run(recipe_file: Path, recipe: Recipe, start: Start, as_json: bool) -> int:
+    """Start the processes one after the other and follow them; return the exit status."""
+    from dra_toolkit.cli.progress import make_display
+    from dra_toolkit.launch import plan
+
+    display = make_display(as_json=as_json)
+    status, told = 0, []
+    try:
+        for note in _opening_notes(recipe, start):
+            display.show({"event": "notice", "text": note})
+        for command in plan(recipe, start.run, attempt=start.attempt, checkpoint=start.checkpoint):
+            display.show({"event": "phase", "text": command.purpose})
+            status, told = _follow(command, start, display)
+            if status:
+                break
+    finally:
+        display.close()
+    if status and status != STOPPED:
+        return _explain_failure(status, told, start)
+    if not as_json:
+        _say_what_next(recipe_file, start, stopped=status == STOPPED)
+    return INTERRUPTED if status == STOPPED else 0
+
+
+def _opening_notes(recipe: Recipe, start: Start) -> Iterator[str]:
+    yield from recipe.notes
+    if start.checkpoint:
+        yield f"continuing after step {start.checkpoint.name.split('-')[-1]} (attempt {start.attempt})"
+    elif start.attempt > 1:
+        yield f"no complete checkpoint in {start.run.checkpoints}; starting from the first step (attempt {start.attempt})"
+
+
+def _follow(command: Command, start: Start, display: Display) -> tuple[int, list[str]]:
+    """Run one command to its end, showing its events; return its exit status and the problems it told."""
+    from dra_toolkit.cli.follow import EventTail
+    from dra_toolkit.launch import kill, run_command
+
+    told: list[str] = []
+
+    def show_new(tail: EventTail) -> None:
+        for event in tail.new():
+            if event["event"] == "error":
+                told.extend(event["problems"])
+            display.show(event)
+
+    with EventTail(start.logs) as tail:
+        process = run_command(command, start.logs / "output.log")
+        with _stop_on_signals(start, display, process):
+            while process.poll() is None:
+                show_new(tail)
+                time.sleep(POLL_SECONDS)
+        show_new(tail)
+    kill(process)  # whatever its session left behind
+    return process.returncode, told
+
+
+@contextmanager
+def _stop_on_signals(start: Start, display: Display, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Ask for an orderly end at the first Ctrl-C, SIGTERM or hang-up; at the second, end at once."""
+    from dra_toolkit.launch import ask_to_stop, kill
+
+    asked = False
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            kill(process)
+            return
+        asked = True
+        ask_to_stop(start)
+        text = "stopping: saving after this step (again to stop now, back to the last checkpoint)"
+        display.show({"event": "phase", "text": text})
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, on_signal) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _explain_failure(status: int, told: list[str], start: Start) -> int:
+    if told:
+        print_problems(told)
+        return USER_MISTAKE
+    log = start.logs / "output.log"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+    for line in lines:
+        print("  " + "".join(c if c.isprintable() else " " for c in line), file=sys.stderr)
+    ended = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
+    print_problems([f"training {ended}; its whole output is in {log}"])
+    print(
+        f"  what was recorded is kept; continue with the same command and --resume ({start.run.path})", file=sys.stderr
+    )
+    return 1
+
+
+def _say_what_next(recipe_file: Path, start: Start, *, stopped: bool) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    run = start.run
+    if stopped:
+        console.print(Text(f"Stopped with a checkpoint in {run.checkpoints}.", style="yellow"))
+        console.print(f"  dra train {recipe_file} --resume", markup=False, highlight=False)
+        return
+    console.print(Text(f"Finished: {run.path}", style="green"))
+    for line in _first_and_last(run.metrics):
+        console.print(f"  {line}", markup=False, highlight=False)
+    console.print("Next:")
+    for command, purpose in (
+        (f"dra inspect summary {run.path}", "the run at a glance"),
+        (f"dra inspect groups {run.path}", "the groups of its last step"),
+        (f"dra inspect group {run.path} 1 0", "one group: similarity, rewards, weights, advantages, texts"),
+    ):
+        console.print(f"  {command:<48} {purpose}", markup=False, highlight=False)
+
+
+def _first_and_last(metrics: Path) -> Iterator[str]:
+    """Yield what a run's main figures were in its first and its last five logged steps."""
+    from dra_toolkit.runs.metrics import read_metrics
+
+    rows: list[dict[str, Any]] = [row for row in read_metrics(metrics) if row.get("reward") is not None]
+    if len(rows) < 2:
+        return
+    for label, key in (
+        ("reward", "reward"),
+        ("adjusted reward", "diversity/adjusted_reward"),
+        ("similarity", "diversity/similarity"),
+        ("Vendi score", "diversity/vendi_score"),
+    ):
+        first, last = (_mean([row.get(key) for row in part]) for part in (rows[:5], rows[-5:]))
+        if first is not None and last is not None:
+            yield f"{label:<16} {first:6.3f} -> {last:6.3f}"
+
+
+def _mean(values: list[Any]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,51 @@
+"""Rewards for the task "ways", in the shape in which TRL calls them; a recipe names them by their dotted path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dra_toolkit.quickstart.checker import style_of, well_formed_answer
+from dra_toolkit.quickstart.task import Problem, accepts
+
+
+def strict(completions: Sequence[Any], solution: Sequence[Any], **kwargs: Any) -> list[float]:
+    """Score 1.0 for a well-formed completion whose boxed number is its `solution`, else 0.0.
+
+    Args:
+        completions: N texts, or N lists of messages, of which the last is read.
+        solution: the dataset column, N answers in decimal digits.
+        kwargs: what else TRL passes; unused.
+    """
+    return [
+        float(well_formed_answer(text_of(completion)) == str(expected).strip())
+        for completion, expected in zip(completions, solution, strict=True)
+    ]
+
+
+def hidden_method(
+    completions: Sequence[Any], solution: Sequence[Any], prompts: Sequence[Any], **kwargs: Any
+) -> list[float]:
+    """Score as `strict`, but only where the style is one that the hidden-method variant accepts on this problem.
+
+    Args:
+        completions: N texts, or N lists of messages.
+        solution: the dataset column, N answers in decimal digits.
+        prompts: N texts, or N lists of messages, each asking one question of the task.
+        kwargs: what else TRL passes; unused.
+    """
+    scores = strict(completions, solution)
+    for n, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+        style = style_of(text_of(completion))
+        if style is None or not accepts(Problem.from_prompt(text_of(prompt)), style):
+            scores[n] = 0.0
+    return scores
+
+
+def text_of(value: Any) -> str:
+    """Return a text itself, or the text of the last of a list of messages; an empty text where there is none."""
+    if isinstance(value, str):
+        return value
+    message = value[-1] if isinstance(value, Sequence) and value else None
+    content = message.get("content") if isinstance(message, dict) else None
+    return content if isinstance(content, str) else ""

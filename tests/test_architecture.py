@@ -1,0 +1,72 @@
+"""What must stay true of the whole package: light start-up, no forbidden calls, files of a readable size."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "dra_toolkit").rglob("*.py"))
+HEAVY = {"torch", "transformers", "trl", "gradio", "lighteval", "pandas", "pyarrow", "duckdb", "datasets", "numpy"}
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the heavy packages that a fresh interpreter has loaded after running `code`."""
+    script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*(set(sys.modules) & {HEAVY!r}), sep=',', file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(filter(None, ran.stderr.strip().splitlines()[-1].split(","))) if ran.stderr.strip() else set()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["inspect", "--help"], ["inspect", "group", "--help"], ["--version"]]
+)
+def test_help_loads_nothing_heavy(arguments):
+    assert loaded_by(f"sys.argv[1:] = {arguments!r}; from dra_toolkit.cli import main; main()") == set()
+
+
+def test_bare_import_loads_nothing_heavy():
+    assert loaded_by("import dra_toolkit") == set()
+
+
+def test_public_names_resolve():
+    import dra_toolkit
+
+    for name in dra_toolkit.__all__:
+        assert getattr(dra_toolkit, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = dra_toolkit.nonsense
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_unsafe_calls(path):
+    text = path.read_text()
+    for pattern in (
+        r"\bimport pickle",
+        r"torch\.load\(",
+        r"shell=True",
+        r"yaml\.load\((?!text, Loader=_Loader)",
+        r"\beval\(",
+        r"os\.system",
+    ):
+        found = [line for line in text.splitlines() if re.search(pattern, line) and "model.eval()" not in line]
+        assert not found, found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_stay_readable(path):
+    assert len(path.read_text().splitlines()) <= 320
+
+
+def test_no_index_host_or_machine_path_in_the_repository():
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    forbidden = re.compile(
+        "|".join(("pypi" + r"\.org", "python" + "hosted", r"/(?:root|work|farm)/", "/opt/" + "wheels"))
+    )
+    for name in tracked:
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".txt", ".sh", ".yaml", ".json", ""} and path.is_file():
+            assert not forbidden.search(path.read_text(errors="replace")), name

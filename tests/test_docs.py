@@ -1,0 +1,67 @@
+"""Docs that drift fail here: generated pages, examples, links, and every number that they state about the maths."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dra_toolkit.diversity import adjust, adjust_similarity, group_advantages
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "recipes" / "README.md"]
+
+sys.path.insert(0, str(ROOT / "tools"))
+import docs  # noqa: E402
+
+
+@pytest.mark.parametrize("name", docs.PAGES)
+def test_generated_page_is_current(name):
+    assert (ROOT / "docs" / name).read_text() == docs.PAGES[name](), "run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_library_example_of_the_readme():
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    before_the_run = example.split("# a recorded run")[0]
+    scope: dict[str, object] = {}
+    exec(before_the_run, scope)
+    np.testing.assert_allclose(scope["adjustment"].weights, [0.5, 0.5, 1.0], atol=1e-6)
+
+
+def test_commands_of_the_readme_exist():
+    from typer.main import get_command
+
+    from dra_toolkit.cli.main import app
+
+    command = get_command(app)
+    for line in re.findall(r"^dra (.*?)(?:\s{2,}.*|\s+#.*)?$", (ROOT / "README.md").read_text(), re.MULTILINE):
+        words = line.split()
+        found = command.commands[words[0]]
+        if words[0] == "inspect" and len(words) > 1:
+            assert words[1] in found.commands, line
+
+
+def test_doctests():
+    module = sys.modules[adjust.__module__]
+    assert doctest.testmod(module, extraglobs={"np": np, "adjust": adjust}).failed == 0
+
+
+def test_numbers_of_the_maths_page():
+    S = np.array([[1, 0.6, 0], [0.6, 1, 0.8], [0, 0.8, 1]])
+    adjustment = adjust_similarity(similarity=S, totals=np.ones(3))
+    text = (ROOT / "docs" / "maths.md").read_text()
+    rows = {"SMI": adjustment.redundancy, "weight": adjustment.weights}
+    rows["Dr. GRPO"] = group_advantages(adjustment.adjusted[None], "none")[0]
+    for name, values in rows.items():
+        stated = re.search(rf"^ +{re.escape(name)} +(-?[\d.]+) +(-?[\d.]+) +(-?[\d.]+)", text, re.MULTILINE)
+        np.testing.assert_allclose([float(x) for x in stated.groups()], values, atol=6e-4, err_msg=name)
