@@ -38,9 +38,9 @@ def plan(recipe: Recipe, run: RunDirectory, *, attempt: int = 1, checkpoint: Pat
     """Return the commands that training this recipe starts, one after the other."""
     commands = []
     if _needs_quickstart_assets(recipe):
-        argv = (sys.executable, "-m", "dra_toolkit.quickstart")
+        maker = (sys.executable, "-m", "dra_toolkit.quickstart")
         commands.append(
-            Command(purpose="make the quickstart model and data", argv=argv, environment=_environment(recipe))
+            Command(purpose="make the quickstart model and data", argv=maker, environment=_environment(recipe))
         )
     arguments = [str(run.path), "--attempt", str(attempt)]
     if checkpoint:

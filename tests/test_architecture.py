@@ -16,7 +16,10 @@ HEAVY = {"torch", "transformers", "trl", "gradio", "lighteval", "pandas", "pyarr
 
 def loaded_by(code: str) -> set[str]:
     """Return the heavy packages that a fresh interpreter has loaded after running `code`."""
-    script = f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\nprint(*(set(sys.modules) & {HEAVY!r}), sep=',', file=sys.stderr)"
+    script = (
+        f"import sys\ntry:\n    {code}\nexcept SystemExit:\n    pass\n"
+        f"print(*(set(sys.modules) & {HEAVY!r}), sep=',', file=sys.stderr)"
+    )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(filter(None, ran.stderr.strip().splitlines()[-1].split(","))) if ran.stderr.strip() else set()
 

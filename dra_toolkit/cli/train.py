@@ -107,7 +107,8 @@ def _run(recipe_file: Path, recipe: Recipe, start: Start, as_json: bool) -> int:
     from dra_toolkit.launch import plan
 
     display = make_display(as_json=as_json)
-    status, told = 0, []
+    status = 0
+    told: list[str] = []
     try:
         for note in _opening_notes(recipe, start):
             display.show({"event": "notice", "text": note})

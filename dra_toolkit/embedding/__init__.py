@@ -32,7 +32,7 @@ EMBEDDERS = {
     "policy": "the policy's own last hidden states, averaged over the completion; no second model",
 }
 
-# Commits of 2025; the length of jina is the published one, that of nomic (never applied by the released code) its own.
+# The length of jina is the published one. For nomic the released code never applied it, so its own is the default.
 _SOURCES = {
     "jina": EmbedderSettings(
         name="jinaai/jina-embeddings-v2-small-en",

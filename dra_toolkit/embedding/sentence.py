@@ -90,6 +90,7 @@ def load_sentence_embedder(settings: EmbedderSettings, *, source: str, device: s
         try:
             with undisturbed(device):
                 model = _sentence_transformer(place, device=device, own_code=own_code)
+                _check_text_only(source, model)
                 return SentenceEmbedder(settings=settings, model=model, device=device)
         except EmbedderError:
             raise
@@ -130,6 +131,13 @@ def _sentence_transformer(folder: Path, *, device: str, own_code: bool) -> Any:
         model_kwargs={"dtype": precision(device), "use_safetensors": True},
     )
     return model.eval().requires_grad_(False)
+
+
+def _check_text_only(source: str, model: Any) -> None:
+    """Refuse a model of several media: it would download, or open, a completion that looks like a picture's address."""
+    media = sorted({"audio", "image", "video"}.intersection(model.modalities))
+    if media:
+        raise EmbedderError(f"embedder: {source!r} reads {' and '.join(media)} too, expected a model of texts only")
 
 
 def _check_length(settings: EmbedderSettings, model: Any) -> None:

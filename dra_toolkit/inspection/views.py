@@ -1,0 +1,210 @@
+"""What `dra inspect` shows, as Rich renderables. Model text enters only through `visible` and as `Text`, never as markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from dra_toolkit.groups import GroupRecord
+from dra_toolkit.inspection.heatmap import heat_map
+from dra_toolkit.inspection.questions import STEP_MEASURES, GroupOverview, RunOverview, flipped, is_measured
+from dra_toolkit.inspection.safe_text import visible
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+LABELS = {
+    "reward": "reward, raw",
+    "adjusted": "reward, adjusted",
+    "similarity": "similarity",
+    "vendi_score": "Vendi score",
+    "distinct_ratio": "distinct texts",
+    "zero_spread": "zero-spread groups",
+    "abs_advantage_plain": "mean |advantage|, plain",
+    "abs_advantage": "mean |advantage|, trained",
+}
+MARKS = "= all rewards equal   d duplicates   ± sign of an advantage changed by the adjustment"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a number, or a dash where there is none."""
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def sparkline(values: Sequence[float], width: int) -> str:
+    """Return a curve of at most `width` block characters, from the smallest to the largest value; NaN is a blank."""
+    if not values or width < 1:
+        return ""
+    parts = [values[i * len(values) // width : (i + 1) * len(values) // width] for i in range(width)]
+    shown = [_mean(part) for part in parts if part] if len(values) > width else list(values)
+    known = [value for value in shown if not math.isnan(value)]
+    if not known:
+        return " " * len(shown)
+    low, high = min(known), max(known)
+    scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(" " if math.isnan(value) else BLOCKS[round((value - low) * scale)] for value in shown)
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else float("nan")
+
+
+def run_view(overview: RunOverview, *, width: int) -> RenderableType:
+    """Return a run at a glance: settings, a curve for each measure, problems."""
+    parts: list[RenderableType] = [_title(f"{overview.name}: {overview.state}"), _settings(overview)]
+    if not overview.steps:
+        parts.append(Text("No training groups are recorded yet; look again when the first step is done.", "yellow"))
+    else:
+        parts.append(_curves(overview, width=width))
+    parts += [Text(visible(problem, one_line=True), "yellow") for problem in overview.problems]
+    return Group(*parts)
+
+
+def _title(text: str) -> Text:
+    return Text(visible(text, one_line=True), style="bold")
+
+
+def _settings(overview: RunOverview) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for key, value in overview.settings.items():
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        table.add_row(Text(key, "dim"), Text(visible(shown, one_line=True)))
+    return table
+
+
+def _curves(overview: RunOverview, *, width: int) -> RenderableType:
+    first, last = overview.steps[0], overview.steps[-1]
+    table = Table(box=None, padding=(0, 1), collapse_padding=True)
+    table.add_column("")
+    table.add_column(f"step {first.step}", justify="right")
+    table.add_column(f"step {last.step}", justify="right")
+    table.add_column("curve, lowest to highest", no_wrap=True)
+    for name in STEP_MEASURES:
+        values = [step.means[name] for step in overview.steps]
+        curve = sparkline(values, max(8, width - 52))
+        table.add_row(LABELS[name], number(values[0]), number(values[-1]), Text(curve, "cyan"))
+    flips = sum(step.flips for step in overview.steps)
+    groups = sum(step.groups for step in overview.steps)
+    counts = (
+        f"{len(overview.steps)} steps, {groups} groups, {overview.completions} completions recorded; "
+        f"the adjustment changed the sign of {flips} advantages"
+    )
+    return Group(Padding(table, (1, 0)), Text(counts))
+
+
+def step_view(groups: Sequence[GroupOverview], *, title: str, width: int) -> RenderableType:
+    """Return the groups of a step as a table."""
+    table = Table(box=None, padding=(0, 1), collapse_padding=True)
+    several_batches = any(group.batch for group in groups)
+    for head in (
+        *(["batch"] if several_batches else []),
+        "group",
+        "reward",
+        "spread",
+        "adjusted",
+        "simil.",
+        "Vendi",
+        "distinct",
+    ):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("marks", no_wrap=True)
+    table.add_column("prompt", no_wrap=True, overflow="ellipsis", ratio=1)
+    for group in groups:
+        table.add_row(
+            *([str(group.batch)] if several_batches else []),
+            str(group.index),
+            *(number(value, 2) for value in (group.reward, group.spread, group.adjusted, group.similarity)),
+            number(group.vendi_score, 1),
+            number(group.distinct_ratio, 2),
+            _marks(group),
+            Text(visible(group.prompt, one_line=True)[:width]),
+        )
+    return Group(_title(title), table, Text(MARKS, "dim"))
+
+
+def _marks(group: GroupOverview) -> Text:
+    marks = Text()
+    marks.append("=" if group.zero_spread else " ", "yellow")
+    marks.append("d" if group.has_duplicates else " ", "magenta")
+    marks.append(f"±{group.flips}" if group.flips else "", "bold")
+    return marks
+
+
+def group_view(record: GroupRecord, *, width: int, lines: int | None) -> RenderableType:
+    """Return one group in full; of each completion at most `lines` lines, or all if None."""
+    where = f"{record.mode} step {record.step}, group {record.index}"
+    where += f" of batch {record.batch}" if record.batch else ""
+    parts: list[RenderableType] = [_title(where), *_prompt(record, lines), Text()]
+    if is_measured(record):
+        parts += [Text("Similarity of the completions", "bold"), heat_map(record.adjustment.similarity, columns=width)]
+    else:
+        parts.append(Text("Similarity was not measured (embedder: none).\n", "yellow"))
+    parts += [_numbers(record), Text(MARKS, "dim"), Text()]
+    parts += _completions(record, lines)
+    return Group(*parts)
+
+
+def _prompt(record: GroupRecord, lines: int | None) -> Iterator[RenderableType]:
+    for message in record.group.prompt:
+        text = Text(f"{visible(message.role, one_line=True)}: ", "dim")
+        text.append(_cut(visible(message.content), lines), "default")
+        yield text
+
+
+def _numbers(record: GroupRecord) -> Table:
+    group, adjustment = record.group, record.adjustment
+    table = Table(box=None, padding=(0, 1), collapse_padding=True)
+    names = [visible(name, one_line=True) for name in group.rewards]
+    heads = ("#", *names, "total", "redund.", "weight", "adjusted", "adv. plain", "adv. trained", "", "tokens", "end")
+    for head in heads:
+        table.add_column(Text(head), justify="right", overflow="fold")
+    changed = flipped(record)
+    for i in range(len(group)):
+        table.add_row(
+            str(i),
+            *(number(values[i], 2) for values in group.rewards.values()),
+            number(adjustment.totals[i], 2),
+            number(adjustment.redundancy[i], 2),
+            number(adjustment.weights[i]),
+            number(adjustment.adjusted[i]),
+            number(record.plain_advantages[i]),
+            _advantage(record.advantages[i]),
+            Text("±" if changed[i] else "", "bold"),
+            str(group.token_counts[i]),
+            visible(group.finish_reasons[i], one_line=True),
+        )
+    return table
+
+
+def _advantage(value: float) -> Text:
+    return Text(f"{value:+.3f}", "bold blue" if value > 0 else "bold yellow" if value < 0 else "")
+
+
+def _completions(record: GroupRecord, lines: int | None) -> Iterator[RenderableType]:
+    """Yield the different texts, the most encouraged first; copies of one text share its heading."""
+    copies: dict[str, list[int]] = {}
+    for i in sorted(range(len(record.group)), key=lambda i: -record.advantages[i]):
+        copies.setdefault(record.group.completions[i], []).append(i)
+    for completion, indices in copies.items():
+        title = Text(", ".join(f"#{i}" for i in indices))
+        title.append("  the same text, advantages" if len(indices) > 1 else "  advantage")
+        for i in indices:
+            title.append(" ").append(_advantage(record.advantages[i]))
+        yield Rule(title, align="left", style="dim", characters="─")
+        text = visible(completion)
+        yield Text(_cut(text, lines)) if text else Text("(empty)", "dim")
+
+
+def _cut(text: str, lines: int | None) -> str:
+    """Return the first lines, of at most 400 characters each, and how much was left out."""
+    if lines is None:
+        return text
+    rows = text.split("\n")
+    kept = "\n".join(row[:400] for row in rows[:lines])
+    left_out = len(text) - len(kept)
+    return f"{kept}\n… {left_out} more characters; --full shows them" if left_out else kept
