@@ -52,10 +52,10 @@ def test_no_unsafe_calls(path):
         r"torch\.load\(",
         r"shell=True",
         r"yaml\.load\((?!text, Loader=_Loader)",
-        r"\beval\(",
+        r"(?<![\w.])eval\(",
         r"os\.system",
     ):
-        found = [line for line in text.splitlines() if re.search(pattern, line) and "model.eval()" not in line]
+        found = [line for line in text.splitlines() if re.search(pattern, line)]
         assert not found, found
 
 

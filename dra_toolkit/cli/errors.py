@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from dra_toolkit.errors import DRAError
+from dra_toolkit.safe_text import visible
 
 USER_MISTAKE = 2
 
@@ -34,5 +35,4 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
 def print_problems(problems: tuple[str, ...] | list[str]) -> None:
     """Print each problem as one plain line, whatever it quotes."""
     for problem in problems:
-        visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in problem)
-        print(f"error: {visible}", file=sys.stderr)
+        print(f"error: {visible(problem, one_line=True)}", file=sys.stderr)

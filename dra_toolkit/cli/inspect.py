@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Look at recorded groups; alone, the latest run.")
 
 
-class ModeName(StrEnum):
+class ModeName(Enum):
     """Which groups: sampled to train on, or to evaluate."""
 
     train = "train"
     eval = "eval"
 
 
-class SortName(StrEnum):
+class SortName(Enum):
     """What the groups of a step are ordered by."""
 
     index = "index"
@@ -157,7 +157,7 @@ def _console() -> Console:
 def _next(console: Console, commands: list[str]) -> None:
     from rich.text import Text
 
-    from dra_toolkit.inspection.safe_text import visible
+    from dra_toolkit.safe_text import visible
 
     console.print(Text("\nNext:", "dim"))
     for command in commands:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 import dra_toolkit
-from dra_toolkit.cli import inspect, train
+from dra_toolkit.cli.inspect import app as inspect_app
+from dra_toolkit.cli.train import train
 
 app = typer.Typer(
     name="dra",
@@ -15,8 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command(name="train")(train.train)
-app.add_typer(inspect.app, name="inspect")
+app.command()(train)
+app.add_typer(inspect_app, name="inspect")
 
 
 def _version(wanted: bool) -> None:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from dra_toolkit.safe_text import visible
+
 PLAIN_EVERY_SECONDS = 10.0
 
 
@@ -53,7 +55,7 @@ class PlainDisplay:
                 self._line(f"step {event['step']}/{event['of']}  {step_figures(event)}")
 
     def _line(self, text: str) -> None:
-        print("".join(c if c.isprintable() else "?" for c in text), file=sys.stderr, flush=True)
+        print(visible(text, one_line=True), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Nothing to restore."""
@@ -83,7 +85,7 @@ class LiveDisplay:
         if kind == "phase":
             self._progress.update(self._task, description=event["text"])
         elif kind == "notice":
-            self._progress.console.print(Text(f"note: {event['text']}", style="yellow"))
+            self._progress.console.print(Text(f"note: {visible(event['text'], one_line=True)}", style="yellow"))
         elif kind == "step":
             self._show_step(event)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from dra_toolkit.cli.errors import USER_MISTAKE, print_problems, user_errors
+from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
     from dra_toolkit.cli.progress import Display
@@ -191,7 +192,7 @@ def _explain_failure(status: int, told: list[str], start: Start) -> int:
     log = start.logs / "output.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
     for line in lines:
-        print("  " + "".join(c if c.isprintable() else " " for c in line), file=sys.stderr)
+        print(f"  {visible(line, one_line=True)}", file=sys.stderr)
     ended = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
     print_problems([f"training {ended}; its whole output is in {log}"])
     print(

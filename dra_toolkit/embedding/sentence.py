@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LOAD_ERRORS = (OSError, ValueError, ImportError, RuntimeError, KeyError)
 _NO_LIMIT = 10**9
+CPU_BATCH_TOKENS = 2048
+"""Most tokens in one batch on a CPU, which gains nothing from larger ones and loses its caches."""
 
 
 class SentenceEmbedder:
@@ -28,7 +30,8 @@ class SentenceEmbedder:
 
     def __init__(self, *, settings: EmbedderSettings, model: Any, device: str) -> None:
         self.name = settings.name
-        self._model, self._device, self._budget = model, device, settings.batch_tokens
+        self._model, self._device = model, device
+        self._budget = min(settings.batch_tokens, CPU_BATCH_TOKENS) if device == "cpu" else settings.batch_tokens
         self._prompt = model.prompts.get(model.default_prompt_name) or ""
         if settings.max_length is not None:
             _check_length(settings, model)

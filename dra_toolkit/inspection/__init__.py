@@ -8,6 +8,5 @@ from dra_toolkit.inspection.questions import (
     look_at_step,
     summarise,
 )
-from dra_toolkit.inspection.safe_text import visible
 
-__all__ = ["GroupOverview", "RunOverview", "StepOverview", "look_at_group", "look_at_step", "summarise", "visible"]
+__all__ = ["GroupOverview", "RunOverview", "StepOverview", "look_at_group", "look_at_step", "summarise"]

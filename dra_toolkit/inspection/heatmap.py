@@ -49,4 +49,4 @@ def _style(value: float) -> Style:
     low = min(int(place), len(_STOPS) - 2)
     red, green, blue = np.rint(_STOPS[low] + (place - low) * (_STOPS[low + 1] - _STOPS[low])).astype(int)
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
-    return Style(color="white" if dark else "black", bgcolor=f"rgb({red},{green},{blue})")
+    return Style(color="rgb(255,255,255)" if dark else "rgb(0,0,0)", bgcolor=f"rgb({red},{green},{blue})")

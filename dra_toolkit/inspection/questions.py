@@ -8,9 +8,10 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
-from dra_toolkit.groups import Array, GroupRecord, Mode
+from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.runs import Run
 
 STEP_MEASURES = (
@@ -121,7 +122,7 @@ def look_at_group(record: GroupRecord) -> GroupOverview:
     )
 
 
-def flipped(record: GroupRecord) -> Array:
+def flipped(record: GroupRecord) -> NDArray[np.bool_]:
     """Return which completions, (G,) of bool, the adjustment pushes the other way than the raw rewards would."""
     return record.advantages * record.plain_advantages < 0
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.heatmap import heat_map
 from dra_toolkit.inspection.questions import STEP_MEASURES, GroupOverview, RunOverview, flipped, is_measured
-from dra_toolkit.inspection.safe_text import visible
+from dra_toolkit.safe_text import visible
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 LABELS = {
@@ -151,8 +151,8 @@ def group_view(record: GroupRecord, *, width: int, lines: int | None) -> Rendera
 
 def _prompt(record: GroupRecord, lines: int | None) -> Iterator[RenderableType]:
     for message in record.group.prompt:
-        text = Text(f"{visible(message.role, one_line=True)}: ", "dim")
-        text.append(_cut(visible(message.content), lines), "default")
+        text = Text().append(f"{visible(message.role, one_line=True)}: ", "dim")
+        text.append(_cut(visible(message.content), lines))
         yield text
 
 
@@ -192,9 +192,8 @@ def _completions(record: GroupRecord, lines: int | None) -> Iterator[RenderableT
         copies.setdefault(record.group.completions[i], []).append(i)
     for completion, indices in copies.items():
         title = Text(", ".join(f"#{i}" for i in indices))
-        title.append("  the same text, advantages" if len(indices) > 1 else "  advantage")
-        for i in indices:
-            title.append(" ").append(_advantage(record.advantages[i]))
+        title.append(f"  {len(indices)} times the same text," if len(indices) > 1 else "")
+        title.append("  advantage ").append(_advantage(record.advantages[indices[0]]))
         yield Rule(title, align="left", style="dim", characters="─")
         text = visible(completion)
         yield Text(_cut(text, lines)) if text else Text("(empty)", "dim")

@@ -7,6 +7,7 @@ from typing import Any
 
 from dra_toolkit.quickstart.checker import style_of, well_formed_answer
 from dra_toolkit.quickstart.task import Problem, accepts
+from dra_toolkit.rewards.text import completion_text
 
 
 def strict(completions: Sequence[Any], solution: Sequence[Any], **kwargs: Any) -> list[float]:
@@ -18,7 +19,7 @@ def strict(completions: Sequence[Any], solution: Sequence[Any], **kwargs: Any) -
         kwargs: what else TRL passes; unused.
     """
     return [
-        float(well_formed_answer(text_of(completion)) == str(expected).strip())
+        float(well_formed_answer(completion_text(completion)) == str(expected).strip())
         for completion, expected in zip(completions, solution, strict=True)
     ]
 
@@ -36,16 +37,7 @@ def hidden_method(
     """
     scores = strict(completions, solution)
     for n, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
-        style = style_of(text_of(completion))
-        if style is None or not accepts(Problem.from_prompt(text_of(prompt)), style):
+        style = style_of(completion_text(completion))
+        if style is None or not accepts(Problem.from_prompt(completion_text(prompt)), style):
             scores[n] = 0.0
     return scores
-
-
-def text_of(value: Any) -> str:
-    """Return a text itself, or the text of the last of a list of messages; an empty text where there is none."""
-    if isinstance(value, str):
-        return value
-    message = value[-1] if isinstance(value, Sequence) and value else None
-    content = message.get("content") if isinstance(message, dict) else None
-    return content if isinstance(content, str) else ""

@@ -61,7 +61,7 @@ OUR_KEYS = (
     _ours("embedder_revision", "str | none", None, "Commit of the embedder's weights."),
     _ours("embedder_code_revision", "str | none", None, "Commit of the embedder's remote code, where it has any."),
     _ours("embedder_max_length", "int | none", None, "Longest completion, in tokens, that is embedded whole."),
-    _ours("embedder_batch_tokens", "int", 16384, "Padded tokens per embedding batch."),
+    _ours("embedder_batch_tokens", "int", 16384, "Padded tokens per embedding batch; on a CPU at most 2048."),
     _ours("record_groups", "bool", True, "Keep every sampled group in the run directory."),
     _ours("record_embeddings", "bool", False, "Keep the embeddings too (2 bytes for each dimension)."),
 )

@@ -19,7 +19,7 @@ def completion_text(completion: Completion) -> str:
     spoken = [message for message in completion if message.get("role") == "assistant"] or list(completion)
     if not spoken:
         return ""
-    content = _plain(spoken[-1].get("content"))
+    content = content_text(spoken[-1].get("content"))
     reasoning = spoken[-1].get("reasoning_content") or spoken[-1].get("thinking")
     return f"{reasoning}\n</think>\n{content}" if reasoning else content
 
@@ -29,7 +29,7 @@ def completion_texts(completions: Sequence[Completion]) -> list[str]:
     return [completion_text(completion) for completion in completions]
 
 
-def _plain(content: Any) -> str:
+def content_text(content: Any) -> str:
     """Return the text of a message's content: a string, nothing, or a list of parts of which some are text."""
     if content is None or isinstance(content, str):
         return content or ""

@@ -20,6 +20,7 @@ from dra_toolkit.diversity import (
     zero_spread,
 )
 from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt
+from dra_toolkit.rewards.text import content_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,21 +140,7 @@ def as_prompt(prompt: Any) -> Prompt:
     """Return TRL's prompt, a text or a list of messages, as messages."""
     if isinstance(prompt, str):
         return (Message(role="text", content=prompt),)
-    return tuple(Message(role=message["role"], content=_content(message["content"])) for message in prompt)
-
-
-def completion_text(completion: Any) -> str:
-    """Return TRL's completion, a text or a list of messages, as one text."""
-    if isinstance(completion, str):
-        return completion
-    return "\n".join(_content(message.get("content")) for message in completion)
-
-
-def _content(content: Any) -> str:
-    """Return a message's content as text; of content in parts, the texts."""
-    if isinstance(content, list):
-        return "\n".join(part.get("text", "") for part in content)
-    return content or ""
+    return tuple(Message(role=message["role"], content=content_text(message["content"])) for message in prompt)
 
 
 def _unmeasured(totals: Array) -> Adjustment:

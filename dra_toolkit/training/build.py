@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
@@ -73,6 +74,8 @@ def reward_arguments(recipe: Recipe) -> dict[str, Any]:
 def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:
     """Return TRL's configuration: the recipe's own values, and TRL's defaults for all it leaves out."""
     values = recipe.owned_by("GRPOConfig") | {"output_dir": str(checkpoints)}
+    if not torch.cuda.is_available():
+        values["use_cpu"] = True  # without it several processes on a CPU each train alone
     values["model_init_kwargs"] = {
         "revision": model_config.model_revision,
         "attn_implementation": model_config.attn_implementation,

@@ -20,7 +20,8 @@ from trl import GRPOConfig, GRPOTrainer
 from dra_toolkit.diversity import DiversitySettings, zero_spread
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, completion_text, measure
+from dra_toolkit.rewards.text import completion_texts
+from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
 
 COLUMN = "diversity"
 """Name of the reward column that carries the adjustment, in TRL's logs too."""
@@ -86,7 +87,7 @@ class DRATrainer(GRPOTrainer):
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         training = self.model.training
         columns = [i for i, name in enumerate(self.reward_func_names) if name in self.reward_columns()]
-        texts = [completion_text(completion) for completion in completions]
+        texts = completion_texts(completions)
         self._measured = measure(
             samples=self._gather_samples(prompts, texts, completion_ids_list),
             rewards=rewards[:, columns].double().cpu().numpy(),

@@ -59,10 +59,8 @@ def test_solutions_may_be_numbers() -> None:
         "<think> x </think> \\boxed{" + "8" * 1_000_000 + "}",
         "\x00\ud800",
         [],
-        None,
         [{"role": "assistant", "content": None}],
         [{"role": "assistant"}],
-        ["text"],
     ],
 )
 def test_hostile_completions_score_zero(hostile: Any) -> None:

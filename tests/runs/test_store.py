@@ -16,49 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from recorded import FACTS, make_run, record, record_all
 
-from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord, Message
-from dra_toolkit.recipe import load_recipe
-from dra_toolkit.runs import FileFacts, Recorder, Run, RunDirectory
+from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
+from dra_toolkit.runs import Run, RunDirectory
 from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
-
-FACTS = FileFacts(
-    run="r",
-    reward_weights={"a": 1.0, "b b": 0.5},
-    scale_rewards="group",
-    diversity=DiversitySettings(),
-    embedder="hash",
-)
-
-
-def record(step: int, index: int = 0, *, G: int = 3, mode="train", batch=0, attempt=1, seed=0, texts=None, keep=False):
-    rng = np.random.default_rng([seed, step, index])
-    E = rng.standard_normal((G, 4)).astype(np.float32)
-    E /= np.linalg.norm(E, axis=1, keepdims=True)
-    rewards = {"a": rng.random(G), "b b": np.where(rng.random(G) < 0.5, np.nan, 1.0)}
-    totals = rewards["a"] + 0.5 * np.nan_to_num(rewards["b b"])
-    adjustment = adjust(embeddings=E, totals=totals)
-    return GroupRecord(
-        mode=mode,
-        step=step,
-        batch=batch,
-        index=index,
-        attempt=attempt,
-        group=CompletionGroup(
-            prompt=(Message(role="system", content="be brief"), Message(role="user", content=f"prompt {index}")),
-            completions=tuple(texts or (f"text {step} {i}" for i in range(G))),
-            token_counts=np.arange(G, dtype=np.int32),
-            finish_reasons=("stop",) * G,
-            rewards=rewards,
-            reward_weights=FACTS.reward_weights,
-        ),
-        adjustment=adjustment,
-        plain_advantages=group_advantages(totals[None])[0],
-        advantages=group_advantages(adjustment.adjusted[None])[0],
-        embeddings=E if keep else None,
-    )
 
 
 def flat(value, prefix=""):
@@ -88,21 +51,7 @@ def assert_same(left: GroupRecord, right: GroupRecord) -> None:
 
 @pytest.fixture
 def run(tmp_path) -> RunDirectory:
-    recipe = tmp_path / "r.yaml"
-    recipe.write_text(
-        "model_name_or_path: builtin:ways\ndataset_name: builtin:ways\nreward_funcs: [format]\nembedder: hash\n"
-    )
-    directory = RunDirectory(tmp_path / "run")
-    directory.create(load_recipe(recipe))
-    return directory
-
-
-def record_all(run: RunDirectory, *batches, tell=print) -> Recorder:
-    recorder = Recorder(run.groups, FACTS, tell=tell)
-    for batch in batches:
-        recorder.submit(batch)
-    recorder.close()
-    return recorder
+    return make_run(tmp_path / "run")
 
 
 class TestRoundTrip:
@@ -204,7 +153,7 @@ class TestDamage:
 CHILD = """
 import sys
 sys.path.insert(0, {tests!r})
-from test_store import FACTS, record
+from recorded import FACTS, record
 from pathlib import Path
 from dra_toolkit.runs import Recorder
 recorder = Recorder(Path({folder!r}), FACTS, tell=lambda line: print(line, flush=True))
@@ -212,7 +161,7 @@ recorder = Recorder(Path({folder!r}), FACTS, tell=lambda line: print(line, flush
 
 
 def child(run: RunDirectory, body: str) -> subprocess.Popen[str]:
-    code = CHILD.format(tests=str(Path(__file__).parent), folder=str(run.groups)) + textwrap.dedent(body)
+    code = CHILD.format(tests=str(Path(__file__).parents[1]), folder=str(run.groups)) + textwrap.dedent(body)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 

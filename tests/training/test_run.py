@@ -253,3 +253,13 @@ def test_json_events(recipe):
     steps = [event for event in events if event["event"] == "step"]
     assert [(event["step"], event["of"]) for event in steps] == [(1, 2), (2, 2)]
     assert np.isfinite([event["reward"] for event in steps]).all()
+
+
+def test_several_processes_record_one_run(recipe):
+    """Through `accelerate launch`, as on a machine with several GPUs; the first process alone writes."""
+    run = recipe.parent / "run"
+    finish(dra("train", recipe, "num_processes=2", "per_device_train_batch_size=4", "max_steps=2"))
+    groups, metrics = essence(run)
+    assert [group[:3] for group in groups] == [(step, 0, i) for step in (1, 2) for i in (0, 1)]
+    assert [row[0] for row in metrics] == [1, 2]
+    assert json.loads((run / "environment.json").read_text())["processes"] == 2

@@ -1,0 +1,26 @@
+"""Show hostile text harmlessly: nothing that a model wrote may colour, move or break the terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+
+
+def visible(text: str, *, one_line: bool = False) -> str:
+    r"""Return `text` with every character that a terminal may act on, or that shows nothing, spelt out: `\x1b`, `\u202e`.
+
+    Spelt out is what Python does not call printable: controls, bidirectional and other formats, surrogates, private and
+    unassigned characters, separators of lines and paragraphs. Line breaks stay, unless `one_line`: then they become a
+    space. A tab becomes four spaces, any other kind of space one.
+    """
+    text = text.replace("\r\n", "\n").replace("\t", "    ")
+    if one_line:
+        text = text.replace("\n", " ")
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else _spelt(c) for c in text)
+
+
+def _spelt(character: str) -> str:
+    if unicodedata.category(character) == "Zs":
+        return " "
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
