@@ -83,11 +83,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--embedders", nargs="+", default=EMBEDDERS)
     arguments = parser.parse_args()
     ways()
-    measured: dict[str, list[dict[str, float]]] = {name: [] for name in EMBEDDERS}
+    import pyarrow.parquet  # noqa: F401 - a run pays for the import once, not for each step
+
+    measured: dict[str, list[dict[str, float]]] = {name: [] for name in arguments.embedders}
     for _ in range(arguments.rounds):
-        for name in EMBEDDERS:
+        for name in arguments.embedders:
             measured[name].append(measure_embedder(name, arguments.steps))
     summary = {
         name: {part: statistics.median(row[part] for row in rows) for part in rows[0]}

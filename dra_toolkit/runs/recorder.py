@@ -7,10 +7,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.runs.files import publish, remove_temporaries
-from dra_toolkit.runs.schema import FileFacts, to_table
+from dra_toolkit.runs.schema import REPEATED_COLUMNS, FileFacts, to_table
 
 QUEUED_BATCHES = 8
 """Batches that may wait for the disk before the trainer waits too."""
@@ -99,4 +100,8 @@ class Recorder:
         import pyarrow.parquet as pq
 
         table = to_table(batch, self._facts)
-        publish(self.folder / file_name(batch[0]), lambda file: pq.write_table(table, file, compression="zstd"))
+
+        def write(file: BinaryIO) -> None:
+            pq.write_table(table, file, compression="zstd", use_dictionary=REPEATED_COLUMNS)
+
+        publish(self.folder / file_name(batch[0]), write)

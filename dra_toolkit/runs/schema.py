@@ -94,6 +94,10 @@ COLUMNS = (
 )
 
 
+REPEATED_COLUMNS = ["mode", "prompt_hash", "finish_reason", "prompt.list.element.role", "prompt.list.element.content"]
+"""Columns, by their Parquet paths, whose values repeat within a file, so that a dictionary makes them small."""
+
+
 def arrow_schema(facts: FileFacts, *, with_embeddings: bool) -> pa.Schema:
     """Return the Arrow schema of a file with these facts."""
     import pyarrow as pa
