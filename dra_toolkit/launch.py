@@ -27,6 +27,8 @@ class Command:
     argv: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     """What is set beyond the environment of the launcher."""
+    stops_in_order: bool = True
+    """Whether it heeds the stop file."""
 
     def __str__(self) -> str:
         """Return the command as one would type it."""
@@ -40,7 +42,12 @@ def plan(recipe: Recipe, run: RunDirectory, *, attempt: int = 1, checkpoint: Pat
     if _needs_quickstart_assets(recipe):
         maker = (sys.executable, "-m", "dra_toolkit.quickstart")
         commands.append(
-            Command(purpose="make the quickstart model and data", argv=maker, environment=_environment(recipe))
+            Command(
+                purpose="make the quickstart model and data (once)",
+                argv=maker,
+                environment=_environment(recipe),
+                stops_in_order=False,
+            )
         )
     arguments = [str(run.path), "--attempt", str(attempt)]
     if checkpoint:

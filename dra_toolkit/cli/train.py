@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
+import shlex
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,14 +15,13 @@ from dra_toolkit.cli.errors import USER_MISTAKE, print_problems, user_errors
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
-    from dra_toolkit.cli.progress import Display
+    from dra_toolkit.cli.supervise import Outcome
     from dra_toolkit.launch import Command, Start
     from dra_toolkit.recipe import Recipe
 
 STOPPED = 3
 """Exit status of a training process that saved and stopped as asked."""
 INTERRUPTED = 130
-POLL_SECONDS = 0.2
 
 
 @user_errors
@@ -57,7 +52,8 @@ def train(
         return
     _require_training()
     start = prepare(recipe, resume=resume, overwrite=overwrite)
-    raise typer.Exit(_run(recipe_file, recipe, start, as_json))
+    again = shlex.join(["dra", "train", str(recipe_file), *(overrides or [])])
+    raise typer.Exit(_run(recipe, start, again, as_json))
 
 
 def _require_training() -> None:
@@ -102,29 +98,28 @@ def _show_plan(recipe: Recipe, commands: list[Command], as_json: bool) -> None:
         print(command)
 
 
-def _run(recipe_file: Path, recipe: Recipe, start: Start, as_json: bool) -> int:
-    """Start the processes one after the other and follow them; return the exit status."""
+def _run(recipe: Recipe, start: Start, again: str, as_json: bool) -> int:
+    """Run the recipe's commands and say how it ended; return the exit status. `again` is the command to repeat."""
     from dra_toolkit.cli.progress import make_display
+    from dra_toolkit.cli.supervise import supervise
     from dra_toolkit.launch import plan
 
     display = make_display(as_json=as_json)
-    status = 0
-    told: list[str] = []
     try:
         for note in _opening_notes(recipe, start):
             display.show({"event": "notice", "text": note})
-        for command in plan(recipe, start.run, attempt=start.attempt, checkpoint=start.checkpoint):
-            display.show({"event": "phase", "text": command.purpose})
-            status, told = _follow(command, start, display)
-            if status:
-                break
+        commands = plan(recipe, start.run, attempt=start.attempt, checkpoint=start.checkpoint)
+        outcome = supervise(commands, start, display)
     finally:
         display.close()
-    if status and status != STOPPED:
-        return _explain_failure(status, told, start)
+    if outcome.problems:
+        print_problems(outcome.problems)
+        return USER_MISTAKE
+    if outcome.status not in (0, STOPPED) and not outcome.killed:
+        return _explain_failure(outcome.status, start, again)
     if not as_json:
-        _say_what_next(recipe_file, start, stopped=status == STOPPED)
-    return INTERRUPTED if status == STOPPED else 0
+        _say_what_next(start, again, outcome)
+    return INTERRUPTED if outcome.killed or outcome.status == STOPPED else 0
 
 
 def _opening_notes(recipe: Recipe, start: Start) -> Iterator[str]:
@@ -135,92 +130,38 @@ def _opening_notes(recipe: Recipe, start: Start) -> Iterator[str]:
         yield f"no complete checkpoint in {start.run.checkpoints}; starting from the first step (attempt {start.attempt})"
 
 
-def _follow(command: Command, start: Start, display: Display) -> tuple[int, list[str]]:
-    """Run one command to its end, showing its events; return its exit status and the problems it told."""
-    from dra_toolkit.cli.follow import EventTail
-    from dra_toolkit.launch import kill, run_command
-
-    told: list[str] = []
-
-    def show_new(tail: EventTail) -> None:
-        for event in tail.new():
-            if event["event"] == "error":
-                told.extend(event["problems"])
-            display.show(event)
-
-    with EventTail(start.logs) as tail:
-        process = run_command(command, start.logs / "output.log")
-        with _stop_on_signals(start, display, process):
-            while process.poll() is None:
-                show_new(tail)
-                time.sleep(POLL_SECONDS)
-        show_new(tail)
-    kill(process)  # whatever its session left behind
-    return process.returncode, told
-
-
-@contextmanager
-def _stop_on_signals(start: Start, display: Display, process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Ask for an orderly end at the first Ctrl-C, SIGTERM or hang-up; at the second, end at once."""
-    from dra_toolkit.launch import ask_to_stop, kill
-
-    asked = False
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            kill(process)
-            return
-        asked = True
-        ask_to_stop(start)
-        text = "stopping: saving after this step (again to stop now, back to the last checkpoint)"
-        display.show({"event": "phase", "text": text})
-
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, on_signal) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _explain_failure(status: int, told: list[str], start: Start) -> int:
-    if told:
-        print_problems(told)
-        return USER_MISTAKE
+def _explain_failure(status: int, start: Start, again: str) -> int:
     log = start.logs / "output.log"
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
     for line in lines:
         print(f"  {visible(line, one_line=True)}", file=sys.stderr)
     ended = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
     print_problems([f"training {ended}; its whole output is in {log}"])
-    print(
-        f"  what was recorded is kept; continue with the same command and --resume ({start.run.path})", file=sys.stderr
-    )
+    print(f"  what was recorded is kept; continue with: {again} --resume", file=sys.stderr)
     return 1
 
 
-def _say_what_next(recipe_file: Path, start: Start, *, stopped: bool) -> None:
+def _say_what_next(start: Start, again: str, outcome: Outcome) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     run = start.run
-    if stopped:
-        console.print(Text(f"Stopped with a checkpoint in {run.checkpoints}.", style="yellow"))
-        console.print(f"  dra train {recipe_file} --resume", markup=False, highlight=False)
+    if outcome.killed or outcome.status == STOPPED:
+        said = "Ended at once; the last checkpoint" if outcome.killed else "Stopped with a checkpoint; it"
+        console.print(Text(f"{said} is in {run.checkpoints}. Go on with:", style="yellow"))
+        console.print(f"  {again} --resume")
         return
     console.print(Text(f"Finished: {run.path}", style="green"))
     for line in _first_and_last(run.metrics):
-        console.print(f"  {line}", markup=False, highlight=False)
+        console.print(f"  {line}")
     console.print("Next:")
     for command, purpose in (
         (f"dra inspect summary {run.path}", "the run at a glance"),
         (f"dra inspect groups {run.path}", "the groups of its last step"),
         (f"dra inspect group {run.path} 1 0", "one group: similarity, rewards, weights, advantages, texts"),
     ):
-        console.print(f"  {command:<48} {purpose}", markup=False, highlight=False)
+        console.print(f"  {command:<48} {purpose}")
 
 
 def _first_and_last(metrics: Path) -> Iterator[str]:

@@ -174,6 +174,18 @@ class TestInterrupted:
         (saved,) = (run / "checkpoints").glob("checkpoint-*")
         assert int(saved.name.split("-")[1]) >= 3
 
+    def test_second_ctrl_c_ends_at_once(self, recipe):
+        process = dra("train", recipe, "max_steps=5000", "save_steps=2", "reward_funcs=[tiny.slow_letters]")
+        wait_for_step(recipe.parent / "run", 3)
+        workers = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        said = finish(process, status=130)
+        assert "Ended at once" in said
+        assert "save_steps=2" in said.split("Go on with:")[1], "the overrides belong to the command that resumes"
+        assert not psutil.wait_procs(workers, timeout=10)[1]
+
     def test_a_launcher_that_vanishes_leaves_a_checkpoint_and_no_process(self, recipe):
         run = recipe.parent / "run"
         process = dra("train", recipe, "max_steps=500", "save_steps=100")

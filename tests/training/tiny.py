@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ def letters(completions: list[Any], **_: Any) -> list[float]:
     """Reward that differs inside a group and may be negative: share of `e`, less a third."""
     texts = [completion[0]["content"] for completion in completions]
     return [text.count("e") / max(1, len(text)) - 1 / 3 for text in texts]
+
+
+def slow_letters(completions: list[Any], **_: Any) -> list[float]:
+    """The same reward, after three seconds."""
+    time.sleep(3)
+    return letters(completions)
 
 
 def letters_on_a_full_disk(completions: list[Any], **_: Any) -> list[float]:
