@@ -80,21 +80,27 @@ class Recorder:
         self._waiting.append(batch)
 
     def _write_waiting(self) -> None:
-        try:
-            while self._waiting:
+        while self._waiting:
+            try:
                 self._write(self._waiting[0])
-                self._waiting.popleft()
-        except OSError as error:
-            if not self._failing:
-                self._failing = True
-                self._tell(
-                    f"recording: {self.folder} cannot be written ({error.strerror}); training goes on, "
-                    "the groups are kept in memory and tried again with every batch"
-                )
-            return
+            except OSError as error:
+                self._tell_failing(error)
+                return
+            except Exception as error:  # not the disk but the batch: it must not take the thread, and training, along
+                self.lost += 1
+                self._tell(f"recording: step {self._waiting[0][0].step} cannot be stored and is lost ({error!r})")
+            self._waiting.popleft()
         if self._failing:
             self._failing = False
             self._tell(f"recording: {self.folder} can be written again; {self.lost} batches were lost")
+
+    def _tell_failing(self, error: OSError) -> None:
+        if not self._failing:
+            self._failing = True
+            self._tell(
+                f"recording: {self.folder} cannot be written ({error.strerror}); training goes on, "
+                "the groups are kept in memory and tried again with every batch"
+            )
 
     def _write(self, batch: Batch) -> None:
         import pyarrow.parquet as pq

@@ -73,6 +73,10 @@ class TestSummary:
         assert "mine.txt: not a file of recorded groups" in shown
         assert "2 steps" in shown
 
+    def test_run_of_a_newer_version(self, run):
+        run.resolved.write_text(json.dumps({"version": 99, "name": "x", "settings": {}}))
+        assert "written by a newer dra-toolkit (version 99, this one reads 1)" in inspect(status=2).stderr
+
     def test_a_run_that_grows(self, run):
         record_all(run, [record(4)])
         assert "4 steps" in inspect().stdout

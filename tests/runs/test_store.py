@@ -20,7 +20,7 @@ from recorded import FACTS, make_run, record, record_all
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
-from dra_toolkit.runs import Run, RunDirectory
+from dra_toolkit.runs import Recorder, Run, RunDirectory
 from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
 
 
@@ -181,6 +181,16 @@ class TestFailure:
         assert len(steps) == 4 * max(steps)
         record_all(run, [record(10**7)])
         assert not list(run.groups.glob(".tmp-*")), "leftovers are removed at the next start"
+
+    def test_a_batch_that_cannot_be_stored_is_told_and_the_next_is_stored(self, run):
+        said = []
+        recorder = Recorder(run.groups, FACTS, tell=said.append)
+        recorder.submit([record(1, texts=["a", "b", object()])])
+        recorder.submit([record(2)])
+        recorder.close()
+        assert recorder.lost == 1
+        assert "step 1 cannot be stored and is lost" in said[0]
+        assert [r.step for r in Run.open(run.path).groups()] == [2]
 
     def test_disk_refuses_for_a_while(self, run):
         """RLIMIT_FSIZE makes the kernel refuse to write, as a full disk or a quota does."""
