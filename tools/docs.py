@@ -92,7 +92,7 @@ def recipe_keys() -> str:
     trl = [f"`{name}`" for name, key in sorted(keys.items()) if key.owner not in ("dra", "reward")]
     choices = "; ".join(f"`{key}`: {', '.join(values)}" for key, values in CHOICES.items())
     defaults = ", ".join(f"`{key}: {json.dumps(value)}`" for key, value in OUR_DEFAULTS.items())
-    summaries = [[f"`{name}`", (REWARDS[name].__doc__ or "").strip().split("\n")[0]] for name in REWARDS]
+    summaries = [[f"`{name}`", _gives(REWARDS[name])] for name in REWARDS]
     return (
         f"{GENERATED}# Recipe keys\n\n"
         "A recipe is one flat YAML file. Our keys:\n\n"
@@ -111,6 +111,12 @@ def recipe_keys() -> str:
         "Keys that a recipe may not set:\n\n"
         f"{table(['key', 'why, and what instead'], [[f'`{k}`', v] for k, v in REFUSED.items()])}"
     )
+
+
+def _gives(factory: object) -> str:
+    """Return the first line of a reward factory's docstring, without its first words."""
+    first = (factory.__doc__ or "").strip().split("\n")[0]
+    return first.removeprefix("Return the reward").lstrip(":, ")
 
 
 def command_line() -> str:

@@ -73,6 +73,8 @@ REFUSED = {
     "resume_from_checkpoint": "resume with `dra train RECIPE --resume`, which picks the newest complete checkpoint",
     "hub_token": "a token must not stand in a file; log in with `hf auth login` or set HF_TOKEN",
     "local_rank": "it is set by the launcher; say num_processes",
+    "dataset_streaming": "groups are drawn by index, which a stream does not have; leave it out",
+    "ignore_bias_buffers": "TRL's GRPO does not read it; leave it out",
     "do_predict": "training has nothing to predict",
     "use_transformers_paged": "it is deprecated in TRL; say use_transformers_continuous_batching",
     "vllm_importance_sampling_cap": "it is deprecated in TRL; say vllm_importance_sampling_clip_max",

@@ -74,6 +74,9 @@ def reward_arguments(recipe: Recipe) -> dict[str, Any]:
 def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:
     """Return TRL's configuration: the recipe's own values, and TRL's defaults for all it leaves out."""
     values = recipe.owned_by("GRPOConfig") | {"output_dir": str(checkpoints)}
+    values.setdefault("run_name", recipe.output_dir.name)
+    if values.get("push_to_hub"):
+        values.setdefault("hub_model_id", recipe.output_dir.name)  # TRL would name it after the folder `checkpoints`
     if not torch.cuda.is_available():
         values["use_cpu"] = True  # without it several processes on a CPU each train alone
     values["model_init_kwargs"] = {

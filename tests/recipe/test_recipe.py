@@ -139,6 +139,7 @@ class TestMistakes:
             ("embedder: minlm", "did you mean 'minilm'"),
             ("resume_from_checkpoint: x", "--resume"),
             ("hub_token: hf_x", "a token must not stand in a file"),
+            ("dataset_streaming: true", "drawn by index"),
             ("trust_remote_code: true\nmodel_name_or_path: a/b", "full commit hash"),
             ("similarity_floor: low", "found 'low', expected a number or null"),
             ("bf16: 1", "expected true or false or null"),

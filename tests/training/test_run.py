@@ -178,6 +178,7 @@ class TestInterrupted:
         process = dra("train", recipe, "max_steps=5000", "save_steps=2", "reward_funcs=[tiny.slow_letters]")
         wait_for_step(recipe.parent / "run", 3)
         workers = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(1)  # the next step has begun, and its reward takes five seconds
         process.send_signal(signal.SIGINT)
         time.sleep(1)
         process.send_signal(signal.SIGINT)

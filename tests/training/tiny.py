@@ -74,8 +74,8 @@ def letters(completions: list[Any], **_: Any) -> list[float]:
 
 
 def slow_letters(completions: list[Any], **_: Any) -> list[float]:
-    """The same reward, after three seconds."""
-    time.sleep(3)
+    """The same reward, after five seconds."""
+    time.sleep(5)
     return letters(completions)
 
 
