@@ -116,6 +116,11 @@ def _check_data(recipe: Mapping[str, Any]) -> Iterator[str]:
             yield f"dataset_name: there is no file {name}{did_you_mean(file.name, siblings)}"
         elif file.stat().st_size == 0:
             yield f"dataset_name: {name} is empty"
+        elif recipe["eval_strategy"] != "no":
+            yield (
+                f"eval_strategy: the single file {name} has no held-out part; put train{file.suffix} and "
+                f"test{file.suffix} into a folder and name the folder"
+            )
     elif not Path(name).expanduser().is_dir() and not HUB_ID.fullmatch(name):
         yield f"dataset_name: found {name!r}, expected a Hub id, a folder, or a file ending in {', '.join(DATA_SUFFIXES)}"
 

@@ -169,6 +169,11 @@ class TestMistakes:
         (tmp_path / "train.jsonl").touch()
         assert "is empty" in problems(write(GOOD), f"dataset_name={tmp_path}/train.jsonl")[0]
 
+    def test_single_file_is_not_evaluated_on_itself(self, write, tmp_path):
+        (tmp_path / "train.jsonl").write_text("{}\n")
+        lines = problems(write(GOOD), f"dataset_name={tmp_path}/train.jsonl", "eval_strategy=steps")
+        assert "has no held-out part; put train.jsonl and test.jsonl into a folder" in lines[0]
+
     def test_unknown_builtin(self, write):
         assert "builtin:ways" in problems(write(GOOD), "dataset_name=builtin:way")[0]
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.training.data import load_split
+from dra_toolkit.training.data import load_split, training_splits
 
 SETTINGS = {
     "prompt_column": "problem",
@@ -15,6 +15,7 @@ SETTINGS = {
     "system_prompt": "Be brief.",
     "dataset_config": None,
 }
+SPLITS = {"dataset_train_split": "train", "dataset_test_split": "test"}
 ROWS = [{"problem": "1 + 1?", "answer": "2", "level": 3}, {"problem": "2 + 2?", "answer": "4", "level": 1}]
 
 
@@ -68,6 +69,15 @@ def test_csv_and_parquet(tmp_path, data):
     assert load_split(settings, str(tmp_path / "data.parquet"), "train")[1]["prompt"][-1]["content"] == "2 + 2?"
     (tmp_path / "data.csv").write_text("problem,answer\n1 + 1?,2\n")
     assert load_split(SETTINGS, str(tmp_path / "data.csv"), "train")[0]["solution"] == 2
+
+
+def test_folder_with_a_held_out_file(tmp_path):
+    for split, row in zip(("train", "test"), ROWS, strict=True):
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps(row))
+    train, test = training_splits({**SETTINGS, **SPLITS, "dataset_name": str(tmp_path), "eval_strategy": "steps"})
+    assert (train[0]["solution"], test[0]["solution"]) == ("2", "4")
+    _, nothing = training_splits({**SETTINGS, **SPLITS, "dataset_name": str(tmp_path), "eval_strategy": "no"})
+    assert nothing is None
 
 
 class TestMistakes:
