@@ -38,16 +38,18 @@ def main() -> int:
     main_process = int(os.environ.get("RANK", "0")) == 0
     events = Events(run.attempt_logs(arguments.attempt) / "events.jsonl", enabled=main_process)
     with ExitStack() as stack:
+        holds = False
         try:
             if main_process:
                 stack.enter_context(run.held())
+                holds = True
             return _train(run, arguments.attempt, arguments.checkpoint, events, main_process)
         except DRAError as error:
             events.tell("error", problems=list(error.problems))
-            _say_state(run, main_process, "failed", arguments.attempt)
+            _say_state(run, holds, "failed", arguments.attempt)  # the state belongs to whoever holds the run
             return USER_MISTAKE
         except BaseException:
-            _say_state(run, main_process, "failed", arguments.attempt)
+            _say_state(run, holds, "failed", arguments.attempt)
             raise
 
 
@@ -96,8 +98,8 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     return STOPPED if stopped else FINISHED
 
 
-def _say_state(run: RunDirectory, main_process: bool, state: str, attempt: int, **facts: object) -> None:
-    if main_process:
+def _say_state(run: RunDirectory, holds: bool, state: str, attempt: int, **facts: object) -> None:
+    if holds:
         try:
             run.write_status(state, attempt=attempt, process=os.getpid(), **facts)
         except OSError as error:

@@ -276,3 +276,18 @@ def test_several_processes_record_one_run(recipe):
     assert [group[:3] for group in groups] == [(step, 0, i) for step in (1, 2) for i in (0, 1)]
     assert [row[0] for row in metrics] == [1, 2]
     assert json.loads((run / "environment.json").read_text())["processes"] == 2
+
+
+def test_a_process_that_may_not_have_the_run_leaves_its_state_alone(recipe):
+    """Started by hand beside a running trainer, past the check that `dra train` makes."""
+    process = dra("train", recipe, "max_steps=500")
+    run = recipe.parent / "run"
+    wait_for_step(run, 1)
+    (run / "logs" / "attempt-2").mkdir()
+    command = [sys.executable, "-m", "dra_toolkit.training", str(run), "--attempt", "2"]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert second.returncode == 2, second.stderr
+    assert "is still training in this run" in (run / "logs" / "attempt-2" / "events.jsonl").read_text()
+    assert Run.open(run).directory.status()["state"] == "running"
+    process.send_signal(signal.SIGINT)
+    finish(process, status=130)
