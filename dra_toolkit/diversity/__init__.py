@@ -5,17 +5,21 @@ with the rest, `weights` on the `totals` of the reward functions, group `advanta
 `measures` says how diverse a group is. Every function works on one group or on many stacked on leading axes (...).
 """
 
-from dra_toolkit.diversity.adjust import DiversitySettings, adjust, adjust_similarity
+from dra_toolkit.diversity.adjust import SCOPES, DiversitySettings, adjust, adjust_similarity
 from dra_toolkit.diversity.advantages import SCALINGS, Scaling, group_advantages
 from dra_toolkit.diversity.measures import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.diversity.redundancy import MEASURES, graph_cut
 from dra_toolkit.diversity.similarity import cosine_similarity
 from dra_toolkit.diversity.totals import total_rewards
-from dra_toolkit.diversity.weights import redundancy_weights
+from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_SPREAD_GROUPS, redundancy_weights
 
 __all__ = [
     "MEASURES",
+    "NEGATIVE_TOTALS",
     "SCALINGS",
+    "SCOPES",
+    "WEIGHT_SCALES",
+    "ZERO_SPREAD_GROUPS",
     "DiversitySettings",
     "Scaling",
     "adjust",

@@ -1,8 +1,15 @@
-"""From redundancy to the factor on a completion's reward."""
+"""From redundancy to the factor on a completion's total reward."""
 
 from __future__ import annotations
 
+import numpy as np
+
+from dra_toolkit.diversity.measures import zero_spread
 from dra_toolkit.groups import Array
+
+WEIGHT_SCALES = ("raw", "mean_one")
+NEGATIVE_TOTALS = ("divide", "multiply")
+ZERO_SPREAD_GROUPS = ("adjust", "skip")
 
 
 def redundancy_weights(redundancy: Array) -> Array:
@@ -12,3 +19,21 @@ def redundancy_weights(redundancy: Array) -> Array:
     negative weights, as the formula has it.
     """
     return 1.0 / (1.0 + redundancy)
+
+
+def mean_one(weights: Array) -> Array:
+    """Return weights (..., G) scaled to a mean of 1 in each group: who gains and who loses stays, the size does not."""
+    return weights / weights.mean(axis=-1, keepdims=True)
+
+
+def inverted_for_negatives(weights: Array, totals: Array) -> Array:
+    """Return the weights (..., G), inverted where the total reward is negative, so that repeating a mistake costs more.
+
+    Dividing a negative reward, as the formula does when it is read literally, would reward repeating it.
+    """
+    return np.where(totals < 0, 1.0 / weights, weights)
+
+
+def one_without_spread(weights: Array, totals: Array) -> Array:
+    """Return the weights (..., G), 1 in groups whose totals are all equal: those then have no gradient, as in GRPO."""
+    return np.where(zero_spread(totals)[..., None], 1.0, weights)

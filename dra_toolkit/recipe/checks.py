@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
-from dra_toolkit.errors import did_you_mean
-from dra_toolkit.recipe.keys import BUILTIN_PREFIX, BUILTINS
-from dra_toolkit.recipe.recipe import Recipe
+from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
+from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.keys import BUILTIN_PREFIX
 from dra_toolkit.rewards import REWARDS, check_reward_name
-
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
 def embedder_settings(recipe: Mapping[str, Any]) -> EmbedderSettings:
@@ -32,26 +29,10 @@ def embedder_settings(recipe: Mapping[str, Any]) -> EmbedderSettings:
 def check(recipe: Mapping[str, Any]) -> Iterator[str]:
     """Yield each impossible value or combination: key, what was found, what was expected."""
     yield from _check_model(recipe)
-    yield from _check_data(recipe)
+    yield from check_data(recipe)
     yield from _check_rewards(recipe)
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
-
-
-def notes(recipe: Recipe) -> Iterator[str]:
-    """Yield a line for each legal setting that may surprise."""
-    per_generation = recipe["num_iterations"] * _steps_per_generation(recipe)
-    every = max(1, per_generation // recipe["gradient_accumulation_steps"])
-    if recipe["save_strategy"] == "steps" and recipe["save_steps"] >= 1 and recipe["save_steps"] % every:
-        yield (
-            f"save_steps: {recipe['save_steps']} is not a multiple of {every}, the steps that share one generation; "
-            "a resumed run samples that batch anew instead of repeating it"
-        )
-    for key in recipe.owned_by("reward"):
-        given = recipe.settings[key].origin in ("recipe", "override")
-        owner = max((name for name in REWARDS if key.startswith(f"{name}_")), key=len)
-        if given and owner not in recipe["reward_funcs"]:
-            yield f"{key}: has no effect, {owner} is not among reward_funcs"
 
 
 def _check_model(recipe: Mapping[str, Any]) -> Iterator[str]:
@@ -60,7 +41,7 @@ def _check_model(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield "model_name_or_path: missing; expected a Hub id or the folder of a model"
         return
     if name.startswith(BUILTIN_PREFIX):
-        yield from _check_builtin("model_name_or_path", name)
+        yield from check_builtin("model_name_or_path", name)
         return
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -96,35 +77,6 @@ def _has_chat_template(tokenizer_config: Path) -> bool:
         return False
 
 
-def _check_builtin(key: str, name: str) -> Iterator[str]:
-    builtin = name.removeprefix(BUILTIN_PREFIX)
-    if builtin not in BUILTINS:
-        known = ", ".join(BUILTIN_PREFIX + b for b in BUILTINS)
-        yield f"{key}: found {name!r}, expected one of {known}{did_you_mean(builtin, BUILTINS)}"
-
-
-def _check_data(recipe: Mapping[str, Any]) -> Iterator[str]:
-    name = recipe["dataset_name"]
-    if name is None:
-        yield "dataset_name: missing; expected a Hub id, or a JSONL, CSV or Parquet file"
-    elif name.startswith(BUILTIN_PREFIX):
-        yield from _check_builtin("dataset_name", name)
-    elif name.endswith(DATA_SUFFIXES):
-        file = Path(name).expanduser()
-        if not file.is_file():
-            siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
-            yield f"dataset_name: there is no file {name}{did_you_mean(file.name, siblings)}"
-        elif file.stat().st_size == 0:
-            yield f"dataset_name: {name} is empty"
-        elif recipe["eval_strategy"] != "no":
-            yield (
-                f"eval_strategy: the single file {name} has no held-out part; put train{file.suffix} and "
-                f"test{file.suffix} into a folder and name the folder"
-            )
-    elif not Path(name).expanduser().is_dir() and not HUB_ID.fullmatch(name):
-        yield f"dataset_name: found {name!r}, expected a Hub id, a folder, or a file ending in {', '.join(DATA_SUFFIXES)}"
-
-
 def _check_rewards(recipe: Mapping[str, Any]) -> Iterator[str]:
     names, weights = recipe["reward_funcs"], recipe["reward_weights"]
     if not names:
@@ -158,13 +110,6 @@ def _check_embedder(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield f"embedder: {problem}"
 
 
-def _steps_per_generation(recipe: Mapping[str, Any]) -> int:
-    batch, processes = recipe["per_device_train_batch_size"], max(1, recipe["num_processes"])
-    if recipe["generation_batch_size"] is not None:
-        return max(1, recipe["generation_batch_size"] // (batch * processes))
-    return recipe["steps_per_generation"] or recipe["gradient_accumulation_steps"]
-
-
 def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
     positive = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_iterations")
     bad = [key for key in positive if recipe[key] < 1]
@@ -179,7 +124,7 @@ def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield "generation_batch_size: cannot be set together with steps_per_generation, which it follows from"
         return
     batch, processes = recipe["per_device_train_batch_size"], recipe["num_processes"]
-    total = recipe["generation_batch_size"] or batch * processes * _steps_per_generation(recipe)
+    total = recipe["generation_batch_size"] or batch * processes * steps_per_generation(recipe)
     if total % (batch * processes):
         yield (
             f"generation_batch_size: {total} is not a multiple of {batch * processes} "
@@ -190,7 +135,7 @@ def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
         nearest = min(fits, key=lambda g: abs(g - group)) if fits else None
         yield (
             f"num_generations: {group} does not divide the generation batch of {total} completions "
-            f"({batch} per device x {processes} processes x {_steps_per_generation(recipe)} steps per generation)"
+            f"({batch} per device x {processes} processes x {steps_per_generation(recipe)} steps per generation)"
             + (f"; the nearest that does is {nearest}" if nearest else "")
         )
     if recipe["eval_strategy"] != "no":

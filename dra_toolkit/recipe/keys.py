@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from dra_toolkit.diversity import MEASURES, SCALINGS
+from dra_toolkit.diversity import (
+    MEASURES,
+    NEGATIVE_TOTALS,
+    SCALINGS,
+    SCOPES,
+    WEIGHT_SCALES,
+    ZERO_SPREAD_GROUPS,
+)
 from dra_toolkit.rewards import reward_parameters
 
 BUILTIN_PREFIX = "builtin:"
@@ -37,9 +44,61 @@ def _ours(name: str, kinds: str, default: Any, help: str, choices: tuple[str, ..
 
 OUR_KEYS = (
     _ours("output_dir", "str", None, "Run directory; by default runs/ and the recipe's file name."),
-    _ours("num_processes", "int", 1, "Training processes on this machine."),
-    _ours("prompt_column", "str", "problem", "Data column with the prompt: a text, or a list of messages."),
-    _ours("solution_column", "str | none", "solution", "Data column with the gold answer, given to the rewards."),
+    _ours("num_processes", "int", 1, "Training processes in all, over all machines; one for each training GPU."),
+    _ours(
+        "accelerate_config",
+        "str | none",
+        None,
+        "How the processes work together: single_gpu, ddp, fsdp2, zero2, zero3, two_nodes, or a file of accelerate's.",
+    ),
+    _ours("num_machines", "int", 1, "Machines that train together; each runs `dra train` with its own machine_rank."),
+    _ours("machine_rank", "int", 0, "Which of the machines this is, from 0; 0 holds the vLLM server."),
+    _ours("main_process_ip", "str | none", None, "Address of machine 0, reachable from the others."),
+    _ours("main_process_port", "int", 29500, "Port on machine 0 where the machines meet."),
+    _ours(
+        "vllm_gpus",
+        "int",
+        0,
+        "GPUs, the last of machine 0, for a vLLM server that is started, watched and stopped with the run; "
+        "0 with use_vllm: colocated, or your own server (vllm_mode: server).",
+    ),
+    _ours("vllm_enforce_eager", "bool", False, "Start that server without CUDA graphs: slower, and ready sooner."),
+    _ours(
+        "completions_per_step",
+        "int | none",
+        None,
+        "Completions in one optimizer step, whatever the number of processes; gradient_accumulation_steps follows from it.",
+    ),
+    _ours(
+        "dataset_name",
+        "str | list[str]",
+        None,
+        "Hub id, folder, or JSONL, CSV or Parquet file; a list mixes several.",
+    ),
+    _ours(
+        "dataset_weights",
+        "list[float] | none",
+        None,
+        "Shares of the data sets in the mixture; null takes every row of each.",
+    ),
+    _ours(
+        "prompt_column",
+        "str | list[str]",
+        "problem",
+        "Data column with the prompt, a text or a list of messages; a list has one for each data set.",
+    ),
+    _ours(
+        "solution_column",
+        "str | none | list[str]",
+        "solution",
+        "Data column with the gold answer, given to the rewards; a list has one for each data set.",
+    ),
+    _ours(
+        "max_prompt_length",
+        "int | none",
+        None,
+        "Prompts of more tokens, chat template included, are left out of the data and counted.",
+    ),
     _ours("system_prompt", "str | none", None, "System message put before every prompt."),
     _ours("reward_funcs", "list[str]", None, "Rewards by name, or dotted paths to your own functions."),
     _ours(
@@ -56,6 +115,35 @@ OUR_KEYS = (
         "Similarities below it count as it; null keeps negative similarities, as the released code did.",
     ),
     _ours(
+        "diversity_scope",
+        "str",
+        "group",
+        "What a completion is compared with: its group, or the rank_slice of per_device_train_batch_size rows that the "
+        "released code used.",
+        choices=SCOPES,
+    ),
+    _ours(
+        "diversity_weights",
+        "str",
+        "raw",
+        "raw weights as in the paper, or mean_one: scaled to a mean of 1 in each group, so that updates keep their size.",
+        choices=WEIGHT_SCALES,
+    ),
+    _ours(
+        "negative_totals",
+        "str",
+        "divide",
+        "divide negative total rewards too, as in the paper, or multiply them, so that repeating a mistake costs more.",
+        choices=NEGATIVE_TOTALS,
+    ),
+    _ours(
+        "zero_spread_groups",
+        "str",
+        "adjust",
+        "adjust groups whose total rewards are all equal, as in the paper, or skip them: no gradient, as in GRPO.",
+        choices=ZERO_SPREAD_GROUPS,
+    ),
+    _ours(
         "embedder", "str", "minilm", "hash, minilm, jina, nomic, policy, a sentence-transformers id or folder, or none."
     ),
     _ours("embedder_revision", "str | none", None, "Commit of the embedder's weights."),
@@ -63,6 +151,12 @@ OUR_KEYS = (
     _ours("embedder_max_length", "int | none", None, "Longest completion, in tokens, that is embedded whole."),
     _ours("embedder_batch_tokens", "int", 16384, "Padded tokens per embedding batch; on a CPU at most 2048."),
     _ours("record_groups", "bool", True, "Keep every sampled group in the run directory."),
+    _ours(
+        "hub_revisions",
+        "bool",
+        False,
+        "With push_to_hub: push every checkpoint to the Hub as a revision of its own, step-00050 and so on.",
+    ),
     _ours("record_embeddings", "bool", False, "Keep the embeddings too (2 bytes for each dimension)."),
 )
 

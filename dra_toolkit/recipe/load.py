@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from dra_toolkit.errors import RecipeError, did_you_mean
-from dra_toolkit.recipe.checks import check, notes
+from dra_toolkit.recipe.checks import check
+from dra_toolkit.recipe.derived import derive
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED, known_keys
 from dra_toolkit.recipe.recipe import Origin, Recipe, Setting
+from dra_toolkit.recipe.traps import notes
 from dra_toolkit.recipe.values import BadValueError, read_value
 
 
@@ -33,6 +35,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         problem = _set(settings, key, found, origin)
         if problem:
             problems.append(f"{where}: {problem}")
+    problems += [f"{path}: {problem}" for problem in derive(settings)]
     recipe = Recipe(name=path.stem, settings=settings, text=text)
     problems += [f"{path}: {problem}" for problem in check(recipe)]
     if problems:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from dra_toolkit.errors import RunError
 
-Origin = Literal["recipe", "override", "dra default", "TRL default"]
+Origin = Literal["recipe", "override", "derived", "legacy default", "dra default", "TRL default"]
 
 RESOLVED_VERSION = 1
 

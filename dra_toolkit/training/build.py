@@ -49,7 +49,16 @@ def build_trainer(
 
 def diversity_settings(recipe: Recipe) -> DiversitySettings:
     """Return how the recipe adjusts rewards."""
-    return DiversitySettings(measure=recipe["diversity"], similarity_floor=recipe["similarity_floor"])
+    sliced = recipe["diversity_scope"] == "rank_slice"
+    return DiversitySettings(
+        measure=recipe["diversity"],
+        similarity_floor=recipe["similarity_floor"],
+        scope=recipe["diversity_scope"],
+        slice_rows=recipe["per_device_train_batch_size"] if sliced else None,
+        weights=recipe["diversity_weights"],
+        negative_totals=recipe["negative_totals"],
+        zero_spread_groups=recipe["zero_spread_groups"],
+    )
 
 
 def file_facts(recipe: Recipe, run_name: str, trainer: DRATrainer) -> FileFacts:

@@ -1,0 +1,63 @@
+"""Settings that follow from others: the accumulation from the batch, the vLLM mode from its GPUs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from dra_toolkit.recipe.recipe import Setting
+
+LOOPBACK = "127.0.0.1"
+
+
+def derive(settings: dict[str, Setting]) -> Iterator[str]:
+    """Fill in what follows from the given settings; yield a line for each that contradicts what it follows from."""
+    if settings["completions_per_step"].value is not None:
+        yield from _derive_accumulation(settings)
+    if settings["vllm_gpus"].value > 0:
+        yield from _derive_server(settings)
+
+
+def steps_per_generation(recipe: Mapping[str, Any]) -> int:
+    """Return how many micro-steps of all processes use up one generation batch."""
+    batch, processes = recipe["per_device_train_batch_size"], max(1, recipe["num_processes"])
+    if recipe["generation_batch_size"] is not None:
+        return max(1, recipe["generation_batch_size"] // (batch * processes))
+    return recipe["steps_per_generation"] or recipe["gradient_accumulation_steps"]
+
+
+def _derive_accumulation(settings: dict[str, Setting]) -> Iterator[str]:
+    wanted = settings["completions_per_step"].value
+    batch, processes = settings["per_device_train_batch_size"].value, settings["num_processes"].value
+    at_once = batch * processes
+    if at_once < 1:
+        return  # told by the checks
+    if wanted < 1 or wanted % at_once:
+        yield (
+            f"completions_per_step: {wanted} is not a multiple of {at_once} "
+            f"({batch} per device x {processes} processes)"
+        )
+        return
+    yield from _follow(settings, "gradient_accumulation_steps", wanted // at_once, "completions_per_step")
+
+
+def _derive_server(settings: dict[str, Setting]) -> Iterator[str]:
+    yield from _follow(settings, "use_vllm", True, "vllm_gpus")
+    yield from _follow(settings, "vllm_mode", "server", "vllm_gpus")
+    host = settings["main_process_ip"].value if settings["num_machines"].value > 1 else LOOPBACK
+    if not _is_given(settings["vllm_server_host"]):
+        settings["vllm_server_host"] = Setting(value=host or LOOPBACK, origin="derived")
+    if settings["vllm_server_base_url"].value is not None:
+        yield "vllm_server_base_url: is for a server of your own; leave it out, or set vllm_gpus: 0"
+
+
+def _follow(settings: dict[str, Setting], key: str, value: Any, cause: str) -> Iterator[str]:
+    """Set `key` as it follows from `cause`, unless it was given another value."""
+    if _is_given(settings[key]) and settings[key].value != value:
+        yield f"{key}: {settings[key].value} contradicts {cause}, from which {value} follows; leave one of them out"
+    else:
+        settings[key] = Setting(value=value, origin="derived")
+
+
+def _is_given(setting: Setting) -> bool:
+    return setting.origin in ("recipe", "override")
