@@ -28,6 +28,7 @@ check:
 
 docs:
 	$(BIN)/python tools/trl_arguments.py
+	$(BIN)/python tools/accelerate_keys.py
 	$(BIN)/python tools/docs.py
 
 clean:

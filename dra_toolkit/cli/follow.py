@@ -19,7 +19,9 @@ class EventTail:
     Opened before the processes start: they find the pipe there. A line still being written waits for the next look.
     """
 
-    def __init__(self, logs: Path) -> None:
+    def __init__(self, logs: Path, *, with_pipe: bool = True) -> None:
+        """Follow the attempt whose log folder is `logs`; a pipe joins processes of one machine only."""
+        self._with_pipe = with_pipe
         self._path = logs / "events.jsonl"
         self._pipe_path = logs / EVENTS_PIPE
         self._position = 0
@@ -27,6 +29,8 @@ class EventTail:
 
     def __enter__(self) -> Self:
         self._pipe: int | None = None
+        if not self._with_pipe:
+            return self
         with contextlib.suppress(OSError):  # a file system without named pipes: events come by the file alone
             os.mkfifo(self._pipe_path, 0o600)
             self._pipe = os.open(self._pipe_path, os.O_RDONLY | os.O_NONBLOCK)
@@ -37,7 +41,7 @@ class EventTail:
     ) -> None:
         if self._pipe is not None:
             os.close(self._pipe)
-        self._pipe_path.unlink(missing_ok=True)
+            self._pipe_path.unlink(missing_ok=True)
 
     def new(self) -> Iterator[dict[str, Any]]:
         """Yield the new events."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import typer
 
 import dra_toolkit
+from dra_toolkit.cli.doctor import doctor
 from dra_toolkit.cli.inspect import app as inspect_app
+from dra_toolkit.cli.recipes import app as recipes_app
 from dra_toolkit.cli.train import train
 
 app = typer.Typer(
@@ -17,7 +19,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(train)
+app.command()(doctor)
 app.add_typer(inspect_app, name="inspect")
+app.add_typer(recipes_app, name="recipes")
 
 
 def _version(wanted: bool) -> None:

@@ -1,17 +1,23 @@
-"""Run the commands of a start one after the other, show their events, and end them in order when asked."""
+"""Run what a plan says, show its events, end it in order when asked, and at once when a part of it fails."""
 
 from __future__ import annotations
 
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType
 
 from dra_toolkit.cli.follow import EventTail
 from dra_toolkit.cli.progress import Display
-from dra_toolkit.launch import Command, Start, ask_to_stop, kill, run_command
+from dra_toolkit.launch.command import Command, how_it_ended, kill, run_command
+from dra_toolkit.launch.machines import Machines
+from dra_toolkit.launch.plan import Plan
+from dra_toolkit.launch.start import Start, ask_to_stop
+from dra_toolkit.launch.vllm_server import VLLMServer, start_server
+from dra_toolkit.recipe import Recipe
 
 POLL_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -19,65 +25,127 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How the commands ended."""
+    """How it ended."""
 
     status: int
-    """Exit status of the last one that ran."""
+    """Exit status of the last command that ran."""
     problems: tuple[str, ...] = ()
     """Mistakes of the user that it told, a line each."""
     killed: bool = False
     """Whether it was ended at once because the user asked."""
+    stopped: bool = False
+    """Whether it saved and stopped as asked."""
+    reason: str | None = None
+    """Why the launcher ended it, if something beside it failed."""
 
 
-def supervise(commands: Sequence[Command], start: Start, display: Display) -> Outcome:
-    """Run the commands until one fails; Ctrl-C, SIGTERM and hang-up end the running one, in order if it knows how."""
-    outcome = Outcome(status=0)
-    for command in commands:
-        display.show({"event": "phase", "text": command.purpose})
-        outcome = _Supervision(command, start, display).run()
-        if outcome.status or outcome.killed:
-            break
-    return outcome
+def supervise(recipe: Recipe, plan: Plan, start: Start, display: Display) -> Outcome:
+    """Run the preparation, then training with its server beside it.
+
+    Ctrl-C, SIGTERM and hang-up end training in order, the second time at once; a dead server or machine ends it at once.
+    """
+    supervision = _Supervision(recipe, start, display)
+    with ExitStack() as stack:
+        for number in SIGNALS:
+            before = signal.signal(number, supervision.on_signal)
+            stack.callback(signal.signal, number, before)
+        outcome = Outcome(status=0)
+        for command in plan.before:
+            outcome = supervision.run(command)
+            if outcome.status or outcome.killed or outcome.reason:
+                return outcome
+        return supervision.train(plan)
 
 
 class _Supervision:
-    """One running command."""
+    """The processes of one start, watched until they end."""
 
-    def __init__(self, command: Command, start: Start, display: Display) -> None:
-        self._command, self._start, self._display = command, start, display
+    def __init__(self, recipe: Recipe, start: Start, display: Display) -> None:
+        self._recipe, self._start, self._display = recipe, start, display
+        self._machines = Machines(start.logs, rank=recipe["machine_rank"], count=recipe["num_machines"])
+        self._log = start.logs / ("output.log" if self._is_first else f"output-machine-{recipe['machine_rank']}.log")
         self._problems: list[str] = []
-        self._asked = self._killed = False
+        self._state: str | None = None
+        self._command: Command | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._asked = self._killed = False
 
-    def run(self) -> Outcome:
-        """Run it to its end."""
-        before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+    @property
+    def _is_first(self) -> bool:
+        return bool(self._recipe["machine_rank"] == 0)
+
+    def train(self, plan: Plan) -> Outcome:
+        """Start the server, if there is one, wait for it, and train; the server ends with training."""
+        failed = "interrupted"
+        server: VLLMServer | None = None
         try:
-            with EventTail(self._start.logs) as tail:
-                self._process = process = run_command(self._command, self._start.logs / "output.log")
-                while process.poll() is None:
-                    self._show_new(tail)
-                    time.sleep(POLL_SECONDS)
-                self._show_new(tail)
+            if plan.server:
+                self._display.show({"event": "phase", "text": "starting the vLLM server"})
+                server = start_server(self._recipe, plan.server, logs=self._start.logs, run=self._start.run.path)
+                problem = self._wait_for(server)
+                if problem or self._killed:
+                    failed = problem or failed
+                    return Outcome(status=1, killed=self._killed, reason=problem)
+            outcome = self.run(plan.train, beside=server.problem if server else lambda: None)
+            failed = "" if outcome.status == 0 or outcome.stopped else outcome.reason or how_it_ended(outcome.status)
+            return outcome
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        kill(process)  # whatever its session left behind
-        return Outcome(status=process.returncode, problems=tuple(self._problems), killed=self._killed)
+            self._machines.end(failed=bool(failed), reason=failed)
+            if server:
+                self._display.show({"event": "phase", "text": "ending the vLLM server"})
+                server.end()
+
+    def run(self, command: Command, *, beside: Callable[[], str | None] = lambda: None) -> Outcome:
+        """Run one command to its end; `beside` says why it should be ended at once, or None."""
+        self._display.show({"event": "phase", "text": command.purpose})
+        reason = None
+        with EventTail(self._start.logs, with_pipe=self._is_first) as tail:
+            self._command, self._process = command, run_command(command, self._log)
+            process = self._process
+            while process.poll() is None:
+                self._show_new(tail)
+                reason = beside() or self._machines.check()
+                if reason:
+                    break
+                time.sleep(POLL_SECONDS)
+            self._show_new(tail)
+            kill(process)  # whatever its session left behind
+            self._process = None
+            self._show_new(tail)
+        return Outcome(
+            status=process.returncode,
+            problems=tuple(self._problems),
+            killed=self._killed,
+            stopped=self._state == "stopped",
+            reason=reason if self._state is None else None,  # what fails beside a finished run does not matter
+        )
+
+    def _wait_for(self, server: VLLMServer) -> str | None:
+        """Wait until the server answers; return in one line why it will not, or None."""
+        started = time.monotonic()
+        while not server.answers():
+            problem = server.problem() or self._machines.check() or server.too_late(time.monotonic() - started)
+            if problem or self._killed:
+                return problem
+            time.sleep(POLL_SECONDS)
+        return None
 
     def _show_new(self, tail: EventTail) -> None:
         for event in tail.new():
             if event["event"] == "error":
                 self._problems.extend(event["problems"])
+            if event["event"] == "end":
+                self._state = event["state"]
             self._display.show(event)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Ask for an orderly end; the second time, or where there is none, end at once."""
-        if self._process is None:
-            return
-        if self._asked or not self._command.stops_in_order:
+        process = self._process
+        in_order = process is not None and self._command is not None and self._command.stops_in_order
+        if self._asked or not in_order:
             self._killed = True
-            kill(self._process)
+            if process is not None:
+                kill(process)
             return
         self._asked = True
         ask_to_stop(self._start)

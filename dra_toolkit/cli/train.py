@@ -16,7 +16,7 @@ from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
     from dra_toolkit.cli.supervise import Outcome
-    from dra_toolkit.launch import Command, Start
+    from dra_toolkit.launch import Gpu, Plan, Start
     from dra_toolkit.recipe import Recipe
 
 STOPPED = 3
@@ -36,34 +36,37 @@ def train(
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:
     """Train with diversity-aware rewards and record every group."""
-    from dra_toolkit.errors import RecipeError
-    from dra_toolkit.launch import plan, prepare
+    from dra_toolkit.errors import LaunchError, RecipeError
+    from dra_toolkit.launch import join, missing, plan, prepare, visible_gpus
     from dra_toolkit.recipe import load_recipe
     from dra_toolkit.runs.layout import RunDirectory
 
     if resume and overwrite:
         raise RecipeError("--resume and --overwrite: choose one, continue the run or replace it")
     recipe = load_recipe(recipe_file, overrides or [])
+    gpus = visible_gpus()
     if dry_run:
-        _show_plan(recipe, plan(recipe, RunDirectory(recipe.output_dir)), as_json)
+        _show_plan(recipe, plan(recipe, RunDirectory(recipe.output_dir), gpus=gpus or _assumed(recipe)), as_json)
         return
     if resume and _is_finished(recipe):
         print(f"{recipe.output_dir} is finished; raise max_steps to go on", file=sys.stderr)
         return
-    _require_training()
-    start = prepare(recipe, resume=resume, overwrite=overwrite)
+    problems = list(missing(recipe, gpus))
+    if problems:
+        raise LaunchError(*problems)
+    start = prepare(recipe, resume=resume, overwrite=overwrite) if recipe["machine_rank"] == 0 else join(recipe)
     again = shlex.join(["dra", "train", str(recipe_file), *(overrides or [])])
-    raise typer.Exit(_run(recipe, start, again, as_json))
+    raise typer.Exit(_run(recipe, start, gpus, again, as_json))
 
 
-def _require_training() -> None:
-    from importlib.util import find_spec
+def _assumed(recipe: Recipe) -> list[Gpu]:
+    """Return the GPUs to show in a dry run on a machine without any, for a recipe that needs them."""
+    from dra_toolkit.launch import Gpu
 
-    from dra_toolkit.errors import LaunchError
-
-    missing = [name for name in ("torch", "transformers", "trl", "datasets") if find_spec(name) is None]
-    if missing:
-        raise LaunchError(f'{", ".join(missing)} not installed; training needs `pip install "dra-toolkit[train]"`')
+    if recipe["vllm_gpus"] == 0:
+        return []
+    count = recipe["num_processes"] // recipe["num_machines"] + recipe["vllm_gpus"]
+    return [Gpu(index=str(index), name="assumed", memory_mib=0) for index in range(count)]
 
 
 def _is_finished(recipe: Recipe) -> bool:
@@ -76,7 +79,8 @@ def _is_finished(recipe: Recipe) -> bool:
     return all(recipe[key] == before[key] for key in ("max_steps", "num_train_epochs"))
 
 
-def _show_plan(recipe: Recipe, commands: list[Command], as_json: bool) -> None:
+def _show_plan(recipe: Recipe, planned: Plan, as_json: bool) -> None:
+    commands = planned.commands
     if as_json:
         shown = [{"purpose": c.purpose, "argv": c.argv, "environment": c.environment} for c in commands]
         print(json.dumps({**json.loads(recipe.to_json()), "notes": recipe.notes, "commands": shown}))
@@ -98,45 +102,53 @@ def _show_plan(recipe: Recipe, commands: list[Command], as_json: bool) -> None:
         print(command)
 
 
-def _run(recipe: Recipe, start: Start, again: str, as_json: bool) -> int:
+def _run(recipe: Recipe, start: Start, gpus: list[Gpu], again: str, as_json: bool) -> int:
     """Run the recipe's commands and say how it ended; return the exit status. `again` is the command to repeat."""
     from dra_toolkit.cli.progress import make_display
     from dra_toolkit.cli.supervise import supervise
     from dra_toolkit.launch import plan
+    from dra_toolkit.launch.start import say_failed
 
     display = make_display(as_json=as_json)
     try:
         for note in _opening_notes(recipe, start):
             display.show({"event": "notice", "text": note})
-        commands = plan(recipe, start.run, attempt=start.attempt, checkpoint=start.checkpoint)
-        outcome = supervise(commands, start, display)
+        planned = plan(recipe, start.run, gpus=gpus, attempt=start.attempt, checkpoint=start.checkpoint)
+        outcome = supervise(recipe, planned, start, display)
     finally:
         display.close()
+        if recipe["machine_rank"] == 0:
+            say_failed(start)
     if outcome.problems:
         print_problems(outcome.problems)
         return USER_MISTAKE
-    if outcome.status not in (0, STOPPED) and not outcome.killed:
-        return _explain_failure(outcome.status, start, again)
+    stopped = outcome.stopped or outcome.killed or outcome.status == STOPPED
+    if not stopped and (outcome.status or outcome.reason):
+        return _explain_failure(outcome, start, again)
     if not as_json:
         _say_what_next(start, again, outcome)
-    return INTERRUPTED if outcome.killed or outcome.status == STOPPED else 0
+    return INTERRUPTED if stopped else 0
 
 
 def _opening_notes(recipe: Recipe, start: Start) -> Iterator[str]:
     yield from recipe.notes
+    yield from start.skipped
     if start.checkpoint:
         yield f"continuing after step {start.checkpoint.name.split('-')[-1]} (attempt {start.attempt})"
     elif start.attempt > 1:
         yield f"no complete checkpoint in {start.run.checkpoints}; starting from the first step (attempt {start.attempt})"
 
 
-def _explain_failure(status: int, start: Start, again: str) -> int:
-    log = start.logs / "output.log"
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-    for line in lines:
-        print(f"  {visible(line, one_line=True)}", file=sys.stderr)
-    ended = f"ended by signal {-status}" if status < 0 else f"ended with status {status}"
-    print_problems([f"training {ended}; its whole output is in {log}"])
+def _explain_failure(outcome: Outcome, start: Start, again: str) -> int:
+    from dra_toolkit.launch.command import how_it_ended
+
+    if outcome.reason:
+        print_problems([outcome.reason])
+    else:
+        logs = sorted(start.logs.glob("output*.log"), key=lambda path: path.stat().st_mtime)
+        for line in logs[-1].read_text(encoding="utf-8", errors="replace").splitlines()[-15:]:
+            print(f"  {visible(line, one_line=True)}", file=sys.stderr)
+        print_problems([f"training {how_it_ended(outcome.status)}; its whole output is in {logs[-1]}"])
     print(f"  what was recorded is kept; continue with: {again} --resume", file=sys.stderr)
     return 1
 
@@ -147,7 +159,7 @@ def _say_what_next(start: Start, again: str, outcome: Outcome) -> None:
 
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     run = start.run
-    if outcome.killed or outcome.status == STOPPED:
+    if outcome.killed or outcome.stopped or outcome.status == STOPPED:
         said = "Ended at once; the last checkpoint" if outcome.killed else "Stopped with a checkpoint; it"
         console.print(Text(f"{said} is in {run.checkpoints}. Go on with:", style="yellow"))
         console.print(f"  {again} --resume")

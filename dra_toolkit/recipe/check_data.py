@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,18 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
+def dataset_names(recipe: Mapping[str, Any]) -> list[str]:
+    """Return the names of the recipe's data sets, one or several."""
+    name = recipe["dataset_name"]
+    return name if isinstance(name, list) else [] if name is None else [name]
+
+
+def for_each_dataset(recipe: Mapping[str, Any], key: str) -> list[str | None]:
+    """Return the value of a key for each data set: a list has one for each, a single value holds for all."""
+    value = recipe[key]
+    return value if isinstance(value, list) else [value] * len(dataset_names(recipe))
+
+
 def check_builtin(key: str, name: str) -> Iterator[str]:
     """Yield the problem with a `builtin:` name, if it has one."""
     builtin = name.removeprefix(BUILTIN_PREFIX)
@@ -24,22 +37,77 @@ def check_builtin(key: str, name: str) -> Iterator[str]:
 
 def check_data(recipe: Mapping[str, Any]) -> Iterator[str]:
     """Yield each problem with the data that a recipe names."""
-    name = recipe["dataset_name"]
-    if name is None:
+    names = dataset_names(recipe)
+    if not names:
         yield "dataset_name: missing; expected a Hub id, or a JSONL, CSV or Parquet file"
-    elif name.startswith(BUILTIN_PREFIX):
+        return
+    for name in names:
+        yield from _check_name(name, evaluates=recipe["eval_strategy"] != "no")
+    yield from _check_twice(names)
+    yield from _check_columns(recipe, len(names))
+    yield from _check_weights(recipe, len(names))
+    longest = recipe["max_prompt_length"]
+    if longest is not None and longest < 1:
+        yield f"max_prompt_length: found {longest}, expected at least 1, or null for no limit"
+
+
+def _check_name(name: str, *, evaluates: bool) -> Iterator[str]:
+    path = Path(name).expanduser()
+    if name.startswith(BUILTIN_PREFIX):
         yield from check_builtin("dataset_name", name)
     elif name.endswith(DATA_SUFFIXES):
-        file = Path(name).expanduser()
-        if not file.is_file():
-            siblings = [p.name for p in file.parent.iterdir()] if file.parent.is_dir() else []
-            yield f"dataset_name: there is no file {name}{did_you_mean(file.name, siblings)}"
-        elif file.stat().st_size == 0:
+        if not path.is_file():
+            yield f"dataset_name: there is no file {name}{did_you_mean(path.name, _siblings(path))}"
+        elif path.stat().st_size == 0:
             yield f"dataset_name: {name} is empty"
-        elif recipe["eval_strategy"] != "no":
+        elif evaluates:
             yield (
-                f"eval_strategy: the single file {name} has no held-out part; put train{file.suffix} and "
-                f"test{file.suffix} into a folder and name the folder"
+                f"eval_strategy: the single file {name} has no held-out part; put train{path.suffix} and "
+                f"test{path.suffix} into a folder and name the folder"
             )
-    elif not Path(name).expanduser().is_dir() and not HUB_ID.fullmatch(name):
-        yield f"dataset_name: found {name!r}, expected a Hub id, a folder, or a file ending in {', '.join(DATA_SUFFIXES)}"
+    elif path.is_file() or not (path.is_dir() or HUB_ID.fullmatch(name)):
+        yield (
+            f"dataset_name: found {name!r}, expected a Hub id, a folder, or a file ending in "
+            f"{', '.join(DATA_SUFFIXES)}{did_you_mean(path.name, _siblings(path) - {path.name})}"
+        )
+
+
+def _siblings(path: Path) -> set[str]:
+    try:
+        return {sibling.name for sibling in path.parent.iterdir()}
+    except OSError:
+        return set()
+
+
+def _check_twice(names: list[str]) -> Iterator[str]:
+    places = [str(path.resolve()) if (path := Path(name).expanduser()).exists() else name for name in names]
+    twice = dict.fromkeys(name for name, place in zip(names, places, strict=True) if places.count(place) > 1)
+    if twice:
+        yield f"dataset_name: {', '.join(twice)} stands twice; give it a higher weight in dataset_weights instead"
+
+
+def _check_columns(recipe: Mapping[str, Any], count: int) -> Iterator[str]:
+    columns = {}
+    for key in ("prompt_column", "solution_column"):
+        columns[key] = for_each_dataset(recipe, key)
+        if len(columns[key]) != count:
+            yield (
+                f"{key}: found {len(columns[key])} columns for {count} data set{'s' if count > 1 else ''}, "
+                "expected one name for all, or a list with one for each"
+            )
+    for prompt, solution in zip(columns["prompt_column"], columns["solution_column"], strict=False):
+        if prompt == solution:
+            yield f"solution_column: found {solution!r}, which is the prompt_column too; expected the gold answer's"
+
+
+def _check_weights(recipe: Mapping[str, Any], count: int) -> Iterator[str]:
+    weights = recipe["dataset_weights"]
+    if weights is None:
+        return
+    if not isinstance(recipe["dataset_name"], list):
+        yield "dataset_weights: needs dataset_name to be a list, of the data sets that are mixed; leave it out"
+    elif len(weights) != count:
+        yield f"dataset_weights: found {len(weights)} weights for {count} data sets, expected one each"
+    bad = [weight for weight in weights if not (weight > 0 and math.isfinite(weight))]
+    if bad:
+        yield f"dataset_weights: found {', '.join(map(str, bad))}, expected numbers above 0; leave out a data set instead"

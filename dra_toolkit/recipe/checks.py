@@ -10,6 +10,7 @@ from typing import Any
 
 from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
 from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
+from dra_toolkit.recipe.check_launch import check_launch
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
 from dra_toolkit.rewards import REWARDS, check_reward_name
@@ -33,6 +34,7 @@ def check(recipe: Mapping[str, Any]) -> Iterator[str]:
     yield from _check_rewards(recipe)
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
+    yield from check_launch(recipe)
 
 
 def _check_model(recipe: Mapping[str, Any]) -> Iterator[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dra_toolkit.errors import RecipeError
+from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.recipe import Setting
 
 LOOPBACK = "127.0.0.1"
@@ -12,6 +15,8 @@ LOOPBACK = "127.0.0.1"
 
 def derive(settings: dict[str, Setting]) -> Iterator[str]:
     """Fill in what follows from the given settings; yield a line for each that contradicts what it follows from."""
+    if settings["accelerate_config"].value is not None:
+        _derive_layout(settings)
     if settings["completions_per_step"].value is not None:
         yield from _derive_accumulation(settings)
     if settings["vllm_gpus"].value > 0:
@@ -24,6 +29,15 @@ def steps_per_generation(recipe: Mapping[str, Any]) -> int:
     if recipe["generation_batch_size"] is not None:
         return max(1, recipe["generation_batch_size"] // (batch * processes))
     return recipe["steps_per_generation"] or recipe["gradient_accumulation_steps"]
+
+
+def _derive_layout(settings: dict[str, Setting]) -> None:
+    """Take from accelerate's file what the recipe leaves open about processes and machines."""
+    with contextlib.suppress(RecipeError):  # a file that cannot be read is told by the checks
+        layout = read_accelerate_config(settings["accelerate_config"].value).layout
+        for key, value in layout.items():
+            if settings[key].origin == "dra default":
+                settings[key] = Setting(value=value, origin="derived")
 
 
 def _derive_accumulation(settings: dict[str, Setting]) -> Iterator[str]:
@@ -44,9 +58,7 @@ def _derive_accumulation(settings: dict[str, Setting]) -> Iterator[str]:
 def _derive_server(settings: dict[str, Setting]) -> Iterator[str]:
     yield from _follow(settings, "use_vllm", True, "vllm_gpus")
     yield from _follow(settings, "vllm_mode", "server", "vllm_gpus")
-    host = settings["main_process_ip"].value if settings["num_machines"].value > 1 else LOOPBACK
-    if not _is_given(settings["vllm_server_host"]):
-        settings["vllm_server_host"] = Setting(value=host or LOOPBACK, origin="derived")
+    yield from _follow(settings, "vllm_server_host", LOOPBACK, "vllm_gpus")
     if settings["vllm_server_base_url"].value is not None:
         yield "vllm_server_base_url: is for a server of your own; leave it out, or set vllm_gpus: 0"
 

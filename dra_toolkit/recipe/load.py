@@ -13,23 +13,25 @@ from dra_toolkit.recipe.checks import check
 from dra_toolkit.recipe.derived import derive
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED, known_keys
 from dra_toolkit.recipe.recipe import Origin, Recipe, Setting
+from dra_toolkit.recipe.shipped import find_recipe
+from dra_toolkit.recipe.tokens import check_no_token, check_text, shown_override
 from dra_toolkit.recipe.traps import notes
 from dra_toolkit.recipe.values import BadValueError, read_value
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read, override, resolve and check a recipe.
+    """Read, override, resolve and check a recipe: a file, or a shipped recipe by its name.
 
     Raises RecipeError with every problem found, each one line: file, key, what was found, what was expected.
     """
-    path = Path(path)
+    path = find_recipe(path)
     text = _read(path)
     given: list[tuple[str, str, Any, Origin]] = [
         (f"{path}", key, value, "recipe") for key, value in _mapping(path, text).items()
     ]
-    given += [(f"override {item!r}", *_override(item), "override") for item in overrides]
+    given += [(f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides]
 
-    problems: list[str] = []
+    problems = [f"{path}: {problem}" for problem in check_text(text)]
     settings = _defaults(path)
     for where, key, found, origin in given:
         problem = _set(settings, key, found, origin)
@@ -46,9 +48,6 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise RecipeError(f"{path}: there is no such recipe{did_you_mean(path.name, siblings)}") from None
     except UnicodeDecodeError:
         raise RecipeError(f"{path}: not a text file, expected YAML in UTF-8") from None
     except OSError as error:
@@ -85,7 +84,7 @@ def _mapping(path: Path, text: str) -> dict[str, Any]:
 def _override(item: str) -> tuple[str, Any]:
     key, equals, value = item.partition("=")
     if not equals or not key.strip():
-        raise RecipeError(f"override {item!r}: expected key=value")
+        raise RecipeError(f"override {shown_override(item)!r}: expected key=value")
     try:
         return key.strip().removeprefix("--"), yaml.safe_load(value) if value.strip() else None
     except yaml.YAMLError:
@@ -109,6 +108,8 @@ def _set(settings: dict[str, Setting], key: str, found: Any, origin: Origin) -> 
         return f"{key}: cannot be set here; {REFUSED[key]}"
     if key not in keys:
         return f"{key}: unknown key{did_you_mean(str(key), keys)}"
+    if problem := check_no_token(key, found):
+        return problem
     if key == "scale_rewards" and isinstance(found, bool):
         found = "group" if found else "none"  # TRL's former spelling
     try:

@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from dra_toolkit.runs.files import publish_text
+
 PREFIX = "checkpoint-"
+MANIFEST = "dra_checkpoint.json"
+"""Written last, when every process has written its part: the files of the checkpoint and their sizes in bytes."""
+
+
+def mark_complete(checkpoint: Path) -> None:
+    """Say that a checkpoint is complete as it lies there."""
+    files = {
+        str(path.relative_to(checkpoint)): path.stat().st_size
+        for path in sorted(checkpoint.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    publish_text(checkpoint / MANIFEST, json.dumps({"version": 1, "files": files}, indent=1) + "\n")
 
 
 def complete_checkpoints(folder: Path) -> list[Path]:
     """Return the complete checkpoints, the newest last."""
-    numbered = [p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit()]
-    return [p for p in sorted(numbered, key=checkpoint_step) if what_is_missing(p) is None]
+    return [path for path in _checkpoints(folder) if what_is_missing(path) is None]
+
+
+def incomplete_checkpoints(folder: Path) -> list[tuple[Path, str]]:
+    """Return the checkpoints that cannot be resumed, the newest last, each with what it lacks."""
+    return [(path, lack) for path in _checkpoints(folder) if (lack := what_is_missing(path)) is not None]
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -20,26 +38,22 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 
 def what_is_missing(checkpoint: Path) -> str | None:
-    """Return what keeps a checkpoint from being resumed, or None if it is complete.
-
-    The trainer writes trainer_state.json last, so where it is whole everything before it was written.
-    """
+    """Return what keeps a checkpoint from being resumed, or None if it is complete."""
     try:
-        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        files = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))["files"]
     except FileNotFoundError:
-        return "trainer_state.json"
-    except ValueError:
-        return "trainer_state.json (torn)"
-    if state.get("global_step") != checkpoint_step(checkpoint):
-        return f"trainer_state.json of step {checkpoint_step(checkpoint)}"
-    return _missing_weights(checkpoint)
+        return f"{MANIFEST}, which is written last"
+    except (ValueError, KeyError, TypeError):
+        return f"a readable {MANIFEST}"
+    for name, size in files.items():
+        path = checkpoint / name
+        if not path.is_file():
+            return name
+        if path.stat().st_size != size:
+            return f"the whole of {name} ({path.stat().st_size} of {size} bytes)"
+    return None
 
 
-def _missing_weights(checkpoint: Path) -> str | None:
-    for index in checkpoint.glob("*.safetensors.index.json"):
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        missing = sorted(shard for shard in shards if not (checkpoint / shard).is_file())
-        return missing[0] if missing else None
-    sharded = any(p.is_dir() for p in checkpoint.glob("*pytorch_model_fsdp*")) or any(checkpoint.glob("global_step*"))
-    has_weights = sharded or any(checkpoint.glob("*.safetensors"))
-    return None if has_weights else "model weights (*.safetensors)"
+def _checkpoints(folder: Path) -> list[Path]:
+    numbered = [p for p in folder.glob(f"{PREFIX}*") if p.name.removeprefix(PREFIX).isdigit()]
+    return sorted(numbered, key=checkpoint_step)

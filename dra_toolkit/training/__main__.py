@@ -1,7 +1,8 @@
 """One training process: `python -m dra_toolkit.training RUN --attempt N [--checkpoint FOLDER]`.
 
 Started by the launcher, alone or once for each rank; reads only the run directory. Exit status: 0 finished, 2 a mistake
-the user can mend (told as an event), 3 stopped with a checkpoint as asked, anything else a bug with its traceback.
+the user can mend (told as an event), 3 stopped with a checkpoint as asked (0 if it is one of several processes; the event
+`end` tells), anything else a bug with its traceback.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def main() -> int:
             return _train(run, arguments.attempt, arguments.checkpoint, events, main_process)
         except DRAError as error:
             events.tell("error", problems=list(error.problems))
+            print(error, file=sys.stderr)  # a mistake that only another process meets is in the log
             _say_state(run, holds, "failed", arguments.attempt)  # the state belongs to whoever holds the run
             return USER_MISTAKE
         except BaseException:
@@ -55,11 +57,13 @@ def main() -> int:
 
 def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Events, main_process: bool) -> int:
     from dra_toolkit.training.data import training_splits
+    from dra_toolkit.training.tokenizer import load_tokenizer
 
     recipe = run.read_recipe()
     _say_state(run, main_process, "running", attempt)
     events.tell("phase", text="loading data")
-    train, test = training_splits(recipe)
+    tokenizer = load_tokenizer(recipe)
+    train, test = training_splits(recipe, tokenizer, events.notice)
 
     events.tell("phase", text="loading libraries and model")
     from dra_toolkit.runs import Recorder
@@ -74,6 +78,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     trainer = build_trainer(
         recipe,
         run.checkpoints,
+        tokenizer=tokenizer,
         train=train,
         test=test,
         callbacks=[MetricsCallback(run, events, attempt), stop],
@@ -95,7 +100,8 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     stopped = stop.requested is not None and trainer.state.global_step < trainer.state.max_steps
     _say_state(run, main_process, "stopped" if stopped else "finished", attempt, step=trainer.state.global_step)
     events.tell("end", state="stopped" if stopped else "finished", step=trainer.state.global_step)
-    return STOPPED if stopped else FINISHED
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # torchrun takes any other status for a failure
+    return STOPPED if stopped and alone else FINISHED
 
 
 def _say_state(run: RunDirectory, holds: bool, state: str, attempt: int, **facts: object) -> None:

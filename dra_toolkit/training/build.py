@@ -2,49 +2,60 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
 from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.runs import FileFacts
-from dra_toolkit.training.data import made_ways
+from dra_toolkit.training.hub_errors import model_errors
+from dra_toolkit.training.tokenizer import model_path
 from dra_toolkit.training.trainer import DRATrainer
 
 
 def build_trainer(
-    recipe: Recipe, checkpoints: Path, *, train: Dataset, test: Dataset | None, **hooks: Any
+    recipe: Recipe,
+    checkpoints: Path,
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    train: Dataset,
+    test: Dataset | None,
+    **hooks: Any,
 ) -> DRATrainer:
-    """Load tokenizer, rewards and model, and return the trainer; `hooks` go to DRATrainer as they are.
+    """Load rewards and model, and return the trainer; `hooks` go to DRATrainer as they are.
 
     Raises RecipeError where the recipe names a model or rewards that cannot be used.
     """
-    model_name = _model_name(recipe)
-    tokenizer = _load_tokenizer(recipe, model_name)
+    model_name = model_path(recipe)
     model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
     settings = embedder_settings(recipe)
-    return DRATrainer(
-        model=model_name,
-        reward_funcs=build_rewards(recipe["reward_funcs"], reward_arguments(recipe)),
-        args=grpo_config(recipe, checkpoints, model_config),
-        train_dataset=train,
-        eval_dataset=test,
-        processing_class=tokenizer,
-        peft_config=get_peft_config(model_config),
-        quantization_config=get_quantization_config(model_config),
-        diversity=diversity_settings(recipe),
-        embedder=None if settings.name == "none" else settings,
-        keep_embeddings=recipe["record_embeddings"],
-        **hooks,
-    )
+    args = grpo_config(recipe, checkpoints, model_config)
+    rewards = build_rewards(recipe["reward_funcs"], reward_arguments(recipe))
+    generation = _generation(args, checkpoints.parent / "vllm-weights")
+    with generation, model_errors(model_name, recipe["model_revision"]):
+        return DRATrainer(
+            model=model_name,
+            reward_funcs=rewards,
+            args=args,
+            train_dataset=train,
+            eval_dataset=test,
+            processing_class=tokenizer,
+            peft_config=get_peft_config(model_config),
+            quantization_config=get_quantization_config(model_config),
+            diversity=diversity_settings(recipe),
+            embedder=None if settings.name == "none" else settings,
+            keep_embeddings=recipe["record_embeddings"],
+            **hooks,
+        )
 
 
 def diversity_settings(recipe: Recipe) -> DiversitySettings:
@@ -100,26 +111,10 @@ def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) ->
         raise RecipeError(f"recipe: TRL refuses it: {' '.join(str(error).split())}") from None
 
 
-def _model_name(recipe: Recipe) -> str:
-    name = recipe["model_name_or_path"]
-    if name.startswith(BUILTIN_PREFIX):
-        return str(made_ways().model)
-    return str(Path(name).expanduser()) if name.startswith("~") else name
+def _generation(args: GRPOConfig, weights: Path) -> AbstractContextManager[None]:
+    """Return what is in place while the trainer is constructed: where it uses vLLM on a CPU, generation made for that."""
+    if not (args.use_vllm and args.use_cpu):
+        return nullcontext()
+    from dra_toolkit.training.vllm_cpu import vllm_without_gpu
 
-
-def _load_tokenizer(recipe: Recipe, model_name: str) -> PreTrainedTokenizerBase:
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            model_name, revision=recipe["model_revision"], trust_remote_code=recipe["trust_remote_code"]
-        )
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise RecipeError(f"model_name_or_path: no tokenizer could be loaded from {model_name} ({reason})") from None
-    if not tokenizer.chat_template:
-        raise RecipeError(
-            f"model_name_or_path: the tokenizer of {model_name} has no chat template; use an instruct model's, or set "
-            "tokenizer.chat_template and save it"
-        )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    return vllm_without_gpu(weights)

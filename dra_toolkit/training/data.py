@@ -1,96 +1,100 @@
-"""The data set as the trainer reads it: a conversation in `prompt`, the gold answer in `solution`, the rest as it was."""
+"""The data of a run: read, put into conversations, freed of prompts that are too long, mixed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from datasets import Dataset, DatasetDict, load_dataset
-from datasets.exceptions import DatasetNotFoundError
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase
 
-from dra_toolkit.errors import RecipeError, did_you_mean
-from dra_toolkit.quickstart import QuickstartAssets, cached_ways
-from dra_toolkit.recipe import BUILTIN_PREFIX
+from dra_toolkit.errors import RecipeError
+from dra_toolkit.training.conversation import Tell, as_conversations
+from dra_toolkit.training.mixture import mixed
+from dra_toolkit.training.prompt_length import check_template, rendered_already, within_length
+from dra_toolkit.training.reading import Source, read_split, sources
 
-FILE_TYPES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
+def training_splits(
+    recipe: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, tell: Tell = print
+) -> tuple[Dataset, Dataset | None]:
+    """Return the training split and, where the recipe evaluates, the evaluation split.
 
-def load_split(recipe: Mapping[str, Any], name: str, split: str) -> Dataset:
-    """Load one split of a file, folder or Hub data set and bring its columns into TRL's shape.
-
-    Raises RecipeError for a data set that cannot be found or read, is empty, or lacks a named column.
+    Every process computes the same. Evaluation takes the held-out splits of all data sets, whatever their weights. Raises
+    RecipeError for data that cannot be used; tells in one line each of rows left out and of what may surprise.
     """
-    dataset = _load(recipe, name, split)
-    if len(dataset) == 0:
-        raise RecipeError(f"dataset_name: {name} has no rows in split {split!r}")
-    for key in ("prompt_column", "solution_column"):
-        column = recipe[key]
-        if column is not None and column not in dataset.column_names:
-            raise RecipeError(
-                f"{key}: {name} has no column {column!r}, it has {', '.join(dataset.column_names)}"
-                f"{did_you_mean(column, dataset.column_names)}"
-            )
-    return _shape(dataset, recipe)
+    train = _split(recipe, tokenizer, tell, weights=recipe["dataset_weights"])
+    if recipe["eval_strategy"] == "no":
+        return train, None
+    return train, _split(recipe, tokenizer, lambda line: tell(f"evaluation: {line}"), held_out=True)
 
 
-def training_splits(recipe: Mapping[str, Any]) -> tuple[Dataset, Dataset | None]:
-    """Return the training split and, where the recipe evaluates, the evaluation split."""
-    name, evaluates = recipe["dataset_name"], recipe["eval_strategy"] != "no"
-    if name.startswith(BUILTIN_PREFIX):
-        made = made_ways()
-        held_out = load_split(recipe, str(made.heldout), "train") if evaluates else None
-        return load_split(recipe, str(made.train), "train"), held_out
-    train = load_split(recipe, name, recipe["dataset_train_split"])
-    return train, load_split(recipe, name, recipe["dataset_test_split"]) if evaluates else None
+def _split(
+    recipe: Mapping[str, Any],
+    tokenizer: PreTrainedTokenizerBase,
+    tell: Tell,
+    *,
+    weights: list[float] | None = None,
+    held_out: bool = False,
+) -> Dataset:
+    members = sources(recipe)
+    datasets = [
+        as_conversations(read_split(recipe, member.name, held_out=held_out), member, recipe["system_prompt"], tell)
+        for member in members
+    ]
+    datasets = _that_fit(recipe, tokenizer, members, datasets, tell)
+    _tell_of_rendered(datasets, tokenizer, recipe["system_prompt"], tell)
+    if len(datasets) == 1:
+        return datasets[0]
+    return mixed(datasets, [member.name for member in members], weights, seed=recipe["seed"], tell=tell)
 
 
-def made_ways() -> QuickstartAssets:
-    """Return the quickstart's model and data; raises RecipeError if they were not made before."""
-    assets = cached_ways()
-    if assets is None:
-        raise RecipeError("builtin:ways is not made yet; run `python -m dra_toolkit.quickstart`")
-    return assets
+def _that_fit(
+    recipe: Mapping[str, Any],
+    tokenizer: PreTrainedTokenizerBase,
+    members: list[Source],
+    datasets: list[Dataset],
+    tell: Tell,
+) -> list[Dataset]:
+    """Return the data sets without the prompts that are longer than the recipe allows, and tell how many they were."""
+    longest, arguments = recipe["max_prompt_length"], _template_arguments(recipe)
+    pairs = list(zip(datasets, (member.name for member in members), strict=True))
+    for dataset, name in pairs:
+        check_template(dataset, name, tokenizer, arguments)
+    if longest is None:
+        return datasets
+    kept = [within_length(dataset, name, tokenizer, arguments, longest=longest) for dataset, name in pairs]
+    before, after = sum(map(len, datasets)), sum(map(len, kept))
+    if after < before:
+        tell(
+            f"max_prompt_length: {before - after} of {before} prompts are longer than {longest} tokens and left out"
+            + (f" ({_left_out_of_each(pairs, kept)})" if len(pairs) > 1 else "")
+        )
+    return kept
 
 
-def _load(recipe: Mapping[str, Any], name: str, split: str) -> Dataset:
-    path = Path(name).expanduser()
+def _left_out_of_each(pairs: list[tuple[Dataset, str]], kept: list[Dataset]) -> str:
+    return ", ".join(f"{len(dataset) - len(rest)} of {name}" for (dataset, name), rest in zip(pairs, kept, strict=True))
+
+
+def _tell_of_rendered(
+    datasets: list[Dataset], tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, tell: Tell
+) -> None:
+    looked_at = [rendered_already(dataset, tokenizer, system_prompt) for dataset in datasets]
+    rows = sum(count for count, _ in looked_at)
+    if rows:
+        tokens = list(dict.fromkeys(token for _, found in looked_at for token in found))
+        tell(
+            f"prompt_column: {rows} of {sum(map(len, datasets))} prompts contain special tokens of the tokenizer "
+            f"({', '.join(tokens[:3])}), as if a chat template had been applied; it is applied here, so expected plain texts"
+        )
+
+
+def _template_arguments(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    found = recipe["chat_template_kwargs"]
     try:
-        if path.suffix in FILE_TYPES:
-            return load_dataset(FILE_TYPES[path.suffix], data_files={split: str(path)}, split=split)
-        return load_dataset(name, recipe["dataset_config"], split=split)
-    except DatasetNotFoundError:
-        raise RecipeError(
-            f"dataset_name: {name} is not on the Hub or needs a login (`hf auth login`), and no such folder exists"
-        ) from None
-    except ConnectionError as error:
-        raise RecipeError(
-            f"dataset_name: {name} cannot be fetched ({_first_line(error)}); fetch it beforehand"
-        ) from None
-    except ValueError as error:
-        if "corresponds to no data" in str(error):
-            raise RecipeError(f"dataset_name: {name} has no rows in split {split!r}") from None
-        raise RecipeError(f"dataset_name: {name} cannot be read ({_first_line(error)})") from None
-    except Exception as error:  # the readers of datasets raise many types for a file they cannot read
-        cause = error.__cause__ or error
-        raise RecipeError(f"dataset_name: {name} cannot be read ({_first_line(cause)})") from None
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-
-
-def _shape(dataset: Dataset | DatasetDict, recipe: Mapping[str, Any]) -> Dataset:
-    system = recipe["system_prompt"]
-    opening = [{"role": "system", "content": system}] if system else []
-    prompt_column, solution_column = recipe["prompt_column"], recipe["solution_column"]
-
-    def conversation(row: dict[str, Any]) -> dict[str, Any]:
-        found = row[prompt_column]
-        messages = found if isinstance(found, list) else [{"role": "user", "content": str(found)}]
-        return {"prompt": opening + messages}
-
-    if solution_column not in (None, "solution"):
-        dataset = dataset.remove_columns([c for c in ("solution",) if c in dataset.column_names])
-        dataset = dataset.rename_column(solution_column, "solution")
-    return dataset.map(conversation, remove_columns=[c for c in (prompt_column,) if c != "prompt"])
+        found = json.loads(found) if isinstance(found, str) else found
+    except ValueError:
+        raise RecipeError(f"chat_template_kwargs: found {found!r}, expected a mapping") from None
+    return found or {}

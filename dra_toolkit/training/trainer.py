@@ -10,17 +10,20 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import gather_object
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
 from dra_toolkit.diversity import DiversitySettings, zero_spread
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.rewards.text import completion_texts
+from dra_toolkit.runs.checkpoints import mark_complete
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
 
 COLUMN = "diversity"
@@ -118,6 +121,9 @@ class DRATrainer(GRPOTrainer):
         if self._before_save is not None:
             self._before_save()
         super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # sharded states come from every process
+        if self.accelerator.is_main_process:
+            mark_complete(Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
 
     def _load_embedder(self, settings: EmbedderSettings) -> Embedder:
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []

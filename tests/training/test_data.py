@@ -3,106 +3,245 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.training.data import load_split, training_splits
+from dra_toolkit.quickstart.tokenizer import build_tokenizer
+from dra_toolkit.training.data import training_splits
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
+    "dataset_weights": None,
     "prompt_column": "problem",
     "solution_column": "answer",
     "system_prompt": "Be brief.",
+    "max_prompt_length": None,
+    "chat_template_kwargs": None,
     "dataset_config": None,
+    "dataset_train_split": "train",
+    "dataset_test_split": "test",
+    "eval_strategy": "no",
+    "seed": 5,
 }
-SPLITS = {"dataset_train_split": "train", "dataset_test_split": "test"}
 ROWS = [{"problem": "1 + 1?", "answer": "2", "level": 3}, {"problem": "2 + 2?", "answer": "4", "level": 1}]
+TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer()
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture
-def data(tmp_path):
-    path = tmp_path / "data.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    return path
+def write(tmp_path):
+    def write(rows, name="data.jsonl"):
+        path = tmp_path / name
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return write
 
 
-def refused(name, **changes) -> str:
-    with pytest.raises(RecipeError) as caught:
-        load_split({**SETTINGS, **changes}, str(name), "train")
-    (line,) = caught.value.problems
-    assert "\n" not in line
-    return line
+@pytest.fixture
+def data(write):
+    return write(ROWS)
 
 
-def test_conversation_solution_and_the_other_columns(data):
-    row = load_split(SETTINGS, str(data), "train")[0]
-    assert row == {
+@pytest.fixture
+def load(tokenizer):
+    """Return the training rows of a data set, and what was told."""
+
+    def load(name, **changes):
+        told: list[str] = []
+        train, _ = training_splits({**SETTINGS, "dataset_name": str(name), **changes}, tokenizer, told.append)
+        return train, told
+
+    return load
+
+
+@pytest.fixture
+def refused(load):
+    def refused(name, **changes) -> str:
+        with pytest.raises(RecipeError) as caught:
+            load(name, **changes)
+        (line,) = caught.value.problems
+        assert "\n" not in line
+        return line
+
+    return refused
+
+
+def test_conversation_solution_and_the_other_columns(load, data):
+    rows, told = load(data)
+    assert rows[0] == {
         "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}],
         "solution": "2",
         "level": 3,
     }
+    assert told == []
 
 
-def test_without_system_prompt(data):
-    row = load_split({**SETTINGS, "system_prompt": None}, str(data), "train")[0]
-    assert row["prompt"] == [{"role": "user", "content": "1 + 1?"}]
+def test_without_system_prompt(load, data):
+    rows, _ = load(data, system_prompt=None)
+    assert rows[0]["prompt"] == [{"role": "user", "content": "1 + 1?"}]
 
 
-def test_prompt_that_is_a_conversation_already(tmp_path):
-    path = tmp_path / "data.jsonl"
-    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
-    path.write_text(json.dumps({"prompt": turns, "solution": "x"}))
-    row = load_split({**SETTINGS, "prompt_column": "prompt", "solution_column": "solution"}, str(path), "train")[0]
-    assert row["prompt"] == [{"role": "system", "content": "Be brief."}, *turns]
+def test_prompt_that_is_a_conversation_already(load, write):
+    path = write([{"prompt": TURNS, "solution": "x"}])
+    rows, _ = load(path, prompt_column="prompt", solution_column="solution")
+    assert rows[0]["prompt"] == [{"role": "system", "content": "Be brief."}, *TURNS]
 
 
-def test_a_second_column_named_solution_gives_way(tmp_path):
-    path = tmp_path / "data.jsonl"
-    path.write_text(json.dumps({"problem": "p", "answer": "right", "solution": "long"}))
-    assert load_split(SETTINGS, str(path), "train")[0]["solution"] == "right"
+def test_conversation_with_its_own_system_message_keeps_it_alone(load, write):
+    own = [{"role": "system", "content": "Be long."}, {"role": "user", "content": "a"}]
+    path = write([{"problem": own, "answer": "1"}, {"problem": TURNS, "answer": "1"}])
+    rows, told = load(path)
+    assert rows[0]["prompt"] == own
+    assert rows[1]["prompt"][0]["content"] == "Be brief."
+    assert told == [
+        f"system_prompt: not added to 1 of 2 prompts of {path}, which begin with a system message of their own"
+    ]
+    assert load(path, system_prompt=None)[1] == []
 
 
-def test_csv_and_parquet(tmp_path, data):
-    dataset = load_split(SETTINGS, str(data), "train")
-    dataset.rename_column("solution", "answer").to_parquet(tmp_path / "data.parquet")
-    settings = {**SETTINGS, "prompt_column": "prompt", "system_prompt": None}
-    assert load_split(settings, str(tmp_path / "data.parquet"), "train")[1]["prompt"][-1]["content"] == "2 + 2?"
+def test_conversation_that_ends_with_an_answer_is_told(load, write):
+    path = write([{"problem": TURNS[:2], "answer": "1"}, {"problem": "x", "answer": "1"}])
+    (line,) = load(path)[1]
+    assert "1 of 2 prompts" in line
+    assert "end with an assistant's message" in line
+
+
+def test_texts_and_conversations_in_one_column(load, write):
+    rows, _ = load(write([{"problem": "a", "answer": "1"}, {"problem": TURNS, "answer": "1"}]), system_prompt=None)
+    assert [len(row["prompt"]) for row in rows] == [1, 3]
+
+
+def test_further_fields_of_messages_stay_where_they_are_set(load, write):
+    named = [{"role": "user", "content": "a", "name": "Ann"}]
+    rows, _ = load(write([{"problem": named, "answer": "1"}, {"problem": TURNS, "answer": "1"}]), system_prompt=None)
+    assert rows[0]["prompt"] == named
+    assert {key for message in rows[1]["prompt"] for key, value in message.items() if value} == {"role", "content"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "row"),
+    [
+        (("problem", "answer"), {"problem": "p", "answer": "right", "solution": "long", "prompt": "other"}),
+        (("solution", "prompt"), {"solution": "p", "prompt": "right"}),
+        (("solution", "answer"), {"solution": "p", "answer": "right"}),
+        (("problem", "prompt"), {"problem": "p", "prompt": "right"}),
+    ],
+)
+def test_other_columns_named_prompt_or_solution_give_way(load, write, columns, row):
+    rows, _ = load(write([row]), prompt_column=columns[0], solution_column=columns[1], system_prompt=None)
+    assert rows[0] == {"prompt": [{"role": "user", "content": "p"}], "solution": "right"}
+
+
+def test_columns_that_trl_needs_the_names_of_are_left_out_and_told(load, write):
+    rows, told = load(write([{**ROWS[0], "completions": ["a"], "prompts": "b"}]))
+    assert set(rows.column_names) == {"prompt", "solution", "level"}
+    assert "prompts, completions" in told[0]
+
+
+def test_csv_and_parquet(load, tmp_path, data):
+    rows, _ = load(data)
+    rows.rename_column("solution", "answer").to_parquet(tmp_path / "data.parquet")
+    again, _ = load(tmp_path / "data.parquet", prompt_column="prompt", system_prompt=None)
+    assert again[1]["prompt"][-1]["content"] == "2 + 2?"
     (tmp_path / "data.csv").write_text("problem,answer\n1 + 1?,2\n")
-    assert load_split(SETTINGS, str(tmp_path / "data.csv"), "train")[0]["solution"] == 2
+    assert load(tmp_path / "data.csv")[0][0]["solution"] == 2
 
 
-def test_folder_with_a_held_out_file(tmp_path):
+def test_folder_with_a_held_out_file(tokenizer, write, tmp_path):
     for split, row in zip(("train", "test"), ROWS, strict=True):
-        (tmp_path / f"{split}.jsonl").write_text(json.dumps(row))
-    train, test = training_splits({**SETTINGS, **SPLITS, "dataset_name": str(tmp_path), "eval_strategy": "steps"})
+        write([row], f"{split}.jsonl")
+    settings = {**SETTINGS, "dataset_name": str(tmp_path)}
+    train, test = training_splits({**settings, "eval_strategy": "steps"}, tokenizer)
     assert (train[0]["solution"], test[0]["solution"]) == ("2", "4")
-    _, nothing = training_splits({**SETTINGS, **SPLITS, "dataset_name": str(tmp_path), "eval_strategy": "no"})
+    _, nothing = training_splits(settings, tokenizer)
     assert nothing is None
 
 
+def test_solution_column_may_be_none(load, data):
+    assert load(data, solution_column=None)[0][0]["answer"] == "2"
+
+
+def test_missing_solutions_are_counted_and_abstained_on(load, write):
+    from dra_toolkit.rewards import build_rewards
+
+    rows, told = load(write([*ROWS, {"problem": "x", "answer": None}, {"problem": "y", "answer": " "}]))
+    assert "2 of 4 rows" in told[0]
+    assert "have no 'answer'" in told[0]
+    (accuracy,) = build_rewards(["accuracy"], {})
+    completions = [[{"role": "assistant", "content": "\\boxed{2}"}]] * 4
+    assert accuracy(completions=completions, prompts=rows["prompt"], solution=rows["solution"]) == [1, 0, None, None]
+
+
 class TestMistakes:
-    def test_missing_column_names_the_nearest(self, data):
+    def test_missing_column_names_the_nearest(self, refused, data):
         assert "has no column 'answr', it has problem, answer, level; did you mean 'answer'?" in refused(
             data, solution_column="answr"
         )
         assert "prompt_column:" in refused(data, prompt_column="question")
 
-    def test_solution_column_may_be_none(self, data):
-        assert load_split({**SETTINGS, "solution_column": None}, str(data), "train")[0]["answer"] == "2"
+    @pytest.mark.parametrize(
+        ("prompt", "said"),
+        [
+            (None, "is empty"),
+            ("  ", "is empty"),
+            ([], "is empty"),
+            (17, "is 17"),
+            ({"role": "user", "content": "a"}, "is {'role': 'user'"),
+            ([{"from": "human", "value": "a"}], "is a list of something else"),
+            (["a", "b"], "is a list of something else"),
+            ([{"role": "user", "content": 3}], "is a list of something else"),
+            ([{"role": "system", "content": "a"}], "has no message with a content"),
+            ([{"role": "user", "content": ""}], "has no message with a content"),
+        ],
+    )
+    def test_row_without_a_prompt_is_named(self, refused, write, prompt, said):
+        path = write([ROWS[0], {"problem": prompt, "answer": "1"}, {"problem": prompt, "answer": "1"}])
+        line = refused(path)
+        assert line.startswith(f"prompt_column: {path}, row 2: 'problem' {said}")
+        assert line.endswith("expected a text or a list of messages with role and content (2 of 3 rows cannot be used)")
+
+    def test_empty_cell_of_a_csv(self, refused, tmp_path):
+        (tmp_path / "data.csv").write_text("problem,answer\nx,1\n,2\n")
+        assert "row 2: 'problem' is empty" in refused(tmp_path / "data.csv")
+
+    def test_numbers_in_place_of_prompts(self, refused, tmp_path):
+        (tmp_path / "data.csv").write_text("problem,answer\n11,1\n12,2\n")
+        assert "row 1: 'problem' is 11" in refused(tmp_path / "data.csv")
 
     @pytest.mark.parametrize(("name", "content"), [("none.csv", "problem,answer\n"), ("none.jsonl", "\n")])
-    def test_no_rows(self, tmp_path, name, content):
+    def test_no_rows(self, refused, tmp_path, name, content):
         (tmp_path / name).write_text(content)
         assert "has no rows" in refused(tmp_path / name)
 
-    def test_torn(self, tmp_path):
+    def test_torn(self, refused, tmp_path):
         (tmp_path / "torn.jsonl").write_text('{"problem": "a"}\n{"prob')
         assert "cannot be read" in refused(tmp_path / "torn.jsonl")
 
-    def test_not_parquet(self, tmp_path):
+    def test_not_parquet(self, refused, tmp_path):
         (tmp_path / "x.parquet").write_text("hello")
         assert "cannot be read" in refused(tmp_path / "x.parquet")
 
-    def test_hub_data_set_without_network(self, monkeypatch):
-        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-        assert "dataset_name: someone/nothing" in refused("someone/nothing")
+    def test_split_that_is_not_there(self, refused, write, tmp_path):
+        write(ROWS, "train.jsonl")
+        assert "dataset_test_split: " in refused(tmp_path, eval_strategy="steps")
+        assert "['train']" in refused(tmp_path, eval_strategy="steps")
+        assert "dataset_train_split: " in refused(tmp_path, dataset_train_split="trian")
+
+    def test_configuration_that_is_not_there(self, refused, write, tmp_path):
+        write(ROWS, "train.jsonl")
+        assert "dataset_config: " in refused(tmp_path, dataset_config="main")
+
+    def test_hub_data_set_without_network(self, refused):
+        line = refused("someone/nothing")
+        assert "dataset_name: someone/nothing is neither a folder nor in the cache, and HF_HUB_OFFLINE" in line

@@ -1,0 +1,228 @@
+"""Checks of whether a recipe fits the machine: processes and GPUs, batch and groups, memory, time, disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dra_toolkit.doctor.checkpoints import checkpoint_bytes, kept_checkpoints, record_bytes
+from dra_toolkit.doctor.facts import Facts
+from dra_toolkit.doctor.findings import Finding, not_checked, ok, problem, warning
+from dra_toolkit.doctor.hours import FACTOR
+from dra_toolkit.doctor.memory import Memory
+from dra_toolkit.launch import missing, visible_gpus
+from dra_toolkit.recipe.derived import steps_per_generation
+
+GIB = 1 << 30
+TIGHT, TOO_MUCH = 0.85, 1.3
+"""Shares of a GPU's memory: from the first the estimate is too close to call, from the second it is not."""
+SMALL_ENOUGH = 50e6
+"""Parameters of a model up to which a CPU will do."""
+LONG = 24.0
+"""Hours per 100 steps from which something is probably not as it was meant."""
+LEVERS = {
+    "activations": "lower per_device_train_batch_size (completions_per_step keeps the batch)",
+    "logits": "lower per_device_train_batch_size (completions_per_step keeps the batch)",
+    "KV cache": "sample with vLLM (vllm_gpus=1), or lower max_completion_length",
+    "optimizer": "accelerate_config=zero2 over more processes, or use_peft=true",
+    "gradients": "accelerate_config=zero2 over more processes, or use_peft=true",
+    "weights": "dtype=bfloat16, accelerate_config=zero3, or a smaller model",
+    "reference model": "beta=0.0 does without a reference model",
+    "communication": "accelerate_config=zero2 over more processes",
+    "vLLM's share": "lower vllm_gpu_memory_utilization, or give vLLM its own GPU with vllm_gpus=1",
+}
+"""What mends the largest part of a training process's memory."""
+
+
+def check_layout(facts: Facts) -> Iterator[Finding]:
+    """Say in one line how batch, groups and processes fit together; that they do, the recipe's own checks have seen."""
+    recipe = facts.the_recipe
+    group, batch, processes = (
+        recipe[key] for key in ("num_generations", "per_device_train_batch_size", "num_processes")
+    )
+    accumulation, micro_steps = recipe["gradient_accumulation_steps"], steps_per_generation(recipe)
+    step, generated = batch * processes * accumulation, batch * processes * micro_steps
+    prompts = (
+        f"{step // group} prompt{'s' if step > group else ''}" if step % group == 0 else f"{step / group:.2f} prompts"
+    )
+    many = f"{processes} process{'es' if processes > 1 else ''}"
+    line = f"{step} completions per step = {prompts} x {group}; {many} x {batch} x {accumulation} accumulation"
+    if generated != step or recipe["num_iterations"] > 1:
+        line += f"; {generated} sampled at once, each trained on {recipe['num_iterations']} x"
+    yield ok("batch", line)
+
+
+def check_devices(facts: Facts) -> Iterator[Finding]:
+    """Say whether there are GPUs enough, and whether the precision is one that they have."""
+    recipe, gpus = facts.the_recipe, facts.machine.gpus
+    training = recipe["num_processes"] // recipe["num_machines"]
+    serving = recipe["vllm_gpus"] if recipe["machine_rank"] == 0 else 0
+    wanted = f"{training} to train on" + (f" and {serving} for vLLM" if serving else "")
+    lacking = [
+        line for line in missing(recipe, visible_gpus()) if line.startswith(("num_processes", "accelerate_config"))
+    ]
+    for line in lacking:
+        found, _, fix = line.partition("; ")
+        yield problem("GPUs", found, fix or "accelerate_config=ddp")
+    if not gpus and not lacking and not recipe["use_cpu"]:
+        yield _without_gpus(facts, wanted)
+    elif not lacking:
+        where = "the CPU, as use_cpu says" if recipe["use_cpu"] else f"{wanted}, of {len(gpus)}"
+        yield ok("GPUs for it", where)
+    if recipe["bf16"] is not False and not recipe["fp16"] and any(gpu.bf16 is False for gpu in gpus):
+        yield problem("bfloat16", "these GPUs do not compute in it", "bf16=false fp16=true")
+
+
+def _without_gpus(facts: Facts, wanted: str) -> Finding:
+    parameters = facts.reached.model.parameters if facts.reached and facts.reached.model else None
+    if parameters is not None and parameters < SMALL_ENOUGH:
+        return ok("GPUs for it", "none, and a model of this size needs none")
+    return warning(
+        "GPUs for it", f"it means {wanted}, and there is none: all would run on the CPU", "use a machine with GPUs"
+    )
+
+
+def check_server(facts: Facts) -> Iterator[Finding]:
+    """Say whether a vLLM server of one's own answers, or the ports are free for the one that the run starts."""
+    recipe = facts.the_recipe
+    if not recipe["use_vllm"] or recipe["vllm_mode"] != "server" or recipe["machine_rank"] != 0:
+        return
+    if recipe["vllm_gpus"] > 0:
+        from dra_toolkit.launch.vllm_server import check_ports
+
+        for line in check_ports(recipe):
+            found, _, fix = line.partition("; ")
+            yield problem("vLLM server", found, fix)
+        return
+    import urllib.error
+    import urllib.request
+
+    host = "127.0.0.1" if recipe["vllm_server_host"] == "0.0.0.0" else recipe["vllm_server_host"]
+    url = (recipe["vllm_server_base_url"] or f"http://{host}:{recipe['vllm_server_port']}").rstrip("/")
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=3.0):
+            yield ok("vLLM server", f"answers at {url}")
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = str(getattr(error, "reason", error))[:120]
+        yield problem("vLLM server", f"does not answer at {url} ({reason})", "start it, or vllm_gpus=1 starts one")
+
+
+def check_memory(facts: Facts) -> Iterator[Finding]:
+    """Say how much memory training and vLLM are expected to need, and whether the machine has it."""
+    recipe, expected = facts.the_recipe, facts.estimate
+    if expected is None:
+        yield not_checked("memory", "not estimated: the size of the model is not known")
+        return
+    machine, work = facts.machine, expected.work
+    local = work.processes // recipe["num_machines"]
+    if expected.model.shape is None:
+        yield not_checked("memory", "activations not estimated: this is no dense decoder of the Llama kind")
+    if recipe["use_cpu"] or not machine.gpus:
+        needed = Memory(parts={name: local * size for name, size in expected.training.parts.items()})
+        subject = f"memory of {local} processes" if local > 1 else "memory"
+        fix = "use a machine with more memory, or one with GPUs"
+        yield _compare(subject, needed, machine.memory or None, "of main memory", fix)
+        return
+    available = min(gpu.total for gpu in machine.gpus[:local])
+    yield _compare("memory, training", expected.training, available, f"on each of {local} GPUs")
+    if expected.vllm is None or (work.vllm_gpus and recipe["machine_rank"] != 0):
+        return
+    gpus = machine.gpus[-work.vllm_gpus :] if work.vllm_gpus else machine.gpus[:local]
+    share = work.vllm_share * min(gpu.total for gpu in gpus)
+    fix = "raise vllm_gpu_memory_utilization, or lower vllm_max_model_length"
+    if work.sampler == "colocate" or work.vllm_gpus:
+        yield _compare("memory, vLLM", expected.vllm, share, f"({work.vllm_share:.0%} of a GPU)", fix)
+
+
+def check_time(facts: Facts) -> Iterator[Finding]:
+    """Say how long 100 steps are expected to take."""
+    expected = facts.estimate
+    if expected is None or expected.time is None or expected.device is None:
+        why = "the speed of the device is not known" if expected and expected.model.shape else "the model is not known"
+        yield not_checked("time", f"not estimated: {why}")
+        return
+    time, steps = expected.time, facts.the_recipe["max_steps"]
+    found = (
+        f"about {_duration(time.seconds * 100)} per 100 steps, within a factor of {FACTOR} "
+        f"(a step: {_duration(time.sampling)} sampling, {_duration(time.training)} training, on {expected.device.name})"
+    )
+    if steps > 0:
+        found += f"; {steps} steps about {_duration(time.seconds * steps)}"
+    if time.hours_per_100 > LONG:
+        yield warning("time", found, "use more or faster GPUs, vLLM, a smaller model, or shorter completions")
+    else:
+        yield ok("time", found)
+
+
+def check_disk(facts: Facts) -> Iterator[Finding]:
+    """Say whether checkpoints and records fit on the disk, and the model where it has to be fetched."""
+    recipe, expected = facts.the_recipe, facts.estimate
+    place = _existing(recipe.output_dir.absolute())
+    free = shutil.disk_usage(place).free
+    if expected is None:
+        yield ok("disk", f"{free / GIB:.0f} GiB free in {place}; what the run needs is not estimated")
+    else:
+        each, kept = checkpoint_bytes(recipe, expected), kept_checkpoints(recipe)
+        records = record_bytes(recipe, expected.work)
+        needed = each * (kept or 1) + records
+        count = (
+            f"{kept} checkpoint{'s' if kept != 1 else ''}"
+            if kept is not None
+            else "every checkpoint, of which there is no limit,"
+        )
+        found = f"{_size(free)} free in {place}; {count} of {_size(each)}, records {_size(records)}"
+        fix = "save_total_limit=2, save_only_model=true, or another output_dir"
+        if needed > free:
+            yield problem("disk", found, fix)
+        elif needed > TIGHT * free or (kept is None and 10 * each > free):
+            yield warning("disk", found, fix)
+        else:
+            yield ok("disk", found)
+    to_fetch = facts.reached.to_fetch if facts.reached else 0
+    if to_fetch:
+        yield from _cache_room(to_fetch)
+
+
+def _cache_room(to_fetch: float) -> Iterator[Finding]:
+    from huggingface_hub import constants
+
+    place = _existing(Path(constants.HF_HUB_CACHE).absolute())
+    free = shutil.disk_usage(place).free
+    found = f"{_size(free)} free for the Hub's cache in {place}, {_size(to_fetch)} to fetch"
+    if to_fetch > free:
+        yield problem("disk", found, "set HF_HOME to a place with more room")
+    else:
+        yield ok("disk", found)
+
+
+def _compare(subject: str, needed: Memory, available: float | None, where: str, fix: str | None = None) -> Finding:
+    """Return the finding on memory that is needed and memory that is there."""
+    parts: Mapping[str, float] = dict(sorted(needed.parts.items(), key=lambda part: -part[1]))
+    shown = ", ".join(f"{name} {_size(size)}" for name, size in parts.items() if size > 0.01 * needed.total)
+    found = f"about {_size(needed.total)}"
+    if available is None:
+        return not_checked(subject, f"{found} {where} ({shown}); how much there is is not known")
+    found += f" of {_size(available)} {where} ({shown})"
+    fix = fix or next((LEVERS[name] for name in parts if name in LEVERS), "use a machine with more memory")
+    if needed.total > TOO_MUCH * available:
+        return problem(subject, found, fix)
+    return (
+        warning(subject, f"{found}; too close to call", fix) if needed.total > TIGHT * available else ok(subject, found)
+    )
+
+
+def _size(size: float) -> str:
+    return f"{size / GIB:.1f} GiB" if size >= 0.1 * GIB else f"{size / (1 << 20):.1f} MiB"
+
+
+def _duration(seconds: float) -> str:
+    for limit, unit, name in ((5400.0, 3600.0, "h"), (90.0, 60.0, "min")):
+        if seconds >= limit:
+            return f"{seconds / unit:.1f} {name}" if seconds < 100 * unit else f"{seconds / unit:,.0f} {name}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest folder above that exists: the disk that `path` will be on."""
+    return next(parent for parent in (path, *path.parents) if parent.is_dir())

@@ -1,0 +1,154 @@
+"""Whether model, embedder and data of a recipe are within reach, and how large the model is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.doctor.findings import Finding, ok, problem, warning
+from dra_toolkit.doctor.hub import OnHub, look_up
+from dra_toolkit.doctor.model_files import ModelSize, missing_weights, read_folder, size_of
+from dra_toolkit.doctor.workload import LOOKED_AT, data_file, prompt_tokens
+from dra_toolkit.embedding import _SOURCES as PINNED
+from dra_toolkit.errors import did_you_mean
+from dra_toolkit.quickstart import cached_ways
+from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+from dra_toolkit.recipe.check_data import DATA_SUFFIXES, dataset_names
+
+IN_PACKAGES = ("none", "hash", "minilm", "policy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """What is known of a recipe's model and data."""
+
+    findings: tuple[Finding, ...]
+    model: ModelSize | None = None
+    to_fetch: float = 0.0
+    """Bytes of the model that training will fetch from the Hub."""
+    prompt: int | None = None
+    """Mean tokens of a prompt, by the data's characters."""
+
+
+def reach(recipe: Recipe) -> Reached:
+    """Look for model, embedder and data of a recipe; asks the Hub for what is not on this machine."""
+    finding, model, to_fetch = _reach_model(recipe)
+    data = [_reach_data(name) for name in dataset_names(recipe)]
+    rows = _first_rows(recipe)
+    return Reached(
+        findings=(finding, *_reach_embedder(recipe), *data, *_check_columns(recipe, rows)),
+        model=model,
+        to_fetch=to_fetch,
+        prompt=prompt_tokens(rows, _column(recipe, "prompt_column"), recipe["system_prompt"]) if rows else None,
+    )
+
+
+def describe(model: ModelSize) -> str:
+    """Return a model's size in words."""
+    if model.parameters is None:
+        return "parameters not known"
+    count = model.parameters
+    unit, name = next(((u, n) for u, n in ((1e9, "B"), (1e6, "M"), (1e3, "k")) if count >= u), (1.0, ""))
+    return f"{count / unit:.3g}{name} parameters"
+
+
+def _reach_model(recipe: Recipe) -> tuple[Finding, ModelSize | None, float]:
+    name = recipe["model_name_or_path"]
+    if name.startswith(BUILTIN_PREFIX):
+        made = cached_ways()
+        if made is None:
+            return ok("model", f"{name}: made when a run first needs it, in about a minute"), None, 0.0
+        size = read_folder(made.model)
+        return ok("model", f"{name}: made before, {describe(size)}"), size, 0.0
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _in_folder(name, folder)
+    found = look_up(name, "model", revision=recipe["model_revision"])
+    if found.folder is not None:
+        size = read_folder(found.folder)
+        return ok("model", f"{found.found}, {describe(size)}"), size, 0.0
+    if found.place != "hub":
+        return _on_hub("model", found), None, 0.0
+    size = size_of(found.config, found.dtypes)
+    to_fetch = float(size.parameters or 0) * size.stored_bytes
+    shown = f", {to_fetch / 1e9:.1f} GB to fetch" if to_fetch else ""
+    return ok("model", f"{found.found}, {describe(size)}{shown}"), size, to_fetch
+
+
+def _in_folder(name: str, folder: Path) -> tuple[Finding, ModelSize, float]:
+    size, lacking = read_folder(folder), missing_weights(folder)
+    if lacking:
+        listed = ", ".join(lacking[:3]) + (" ..." if len(lacking) > 3 else "")
+        return problem("model", f"{name}: weights are missing ({listed})", "save or copy the model again"), size, 0.0
+    return ok("model", f"{name}: {describe(size)}"), size, 0.0
+
+
+def _reach_embedder(recipe: Recipe) -> Iterator[Finding]:
+    name = recipe["embedder"]
+    pinned = PINNED.get(name)
+    path, revision = (pinned.name, pinned.revision) if pinned else (name, None)
+    if name in IN_PACKAGES or ("/" not in path and "." in path):
+        return
+    if Path(path).expanduser().is_dir():
+        yield ok("embedder", f"{name}: a folder")
+        return
+    yield _on_hub("embedder", look_up(path, "model", revision=recipe["embedder_revision"] or revision))
+
+
+def _reach_data(name: str) -> Finding:
+    if name.startswith(BUILTIN_PREFIX):
+        return ok("data", f"{name}: {'made before' if cached_ways() else 'made when a run first needs it'}")
+    path = Path(name).expanduser()
+    if path.is_file():
+        return ok("data", f"{name}: {path.stat().st_size / 1e6:.1f} MB")
+    if path.is_dir():
+        files = [file for file in path.rglob("*") if file.suffix in DATA_SUFFIXES]
+        if files:
+            return ok("data", f"{name}: {len(files)} data file{'s' if len(files) > 1 else ''}")
+        return warning(
+            "data", f"{name}: no {', '.join(DATA_SUFFIXES)} file inside", "name the folder that holds the data"
+        )
+    return _on_hub("data", look_up(name, "dataset"))
+
+
+def _on_hub(subject: str, found: OnHub) -> Finding:
+    if found.place in ("cache", "hub"):
+        return ok(subject, found.found)
+    return (problem if found.place == "nowhere" else warning)(subject, found.found, found.fix)
+
+
+def _first_rows(recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the first rows of the recipe's data, where they are a JSONL file."""
+    path = data_file(recipe)
+    if path is None:
+        return []
+    try:
+        with open(Path(path).expanduser(), encoding="utf-8") as file:
+            rows = [json.loads(line) for line in islice(file, LOOKED_AT) if line.strip()]
+    except (OSError, ValueError):
+        return []
+    return [row for row in rows if isinstance(row, dict)]
+
+
+def _column(recipe: Recipe, key: str) -> str:
+    found = recipe[key]
+    return str(found[0] if isinstance(found, list) else found)
+
+
+def _check_columns(recipe: Recipe, rows: list[dict[str, Any]]) -> Iterator[Finding]:
+    if not rows or len(dataset_names(recipe)) > 1:
+        return
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for key in ("prompt_column", "solution_column"):
+        name = recipe[key]
+        if name is not None and _column(recipe, key) not in columns:
+            shown = ", ".join(map(str, columns))
+            yield problem(
+                "data",
+                f"{dataset_names(recipe)[0]}: no column {name!r}; it has {shown}{did_you_mean(str(name), columns)}",
+                f"set {key} to one of them",
+            )

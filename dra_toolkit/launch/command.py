@@ -1,0 +1,75 @@
+"""A process to start: its command, its environment, how it is started and how it is ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dra_toolkit.errors import LaunchError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """One process to start."""
+
+    purpose: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What is set beyond the environment of the launcher."""
+    stops_in_order: bool = True
+    """Whether it heeds the stop file."""
+
+    def __str__(self) -> str:
+        """Return the command as one would type it."""
+        settings = [f"{name}={value}" for name, value in self.environment.items()]
+        return shlex.join([*settings, *self.argv])
+
+
+def run_command(command: Command, log: Path, *, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start a command in a session of its own, printing to `log`; `before` is put in front of its arguments.
+
+    Raises LaunchError if it cannot be started.
+    """
+    environment = {**os.environ, **command.environment, "DRA_LAUNCHER": str(os.getpid())}
+    try:
+        with open(log, "ab") as output:
+            return subprocess.Popen(
+                (*before, *command.argv),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,  # Ctrl-C reaches the launcher alone, which asks for an orderly end
+            )
+    except OSError as error:
+        raise LaunchError(f"{command.argv[0]} cannot be started ({error.strerror})") from None
+
+
+def kill(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
+    """End a started command and everything that it started; with SIGTERM first, if there are seconds of patience."""
+    import psutil
+
+    family: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = psutil.Process(process.pid).children(recursive=True)  # ranks live in sessions of their own
+    if patience and process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.wait()
+
+
+def how_it_ended(status: int) -> str:
+    """Return a process's exit status in words: `ended by signal 9`, `ended with status 1`."""
+    return f"ended by signal {-status}" if status < 0 else f"ended with status {status}"

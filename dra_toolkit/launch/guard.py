@@ -1,0 +1,45 @@
+"""Run a command until its launcher is gone and nobody trains in the run any more, then end it:
+
+    python -m dra_toolkit.launch.guard RUN -- COMMAND...
+
+A server outlives a launcher that was killed; this keeps it from holding its GPU for ever. While a training process still
+holds the run, which after the launcher's death saves a checkpoint and ends, the server stays.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+from dra_toolkit.launch.command import kill
+from dra_toolkit.runs.layout import RunDirectory
+
+LOOK_SECONDS = 1.0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command and return its exit status."""
+    run, command = RunDirectory(Path(arguments[0])), arguments[2:]
+    launcher = os.getppid()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, forward)
+    while True:
+        try:
+            return process.wait(LOOK_SECONDS)
+        except subprocess.TimeoutExpired:
+            if os.getppid() != launcher and not run.is_held():
+                kill(process, patience=10.0)
+                return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

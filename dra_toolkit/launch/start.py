@@ -1,0 +1,156 @@
+"""The run directory made ready for an attempt: a fresh start, a resume, or joining the attempt of machine 0."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.errors import LaunchError, RunError
+from dra_toolkit.recipe import Recipe
+from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints
+from dra_toolkit.runs.layout import STOP_FILE, RunDirectory
+from dra_toolkit.runs.metrics import rewind_metrics
+
+STARTING = "starting"
+JOIN_SECONDS = 900.0
+"""How long one machine waits for the others to start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """A run directory that is ready for its next attempt."""
+
+    run: RunDirectory
+    attempt: int
+    checkpoint: Path | None
+    """Where training continues; None for a fresh start."""
+    moved_metrics: int = 0
+    """Metrics lines beyond the checkpoint that were put aside."""
+    skipped: tuple[str, ...] = ()
+    """Newer checkpoints that are not complete, and what each lacks."""
+
+    @property
+    def logs(self) -> Path:
+        """The log folder of this attempt."""
+        return self.run.attempt_logs(self.attempt)
+
+
+def prepare(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) -> Start:
+    """Make or reopen the run directory on machine 0; raises RunError where a run is in the way, saying both ways out."""
+    run = RunDirectory(recipe.output_dir)
+    if run.exists() and run.is_held():
+        with run.held():  # raises, naming the process
+            pass
+    if run.exists() and not (resume or overwrite):
+        raise RunError(
+            f"output_dir: {run.path} already holds a run; continue it with --resume, replace it with --overwrite, "
+            "or choose another place with output_dir=..."
+        )
+    if resume:
+        return _reopen(recipe, run)
+    if run.exists():
+        run.delete()
+    elif run.path.is_dir() and any(run.path.iterdir()):
+        raise RunError(f"output_dir: {run.path} is not empty and not a run; choose another place with output_dir=...")
+    run.create(recipe)
+    return _announced(Start(run=run, attempt=run.start_attempt(), checkpoint=None))
+
+
+def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float], None] = time.sleep) -> Start:
+    """Return the attempt that machine 0 has just started in the same run directory, waiting for it.
+
+    Raises LaunchError if there is none in time, RunError if machine 0 runs another recipe.
+    """
+    run = RunDirectory(recipe.output_dir)
+    deadline = time.time() + seconds
+    while not _is_fresh(run.status(), seconds):
+        if time.time() > deadline:
+            raise LaunchError(
+                f"output_dir: machine 0 has started no run in {run.path} within {seconds:g} s; start `dra train` with "
+                "machine_rank=0 there, with output_dir on a file system that all machines share"
+            )
+        wait(1.0)
+    _refuse_changes(recipe, run, may_change={"machine_rank", "output_dir"})
+    facts = run.status()
+    name = facts.get("checkpoint")
+    return Start(run=run, attempt=int(facts["attempt"]), checkpoint=run.checkpoints / name if name else None)
+
+
+def _announced(start: Start) -> Start:
+    """Say that an attempt begins: the other machines wait for it."""
+    checkpoint = start.checkpoint.name if start.checkpoint else None
+    start.run.write_status(STARTING, attempt=start.attempt, checkpoint=checkpoint)
+    return start
+
+
+def _is_fresh(status: dict[str, Any], seconds: float) -> bool:
+    return status.get("state") == STARTING and abs(time.time() - status["time"]) < seconds
+
+
+def say_failed(start: Start) -> None:
+    """Say that an attempt came to nothing, if its training processes could not say how they stand."""
+    if start.run.status().get("state") in (STARTING, "killed"):
+        start.run.write_status("failed", attempt=start.attempt)
+
+
+def _reopen(recipe: Recipe, run: RunDirectory) -> Start:
+    if not run.exists():
+        raise RunError(f"output_dir: there is no run in {run.path} to resume; leave out --resume")
+    _refuse_changes(recipe, run)
+    checkpoints = complete_checkpoints(run.checkpoints)
+    checkpoint = checkpoints[-1] if checkpoints else None
+    skipped = tuple(
+        f"{path.name} is not complete, it lacks {lack}; skipped"
+        for path, lack in incomplete_checkpoints(run.checkpoints)
+        if checkpoint is None or checkpoint_step(path) > checkpoint_step(checkpoint)
+    )
+    attempt = run.start_attempt()
+    moved = rewind_metrics(
+        run.metrics,
+        step=checkpoint_step(checkpoint) if checkpoint else 0,
+        aside=run.attempt_logs(attempt) / "superseded-metrics.jsonl",
+    )
+    if recipe.to_json() != run.read_recipe().to_json():
+        run.create(recipe)
+    return _announced(Start(run=run, attempt=attempt, checkpoint=checkpoint, moved_metrics=moved, skipped=skipped))
+
+
+MAY_CHANGE = {
+    "max_steps",
+    "num_train_epochs",
+    "save_steps",
+    "save_total_limit",
+    "logging_steps",
+    "report_to",
+    "output_dir",
+    *("main_process_ip", "main_process_port", "machine_rank"),
+    *(
+        "vllm_server_port",
+        "vllm_group_port",
+        "vllm_server_timeout",
+        "vllm_enforce_eager",
+        "vllm_gpu_memory_utilization",
+    ),
+    *("push_to_hub", "hub_model_id", "hub_revisions", "hub_strategy", "hub_private_repo", "hub_always_push"),
+}
+"""Settings that a resumed run may have different: how long it goes on, where, and what it leaves behind."""
+
+
+def _refuse_changes(recipe: Recipe, run: RunDirectory, may_change: Collection[str] = MAY_CHANGE) -> None:
+    """Raise RunError if the recipe to go on with would mix two settings in one run."""
+    before = run.read_recipe()
+    changed = [
+        f"{key}: the run has {before.settings[key].value!r}, the recipe now says {recipe[key]!r}"
+        for key in recipe
+        if key in before.settings and before[key] != recipe[key] and key not in may_change
+    ]
+    if changed:
+        raise RunError(*changed, f"{run.path}: resume with the settings it was started with, or use another output_dir")
+
+
+def ask_to_stop(start: Start) -> None:
+    """Ask the training processes, on every machine, to save a checkpoint and end."""
+    (start.logs / STOP_FILE).touch()

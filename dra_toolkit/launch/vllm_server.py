@@ -1,0 +1,129 @@
+"""The vLLM server that a run brings along: its command, whether it answers, and how it is ended with the run."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from dra_toolkit.errors import LaunchError
+from dra_toolkit.launch.command import Command, how_it_ended, kill, run_command
+from dra_toolkit.quickstart import cached_ways
+from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+
+SERVER_MEMORY = 0.9
+"""Share of its GPUs' memory that the server takes when the recipe leaves it open: it has them for itself."""
+END_SECONDS = 20.0
+
+
+def server_command(recipe: Recipe, environment: dict[str, str]) -> Command:
+    """Return the command of vLLM's own server with the settings that TRL's client relies on (trl/scripts/vllm_serve.py).
+
+    The development mode opens the end points through which the client sends new weights; the server listens on loopback.
+    """
+    memory = recipe.settings["vllm_gpu_memory_utilization"]
+    argv = [
+        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model_path(recipe)),
+        *("--host", recipe["vllm_server_host"], "--port", str(recipe["vllm_server_port"])),
+        *("--tensor-parallel-size", str(recipe["vllm_gpus"])),
+        *("--gpu-memory-utilization", str(SERVER_MEMORY if memory.origin == "TRL default" else memory.value)),
+        *("--dtype", "auto", "--model-impl", recipe["vllm_model_impl"]),
+        *("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1", "--enable-scale-out"),
+        *("--weight-transfer-config", '{"backend": "nccl"}'),
+    ]
+    if recipe["vllm_max_model_length"] is not None:
+        argv += ["--max-model-len", str(recipe["vllm_max_model_length"])]
+    if recipe["vllm_enforce_eager"]:
+        argv.append("--enforce-eager")
+    if not recipe["model_name_or_path"].startswith(BUILTIN_PREFIX) and not Path(model_path(recipe)).is_dir():
+        argv += ["--revision", recipe["model_revision"]]
+    if recipe["trust_remote_code"]:
+        argv.append("--trust-remote-code")
+    return Command(
+        purpose="vLLM server",
+        argv=tuple(argv),
+        environment={"VLLM_SERVER_DEV_MODE": "1", **environment},
+        stops_in_order=False,
+    )
+
+
+def model_path(recipe: Recipe) -> str:
+    """Return the model as vLLM is to load it: a Hub id or a folder."""
+    name: str = recipe["model_name_or_path"]
+    if name.startswith(BUILTIN_PREFIX):
+        made = cached_ways()
+        return str(made.model) if made else name
+    return str(Path(name).expanduser()) if name.startswith("~") else name
+
+
+def check_ports(recipe: Recipe) -> list[str]:
+    """Return a line for each port of the server that another process uses."""
+    host = recipe["vllm_server_host"]
+    return [
+        f"{key}: port {recipe[key]} on {host} is in use; choose another with {key}={recipe[key] + 1}"
+        for key in ("vllm_server_port", "vllm_group_port")
+        if not _is_free(host, recipe[key])
+    ]
+
+
+def _is_free(host: str, port: int) -> bool:
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port still winding down counts as free
+        try:
+            server.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+class VLLMServer:
+    """A started server; `answers` once it is ready, `problem` when it is not what it should be."""
+
+    def __init__(self, command: Command, *, url: str, log: Path, run: Path, seconds: float) -> None:
+        """Start it under a guard that ends it when the launcher and the run are gone.
+
+        seconds: how long it may take to answer. Raises LaunchError if it cannot be started.
+        """
+        guard = (sys.executable, "-m", "dra_toolkit.launch.guard", str(run), "--")
+        self._url, self._log, self._seconds = url, log, seconds
+        self._process: subprocess.Popen[bytes] = run_command(command, log, before=guard)
+
+    def answers(self) -> bool:
+        """Return whether it is ready for requests."""
+        try:
+            with urllib.request.urlopen(f"{self._url}/health", timeout=2.0) as response:
+                return bool(response.status == 200)
+        except (OSError, http.client.HTTPException):  # URLError is an OSError
+            return False
+
+    def problem(self) -> str | None:
+        """Return in one line that it has ended, or None while it runs."""
+        status = self._process.poll()
+        if status is None:
+            return None
+        return f"the vLLM server {how_it_ended(status)}; its output is in {self._log}"
+
+    def too_late(self, waited: float) -> str | None:
+        """Return in one line that it took too long to answer, or None."""
+        if waited < self._seconds:
+            return None
+        return (
+            f"the vLLM server did not answer at {self._url} within {self._seconds:g} s; its output is in {self._log}, "
+            "and vllm_server_timeout allows it more"
+        )
+
+    def end(self) -> None:
+        """End it and everything that it started."""
+        kill(self._process, patience=END_SECONDS)
+
+
+def start_server(recipe: Recipe, command: Command, *, logs: Path, run: Path) -> VLLMServer:
+    """Start the recipe's server; raises LaunchError where a port is taken."""
+    problems = check_ports(recipe)
+    if problems:
+        raise LaunchError(*problems)
+    url = f"http://{recipe['vllm_server_host']}:{recipe['vllm_server_port']}"
+    return VLLMServer(command, url=url, log=logs / "vllm.log", run=run, seconds=recipe["vllm_server_timeout"])

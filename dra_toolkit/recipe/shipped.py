@@ -1,0 +1,75 @@
+"""The recipes and launch configurations that come with the toolkit, and how a recipe is found by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dra_toolkit.errors import RecipeError, did_you_mean
+
+_IN_WHEEL = Path(__file__).parents[1] / "shipped_recipes"
+_IN_CHECKOUT = Path(__file__).parents[2] / "recipes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What the opening comment of a recipe says of it; empty where it says nothing."""
+
+    purpose: str = ""
+    """Its first line."""
+    hardware: str = ""
+    """Its line `# Hardware: ...`."""
+    cost: str = ""
+    """Its line `# Cost: ...`."""
+
+
+def recipes_folder() -> Path:
+    """Return the folder of the shipped recipes: inside the package when installed, beside it in a checkout."""
+    return _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Return the shipped recipes by name."""
+    return {path.stem: path for path in sorted(recipes_folder().glob("*.yaml"))}
+
+
+def shipped_launch_configs() -> dict[str, Path]:
+    """Return accelerate's configuration files by name."""
+    return {path.stem: path for path in sorted((recipes_folder() / "launch").glob("*.yaml"))}
+
+
+def find_recipe(text: str | Path) -> Path:
+    """Return the file that `text` means: an existing file, else the shipped recipe of this name.
+
+    Raises RecipeError, naming the nearest one, if there is neither.
+    """
+    path = Path(text).expanduser()
+    shipped = shipped_recipes()
+    if path.exists() and not (path.is_dir() and str(text) in shipped):
+        return path
+    if str(text) in shipped:
+        return shipped[str(text)]
+    raise RecipeError(f"{text}: there is no such recipe{_nearest(path, shipped)}; `dra recipes` lists the shipped ones")
+
+
+def read_header(path: Path) -> Header:
+    """Read the opening comment of a recipe or launch configuration."""
+    comment: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        comment.append(line.removeprefix("#").strip())
+    labelled = {key: _labelled(comment, key) for key in ("hardware", "cost")}
+    first = comment[0] if comment and not comment[0].lower().startswith(("hardware:", "cost:")) else ""
+    return Header(purpose=first, **labelled)
+
+
+def _labelled(comment: list[str], label: str) -> str:
+    found = (line for line in comment if line.lower().startswith(f"{label}:"))
+    return next(found, "").partition(":")[2].strip()
+
+
+def _nearest(path: Path, shipped: dict[str, Path]) -> str:
+    siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    beside = did_you_mean(path.name, siblings)
+    return beside or did_you_mean(path.stem, shipped)

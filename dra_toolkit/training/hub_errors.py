@@ -1,0 +1,115 @@
+"""Why the Hub did not give a model or a data set, in one line, whatever the libraries in between made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import httpx
+from datasets.exceptions import DatasetNotFoundError
+from huggingface_hub import constants, get_token
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from dra_toolkit.errors import RecipeError
+
+Kind = Literal["model", "dataset"]
+WORDS = {"model": "model", "dataset": "data set"}
+UNREACHABLE = (httpx.HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError)
+
+
+def hub_problem(error: BaseException, name: str, kind: Kind, revision: str | None = None) -> str | None:
+    """Return what kept the Hub from giving `name` and what to do, or None if the error has another cause."""
+    causes = list(_chain(error))
+    page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{name}"
+    if _has(causes, GatedRepoError) or _is_gated(error):
+        if get_token() is None:
+            return f"{name} is gated and needs a login; ask for access at {page}, then log in with `hf auth login`"
+        return f"{name} is gated and this login has no access to it; ask for it at {page}"
+    if _has(causes, RevisionNotFoundError):
+        return f"{name} has no revision {revision!r}; choose one of those at {page}/commits/main"
+    if _has(causes, RepositoryNotFoundError, DatasetNotFoundError):
+        return (
+            f"there is no {WORDS[kind]} {name} on the Hub ({constants.ENDPOINT}) that "
+            f"{'can be read without a login' if get_token() is None else 'this login can read'}, and no such folder here; "
+            "correct the name, or log in with `hf auth login` if it is private"
+        )
+    answers = [cause.response for cause in causes if isinstance(cause, HfHubHTTPError) and cause.response is not None]
+    if answers:
+        return _refusal(name, answers[-1])
+    return _unreachable(causes, name, kind) if _has(causes, *UNREACHABLE) else None
+
+
+def first_words(error: BaseException, characters: int = 300) -> str:
+    """Return the beginning of an error's message, in one line."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:characters]
+
+
+@contextmanager
+def model_errors(name: str, revision: str | None) -> Iterator[None]:
+    """Turn what transformers says of a model that it cannot find or fetch into a RecipeError of one line."""
+    try:
+        yield
+    except (OSError, httpx.HTTPError) as error:
+        if not _raised_in(error, "transformers", "huggingface_hub", "httpx"):
+            raise
+        problem = hub_problem(error, name, "model", revision) or f"{name} cannot be loaded ({first_words(error)})"
+        raise RecipeError(f"model_name_or_path: {problem}") from None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _has(causes: list[BaseException], *types: type[BaseException]) -> bool:
+    return any(isinstance(cause, types) for cause in causes)
+
+
+def _is_gated(error: BaseException) -> bool:
+    """Say whether the `datasets` library means a gated data set: it tells it apart by its message alone."""
+    return isinstance(error, DatasetNotFoundError) and "is a gated dataset" in str(error)
+
+
+def _refusal(name: str, answer: httpx.Response) -> str:
+    said = answer.headers.get("X-Error-Message") or answer.reason_phrase
+    status = f"the Hub at {constants.ENDPOINT} answered {answer.status_code} ({said}) when asked for {name}"
+    if answer.status_code not in (401, 403):
+        return f"{status}; try again later"
+    return f"{status}; log in with `hf auth login`" + ("" if get_token() is None else ", its present login is refused")
+
+
+def _unreachable(causes: list[BaseException], name: str, kind: Kind) -> str:
+    fetch = (
+        f"`hf download {name}`"
+        if kind == "model"
+        else f"`hf download {name} --repo-type dataset --local-dir FOLDER` and name the folder"
+    )
+    if constants.HF_HUB_OFFLINE:
+        return (
+            f"{name} is neither a folder nor in the cache, and HF_HUB_OFFLINE forbids the Hub; unset it, or fetch the "
+            f"{WORDS[kind]} beforehand with {fetch}"
+        )
+    reason = first_words(next((cause for cause in causes if isinstance(cause, httpx.HTTPError)), causes[-1]), 120)
+    return (
+        f"{name} is neither a folder nor in the cache, and the Hub at {constants.ENDPOINT} cannot be reached ({reason}); "
+        f"connect, set HF_ENDPOINT to a mirror, or fetch the {WORDS[kind]} beforehand with {fetch}"
+    )
+
+
+def _raised_in(error: BaseException, *packages: str) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] in packages

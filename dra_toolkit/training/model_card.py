@@ -1,0 +1,218 @@
+"""The model card of a run: what was trained, from what, on what, and how, ready for the Hub.
+
+Everything that comes from a recipe is shown as literal text: it can neither end the code block that it stands in nor reach
+the metadata header. Folders of this machine are named by their last component alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit import __version__
+from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+from dra_toolkit.recipe.check_data import HUB_ID, dataset_names
+from dra_toolkit.safe_text import visible
+
+HUB = "https://huggingface.co"
+PAPER = "https://arxiv.org/abs/2505.09655"
+TRL = "https://github.com/huggingface/trl"
+TAGS = ("dra-toolkit", "dra-grpo", "grpo", "trl", "reinforcement-learning", "arxiv:2505.09655")
+PACKAGES = ("trl", "transformers", "torch", "accelerate", "datasets", "vllm", "deepspeed", "peft")
+LOSSES = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO"}
+DIVERSITY_KEYS = (
+    *("diversity", "similarity_floor", "diversity_scope", "diversity_weights", "negative_totals", "zero_spread_groups"),
+    *("embedder", "embedder_revision", "embedder_code_revision", "embedder_max_length"),
+)
+TRAINING_KEYS = (
+    *("loss_type", "scale_rewards", "beta", "num_generations", "completions_per_step", "per_device_train_batch_size"),
+    *("gradient_accumulation_steps", "num_processes", "learning_rate", "lr_scheduler_type", "temperature"),
+    *("max_completion_length", "max_prompt_length", "seed"),
+)
+_LOCAL_PATH = re.compile(r"(?<![\w.:/<~-])(?:~|\.{1,2})?/(?:[\w.+@=-]+/)+([\w.+@=-]*)")
+
+
+def model_card(
+    recipe: Recipe,
+    *,
+    text: str,
+    step: int,
+    repo: str | None = None,
+    tags: Iterable[str] = (),
+    links: Sequence[str] = (),
+) -> str:
+    """Return the card as Markdown with the Hub's metadata header.
+
+    text: the recipe as it was written. step: optimizer steps behind the weights. repo: where the Hub has them.
+    tags: further tags for the header. links: addresses of the run in its trackers.
+    """
+    sections = (
+        _header(recipe, tags),
+        f"# {_plain(recipe.output_dir.name)}\n",
+        *_summary(recipe, step, links),
+        "## Diversity\n",
+        *(_setting(recipe, key) for key in DIVERSITY_KEYS),
+        "\n## Rewards\n",
+        *_rewards(recipe),
+        "\n## Training\n",
+        *(_setting(recipe, key) for key in TRAINING_KEYS),
+        *_use(recipe, repo),
+        *_recipe(recipe, text),
+        "\n## Versions\n",
+        *_versions(),
+    )
+    return "\n".join(sections) + "\n"
+
+
+def method_name(recipe: Recipe) -> str:
+    """Return what the training method is called: `DRA-GRPO`, `DRA-Dr. GRPO`, `GRPO`, `GRPO with the loss dapo`, ..."""
+    loss = recipe["loss_type"]
+    name = LOSSES.get(loss) or f"GRPO with the loss {loss}"
+    return name if recipe["diversity"] == "none" else f"DRA-{name}"
+
+
+def public_name(name: str) -> str:
+    """Return a model's or data set's name as it may be published: a local path by its last component alone."""
+    return name if _is_public(name) else Path(name).expanduser().name or "local"
+
+
+def code(value: Any) -> str:
+    """Return a value as a Markdown code span that its text cannot leave."""
+    text = visible(str(value), one_line=True) or " "
+    fence = "`" * (_longest_run(text) + 1)
+    padding = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{padding}{text}{padding}{fence}"
+
+
+def block(text: str, language: str = "") -> str:
+    """Return a text as a fenced code block that it cannot end."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return f"{fence}{language}\n{visible(text).rstrip()}\n{fence}"
+
+
+def without_local_paths(text: str, recipe: Recipe) -> str:
+    """Return a recipe's text with every path of this machine replaced by its last component."""
+    paths = {value for setting in recipe.settings.values() for value in _local_paths(setting.value)}
+    for path in sorted(paths, key=len, reverse=True):
+        text = text.replace(path, Path(path).name)
+    return _LOCAL_PATH.sub(lambda match: match[1] or "local", text)
+
+
+def _is_public(name: str) -> bool:
+    if name.startswith(BUILTIN_PREFIX):
+        return True
+    return bool(HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
+
+
+def _local_paths(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        local = "/" in value and "\n" not in value and (value.startswith(("/", "~", ".")) or Path(value).exists())
+        yield from [value] if local and len(value) > 1 else []
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _local_paths(inner)
+
+
+def _header(recipe: Recipe, tags: Iterable[str]) -> str:
+    from huggingface_hub import ModelCardData
+
+    model = recipe["model_name_or_path"]
+    data = [name for name in dataset_names(recipe) if _on_hub(name)]
+    facts = ModelCardData(
+        base_model=model if _on_hub(model) else None,
+        datasets=data or None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=list(dict.fromkeys([*TAGS, *(visible(tag, one_line=True) for tag in tags)])),
+    )
+    return f"---\n{facts.to_yaml()}\n---\n"
+
+
+def _on_hub(name: str) -> bool:
+    return _is_public(name) and not name.startswith(BUILTIN_PREFIX)
+
+
+def _summary(recipe: Recipe, step: int, links: Sequence[str]) -> Iterator[str]:
+    model, data = recipe["model_name_or_path"], dataset_names(recipe)
+    shares = recipe["dataset_weights"] or [None] * len(data)
+    mixed = [
+        _named(name, "datasets/") + (f" (share {share:g})" if share else "")
+        for name, share in zip(data, shares, strict=False)
+    ]
+    yield f"- Method: {method_name(recipe)} ([paper]({PAPER})), with DRA Toolkit {__version__} on [TRL]({TRL})"
+    yield f"- Base model: {_named(model, '')}, revision {code(recipe['model_revision'])}"
+    yield f"- Data: {', '.join(mixed)}, split {code(recipe['dataset_train_split'])}"
+    yield f"- Steps: {step}, with groups of {recipe['num_generations']} completions"
+    yield from (f"- Curves: <{link}>" for link in links if re.fullmatch(r"https?://[\w.:/?&=%+-]+", link))
+    yield ""
+
+
+def _named(name: str, kind: str) -> str:
+    return f"[{name}]({HUB}/{kind}{name})" if _on_hub(name) else code(public_name(name))
+
+
+def _setting(recipe: Recipe, key: str) -> str:
+    value = recipe[key]
+    shown = public_name(value) if key == "embedder" and isinstance(value, str) else value
+    return f"- {key}: {code('null' if shown is None else shown)}"
+
+
+def _rewards(recipe: Recipe) -> Iterator[str]:
+    names = recipe["reward_funcs"]
+    for name, weight in zip(names, recipe["reward_weights"] or [1.0] * len(names), strict=True):
+        yield f"- {code(public_name(name) if '/' in name else name)}, weight {weight:g}"
+    for key, value in sorted(recipe.owned_by("reward").items()):
+        if recipe.settings[key].origin in ("recipe", "override"):
+            yield f"- {key}: {code(value)}"
+
+
+def _use(recipe: Recipe, repo: str | None) -> Iterator[str]:
+    where = repo if repo and HUB_ID.fullmatch(repo) else "FOLDER_OR_HUB_ID"
+    yield "\n## Use\n"
+    yield block(
+        "from transformers import pipeline\n\n"
+        f'generate = pipeline("text-generation", model="{where}")\n'
+        'print(generate([{"role": "user", "content": "..."}], max_new_tokens=1024, return_full_text=False)[0]["generated_text"])',
+        "python",
+    )
+    if recipe["system_prompt"]:
+        yield "\nIt was trained with the system prompt that the recipe below states."
+    yield "\nGo on training from these weights with the recipe below, or from a whole checkpoint in the run directory:\n"
+    again = f"dra train recipe.yaml model_name_or_path={where}"
+    if recipe["hub_revisions"]:
+        again += " model_revision=step-00050"
+    yield block(f"{again}\ndra train recipe.yaml --resume", "sh")
+
+
+def _recipe(recipe: Recipe, text: str) -> Iterator[str]:
+    yield "\n## Recipe\n\nPaths of the machine that it ran on are cut to their last part.\n"
+    yield block(without_local_paths(text, recipe) or " ", "yaml")
+    changed = [
+        f"{key}={without_local_paths(str(setting.value), recipe)}"
+        for key, setting in sorted(recipe.settings.items())
+        if setting.origin == "override"
+    ]
+    if changed:
+        yield "\nWith these settings in place of the recipe's:\n"
+        yield from (f"- {code(item)}" for item in changed)
+
+
+def _versions() -> Iterator[str]:
+    yield f"- dra-toolkit: {__version__}"
+    for package in PACKAGES:
+        try:
+            yield f"- {package}: {metadata.version(package)}"
+        except metadata.PackageNotFoundError:
+            continue
+
+
+def _plain(text: str) -> str:
+    """Return a text for a heading, its Markdown marks made literal."""
+    return re.sub(r"([\\`*_\[\]<>#!|])", r"\\\1", visible(text, one_line=True))
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)

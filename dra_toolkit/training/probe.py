@@ -1,0 +1,106 @@
+"""What torch says of this machine, as one line of JSON: `python -m dra_toolkit.training.probe`.
+
+A process of its own, so that whoever asks need not load torch, and so that a torch that crashes takes nothing with it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+MATRIX = {"cpu": 1024, "cuda": 8192}
+"""Side of the matrices that are multiplied: long enough to reach the device's speed, short enough for a moment."""
+COPIED = {"cpu": 1 << 26, "cuda": 1 << 29}
+"""Bytes that are copied to measure the memory."""
+SECONDS = 0.3
+"""How long each measurement goes on."""
+
+
+def main() -> None:
+    """Print what torch says."""
+    print(json.dumps(look()))
+
+
+def look() -> dict[str, Any]:
+    """Return the fields of `TorchFacts`; `problem` alone if torch cannot be imported."""
+    try:
+        import torch
+    except Exception as error:  # a broken build raises OSError, ImportError, RuntimeError, ...
+        return {"problem": f"it cannot be imported ({_line(error)})"}
+    devices, trouble = _devices(torch)
+    facts: dict[str, Any] = {
+        "version": str(torch.__version__),
+        "build": _build(torch),
+        "devices": devices,
+        "device_problem": trouble,
+    }
+    try:
+        return facts | _measure(torch, "cuda" if devices else "cpu")
+    except RuntimeError:
+        return facts  # a GPU that is full cannot be measured; its free memory says so
+
+
+def _build(torch: Any) -> str:
+    if torch.version.cuda:
+        return f"CUDA {torch.version.cuda}"
+    hip = getattr(torch.version, "hip", None)
+    return f"ROCm {hip}" if hip else "CPU"
+
+
+def _devices(torch: Any) -> tuple[list[dict[str, Any]], str]:
+    """Return the GPUs that torch can use, and why it can use none although it is built for them."""
+    if _build(torch) == "CPU":
+        return [], ""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return [], _line(error)
+    return [_device(torch, index) for index in range(torch.cuda.device_count())], ""
+
+
+def _device(torch: Any, index: int) -> dict[str, Any]:
+    properties = torch.cuda.get_device_properties(index)
+    try:
+        free: int | None = torch.cuda.mem_get_info(index)[0]
+    except RuntimeError:
+        free = None
+    return {
+        "name": properties.name,
+        "total": properties.total_memory,
+        "free": free,
+        "bf16": properties.major >= 8 or bool(getattr(torch.version, "hip", None)),
+    }
+
+
+def _measure(torch: Any, device: str) -> dict[str, float]:
+    side = MATRIX[device]
+    matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
+    source = torch.ones(COPIED[device], device=device, dtype=torch.uint8)
+    target = torch.empty_like(source)
+    synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
+    return {
+        "matmul_flops": 2 * side**3 / _seconds(lambda: matrix @ matrix, synchronize),
+        "bandwidth": 2 * COPIED[device] / _seconds(lambda: target.copy_(source), synchronize),
+    }
+
+
+def _seconds(work: Callable[[], Any], synchronize: Callable[[], Any]) -> float:
+    """Return the seconds that one call takes, the first left out."""
+    work()
+    synchronize()
+    start, calls = time.perf_counter(), 0
+    while time.perf_counter() - start < SECONDS:
+        work()
+        synchronize()
+        calls += 1
+    return (time.perf_counter() - start) / calls
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+if __name__ == "__main__":
+    main()
