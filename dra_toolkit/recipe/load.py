@@ -12,6 +12,7 @@ from dra_toolkit.errors import RecipeError, did_you_mean
 from dra_toolkit.recipe.checks import check
 from dra_toolkit.recipe.derived import derive
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED, known_keys
+from dra_toolkit.recipe.legacy import apply_legacy_defaults, translate
 from dra_toolkit.recipe.recipe import Origin, Recipe, Setting
 from dra_toolkit.recipe.shipped import find_recipe
 from dra_toolkit.recipe.tokens import check_no_token, check_text, shown_override
@@ -32,17 +33,20 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     given += [(f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides]
 
     problems = [f"{path}: {problem}" for problem in check_text(text)]
+    translation = translate(given)
+    problems += translation.problems
     settings = _defaults(path)
-    for where, key, found, origin in given:
+    for where, key, found, origin in translation.given:
         problem = _set(settings, key, found, origin)
         if problem:
             problems.append(f"{where}: {problem}")
+    legacy_notes = list(apply_legacy_defaults(settings, translation))
     problems += [f"{path}: {problem}" for problem in derive(settings)]
     recipe = Recipe(name=path.stem, settings=settings, text=text)
     problems += [f"{path}: {problem}" for problem in check(recipe)]
     if problems:
         raise RecipeError(*problems)
-    return Recipe(name=recipe.name, settings=settings, text=text, notes=tuple(notes(recipe)))
+    return Recipe(name=recipe.name, settings=settings, text=text, notes=(*legacy_notes, *notes(recipe)))
 
 
 def _read(path: Path) -> str:

@@ -4,13 +4,78 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from dra_toolkit.errors import RecipeError
+from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS
 
+NEGATIVE_REWARDS = ("cosine", "cosine_as_released", "length", "repetition_penalty")
+"""Rewards that are negative for some completions with their default parameters."""
+SMALL_LEARNING_RATE = 1e-5
+"""Below it most updates of a bfloat16 weight are smaller than half its last digit, about 0.2 % of it."""
+
 
 def notes(recipe: Recipe) -> Iterator[str]:
     """Yield a line for each legal setting that may surprise."""
+    if recipe["diversity"] != "none":
+        yield from _undoing(recipe)
+    yield from _rounding(recipe)
+    yield from _resuming(recipe)
+    yield from _idle(recipe)
+
+
+def _undoing(recipe: Recipe) -> Iterator[str]:
+    """Settings that work against the diversity adjustment (docs/maths.md says how each works)."""
+    negative = [name for name in recipe["reward_funcs"] if name in NEGATIVE_REWARDS]
+    if negative and recipe["negative_totals"] == "divide":
+        yield (
+            f"negative_totals: {', '.join(negative)} can be negative, and dividing a negative total punishes a repeated "
+            "mistake less; multiply punishes it more"
+        )
+    if recipe["scale_rewards"] == "none" and recipe["diversity_weights"] == "raw":
+        yield (
+            "diversity_weights: raw weights of about 1 / num_generations shrink the update as much where scale_rewards is "
+            "none; mean_one keeps its size"
+        )
+    if recipe["scale_rewards"] == "group" and recipe["zero_spread_groups"] == "adjust":
+        yield (
+            "zero_spread_groups: in a solved group scale_rewards: group blows small differences of similarity up to full "
+            "advantages; skip leaves such groups without gradient"
+        )
+    if "cosine_as_released" in recipe["reward_funcs"]:
+        yield (
+            f"cosine_as_released: counts characters against {recipe['cosine_as_released_max_len']}, without a clamp; the "
+            "reward cosine counts tokens against max_completion_length"
+        )
+    rows, group = recipe["per_device_train_batch_size"], recipe["num_generations"]
+    if recipe["diversity_scope"] == "rank_slice" and rows % group:
+        yield (
+            f"diversity_scope: rank slices of {rows} rows split groups of {group} and mix prompts; group compares whole "
+            "groups, and a per_device_train_batch_size that is a multiple of num_generations keeps them whole"
+        )
+
+
+def _rounding(recipe: Recipe) -> Iterator[str]:
+    plain = recipe["dtype"] == "bfloat16" and not recipe["use_peft"] and recipe["learning_rate"] < SMALL_LEARNING_RATE
+    if plain and not _keeps_float32_copy(recipe):
+        yield (
+            f"dtype: weights in bfloat16 round most updates at learning_rate {recipe['learning_rate']:g} away; float32 "
+            "(bf16: true still computes in bfloat16) or accelerate_config: zero2 keep them"
+        )
+
+
+def _keeps_float32_copy(recipe: Recipe) -> bool:
+    """Return whether the processes keep a float32 copy of the weights for the optimizer, as DeepSpeed and FSDP do."""
+    if recipe["accelerate_config"] is None:
+        return recipe["deepspeed"] is not None
+    try:
+        return read_accelerate_config(recipe["accelerate_config"]).distributed_type in ("DEEPSPEED", "FSDP")
+    except RecipeError:
+        return True  # told by the checks
+
+
+def _resuming(recipe: Recipe) -> Iterator[str]:
     per_generation = recipe["num_iterations"] * steps_per_generation(recipe)
     every = max(1, per_generation // recipe["gradient_accumulation_steps"])
     if recipe["save_strategy"] == "steps" and recipe["save_steps"] >= 1 and recipe["save_steps"] % every:
@@ -18,6 +83,9 @@ def notes(recipe: Recipe) -> Iterator[str]:
             f"save_steps: {recipe['save_steps']} is not a multiple of {every}, the steps that share one generation; "
             "a resumed run samples that batch anew instead of repeating it"
         )
+
+
+def _idle(recipe: Recipe) -> Iterator[str]:
     for key in recipe.owned_by("reward"):
         given = recipe.settings[key].origin in ("recipe", "override")
         owner = max((name for name in REWARDS if key.startswith(f"{name}_")), key=len)

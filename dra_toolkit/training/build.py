@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,8 @@ def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) ->
         values.setdefault("hub_model_id", recipe.output_dir.name)  # TRL would name it after the folder `checkpoints`
     if not torch.cuda.is_available():
         values["use_cpu"] = True  # without it several processes on a CPU each train alone
+        # accelerate would say cpu:0, and torch cannot load an optimizer's state to a numbered CPU
+        os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
     values["model_init_kwargs"] = {
         "revision": model_config.model_revision,
         "attn_implementation": model_config.attn_implementation,

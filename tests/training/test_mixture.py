@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from datasets import Dataset
@@ -14,8 +18,26 @@ from test_data import SETTINGS
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
+from dra_toolkit.runs import Run
 from dra_toolkit.training.data import training_splits
 from dra_toolkit.training.mixture import shares
+
+RECIPE = """
+model_name_or_path: {policy}
+dataset_name: [{a}, {b}]
+dataset_weights: [1, 1]
+solution_column: answer
+reward_funcs: [tiny.letters]
+embedder: hash
+bf16: false
+gradient_checkpointing: false
+num_generations: 2
+per_device_train_batch_size: 8
+max_completion_length: 4
+max_steps: 2
+save_strategy: "no"
+output_dir: {run}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +210,16 @@ def test_evaluation_takes_the_held_out_rows_of_all(tokenizer, write, tmp_path):
     train, test = training_splits(recipe, tokenizer, told.append)
     assert (len(train), len(test)) == (8 + 2, 3 + 3)
     assert told[1].startswith("evaluation: dataset_name: the mixture has 6 rows")
+
+
+def test_dra_train_draws_from_the_mixture_and_tells_of_it(policy, write, tmp_path):
+    a, b, recipe, run = write("a.jsonl", 9), write("b.jsonl", 4), tmp_path / "recipe.yaml", tmp_path / "run"
+    recipe.write_text(RECIPE.format(policy=policy, a=a, b=b, run=run))
+    command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "HF_HOME": str(tmp_path / "home")}
+    child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert child.returncode == 0, child.stdout + child.stderr
+    line = f"dataset_weights: the mixture has 8 rows: 4 of 9 rows of {a}, 4 of 4 rows of {b}"
+    assert (child.stdout + child.stderr).count(line) == 1
+    asked = {record.group.prompt[-1].content for record in Run.open(run).groups()}
+    assert members(asked) == {"a.jsonl": 4, "b.jsonl": 4}  # two steps of four prompts: one epoch

@@ -1,0 +1,195 @@
+"""Several processes and machines for real: DDP over gloo, DeepSpeed ZeRO-2 and ZeRO-3, death of a worker, resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from dra_toolkit.diversity import adjust
+from dra_toolkit.embedding import EmbedderSettings, load_embedder
+from dra_toolkit.runs import Run
+
+TRAINING_TESTS = Path(__file__).parents[1] / "training"
+sys.path.insert(0, str(TRAINING_TESTS))
+
+RECIPE = """
+model_name_or_path: {policy}
+dataset_name: {data}
+prompt_column: question
+reward_funcs: [tiny.letters]
+embedder: hash
+bf16: false
+gradient_checkpointing: false
+num_generations: 4
+per_device_train_batch_size: 6
+max_completion_length: 12
+learning_rate: 1.0e-2
+max_steps: 6
+save_steps: 2
+seed: 3
+num_processes: 2
+"""
+STRATEGIES = ["ddp", "zero2", "zero3"]
+pytestmark = pytest.mark.timeout(900)  # the first use of DeepSpeed compiles a kernel
+needs_compiler = pytest.mark.skipif(
+    shutil.which("c++") is None or shutil.which("ninja") is None, reason="DeepSpeed on a CPU compiles its kernels"
+)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    import tiny
+
+    folder = tmp_path_factory.mktemp("processes")
+    data = folder / "data.jsonl"
+    data.write_text("".join(json.dumps({"question": f"What is {i} + 2?", "solution": str(i + 2)}) + "\n" for i in range(64)))
+    path = folder / "recipe.yaml"
+    path.write_text(RECIPE.format(policy=tiny.save_policy(folder / "policy"), data=data))
+    return path
+
+
+def dra(recipe: Path, run: Path, *arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe)]
+    return subprocess.Popen(
+        [*command, f"output_dir={run}", *arguments],
+        env={**os.environ, "PYTHONPATH": str(TRAINING_TESTS), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 400) -> str:
+    said, _ = process.communicate(timeout=seconds)
+    assert process.returncode == status, said
+    return said
+
+
+def wait_for_step(run: Path, step: int) -> None:
+    deadline = time.monotonic() + 300
+    while not (run / "groups" / f"train-{step:08d}-000.parquet").exists():
+        assert time.monotonic() < deadline, "training does not get on"
+        time.sleep(0.02)
+
+
+def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Return the training processes, which start nothing themselves."""
+    found = psutil.Process(process.pid).children(recursive=True)
+    return [p for p in found if "dra_toolkit.training" in p.cmdline() and "launch" not in " ".join(p.cmdline()[:4])]
+
+
+def assert_rewards_follow_from_the_texts(run: Path) -> None:
+    """Every recorded adjusted reward is what the recorded completions alone give, in whatever layout they were scored."""
+    embedder = load_embedder(EmbedderSettings(name="hash"), device="cpu")
+    records = list(Run.open(run).groups())
+    assert records
+    for record in records:
+        vectors = embedder.embed(list(record.group.completions), None).vectors
+        again = adjust(embeddings=vectors, totals=record.adjustment.totals)
+        np.testing.assert_allclose(again.adjusted, record.adjustment.adjusted, atol=1e-6)
+
+
+def first_groups(run: Path) -> list[tuple]:
+    return [(r.group.completions, r.adjustment.adjusted.tolist()) for r in Run.open(run).groups(step=1)]
+
+
+@pytest.fixture(scope="module")
+def plain(recipe) -> Path:
+    """Two processes with no configuration named."""
+    run = recipe.parent / "plain"
+    finish(dra(recipe, run))
+    return run
+
+
+def test_groups_straddle_the_processes_and_are_adjusted_whole(plain):
+    assert [r.group.completions for r in Run.open(plain).groups(step=1)]
+    assert len(list(Run.open(plain).groups(step=1))) == 3  # 12 completions, 6 on each process, groups of 4
+    assert json.loads((plain / "environment.json").read_text())["processes"] == 2
+    assert_rewards_follow_from_the_texts(plain)
+
+
+@needs_compiler
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
+    run = recipe.parent / strategy
+    process = dra(recipe, run, f"accelerate_config={strategy}", "max_steps=400")
+    wait_for_step(run, 4)
+    victim = workers(process)[-1]
+    victim.kill()
+    said = finish(process, status=1, seconds=90)
+    assert "its whole output is in" in said
+    assert "--resume" in said
+    assert first_groups(run) == first_groups(plain)
+    newest = max(int(p.name.split("-")[1]) for p in (run / "checkpoints").glob("checkpoint-*"))
+    said = finish(dra(recipe, run, f"accelerate_config={strategy}", f"max_steps={newest + 2}", "--resume"))
+    assert re.search(r"continuing after step \d+ \(attempt 2\)", said)
+    steps = [row["step"] for row in Run.open(run).metrics() if "reward" in row]
+    assert steps == list(range(1, newest + 3))
+    assert_rewards_follow_from_the_texts(run)
+
+
+def test_an_incomplete_checkpoint_is_named_and_skipped(recipe, plain):
+    run = recipe.parent / "torn"
+    shutil.copytree(plain, run)
+    newest = run / "checkpoints" / "checkpoint-6"
+    (newest / "model.safetensors").unlink()
+    said = finish(dra(recipe, run, "--resume", "max_steps=7"))
+    assert "checkpoint-6 is not complete, it lacks model.safetensors; skipped" in said
+    assert "continuing after step 4" in said
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+def machines(recipe: Path, run: Path, *arguments: str) -> list[subprocess.Popen[str]]:
+    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", f"main_process_port={free_port()}"]
+    return [dra(recipe, run, *meeting, f"machine_rank={rank}", *arguments) for rank in (1, 0)][::-1]
+
+
+def test_two_machines_train_as_one(recipe, plain):
+    run = recipe.parent / "machines"
+    first, second = machines(recipe, run)
+    finish(first)
+    finish(second)
+    assert first_groups(run) == first_groups(plain)
+    assert_rewards_follow_from_the_texts(run)
+
+
+def test_a_dead_machine_ends_the_other(recipe):
+    run = recipe.parent / "dead_machine"
+    first, second = machines(recipe, run, "max_steps=4000")
+    wait_for_step(run, 2)
+    for worker in workers(second):
+        worker.kill()
+    assert "machine" in finish(second, status=1, seconds=90)
+    finish(first, status=1, seconds=90)
+
+
+def test_another_recipe_cannot_join(recipe):
+    run = recipe.parent / "other"
+    first, second = machines(recipe, run, "max_steps=4000")
+    second.kill()
+    second.communicate()
+    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", "main_process_port=29512", "machine_rank=1"]
+    try:
+        said = finish(dra(recipe, run, *meeting, "learning_rate=0.5"), status=2, seconds=60)
+        assert "learning_rate: the run has 0.01, the recipe now says 0.5" in said
+    finally:
+        first.terminate()
+        time.sleep(1)
+        first.terminate()
+        first.communicate(timeout=60)
