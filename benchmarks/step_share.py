@@ -52,16 +52,20 @@ def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
     from dra_toolkit.training import trainer as module
     from dra_toolkit.training.build import build_trainer, file_facts
     from dra_toolkit.training.data import training_splits
+    from dra_toolkit.training.tokenizer import load_tokenizer
 
     recipe_file = Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
     recipe = load_recipe(recipe_file, [f"embedder={embedder}", f"max_steps={steps}", "save_strategy=no"])
     watch = Stopwatch()
     original = module.measure
     with tempfile.TemporaryDirectory() as folder:
-        train, _ = training_splits(recipe)
+        tokenizer = load_tokenizer(recipe)
+        train, _ = training_splits(recipe, tokenizer)
         recorder: Recorder | None = None
         submit: Callable[..., None] = lambda records: recorder.submit(records)  # noqa: E731
-        trainer = build_trainer(recipe, Path(folder), train=train, test=None, on_groups=lambda records: submit(records))
+        trainer = build_trainer(
+            recipe, Path(folder), tokenizer=tokenizer, train=train, test=None, on_groups=lambda records: submit(records)
+        )
         recorder = Recorder(Path(folder) / "groups", file_facts(recipe, "share", trainer), tell=print)
         recorder._write = watch.timed("recording, background", recorder._write, time.thread_time)
         module.measure = watch.timed("adjusting and metrics", original, time.perf_counter)

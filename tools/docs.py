@@ -140,9 +140,9 @@ def legacy_recipes() -> str:
     dr_grpo = ", ".join(f"`{key}: {value}`" for key, value in DR_GRPO.items())
     return (
         f"{GENERATED}# Recipes of 2025\n\n"
-        "The YAML files of the released DRA-GRPO repository and of Open-RS are accepted as they are. Their keys are those of "
-        "TRL 0.15 (the only releases with both `vllm_device` and `vllm_max_model_len` in working order), read with "
-        "transformers 4.49. Every legacy key is translated with a one-line note at start and in `--dry-run`, and "
+        "The YAML files of the released DRA-GRPO repository and of Open-RS are accepted as they are. Their keys are those "
+        "of TRL 0.15 (the only releases in which both `vllm_device` and `vllm_max_model_len` work) with transformers 4.49. "
+        "Every legacy key is translated with a one-line note at start and in `--dry-run`, and "
         "`--dry-run` shows for each value whether it comes from the recipe, an override, the defaults of that time (`legacy "
         "default`), this toolkit or TRL.\n\n"
         "- On the command line both spellings work; an override wins over the recipe, whatever the spelling of either.\n"
@@ -156,7 +156,7 @@ def legacy_recipes() -> str:
         "a GPU of its own, the last one. Without `use_vllm`, or where an override chooses another engine, it has no effect. "
         "`SMI_reweighting: true` is `diversity: graph_cut`, `false` is `diversity: none`.\n\n"
         "## Keys without an equivalent\n\n"
-        "A value in the last column does nothing and is left out with a note. Any other would be lost, which is an error.\n\n"
+        "A value in the last column does nothing and is left out with a note. Any other is an error: it would be lost.\n\n"
         f"{table(['legacy key', 'of', 'why, or what instead', 'values left out'], dropped)}\n"
         "## Defaults that are set\n\n"
         "These differ today (but for `scale_rewards`) and matter for what is trained. Each is set where its key is not "
@@ -170,7 +170,8 @@ def legacy_recipes() -> str:
         "TRL 0.15 did not have `num_iterations`, `epsilon`, `top_p`, `min_p`, `repetition_penalty`, `shuffle_dataset`, "
         "`mask_truncated_completions` or `steps_per_generation`; today's defaults do what it did. All other defaults are "
         "the same in both, among them the learning rate, Adam's parameters, weight decay, gradient clipping at 1, the "
-        "group size of 8, the seed, and saving every 500 steps.\n\n"
+        "group size of 8, the seed, and saving every 500 steps. (TRL 0.14 alone had `per_device_train_batch_size: 1` and "
+        "`gradient_accumulation_steps: 8`; 0.15 and today have 8 and 1.)\n\n"
         f"{_BEHAVIOUR_OF_2025}"
     )
 
@@ -181,23 +182,22 @@ _BEHAVIOUR_OF_2025 = """## What no key brings back
   at temperature 1. Since 0.16 logits are divided by the temperature there too. At 0.7 today's gradients differ from those of
   then.
 - **When completions are sampled.** Then for every micro-step, today for the whole optimizer step at once, both from the
-  weights before the step. The numbers of prompts and completions in a step are the same: 4 per device x 3 processes x 4
-  accumulation steps = 48 = 8 groups of 6. Then a group had to fit into one micro-step of all processes; today into the step.
+  weights before the step. A step has as many prompts and completions as then: 4 per device x 3 processes x 4 accumulation
+  steps = 48 = 8 groups of 6. Then a group had to fit into one micro-step of all processes; today into the step.
 - **Clipping.** One update for each batch: the importance ratio is 1 and never clipped, then as today.
-- **Long prompts.** TRL cut prompts beyond `max_prompt_length` from the left for the loss, while vLLM saw them whole. Here they
-  are left out of the data and counted.
-- **Generation without vLLM** used the same `temperature` and `top_k`; with vLLM the engine lived in the training process.
+- **Long prompts.** TRL cut prompts beyond `max_prompt_length` from the left for the loss, while vLLM saw them whole. Here
+  they are left out of the data and counted.
 - **Unknown keys.** TRL 0.15 dropped keys of the file that it did not know without a word, `vllm_enforce_eager` among them.
   Here it takes effect: it makes vLLM slower and leaves the distribution of its samples alone.
 - **Resuming.** The scripts continued by themselves from a checkpoint in `output_dir`; here `--resume` asks for it.
-- **The stack.** Open-RS asked for torch 2.5.1, vLLM 0.7.2, accelerate 1.4.0 and DeepSpeed 0.15.4, and for a development
-  version of TRL (commit 69ad852e); DRA-GRPO vendored its own copy. No run is repeated number for number.
+- **The stack.** Open-RS asked for torch 2.5.1, transformers 4.49.0, vLLM 0.7.2, accelerate 1.4.0, DeepSpeed 0.15.4 and a
+  development version of TRL (commit 69ad852e); DRA-GRPO brings its own copy of TRL. No run is repeated number for number.
 
 ## What is corrected
 
-The rewards `accuracy`, `cosine` and `format` of a legacy recipe are this toolkit's corrected ones, and redundancy is measured
-within whole groups. The released behaviour is there by name: `accuracy_as_released`, `cosine_as_released`,
-`format_as_released`, `diversity_scope: rank_slice`, `similarity_floor: null`; `recipes/dra_grpo_as_released.yaml` has them all.
+The rewards `accuracy`, `cosine` and `format` of a legacy recipe are this toolkit's corrected ones, and redundancy is
+measured within whole groups. The released behaviour is there by name: `accuracy_as_released`, `cosine_as_released`,
+`format_as_released`, `diversity_scope: rank_slice`, `similarity_floor: null`. `recipes/dra_grpo_as_released.yaml` has it.
 """
 
 

@@ -34,6 +34,9 @@ def train(
         False, "--overwrite", help="Delete the run that lies in output_dir, and start anew."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
+    slurm: Path = typer.Option(
+        None, "--slurm", metavar="FILE", help="Write a Slurm script that trains this recipe; start nothing."
+    ),
 ) -> None:
     """Train with diversity-aware rewards and record every group."""
     from dra_toolkit.errors import LaunchError, RecipeError
@@ -43,6 +46,9 @@ def train(
 
     if resume and overwrite:
         raise RecipeError("--resume and --overwrite: choose one, continue the run or replace it")
+    if slurm is not None:
+        _write_slurm_script(slurm, recipe_file, overrides or [])
+        return
     recipe = load_recipe(recipe_file, overrides or [])
     gpus = visible_gpus()
     if dry_run:
@@ -57,6 +63,20 @@ def train(
     start = prepare(recipe, resume=resume, overwrite=overwrite) if recipe["machine_rank"] == 0 else join(recipe)
     again = shlex.join(["dra", "train", str(recipe_file), *(overrides or [])])
     raise typer.Exit(_run(recipe, start, gpus, again, as_json))
+
+
+def _write_slurm_script(path: Path, recipe_file: Path, overrides: list[str]) -> None:
+    from dra_toolkit.errors import LaunchError
+    from dra_toolkit.launch.slurm import slurm_script
+    from dra_toolkit.recipe import load_recipe
+
+    recipe = load_recipe(recipe_file, [*overrides, "main_process_ip=set-by-slurm"])
+    if path.exists():
+        raise LaunchError(f"--slurm: {path} exists already; choose another name or delete it")
+    path.write_text(slurm_script(recipe, recipe_file, overrides), encoding="utf-8")
+    for note in recipe.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"wrote {path}; look at its first lines (partition, account, time), then: sbatch {path}", file=sys.stderr)
 
 
 def _assumed(recipe: Recipe) -> list[Gpu]:

@@ -3,11 +3,14 @@
     python -m dra_toolkit.launch.guard RUN -- COMMAND...
 
 A server outlives a launcher that was killed; this keeps it from holding its GPU for ever. While a training process still
-holds the run, which after the launcher's death saves a checkpoint and ends, the server stays.
+holds the run, which after the launcher's death saves a checkpoint and ends, the server stays. What a dead server leaves
+behind, such as the process that holds its GPU, is ended too.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -19,6 +22,7 @@ from dra_toolkit.launch.command import kill
 from dra_toolkit.runs.layout import RunDirectory
 
 LOOK_SECONDS = 1.0
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(arguments: list[str]) -> int:
@@ -32,13 +36,31 @@ def main(arguments: list[str]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
-    while True:
-        try:
-            return process.wait(LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            if os.getppid() != launcher and not run.is_held():
-                kill(process, patience=10.0)
-                return 1
+    _adopt_orphans()
+    try:
+        while True:
+            try:
+                return process.wait(LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if os.getppid() != launcher and not run.is_held():
+                    kill(process, patience=10.0)
+                    return 1
+    finally:
+        _end_children()
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of what a dead child leaves behind (Linux; elsewhere it is left)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_children() -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 if __name__ == "__main__":

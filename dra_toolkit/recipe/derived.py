@@ -65,10 +65,10 @@ def _derive_server(settings: dict[str, Setting]) -> Iterator[str]:
 
 def _follow(settings: dict[str, Setting], key: str, value: Any, cause: str) -> Iterator[str]:
     """Set `key` as it follows from `cause`, unless it was given another value."""
-    if _is_given(settings[key]) and settings[key].value != value:
-        yield f"{key}: {settings[key].value} contradicts {cause}, from which {value} follows; leave one of them out"
-    else:
+    if not _is_given(settings[key]):
         settings[key] = Setting(value=value, origin="derived")
+    elif settings[key].value != value:
+        yield f"{key}: {settings[key].value} contradicts {cause}, from which {value} follows; leave one of them out"
 
 
 def _is_given(setting: Setting) -> bool:

@@ -53,7 +53,9 @@ def recipe(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("processes")
     data = folder / "data.jsonl"
-    data.write_text("".join(json.dumps({"question": f"What is {i} + 2?", "solution": str(i + 2)}) + "\n" for i in range(64)))
+    data.write_text(
+        "".join(json.dumps({"question": f"What is {i} + 2?", "solution": str(i + 2)}) + "\n" for i in range(64))
+    )
     path = folder / "recipe.yaml"
     path.write_text(RECIPE.format(policy=tiny.save_policy(folder / "policy"), data=data))
     return path
@@ -193,3 +195,43 @@ def test_another_recipe_cannot_join(recipe):
         time.sleep(1)
         first.terminate()
         first.communicate(timeout=60)
+
+
+SRUN = """#!/bin/bash
+# stands for Slurm's: one task for each of two machines
+while [[ $1 == --* ]]; do shift; done
+for node in 0 1; do SLURM_NODEID=$node "$@" & tasks+=($!); done
+for task in "${tasks[@]}"; do wait "$task" || exit 1; done
+"""
+
+
+def test_the_slurm_script_trains_on_two_machines_and_resumes(recipe, plain):
+    """The script for real, with stand-ins for srun and scontrol."""
+    folder = recipe.parent / "slurm"
+    folder.mkdir()
+    for name, text in {"srun": SRUN, "scontrol": "#!/bin/bash\necho 127.0.0.1\necho other\n"}.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    run, script = folder / "run", folder / "job.sh"
+    finish(dra(recipe, run, "num_machines=2", f"main_process_port={free_port()}", "--slurm", str(script)))
+    text = script.read_text()
+    assert "#SBATCH --nodes=2\n" in text
+    assert "#SBATCH --gpus-per-node=1\n" in text
+    for max_steps in (6, 7):
+        script.write_text(text.replace(" machine_rank=", f" max_steps={max_steps} machine_rank="))
+        ran = subprocess.run(
+            ["bash", str(script)],
+            env={
+                **os.environ,
+                "PATH": f"{folder}:{os.environ['PATH']}",
+                "PYTHONPATH": str(TRAINING_TESTS),
+                "OMP_NUM_THREADS": "1",
+                "SLURM_JOB_NODELIST": "two",
+            },
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert first_groups(run) == first_groups(plain)
+    assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, 8))

@@ -209,11 +209,11 @@ class TestNotes:
     def test_saving_inside_a_generation(self, write):
         recipe = load_recipe(write(GOOD + "num_iterations: 2\nsave_steps: 5\n"))
         assert any("save_steps: 5 is not a multiple of 2" in note for note in recipe.notes)
-        assert load_recipe(write(GOOD)).notes == ()
+        assert not any("save_steps" in note for note in load_recipe(write(GOOD)).notes)
 
     def test_parameter_of_a_reward_that_is_not_used(self, write):
         recipe = load_recipe(write(GOOD + "cosine_max_length: 100\n"))
-        assert recipe.notes == ("cosine_max_length: has no effect, cosine is not among reward_funcs",)
+        assert recipe.notes[-1:] == ("cosine_max_length: has no effect, cosine is not among reward_funcs",)
 
 
 def test_table_of_trl_arguments_is_that_of_the_installed_trl():

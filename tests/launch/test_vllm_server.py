@@ -1,0 +1,199 @@
+"""The launcher and its vLLM server: started, waited for, watched, ended. A small HTTP server stands for vLLM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dra_toolkit.cli.progress import PlainDisplay
+from dra_toolkit.cli.supervise import supervise
+from dra_toolkit.errors import LaunchError
+from dra_toolkit.launch import Command, Plan, prepare
+from dra_toolkit.launch.plan import plan
+from dra_toolkit.recipe import load_recipe
+
+STAND_IN = """
+import http.server, subprocess, sys, time
+class Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404); self.end_headers()
+    def log_message(self, *args): pass
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])  # vLLM starts processes too
+print("worker", worker.pid, flush=True)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Health).serve_forever()
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "model_name_or_path: some/model\ndataset_name: some/data\nreward_funcs: [accuracy]\nembedder: hash\n"
+        f"per_device_train_batch_size: 8\nvllm_gpus: 1\noutput_dir: {tmp_path / 'run'}\n"
+    )
+    return load_recipe(
+        path, [f"vllm_server_port={free_port()}", f"vllm_group_port={free_port()}", "vllm_server_timeout=30"]
+    )
+
+
+def command(*argv: str) -> Command:
+    return Command(purpose="stand-in", argv=(sys.executable, *argv))
+
+
+def server(recipe) -> Command:
+    return command("-c", STAND_IN, str(recipe["vllm_server_port"]))
+
+
+def run(recipe, server_command: Command, training: str):
+    start = prepare(recipe)
+    planned = Plan(before=(), server=server_command, train=command("-c", training))
+    began = time.monotonic()
+    outcome = supervise(recipe, planned, start, PlainDisplay())
+    return outcome, start, time.monotonic() - began
+
+
+def server_processes(log: Path) -> list[int]:
+    return [int(line.split()[1]) for line in log.read_text().splitlines() if line.startswith("worker")]
+
+
+def assert_nothing_left(start) -> None:
+    log = start.logs / "vllm.log"
+    assert server_processes(log)
+    wait_until(lambda: not any(is_running(pid) for pid in server_processes(log)))
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process runs; a zombie that nobody has waited for does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_training_begins_when_it_answers_and_it_ends_with_training(recipe):
+    url = f"http://127.0.0.1:{recipe['vllm_server_port']}/health"
+    outcome, start, _ = run(recipe, server(recipe), f"import urllib.request as u; u.urlopen({url!r}).read()")
+    assert outcome.status == 0
+    assert outcome.reason is None
+    assert_nothing_left(start)
+
+
+def test_it_ends_when_training_fails(recipe):
+    outcome, start, _ = run(recipe, server(recipe), "raise SystemExit(7)")
+    assert outcome.status == 7
+    assert_nothing_left(start)
+
+
+def test_its_death_ends_training_with_the_reason(recipe):
+    dies = command("-c", STAND_IN.replace("serve_forever()", "handle_request()"), str(recipe["vllm_server_port"]))
+    outcome, start, seconds = run(recipe, dies, "import time; time.sleep(300)")
+    assert "the vLLM server ended with status 0" in outcome.reason
+    assert str(start.logs / "vllm.log") in outcome.reason
+    assert seconds < 30
+    assert_nothing_left(start)
+
+
+def test_one_that_cannot_start_is_told_at_once(recipe):
+    outcome, start, seconds = run(
+        recipe, command("-c", "raise SystemExit('no such model')"), "import time; time.sleep(300)"
+    )
+    assert "the vLLM server ended with status 1" in outcome.reason
+    assert "no such model" in (start.logs / "vllm.log").read_text()
+    assert not (start.logs / "output.log").exists()
+    assert seconds < 20
+
+
+def test_one_that_never_answers_is_given_up(recipe, tmp_path):
+    impatient = load_recipe(
+        tmp_path / "r.yaml", [f"vllm_server_port={recipe['vllm_server_port']}", "vllm_server_timeout=2"]
+    )
+    outcome, start, seconds = run(impatient, command("-c", "import time; time.sleep(300)"), "print(1)")
+    assert "did not answer at http://127.0.0.1" in outcome.reason
+    assert "vllm_server_timeout" in outcome.reason
+    assert not (start.logs / "output.log").exists()
+    assert seconds < 20
+
+
+@pytest.mark.parametrize("key", ["vllm_server_port", "vllm_group_port"])
+def test_a_port_in_use_is_named(recipe, key):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", recipe[key]))
+        taken.listen()
+        with pytest.raises(LaunchError, match=f"{key}: port {recipe[key]} on 127.0.0.1 is in use"):
+            run(recipe, server(recipe), "print(1)")
+
+
+def test_ctrl_c_while_waiting_ends_it(recipe):
+    start = prepare(recipe)
+    script = (
+        "import sys\n"
+        "from test_vllm_server import *\n"
+        "from dra_toolkit.runs import Run\n"
+        "from dra_toolkit.launch.start import Start\n"
+        "from dra_toolkit.runs.layout import RunDirectory\n"
+        "run = RunDirectory(Path(sys.argv[1])); recipe = run.read_recipe()\n"
+        "start = Start(run=run, attempt=1, checkpoint=None)\n"
+        "planned = Plan(before=(), server=command('-c', 'import time; time.sleep(300)'), train=command('-c', ''))\n"
+        "print(supervise(recipe, planned, start, PlainDisplay()).killed, flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(start.run.path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: (start.logs / "vllm.log").exists())
+    time.sleep(0.5)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=40)
+    assert said.strip() == "True"
+    wait_until(lambda: not any(is_running(p.pid) for p in family))
+
+
+def test_it_does_not_outlive_a_killed_launcher(recipe, tmp_path):
+    """The guard: a launcher that is killed with SIGKILL can end nothing itself."""
+    guard = [sys.executable, "-m", "dra_toolkit.launch.guard", str(tmp_path / "run"), "--"]
+    inner = [sys.executable, "-c", STAND_IN, str(recipe["vllm_server_port"])]
+    launcher = f"import subprocess, time; subprocess.Popen({guard + inner!r}, start_new_session=True); time.sleep(300)"
+    process = subprocess.Popen([sys.executable, "-c", launcher], stdout=subprocess.DEVNULL)
+    wait_until(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 3)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(is_running(p.pid) for p in family))
+
+
+def wait_until(true) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_the_command_is_the_one_that_trl_would_start(recipe):
+    """Every flag that TRL imposes on the server it knows how to talk to, with the same values."""
+    from trl.scripts.vllm_serve import ScriptArguments, build_command
+
+    ours = plan(recipe, prepare(recipe).run).server
+    theirs = build_command(ScriptArguments(model="some/model", host="127.0.0.1", port=recipe["vllm_server_port"]))
+    flags = theirs[theirs.index("serve") + 2 :]
+    imposed = {flags[i]: flags[i + 1] for i in range(len(flags) - 1) if flags[i].startswith("--")}
+    for flag in ("--weight-transfer-config", "--logprobs-mode", "--max-logprobs", "--host", "--port", "--dtype"):
+        assert ours.argv[ours.argv.index(flag) + 1] == imposed[flag]
+    assert "--enable-scale-out" in ours.argv  # TRL adds it for the pinned vLLM, 0.30 and later
+    assert ours.environment["VLLM_SERVER_DEV_MODE"] == "1"
