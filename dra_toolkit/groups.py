@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
-Mode = Literal["train", "eval"]
+Mode = Literal["train", "eval", "discarded"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +99,7 @@ class GroupRecord:
     """One group as it was recorded: who it is, what was sampled, what was made of it, what the trainer used."""
 
     mode: Mode
-    """Whether the group was sampled to train on or to evaluate."""
+    """Whether the group was sampled to train on, to evaluate, or sampled and then discarded before training."""
     step: int
     """Optimizer step that first uses the group, counted from 1 as in the metrics; in evaluation, the step reached."""
     batch: int
@@ -118,6 +118,8 @@ class GroupRecord:
     """(G,) advantages that the trainer used."""
     embeddings: Array | None = None
     """(G, d) unit vectors, where the recipe asked to keep them."""
+    discard_reason: str | None = None
+    """Why the group was not trained on; only with the mode `discarded`."""
 
     @property
     def prompt_hash(self) -> str:

@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.group_measures import flipped, is_measured
 
 STEP_MEASURES = (
     "reward",
@@ -120,16 +120,6 @@ def look_at_group(record: GroupRecord) -> GroupOverview:
         abs_advantage_plain=_mean(np.abs(record.plain_advantages)),
         abs_advantage=_mean(np.abs(record.advantages)),
     )
-
-
-def flipped(record: GroupRecord) -> NDArray[np.bool_]:
-    """Return which completions, (G,) of bool, the adjustment pushes the other way than the raw rewards would."""
-    return record.advantages * record.plain_advantages < 0
-
-
-def is_measured(record: GroupRecord) -> bool:
-    """Return whether the similarity of the group was measured; it is not with `embedder: none`."""
-    return bool(np.isfinite(record.adjustment.similarity).all())
 
 
 def look_at_step(run: Run, step: int, mode: Mode = "train") -> list[GroupOverview]:

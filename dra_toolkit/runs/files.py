@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -37,7 +38,10 @@ def publish_text(path: Path, text: str) -> None:
 def remove_temporaries(folder: Path) -> None:
     """Remove what an interrupted `publish` left behind."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        leftover.unlink(missing_ok=True)
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _sync_directory(folder: Path) -> None:
@@ -49,3 +53,31 @@ def _sync_directory(folder: Path) -> None:
         pass
     finally:
         os.close(descriptor)
+
+
+def publish_folder(path: Path, write: Callable[[Path], None]) -> None:
+    """Publish a folder with files: `write` fills it beside its place; then all is synced and renamed at once."""
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    try:
+        temporary.mkdir()
+        write(temporary)
+        for file in temporary.iterdir():
+            _sync_file(file)
+        _sync_directory(temporary)
+        os.rename(temporary, path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a published folder; a reader sees all of it or nothing, also after a crash in between."""
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
+    os.rename(path, temporary)
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync_file(path: Path) -> None:
+    with open(path, "rb") as file:
+        os.fsync(file.fileno())

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from dra_toolkit.errors import RunError
+from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.runs.files import TEMPORARY_PREFIX
 from dra_toolkit.runs.layout import RunDirectory, named_run
 from dra_toolkit.runs.metrics import read_metrics
-from dra_toolkit.runs.schema import FileFacts, from_table, read_facts
+from dra_toolkit.runs.rows import from_table
+from dra_toolkit.runs.schema import FileFacts
+from dra_toolkit.runs.store import GroupStore
 
-FILE_NAME = re.compile(r"(?P<mode>train|eval)-(?P<step>\d{8,})-(?P<batch>\d{3,})\.parquet")
+if TYPE_CHECKING:
+    import datasets
+    import duckdb
+    import pandas as pd
+    import pyarrow as pa
 
-
-@dataclass(frozen=True, kw_only=True)
-class GroupFile:
-    """One published file of groups: a generation batch."""
-
-    path: Path
-    mode: Mode
-    step: int
-    batch: int
-    facts: FileFacts
-    rows: int
+RETRIES = 20
+Answer = TypeVar("Answer")
+Parameters = Sequence[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,18 +35,22 @@ class RunSummary:
     steps: tuple[int, ...]
     """Steps with recorded training groups, ascending."""
     completions: int
-    """Recorded completions, training and evaluation."""
+    """Recorded completions of every mode."""
     problems: tuple[str, ...]
     """One line for each file that was skipped, and why."""
 
 
 class Run:
-    """A recorded run. `Run.open("runs/quickstart").groups(step=10)` yields the groups of a step."""
+    """A recorded run.
+
+    >>> run = Run.open("runs/quickstart")  # doctest: +SKIP
+    >>> run.group(step=10, index=0)  # doctest: +SKIP
+    >>> run.query("SELECT step, reward, adjusted FROM steps ORDER BY step").to_pandas()  # doctest: +SKIP
+    """
 
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
-        self.problems: dict[str, str] = {}
-        """File name -> why it was skipped, of the files met so far."""
+        self.store = GroupStore(directory.groups)
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
@@ -62,6 +62,11 @@ class Run:
         """The run's name."""
         return self.directory.path.resolve().name
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """File name -> why it was skipped, of the files met so far."""
+        return self.store.problems
+
     @functools.cached_property
     def recipe(self) -> Recipe:
         """The resolved recipe."""
@@ -72,90 +77,141 @@ class Run:
         return list(read_metrics(self.directory.metrics))
 
     def steps(self, mode: Mode = "train") -> list[int]:
-        """Return the steps with recorded groups, ascending, by the files' names alone."""
-        return sorted({step for found, step, _, _ in self._names() if found == mode})
+        """Return the steps with recorded groups, ascending."""
+        return self.store.steps(mode)
 
-    def files(self, *, mode: Mode | None = None, step: int | None = None) -> Iterator[GroupFile]:
-        """Yield the readable files in order; torn and foreign ones are named in `problems` and skipped."""
-        for found, at, batch, path in self._names():
-            if (mode is None or found == mode) and (step is None or at == step):
-                file = self._open(path, found, at, batch)
-                if file:
-                    yield file
+    def facts(self, mode: Mode = "train") -> list[FileFacts]:
+        """Return what holds for the recorded groups of a mode: once, or more where settings changed along the run."""
+        found = self.store.snapshot(mode=mode).facts.values()
+        return list({repr(facts): facts for facts in found}.values())
 
-    def groups(self, *, step: int | None = None, mode: Mode = "train") -> Iterator[GroupRecord]:
-        """Yield the recorded groups of one step, or of all, in order, one file in memory at a time."""
-        import pyarrow.parquet as pq
-
-        for file in self.files(mode=mode, step=step):
-            try:
-                table = pq.read_table(file.path)
-            except (OSError, ValueError) as error:
-                self.problems[file.path.name] = f"cannot be read ({_first_line(error)})"
-                continue
-            yield from from_table(table, file.facts)
+    def groups(
+        self, *, step: int | None = None, steps: tuple[int, int] | None = None, mode: Mode = "train"
+    ) -> Iterator[GroupRecord]:
+        """Yield the recorded groups of one step, of steps from first to last, or of all, one batch in memory at a time."""
+        wanted = (step, step) if step is not None else steps
+        for facts, table in self.store.read(mode=mode, steps=wanted):
+            yield from from_table(table, facts)
 
     def group(self, step: int, index: int, *, mode: Mode = "train", batch: int = 0) -> GroupRecord:
         """Return one group; raises RunError, saying what there is, if it was not recorded."""
-        groups = [record for record in self.groups(step=step, mode=mode) if record.batch == batch]
-        for record in groups:
-            if record.index == index:
-                return record
-        if not groups:
-            raise RunError(f"{self.name}: {self._no_step(step, mode)}")
-        raise RunError(f"{self.name}: step {step} has no group {index}, it has groups 0 to {len(groups) - 1}")
-
-    def _no_step(self, step: int, mode: Mode) -> str:
-        steps = self.steps(mode)
-        if not steps:
-            return f"no {mode} groups are recorded"
-        nearest = min(steps, key=lambda s: abs(s - step))
-        return f"no {mode} groups of step {step}, recorded are {steps[0]} to {steps[-1]}; the nearest is {nearest}"
+        found = self.store.read_group(mode, (step, batch), index)
+        if found:
+            facts, rows = found
+            return next(iter(from_table(rows, facts)))
+        self.require_step(step, mode)
+        there = {(record.batch, record.index) for record in self.groups(step=step, mode=mode)}
+        batches = sorted({b for b, _ in there})
+        if batch not in batches:
+            raise RunError(f"{self.name}: step {step} has no batch {batch}, it has batches {_span(batches)}")
+        indices = sorted(i for b, i in there if b == batch)
+        raise RunError(f"{self.name}: step {step} has no group {index}, it has groups {_span(indices)}")
 
     def require_step(self, step: int, mode: Mode = "train") -> None:
         """Raise RunError, naming the nearest, if no groups of `step` are recorded."""
-        if step not in self.steps(mode):
-            raise RunError(f"{self.name}: {self._no_step(step, mode)}")
+        steps = self.steps(mode)
+        if not steps:
+            raise RunError(f"{self.name}: no {mode} groups are recorded")
+        if step not in steps:
+            nearest = min(steps, key=lambda s: abs(s - step))
+            recorded = f"recorded are {steps[0]} to {steps[-1]}; the nearest is {nearest}"
+            raise RunError(f"{self.name}: no {mode} groups of step {step}, {recorded}")
 
     def summary(self) -> RunSummary:
-        """Count what is recorded, opening each file's footer."""
-        files = list(self.files())
-        steps = sorted({file.step for file in files if file.mode == "train"})
+        """Count what is recorded, from the files' footers."""
+        count = self.query("SELECT count(*) AS n FROM completions").column("n")[0].as_py()
         problems = tuple(f"groups/{name}: {why}; skipped" for name, why in sorted(self.problems.items()))
-        return RunSummary(steps=tuple(steps), completions=sum(file.rows for file in files), problems=problems)
+        return RunSummary(steps=tuple(self.steps()), completions=count, problems=problems)
 
-    def _names(self) -> list[tuple[Mode, int, int, Path]]:
-        """Return (mode, step, batch, path) of the files in groups/, in order; others are noted as foreign."""
-        named: list[tuple[Mode, int, int, Path]] = []
-        folder = self.directory.groups
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            match = FILE_NAME.fullmatch(path.name)
-            if match:
-                mode: Mode = "train" if match["mode"] == "train" else "eval"
-                named.append((mode, int(match["step"]), int(match["batch"]), path))
-            elif not path.name.startswith(TEMPORARY_PREFIX):
-                self.problems[path.name] = "not a file of recorded groups"
-        return named
+    def query(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
+        """Return the answer to a SELECT over `steps`, `groups`, `completions` and `texts` (see docs/run-format.md).
 
-    def _open(self, path: Path, mode: Mode, step: int, batch: int) -> GroupFile | None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        Nothing but these tables can be read, and nothing written. Raises RunError, with DuckDB's reason, if it fails.
+        """
+        return self._ask(sql, parameters, lambda reader: reader.read_all())
 
+    def reader(self, sql: str, parameters: Parameters | None = None) -> pa.RecordBatchReader:
+        """Return the answer as `query` does, but in pieces, so that it may be larger than memory."""
+        return self._ask(sql, parameters, lambda reader: reader)
+
+    def connect(self, tables: Sequence[str] | None = None) -> duckdb.DuckDBPyConnection:
+        """Return a DuckDB connection in memory with tables of this moment's groups, or all; it reads nothing else."""
+        from dra_toolkit.runs.database import TABLES, connect
+
+        return connect(self.store.snapshot(), TABLES if tables is None else tables)
+
+    def _ask(self, sql: str, parameters: Parameters | None, take: Callable[[pa.RecordBatchReader], Answer]) -> Answer:
+        import duckdb
+
+        from dra_toolkit.runs.database import connect
+
+        tables = _tables_of(sql)
+        for _ in range(RETRIES):
+            snapshot = self.store.snapshot()
+            try:
+                connection = connect(snapshot, tables)
+                return take(connection.sql(sql, params=parameters).to_arrow_reader(16_384))
+            except duckdb.Error as error:
+                if all(path.exists() for path in snapshot.facts) and not self._is_damage(error):
+                    raise RunError(f"SQL: {_reason(error)}") from None
+        raise RunError(f"{self.directory.groups}: files vanish faster than they can be read")
+
+    def _is_damage(self, error: Exception) -> bool:
+        """Return whether an error of DuckDB comes of a damaged file, which is skipped from then on."""
+        import duckdb
+
+        return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) and bool(self.store.damaged())
+
+    def arrow(self, table: str = "completions", *, columns: Sequence[str] = ("*",), where: str = "true") -> pa.Table:
+        """Return columns of a table, of the rows where an SQL condition holds, as Arrow."""
+        names = ", ".join(name if name == "*" else f'"{name}"' for name in columns)
+        return self.query(f'SELECT {names} FROM "{table}" WHERE {where}')
+
+    def pandas(
+        self, table: str = "completions", *, columns: Sequence[str] = ("*",), where: str = "true"
+    ) -> pd.DataFrame:
+        """Return what `arrow` returns as a data frame; needs pandas."""
+        return self.arrow(table, columns=columns, where=where).to_pandas()
+
+    def dataset(self, *, mode: Mode = "train") -> datasets.IterableDataset:
+        """Return the completions with their texts as a Hugging Face data set, read batch by batch; needs datasets."""
+        from datasets import IterableDataset
+
+        def rows() -> Iterator[dict[str, Any]]:
+            for _, table in self.store.read(mode=mode):
+                yield from table.to_pylist()
+
+        return IterableDataset.from_generator(rows)
+
+
+def _tables_of(sql: str) -> list[str]:
+    """Return the tables that one SELECT reads; raises RunError for anything that is not one SELECT."""
+    import duckdb
+
+    with duckdb.connect() as connection:
         try:
-            footer = pq.ParquetFile(path)
-            facts = read_facts(footer.schema_arrow, path.name)
-            rows = footer.metadata.num_rows
-            footer.close()
-        except FileNotFoundError:
-            return None  # replaced between listing and opening; the next look finds what replaced it
-        except RunError as error:
-            self.problems[path.name] = str(error).removeprefix(f"{path.name}: ")
-            return None
-        except (OSError, pa.ArrowInvalid, ValueError, KeyError, TypeError) as error:
-            self.problems[path.name] = f"torn or not Parquet ({_first_line(error)})"
-            return None
-        return GroupFile(path=path, mode=mode, step=step, batch=batch, facts=facts, rows=rows)
+            statements = connection.extract_statements(sql)
+            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+                raise RunError("SQL: one SELECT is expected; recorded groups are only ever read")
+            return sorted(name.lower() for name in connection.get_table_names(sql))
+        except duckdb.Error as error:
+            raise RunError(f"SQL: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return DuckDB's reason in one line, with the nearest table where one is not known."""
+    from dra_toolkit.runs.database import TABLES
+
+    line = _first_line(error)
+    if "Table with name" in line:
+        unknown = line.partition("Table with name ")[2].partition(" ")[0]
+        return f"there is no table {unknown}; there are {', '.join(TABLES)}{did_you_mean(unknown, list(TABLES))}"
+    return line
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+
+
+def _span(numbers: Sequence[int]) -> str:
+    return f"{numbers[0]} to {numbers[-1]}"

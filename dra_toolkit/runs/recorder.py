@@ -1,4 +1,4 @@
-"""Write recorded groups in the background, one immutable Parquet file for each generation batch."""
+"""Write recorded groups in the background: one immutable Parquet file for each generation batch, compacted later."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dra_toolkit.groups import GroupRecord
+from dra_toolkit.runs.compactor import Compactor
 from dra_toolkit.runs.files import publish, remove_temporaries
-from dra_toolkit.runs.schema import REPEATED_COLUMNS, FileFacts, to_table
+from dra_toolkit.runs.names import batch_file
+from dra_toolkit.runs.parquet import write_options
+from dra_toolkit.runs.rows import to_table
+from dra_toolkit.runs.schema import FileFacts
 
 QUEUED_BATCHES = 8
 """Batches that may wait for the disk before the trainer waits too."""
@@ -19,11 +23,6 @@ KEPT_BATCHES = 256
 """Batches kept in memory while the disk refuses them; beyond it the oldest is given up, counted and told."""
 
 Batch = tuple[GroupRecord, ...]
-
-
-def file_name(record: GroupRecord) -> str:
-    """Return the name of the file of a record's batch: its identity, so that a repeated batch replaces itself."""
-    return f"{record.mode}-{record.step:08d}-{record.batch:03d}.parquet"
 
 
 class Recorder:
@@ -44,6 +43,7 @@ class Recorder:
         self._failing = False
         folder.mkdir(parents=True, exist_ok=True)
         remove_temporaries(folder)
+        self._compactor = Compactor(folder, tell=tell)
         self._thread = threading.Thread(target=self._work, name="dra-recorder", daemon=True)
         self._thread.start()
 
@@ -60,6 +60,7 @@ class Recorder:
         """Write what is left and stop the thread; tells how many batches could not be written."""
         self._queue.put(None)
         self._thread.join()
+        self._compactor.close()
         if self._waiting or self.lost:
             self._tell(f"{len(self._waiting) + self.lost} generation batches could not be recorded in {self.folder}")
 
@@ -108,6 +109,7 @@ class Recorder:
         table = to_table(batch, self._facts)
 
         def write(file: BinaryIO) -> None:
-            pq.write_table(table, file, compression="zstd", use_dictionary=REPEATED_COLUMNS)
+            pq.write_table(table, file, **write_options(table.schema))
 
-        publish(self.folder / file_name(batch[0]), write)
+        publish(self.folder / batch_file(batch[0]), write)
+        self._compactor.poke()

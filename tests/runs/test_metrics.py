@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
 
-from dra_toolkit.runs.checkpoints import complete_checkpoints, what_is_missing
+from dra_toolkit.runs.checkpoints import complete_checkpoints, incomplete_checkpoints, mark_complete, what_is_missing
 from dra_toolkit.runs.metrics import append_metrics, read_metrics, rewind_metrics
 
 
@@ -39,13 +39,19 @@ def test_missing_file_has_no_rows(tmp_path):
     assert list(read_metrics(tmp_path / "none.jsonl")) == []
 
 
+def make_checkpoint(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "trainer_state.json").write_text("{}")
+    (folder / "shards").mkdir()
+    (folder / "shards" / "model-1-of-2.safetensors").write_bytes(b"12345678")
+    (folder / "shards" / "model-2-of-2.safetensors").write_bytes(b"1234")
+    mark_complete(folder)
+    return folder
+
+
 @pytest.fixture
 def checkpoint(tmp_path):
-    folder = tmp_path / "checkpoint-20"
-    folder.mkdir()
-    (folder / "trainer_state.json").write_text('{"global_step": 20}')
-    (folder / "model.safetensors").touch()
-    return folder
+    return make_checkpoint(tmp_path / "checkpoint-20")
 
 
 class TestCheckpoints:
@@ -54,30 +60,24 @@ class TestCheckpoints:
 
     def test_newest_complete_is_last_by_number(self, checkpoint):
         for step in (100, 3):
-            other = checkpoint.with_name(f"checkpoint-{step}")
-            other.mkdir()
-            (other / "trainer_state.json").write_text(json.dumps({"global_step": step}))
-            (other / "model.safetensors").touch()
+            make_checkpoint(checkpoint.with_name(f"checkpoint-{step}"))
         (checkpoint.parent / "checkpoint-200").mkdir()
         (checkpoint.parent / "checkpoint-best").mkdir()
         names = [p.name for p in complete_checkpoints(checkpoint.parent)]
         assert names == ["checkpoint-3", "checkpoint-20", "checkpoint-100"]
+        assert [p.name for p, _ in incomplete_checkpoints(checkpoint.parent)] == ["checkpoint-200"]
 
     @pytest.mark.parametrize(
         ("damage", "missing"),
         [
             (lambda c: (c / "trainer_state.json").unlink(), "trainer_state.json"),
-            (lambda c: (c / "trainer_state.json").write_text('{"global'), "torn"),
-            (lambda c: (c / "trainer_state.json").write_text('{"global_step": 19}'), "of step 20"),
-            (lambda c: (c / "model.safetensors").unlink(), "model weights"),
+            (lambda c: (c / "shards" / "model-2-of-2.safetensors").unlink(), "shards/model-2-of-2.safetensors"),
+            (lambda c: (c / "shards" / "model-1-of-2.safetensors").write_bytes(b"123"), "3 of 8 bytes"),
+            (lambda c: (c / "dra_checkpoint.json").unlink(), "written last"),
+            (lambda c: (c / "dra_checkpoint.json").write_text('{"files'), "a readable dra_checkpoint.json"),
+            (lambda c: (c / "dra_checkpoint.json").write_text("[1]"), "a readable dra_checkpoint.json"),
         ],
     )
     def test_incomplete(self, checkpoint, damage, missing):
         damage(checkpoint)
         assert missing in what_is_missing(checkpoint)
-
-    def test_missing_shard(self, checkpoint):
-        index = {"weight_map": {"a": "model-1-of-2.safetensors", "b": "model-2-of-2.safetensors"}}
-        (checkpoint / "model.safetensors").rename(checkpoint / "model-1-of-2.safetensors")
-        (checkpoint / "model.safetensors.index.json").write_text(json.dumps(index))
-        assert what_is_missing(checkpoint) == "model-2-of-2.safetensors"

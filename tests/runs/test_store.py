@@ -99,9 +99,9 @@ class TestRoundTrip:
 
     def test_file_tells_its_schema_and_settings(self, run):
         record_all(run, [record(1)])
-        (file,) = Run.open(run.path).files()
-        assert file.facts == FACTS
-        assert file.facts.version == SCHEMA_VERSION
+        (facts,) = Run.open(run.path).facts()
+        assert facts == FACTS
+        assert facts.version == SCHEMA_VERSION
 
 
 class TestDamage:
@@ -120,7 +120,7 @@ class TestDamage:
         said = dict(line.removeprefix("groups/").split(": ", 1) for line in reader.summary().problems)
         assert "torn" in said[files[0].name]
         assert "torn" in said[files[1].name]
-        assert "schema version 2" in said[files[2].name]
+        assert f"schema version {SCHEMA_VERSION + 1}" in said[files[2].name]
         assert "update" in said[files[2].name]
         assert "not a file of recorded groups" in said["notes.txt"]
         assert "not written by dra-toolkit" in said["train-00000009-000.parquet"]

@@ -1,0 +1,238 @@
+"""Many small files made into few large ones, without a moment in which a reader finds less than everything.
+
+A segment is published whole, then what it was made from is removed, a while later: a listing that was begun before, or
+that a network file system still remembers, finds the one or the other. Whatever interrupts this, nothing is lost: until
+the segment is published nothing changes, and afterwards the rule of `store` ignores what is there twice.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Mode
+from dra_toolkit.runs.files import publish_folder, remove_folder
+from dra_toolkit.runs.names import MODES, BatchName, SegmentName, segment_folder
+from dra_toolkit.runs.schema import OPTIONAL, SCHEMA_VERSION, FileFacts
+from dra_toolkit.runs.segments import COMPLETIONS, GROUPS, TEXTS, Batch, SegmentReader, SegmentWriter
+from dra_toolkit.runs.store import GroupStore, Source
+
+FILES = 64
+"""Batch files that make a segment."""
+FAN = 8
+"""Neighbouring segments of about one size that make a larger one."""
+MOST_BYTES = 256 << 20
+"""Bytes on disk that are not joined further: finding a batch in a segment costs more the larger it is."""
+GRACE = 120.0
+"""Seconds before what a segment was made from is removed; longer than network file systems remember a listing."""
+
+
+class CompactionStoppedError(Exception):
+    """Compaction was asked to stop; nothing of what it was making is left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compacted:
+    """What a compaction did."""
+
+    segments: int
+    """Segments made."""
+    sources: int
+    """Files and segments that went into them."""
+    removed: int
+    """Files and segments removed, of this compaction or an earlier one."""
+
+
+def compact(
+    folder: Path,
+    *,
+    everything: bool = False,
+    grace: float = GRACE,
+    tell: Callable[[str], None] = lambda line: None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Compacted:
+    """Join what is due to be joined, and remove what earlier compactions replaced more than `grace` seconds ago.
+
+    everything: join all files that there are, however few. tell: called with a line for each segment made.
+    stopped: asked between batches; once it returns true, CompactionStoppedError is raised.
+    Raises OSError if the folder cannot be written; what was published before stays as it was.
+    """
+    made = sources = 0
+    store = GroupStore(folder)
+    for mode in MODES:
+        while (due := _due(store, mode, everything)) is not None:
+            _join(store, mode, due, stopped)
+            made, sources = made + 1, sources + len(due)
+            tell(f"{mode}: {len(due)} files of groups are one segment")
+    return Compacted(segments=made, sources=sources, removed=remove_replaced(folder, grace))
+
+
+def remove_replaced(folder: Path, grace: float = GRACE) -> int:
+    """Remove what a segment holds instead, if the segment is older than `grace` seconds; return how many were removed."""
+    removed = 0
+    for segment in GroupStore(folder).snapshot().segments:
+        try:
+            if time.time() - os.stat(segment.path).st_mtime < grace:
+                continue
+            sources = _sources(segment)
+        except FileNotFoundError:
+            continue
+        for source in sources:
+            path = folder / Path(source["name"]).name
+            if _identity(path) == source:
+                remove_folder(path) if path.is_dir() else path.unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _due(store: GroupStore, mode: Mode, everything: bool) -> list[Source] | None:
+    """Return what is to be joined next, or None."""
+    snapshot = store.snapshot(mode=mode)
+    replaced = _replaced(snapshot.segments)
+    files = [file for file in snapshot.files if not _is_in(file.path, replaced)]
+    segments = [segment for segment in snapshot.segments if not _is_in(segment.path, replaced)]
+    fewest = FILES if not everything else 1 if segments else 2
+    for run in _alike(files, snapshot.facts):
+        for start, end in _stretches([_bytes(file) for file in run], fewest, alike=False):
+            return list(run[start:end])
+    for run in _alike(segments, snapshot.facts):
+        for start, end in _stretches([_bytes(s) for s in run], 2 if everything else FAN, alike=not everything):
+            return list(run[start:end])
+    return None
+
+
+def _stretches(sizes: Sequence[int], fewest: int, *, alike: bool) -> Iterator[tuple[int, int]]:
+    """Yield the first stretch of neighbours worth joining: at least `fewest`, or as many as are allowed together.
+
+    alike: only neighbours of about the same size, so that what is large is not written again and again.
+    """
+    for start in range(len(sizes)):
+        total, end, is_full = 0, start, False
+        while end < len(sizes) and not is_full:
+            if alike and not sizes[start] / FAN <= sizes[end] <= sizes[start] * FAN:
+                break
+            is_full = total + sizes[end] > MOST_BYTES
+            total += sizes[end]
+            end += not is_full
+        if end - start >= (min(2, fewest) if is_full else fewest):
+            yield start, end
+            return
+
+
+def _alike(sources: Sequence[Any], facts: dict[Path, FileFacts]) -> Iterator[list[Any]]:
+    """Yield neighbours whose facts are the same."""
+    run: list[Any] = []
+    for source in sorted(sources, key=lambda s: s.step if isinstance(s, BatchName) else s.first):
+        if run and _facts(facts, source) != _facts(facts, run[0]):
+            yield run
+            run = []
+        run.append(source)
+    if run:
+        yield run
+
+
+def _facts(facts: dict[Path, FileFacts], source: Source) -> FileFacts:
+    return replace(facts[source.path], version=SCHEMA_VERSION)
+
+
+def _join(store: GroupStore, mode: Mode, sources: Sequence[Source], stopped: Callable[[], bool]) -> None:
+    """Publish a segment with the newest version of every batch of the sources."""
+    snapshot = store.snapshot(mode=mode)
+    wanted = _wanted(store, snapshot.segments, sources)
+    facts = _facts(snapshot.facts, sources[0])
+    identities = _identities(sources)
+    steps = [step for step, _ in wanted]
+    sequence = 1 + max((segment.sequence for segment in store.listing().segments), default=0)
+
+    def write(folder: Path) -> None:
+        writer = SegmentWriter(folder, facts, _optional(sources), identities)
+        for batch in sorted(wanted):
+            if stopped():
+                raise CompactionStoppedError
+            table = store.read_batch(wanted[batch], batch)
+            if table is None:
+                name = wanted[batch].path.name
+                raise RunError(f"{store.folder / name}: {store.problems[name]}; it cannot be compacted")
+            writer.add(table)
+        writer.close()
+
+    publish_folder(store.folder / segment_folder(mode, min(steps), max(steps), sequence), write)
+
+
+def _wanted(store: GroupStore, segments: Sequence[SegmentName], sources: Sequence[Source]) -> dict[Batch, Source]:
+    """Return the batches that the new segment must hold, each with where its newest version is.
+
+    The new segment will be the newest of all, so it must not hold what an older one outside of the sources has in a newer
+    version than they. What has a file of its own may be in it or not: the file holds before any segment.
+    """
+    chosen = {source.path for source in sources}
+    wanted: dict[Batch, Source] = {}
+    replaced = _replaced(segments)
+    for segment in sorted(segments, key=lambda s: s.order):
+        if segment.path in chosen:
+            wanted |= dict.fromkeys(store.batches_of(segment), segment)
+        elif not _is_in(segment.path, replaced):
+            for batch in store.batches_of(segment):
+                wanted.pop(batch, None)
+    return wanted | {(file.step, file.batch): file for file in sources if isinstance(file, BatchName)}
+
+
+def _optional(sources: Sequence[Source]) -> frozenset[str]:
+    """Return the optional columns that one of the sources has."""
+    import pyarrow.parquet as pq
+
+    found: set[str] = set()
+    for source in sources:
+        files = [source.path / GROUPS, source.path / TEXTS] if isinstance(source, SegmentName) else [source.path]
+        for file in files:
+            found.update(pq.read_schema(file).names)
+    return frozenset(found & set(OPTIONAL))
+
+
+def _sources(segment: SegmentName) -> list[dict[str, Any]]:
+    reader = SegmentReader(segment.path)
+    try:
+        return reader.sources
+    finally:
+        reader.close()
+
+
+def _identities(sources: Sequence[Source]) -> list[dict[str, Any]]:
+    """Return the identities of sources, and of what they were made from as far as it still stands."""
+    own = [found for source in sources if (found := _identity(source.path))]
+    inherited = [
+        before
+        for source in sources
+        if isinstance(source, SegmentName)
+        for before in _sources(source)
+        if _identity(source.path.with_name(before["name"])) == before
+    ]
+    return own + inherited
+
+
+def _replaced(segments: Sequence[SegmentName]) -> list[dict[str, Any]]:
+    """Return the identity of everything that one of the segments was made from."""
+    return [source for segment in segments for source in _sources(segment)]
+
+
+def _is_in(path: Path, identities: Sequence[dict[str, Any]]) -> bool:
+    return _identity(path) in identities
+
+
+def _identity(path: Path) -> dict[str, Any] | None:
+    """Return what tells this version of a file or folder from another of the same name, or None if there is none."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return {"name": path.name, "size": stat.st_size, "time": stat.st_mtime_ns}
+
+
+def _bytes(source: Source) -> int:
+    files = [source.path / COMPLETIONS, source.path / TEXTS] if isinstance(source, SegmentName) else [source.path]
+    return sum(os.stat(file).st_size for file in files)

@@ -1,0 +1,90 @@
+"""How this project writes Parquet, and reads a stretch of rows without the rest of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dra_toolkit.runs.schema import COLUMNS, GROUP_PREFIX
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = 16_384
+"""Rows of a row group: as few as let a question skip most of a file, as many as keep a whole scan fast."""
+_SPLIT = ("redundancy", "weight", "adjusted", "advantage_plain", "advantage", "similarity.list.element")
+_PLAIN = ("completion", "embedding", "similarity")
+
+
+def write_options(schema: pa.Schema) -> dict[str, Any]:
+    """Return the options of pyarrow's writer for a table of recorded groups, or of some of its columns.
+
+    Numbers that hardly repeat are split by byte, which zstd likes; what repeats is a dictionary; every page has a checksum.
+    """
+    names = set(schema.names)
+    paths = {
+        "prompt": ["prompt.list.element.role", "prompt.list.element.content"],
+        "rewards": [f"rewards.{field.name}" for field in schema.field("rewards").type] if "rewards" in names else [],
+    }
+    split = [path for path in _SPLIT if path.partition(".")[0] in names]
+    repeating = [
+        path for name in schema.names if name not in _PLAIN and name not in split for path in paths.get(name, [name])
+    ]
+    return {
+        "compression": "zstd",
+        "use_dictionary": repeating,
+        "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+        "write_page_checksum": True,
+        "write_statistics": [name for name in schema.names if _is_searched(name)],
+    }
+
+
+def _is_searched(name: str) -> bool:
+    """Return whether smallest and largest values help to skip row groups: not for texts and lists."""
+    kinds = {column.name: column.type for column in COLUMNS}
+    return kinds[name] in ("int32", "float64", "bool") and (name in ("step", "batch") or name.startswith(GROUP_PREFIX))
+
+
+class RowReader:
+    """Reads stretches of rows from one file, in order or not, decoding each row group once while it moves forward."""
+
+    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+        import pyarrow.parquet as pq
+
+        self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        self._columns = list(columns) if columns is not None else None
+        metadata = self._file.metadata
+        self._starts = [0]
+        for i in range(metadata.num_row_groups):
+            self._starts.append(self._starts[-1] + metadata.row_group(i).num_rows)
+        self._held: dict[int, pa.Table] = {}
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the whole file, facts included."""
+        return self._file.schema_arrow
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def rows(self, start: int, end: int) -> pa.Table:
+        """Return the rows from `start` up to, not including, `end`."""
+        import bisect
+
+        import pyarrow as pa
+
+        first = bisect.bisect_right(self._starts, start) - 1
+        last = max(first, bisect.bisect_left(self._starts, end) - 1)
+        needed = range(first, last + 1)
+        self._held = {i: self._held[i] if i in self._held else self._decode(i) for i in needed}
+        table = pa.concat_tables(self._held.values()) if len(needed) > 1 else self._held[first]
+        return table.slice(start - self._starts[first], end - start)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._held.clear()
+        self._file.close()
+
+    def _decode(self, row_group: int) -> pa.Table:
+        return self._file.read_row_group(row_group, columns=self._columns, use_threads=False)

@@ -1,0 +1,220 @@
+"""A segment: many generation batches in one folder, as three files with the same rows in the same order.
+
+groups.parquet        a row for each group: who it is, its measures
+completions.parquet   a row for each completion: everything but the texts
+texts.parquet         a row for each completion: prompt, text, embedding; in small row groups, so that one group is near
+
+The numbers are scanned often and as a whole, the texts rarely and in pieces: apart, each is laid out for its use.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dra_toolkit.runs.parquet import ROWS, RowReader, write_options
+from dra_toolkit.runs.schema import COLUMNS, FileFacts, arrow_schema, columns_of, read_facts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUPS, COMPLETIONS, TEXTS = "groups.parquet", "completions.parquet", "texts.parquet"
+FILES = (GROUPS, COMPLETIONS, TEXTS)
+SOURCES_KEY = b"dra_sources"
+"""Metadata of groups.parquet: name, size and time of each file or folder that the segment was made from."""
+TEXT_BYTES = 1 << 20
+"""Bytes of text in a row group of texts.parquet: what is decoded to show one group."""
+FEWEST_TEXTS = 64
+_PER_GROUP = ("attempt", "prompt_hash", "discard_reason")
+
+Batch = tuple[int, int]
+"""Step and generation batch."""
+
+
+def group_columns(names: list[str]) -> list[str]:
+    """Return which of the columns of a file stand in groups.parquet."""
+    wanted = {*columns_of("key", "group"), *_PER_GROUP} - {"completion_index"}
+    return [name for name in names if name in wanted]
+
+
+class SegmentWriter:
+    """Writes the three files of a segment, one batch after the other, in bounded memory."""
+
+    def __init__(self, folder: Path, facts: FileFacts, optional: frozenset[str], sources: list[dict[str, Any]]) -> None:
+        schema = arrow_schema(facts, optional=optional)
+        self._schema = schema
+        self._groups = _Part(
+            folder / GROUPS,
+            _keep(schema, group_columns(schema.names)).with_metadata(
+                {**(schema.metadata or {}), SOURCES_KEY: json.dumps(sources).encode()}
+            ),
+        )
+        self._completions = _Part(folder / COMPLETIONS, _keep(schema, columns_of("key", "number")))
+        self._texts = _Part(folder / TEXTS, _keep(schema, columns_of("key", "text")), most_bytes=TEXT_BYTES)
+
+    def add(self, table: pa.Table) -> None:
+        """Append the rows of a batch; columns that it lacks are null."""
+        import pyarrow.compute as pc
+
+        rows = _with_columns(table, self._schema)
+        self._groups.add(rows.filter(pc.equal(rows["completion_index"], 0)))
+        self._completions.add(rows)
+        self._texts.add(rows)
+
+    def close(self) -> None:
+        """Write what is held and end the files."""
+        for part in (self._groups, self._completions, self._texts):
+            part.close()
+
+
+class _Part:
+    """One file of a segment."""
+
+    def __init__(self, path: Path, schema: pa.Schema, *, most_bytes: int | None = None) -> None:
+        import pyarrow.parquet as pq
+
+        self._schema, self._most_bytes = schema, most_bytes
+        self._writer = pq.ParquetWriter(path, schema, **write_options(schema))
+        self._held: list[pa.Table] = []
+        self._rows = self._bytes = 0
+
+    def add(self, table: pa.Table) -> None:
+        table = table.select(self._schema.names).cast(self._schema)
+        self._held.append(table)
+        self._rows += len(table)
+        if self._most_bytes is not None:
+            self._bytes += table["completion"].nbytes
+        if self._is_full():
+            self._flush()
+
+    def _is_full(self) -> bool:
+        if self._most_bytes is not None and self._bytes >= self._most_bytes and self._rows >= FEWEST_TEXTS:
+            return True
+        return self._rows >= ROWS
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._rows:
+            table = pa.concat_tables(self._held).unify_dictionaries()
+            self._writer.write_table(table, row_group_size=self._row_group_size(table))
+        self._held, self._rows, self._bytes = [], 0, 0
+
+    def _row_group_size(self, table: pa.Table) -> int:
+        """Return how many rows make a row group; a batch may be many row groups long."""
+        if self._most_bytes is None:
+            return ROWS
+        each = max(1, self._bytes // max(1, len(table)))
+        return min(ROWS, max(FEWEST_TEXTS, self._most_bytes // each))
+
+    def close(self) -> None:
+        self._flush()
+        self._writer.close()
+
+
+class SegmentReader:
+    """Reads a published segment; opens its files when they are needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._readers: dict[str, RowReader] = {}
+        self._index: tuple[np.ndarray, np.ndarray] | None = None
+
+    @property
+    def facts(self) -> FileFacts:
+        """What holds for every group of the segment."""
+        return read_facts(self._reader(GROUPS).schema, self.folder.name)
+
+    @property
+    def sources(self) -> list[dict[str, Any]]:
+        """What the segment was made from: name, size and time of each."""
+        found: list[dict[str, Any]] = json.loads((self._reader(GROUPS).schema.metadata or {})[SOURCES_KEY])
+        return found
+
+    def check(self) -> None:
+        """Raise what pyarrow raises if one of the three files is torn, and ValueError if they do not fit together."""
+        lengths = {name: len(self._reader(name)) for name in (COMPLETIONS, TEXTS)}
+        if lengths[COMPLETIONS] != lengths[TEXTS]:
+            raise ValueError(f"{lengths[COMPLETIONS]} completions but {lengths[TEXTS]} texts")
+
+    def batches(self) -> list[Batch]:
+        """Return the batches that the segment holds, ascending."""
+        keys, _ = self._groups()
+        return sorted({(int(step), int(batch)) for step, batch in keys[:, :2]})
+
+    def read(self, batch: Batch) -> pa.Table:
+        """Return the rows of one batch with every column, as its own file had them."""
+        keys, starts = self._groups()
+        rows = np.flatnonzero((keys[:, 0] == batch[0]) & (keys[:, 1] == batch[1]))
+        return self._rows(int(rows[0]), int(rows[-1]) + 1, starts)
+
+    def read_group(self, batch: Batch, index: int) -> pa.Table:
+        """Return the rows of one group with every column; none if it is not there."""
+        keys, starts = self._groups()
+        rows = np.flatnonzero((keys[:, 0] == batch[0]) & (keys[:, 1] == batch[1]) & (keys[:, 2] == index))
+        first = int(rows[0]) if rows.size else 0
+        return self._rows(first, first + len(rows), starts)
+
+    def close(self) -> None:
+        """Close the files."""
+        for reader in self._readers.values():
+            reader.close()
+        self._readers.clear()
+
+    def _reader(self, name: str) -> RowReader:
+        if name not in self._readers:
+            self._readers[name] = RowReader(self.folder / name)
+        return self._readers[name]
+
+    def _groups(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return step, batch and index of each group, (M, 3), and where its rows start, (M + 1,)."""
+        if self._index is None:
+            reader = RowReader(self.folder / GROUPS, ["step", "batch", "group_index", "group_size"])
+            table = reader.rows(0, len(reader))
+            reader.close()
+            columns = [table[name].to_numpy() for name in ("step", "batch", "group_index", "group_size")]
+            self._index = np.stack(columns[:3], axis=1), np.concatenate([[0], np.cumsum(columns[3])])
+        return self._index
+
+    def _rows(self, first: int, end: int, starts: np.ndarray) -> pa.Table:
+        """Return the rows of the groups from `first` up to, not including, `end`."""
+        start, stop = int(starts[first]), int(starts[end])
+        numbers = self._reader(COMPLETIONS).rows(start, stop)
+        texts = self._reader(TEXTS).rows(start, stop)
+        groups = self._reader(GROUPS).rows(first, end)
+        repeated = groups.take(np.repeat(np.arange(end - first), np.diff(starts[first : end + 1])))
+        parts = {**_columns(repeated), **_columns(texts), **_columns(numbers)}
+        import pyarrow as pa
+
+        return pa.table({column.name: parts[column.name] for column in COLUMNS if column.name in parts})
+
+
+def _columns(table: pa.Table) -> dict[str, Any]:
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _keep(schema: pa.Schema, names: list[str]) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([field for field in schema if field.name in names], metadata=schema.metadata)
+
+
+def _with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return the table with the columns of the schema, in its order; those that it lacks are null."""
+    import pyarrow as pa
+
+    columns = [
+        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def batches_of(reader: SegmentReader) -> Iterator[tuple[Batch, pa.Table]]:
+    """Yield every batch of a segment with its rows, in order."""
+    for batch in reader.batches():
+        yield batch, reader.read(batch)

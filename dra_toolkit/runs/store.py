@@ -1,0 +1,288 @@
+"""The published groups of a run as one consistent whole, whatever a trainer or a compaction does meanwhile.
+
+A batch may be published more than once: sampled again after a resume, or compacted while its own file still stands. One
+rule says which version holds: a batch's own file before any segment, a newer segment before an older one. Readers take a
+snapshot by listing the folder; nothing is locked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Mode
+from dra_toolkit.runs.names import BatchName, Listing, SegmentName, list_folder, overlapping
+from dra_toolkit.runs.parquet import RowReader
+from dra_toolkit.runs.rows import of_this_version
+from dra_toolkit.runs.schema import FileFacts, read_facts
+from dra_toolkit.runs.segments import Batch, SegmentReader
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ALL_STEPS = (0, 1 << 62)
+LOOKS = 20
+"""How often a read is tried again when files were replaced under it."""
+Source = BatchName | SegmentName
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """What a run's groups were made of at one moment; files that cannot be read are not in it."""
+
+    files: tuple[BatchName, ...]
+    """Batches in their own file."""
+    segments: tuple[SegmentName, ...]
+    hidden: dict[Path, frozenset[Batch]] = field(default_factory=dict)
+    """Segment -> those of its batches of which a newer version holds."""
+    facts: dict[Path, FileFacts] = field(default_factory=dict)
+    """File or segment -> what holds for all its groups."""
+
+
+class GroupStore:
+    """The groups of a run in a folder, for reading."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: dict[str, str] = {}
+        """Name -> why it was skipped, of the files met so far."""
+        self._checked: dict[tuple[Path, int, int], FileFacts | str] = {}
+        self._indices: dict[Path, list[Batch]] = {}
+        self._open: SegmentReader | None = None
+
+    def listing(self, mode: Mode | None = None) -> Listing:
+        """Return what there is by name; foreign files are noted in `problems`."""
+        listing = list_folder(self.folder)
+        for name in listing.foreign:
+            self.problems[name] = "not a file of recorded groups"
+        if mode is None:
+            return listing
+        return Listing(
+            batches=tuple(b for b in listing.batches if b.mode == mode),
+            segments=tuple(s for s in listing.segments if s.mode == mode),
+            foreign=listing.foreign,
+        )
+
+    def snapshot(self, *, mode: Mode | None = None, steps: tuple[int, int] | None = None) -> Snapshot:
+        """Return what can be read of one mode, or all, and of the steps from first to last, or all.
+
+        Torn and foreign files and those of a newer schema are named in `problems` and left out.
+        """
+        return self.again(lambda: self._snapshot(mode, steps))
+
+    def in_order(self, snapshot: Snapshot, steps: tuple[int, int] | None = None) -> Iterator[tuple[Batch, Source]]:
+        """Yield each batch of a snapshot of one mode with where it is read from, by step and batch."""
+        first, last = steps or ALL_STEPS
+        found: list[tuple[Batch, Source]] = [((f.step, f.batch), f) for f in snapshot.files]
+        for segment in snapshot.segments:
+            hidden = snapshot.hidden.get(segment.path, frozenset())
+            found += [
+                (batch, segment)
+                for batch in self.batches_of(segment)
+                if batch not in hidden and first <= batch[0] <= last
+            ]
+        yield from sorted(found, key=lambda item: item[0])
+
+    def batches_of(self, segment: SegmentName) -> list[Batch]:
+        """Return the batches that a segment holds, hidden ones included."""
+        if segment.path not in self._indices:
+            reader = SegmentReader(segment.path)
+            self._indices[segment.path] = reader.batches()
+            reader.close()
+        return self._indices[segment.path]
+
+    def read_batch(self, source: Source, batch: Batch) -> pa.Table | None:
+        """Return the rows of a batch; None, with the reason in `problems`, if they are damaged."""
+        try:
+            if isinstance(source, SegmentName):
+                return self._segment(source).read(batch)
+            reader = RowReader(source.path)
+            try:
+                return of_this_version(reader.rows(0, len(reader)), read_facts(reader.schema, source.path.name))
+            finally:
+                reader.close()
+        except FileNotFoundError:
+            self._open = None
+            raise
+        except (OSError, ValueError) as error:
+            self.problems[source.path.name] = f"cannot be read ({_first_line(error)})"
+            return None
+
+    def _snapshot(self, mode: Mode | None, steps: tuple[int, int] | None) -> Snapshot:
+        listing = self.listing(mode)
+        low, high = steps or ALL_STEPS
+        facts: dict[Path, FileFacts] = {}
+        files = [b for b in listing.batches if low <= b.step <= high and self._holds(b.path, facts)]
+        segments = [s for s in listing.segments if s.first <= high and low <= s.last and self._holds(s.path, facts)]
+        hidden: dict[Path, set[Batch]] = {}
+        for segment in segments:
+            newer = {(f.step, f.batch) for f in files if f.mode == segment.mode}
+            hidden.setdefault(segment.path, set()).update(
+                batch for batch in newer if segment.first <= batch[0] <= segment.last
+            )
+        for older, newer_segment in overlapping(tuple(segments)):
+            hidden[older.path].update(self.batches_of(newer_segment))
+        return Snapshot(
+            files=tuple(files),
+            segments=tuple(segments),
+            hidden={path: frozenset(batches) for path, batches in hidden.items() if batches},
+            facts=facts,
+        )
+
+    def steps(self, mode: Mode = "train") -> list[int]:
+        """Return the steps with recorded groups, ascending."""
+        return self.again(lambda: self._steps(mode))
+
+    def read(
+        self, *, mode: Mode = "train", steps: tuple[int, int] | None = None
+    ) -> Iterator[tuple[FileFacts, pa.Table]]:
+        """Yield the rows of each batch with its file's facts, by step and batch, one batch in memory at a time.
+
+        What is replaced while this runs is read in its new place, and nothing is yielded twice.
+        """
+        done: tuple[int, int] = (-1, -1)
+        first, last = steps or ALL_STEPS
+        for _ in range(LOOKS):
+            try:
+                snapshot = self.snapshot(mode=mode, steps=(first, last))
+                for batch, source in self.in_order(snapshot, (first, last)):
+                    if batch > done:
+                        table = self.read_batch(source, batch)
+                        done = batch
+                        if table is not None:
+                            yield snapshot.facts[source.path], table
+                return
+            except FileNotFoundError:
+                first = max(first, done[0])
+        raise RunError(f"{self.folder}: files vanish faster than they can be read")
+
+    def read_group(self, mode: Mode, batch: Batch, index: int) -> tuple[FileFacts, pa.Table] | None:
+        """Return the rows of one group with its file's facts, or None if it was not recorded."""
+        return self.again(lambda: self._read_group(mode, batch, index))
+
+    def again(self, look: Callable[[], Found]) -> Found:
+        """Return what `look` finds, looking anew if a file was replaced under it."""
+        for _ in range(LOOKS):
+            try:
+                return look()
+            except FileNotFoundError:
+                continue
+        return look()
+
+    def damaged(self) -> list[Path]:
+        """Decode every file, checksums included, and return those that cannot be; they are skipped from then on."""
+        found = []
+        sources: list[Source] = [*self.listing().batches, *self.listing().segments]
+        for source in sources:
+            for path in sorted(source.path.iterdir()) if source.path.is_dir() else [source.path]:
+                why = _why_broken(path)
+                if why:
+                    self._refuse(source.path, f"{path.name} cannot be read ({why})" if path != source.path else why)
+                    found.append(path)
+        return found
+
+    def _read_group(self, mode: Mode, batch: Batch, index: int) -> tuple[FileFacts, pa.Table] | None:
+        import pyarrow.compute as pc
+
+        snapshot = self.snapshot(mode=mode, steps=(batch[0], batch[0]))
+        for file in snapshot.files:
+            if (file.step, file.batch) == batch:
+                table = self.read_batch(file, batch)
+                rows = None if table is None else table.filter(pc.equal(table["group_index"], index))
+                return (snapshot.facts[file.path], rows) if rows is not None and len(rows) else None
+        for segment in sorted(snapshot.segments, key=lambda s: s.order, reverse=True):
+            if batch not in snapshot.hidden.get(segment.path, ()) and batch in self.batches_of(segment):
+                reader = SegmentReader(segment.path)
+                try:
+                    rows = reader.read_group(batch, index)
+                finally:
+                    reader.close()
+                return (snapshot.facts[segment.path], rows) if len(rows) else None
+        return None
+
+    def _steps(self, mode: Mode) -> list[int]:
+        listing = self.listing(mode)
+        found = {file.step for file in listing.batches}
+        for segment in listing.segments:
+            if self._holds(segment.path, {}):
+                found.update(step for step, _ in self.batches_of(segment))
+        return sorted(found)
+
+    def _segment(self, segment: SegmentName) -> SegmentReader:
+        """Return an open reader of a segment; the last one is kept, since batches are read in order."""
+        if self._open is None or self._open.folder != segment.path:
+            if self._open is not None:
+                self._open.close()
+            self._open = SegmentReader(segment.path)
+        return self._open
+
+    def _holds(self, path: Path, facts: dict[Path, FileFacts]) -> bool:
+        """Return whether a file or segment can be read, by its footers, and put its facts into `facts`."""
+        try:
+            stat = os.stat(path)
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                raise  # replaced between listing and opening: the next look finds what replaced it
+            self.problems[path.name] = "a link to nothing"
+            return False
+        key = (path, stat.st_mtime_ns, stat.st_size)
+        if key not in self._checked:
+            self._checked[key] = _check(path)
+        found = self._checked[key]
+        if isinstance(found, str):
+            self.problems[path.name] = found
+            return False
+        facts[path] = found
+        return True
+
+    def _refuse(self, path: Path, why: str) -> None:
+        stat = os.stat(path)
+        self._checked[path, stat.st_mtime_ns, stat.st_size] = why
+        self.problems[path.name] = why
+
+
+def _check(path: Path) -> FileFacts | str:
+    """Return the facts of a file or segment, or why it cannot be read."""
+    try:
+        if path.is_dir():
+            segment = SegmentReader(path)
+            try:
+                segment.check()
+                return segment.facts
+            finally:
+                segment.close()
+        reader = RowReader(path)
+        try:
+            return read_facts(reader.schema, path.name)
+        finally:
+            reader.close()
+    except RunError as error:
+        return str(error).removeprefix(f"{path.name}: ")
+    except FileNotFoundError:
+        if path.is_dir():
+            return "torn: a file of the segment is missing"
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"torn or not Parquet ({_first_line(error)})"
+
+
+def _why_broken(path: Path) -> str | None:
+    try:
+        reader = RowReader(path)
+        for start in range(0, len(reader), 1024):
+            reader.rows(start, min(start + 1024, len(reader)))
+        reader.close()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _first_line(error)
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__

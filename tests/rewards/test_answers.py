@@ -1,0 +1,37 @@
+"""The final answer of a completion, found in bounded time whatever the text is."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from dra_toolkit.rewards.answers import final_answer
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (r"so \boxed{42}", "42"),
+        (r"\boxed{1} no, \boxed{ 2 }", "2"),
+        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        ("<answer> x = 3 </answer>\n", "x=3"),
+        ("<answer>3</answer> and more", None),
+        (r"\boxed{open", None),
+        (r"\boxed{}", None),
+        ("", None),
+        ("plain 42", None),
+        ("x" * 10_000 + r"\boxed{7}", "7"),
+        (r"\boxed{7}" + "x" * 10_000, None),
+        (r"\boxed{" + "7" * 300 + "}", None),
+    ],
+)
+def test_answer(completion, answer):
+    assert final_answer(completion) == answer
+
+
+def test_hostile_texts_cost_no_more_than_others():
+    texts = ["\\boxed{" * 1_000_000, "<answer>" * 1_000_000, "{" * 10_000_000]
+    start = time.perf_counter()
+    assert [final_answer(text) for text in texts] == [None] * 3
+    assert time.perf_counter() - start < 5
