@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 ROWS = 16_384
 """Rows of a row group: as few as let a question skip most of a file, as many as keep a whole scan fast."""
+QUICK, DENSE = 3, 6
+"""Levels of zstd: for a batch beside the training, and for texts that are kept."""
 _SPLIT = ("redundancy", "weight", "adjusted", "advantage_plain", "advantage", "similarity.list.element")
 _PLAIN = ("completion", "embedding", "similarity")
 
 
-def write_options(schema: pa.Schema) -> dict[str, Any]:
+def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
     """Return the options of pyarrow's writer for a table of recorded groups, or of some of its columns.
 
-    Numbers that hardly repeat are split by byte, which zstd likes; what repeats is a dictionary; every page has a checksum.
+    level: of zstd. Numbers that hardly repeat are split by byte, which zstd likes; what repeats is a dictionary; every
+    page has a checksum.
     """
     names = set(schema.names)
     paths = {
@@ -33,6 +36,7 @@ def write_options(schema: pa.Schema) -> dict[str, Any]:
     ]
     return {
         "compression": "zstd",
+        "compression_level": level,
         "use_dictionary": repeating,
         "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         "write_page_checksum": True,

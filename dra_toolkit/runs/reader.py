@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import re
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.runs.database import TABLES, connect
 from dra_toolkit.runs.layout import RunDirectory, named_run
 from dra_toolkit.runs.metrics import read_metrics
 from dra_toolkit.runs.rows import from_table
 from dra_toolkit.runs.schema import FileFacts
-from dra_toolkit.runs.store import GroupStore
+from dra_toolkit.runs.store import GroupStore, Snapshot
 
 if TYPE_CHECKING:
     import datasets
@@ -51,6 +54,8 @@ class Run:
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
         self.store = GroupStore(directory.groups)
+        self._held: tuple[Snapshot, Sequence[str], duckdb.DuckDBPyConnection] | None = None
+        self._lock = threading.Lock()
 
     @classmethod
     def open(cls, path: Path | str) -> Run:
@@ -123,38 +128,55 @@ class Run:
         problems = tuple(f"groups/{name}: {why}; skipped" for name, why in sorted(self.problems.items()))
         return RunSummary(steps=tuple(self.steps()), completions=count, problems=problems)
 
-    def query(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
+    def query(
+        self, sql: str, parameters: Parameters | None = None, *, steps: tuple[int, int] | None = None
+    ) -> pa.Table:
         """Return the answer to a SELECT over `steps`, `groups`, `completions` and `texts` (see docs/run-format.md).
 
-        Nothing but these tables can be read, and nothing written. Raises RunError, with DuckDB's reason, if it fails.
+        steps: the first and last step that the statement asks for; files without any of them are not opened, but other
+        steps may be there. Nothing but these tables can be read, and nothing written. Raises RunError, with DuckDB's reason, if it fails.
         """
-        return self._ask(sql, parameters, lambda reader: reader.read_all())
+        return self._ask(sql, parameters, steps, lambda reader: reader.read_all())
 
-    def reader(self, sql: str, parameters: Parameters | None = None) -> pa.RecordBatchReader:
+    def reader(
+        self, sql: str, parameters: Parameters | None = None, *, steps: tuple[int, int] | None = None
+    ) -> pa.RecordBatchReader:
         """Return the answer as `query` does, but in pieces, so that it may be larger than memory."""
-        return self._ask(sql, parameters, lambda reader: reader)
+        return self._ask(sql, parameters, steps, lambda reader: reader)
 
     def connect(self, tables: Sequence[str] | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection in memory with tables of this moment's groups, or all; it reads nothing else."""
-        from dra_toolkit.runs.database import TABLES, connect
-
         return connect(self.store.snapshot(), TABLES if tables is None else tables)
 
-    def _ask(self, sql: str, parameters: Parameters | None, take: Callable[[pa.RecordBatchReader], Answer]) -> Answer:
+    def _ask(
+        self,
+        sql: str,
+        parameters: Parameters | None,
+        steps: tuple[int, int] | None,
+        take: Callable[[pa.RecordBatchReader], Answer],
+    ) -> Answer:
         import duckdb
-
-        from dra_toolkit.runs.database import connect
 
         tables = _tables_of(sql)
         for _ in range(RETRIES):
-            snapshot = self.store.snapshot()
+            snapshot = self.store.snapshot(steps=steps)
             try:
-                connection = connect(snapshot, tables)
+                connection = self._connection(snapshot, tables)
+                _require_select(connection, sql)
                 return take(connection.sql(sql, params=parameters).to_arrow_reader(16_384))
             except duckdb.Error as error:
                 if all(path.exists() for path in snapshot.facts) and not self._is_damage(error):
                     raise RunError(f"SQL: {_reason(error)}") from None
         raise RunError(f"{self.directory.groups}: files vanish faster than they can be read")
+
+    def _connection(self, snapshot: Snapshot, tables: Sequence[str]) -> duckdb.DuckDBPyConnection:
+        """Return a cursor on the tables of a snapshot; the last connection is kept as long as the files are the same."""
+        with self._lock:
+            if self._held is None or self._held[0] != snapshot or not set(tables) <= set(self._held[1]):
+                known = self._held[1] if self._held and self._held[0] == snapshot else ()
+                wanted = tuple(sorted({*tables, *known}))
+                self._held = snapshot, wanted, connect(snapshot, wanted)
+            return self._held[2].cursor()
 
     def _is_damage(self, error: Exception) -> bool:
         """Return whether an error of DuckDB comes of a damaged file, which is skipped from then on."""
@@ -185,23 +207,21 @@ class Run:
 
 
 def _tables_of(sql: str) -> list[str]:
-    """Return the tables that one SELECT reads; raises RunError for anything that is not one SELECT."""
+    """Return the tables whose names occur in a statement: at least those that it reads."""
+    words = {word.lower() for word in re.findall(r"\w+", sql)}
+    return [name for name in TABLES if name in words]
+
+
+def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     import duckdb
 
-    with duckdb.connect() as connection:
-        try:
-            statements = connection.extract_statements(sql)
-            if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-                raise RunError("SQL: one SELECT is expected; recorded groups are only ever read")
-            return sorted(name.lower() for name in connection.get_table_names(sql))
-        except duckdb.Error as error:
-            raise RunError(f"SQL: {_reason(error)}") from None
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise RunError("SQL: one SELECT is expected; recorded groups are only ever read")
 
 
 def _reason(error: Exception) -> str:
     """Return DuckDB's reason in one line, with the nearest table where one is not known."""
-    from dra_toolkit.runs.database import TABLES
-
     line = _first_line(error)
     if "Table with name" in line:
         unknown = line.partition("Table with name ")[2].partition(" ")[0]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dra_toolkit.runs.parquet import ROWS, RowReader, write_options
+from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, write_options
 from dra_toolkit.runs.schema import COLUMNS, FileFacts, arrow_schema, columns_of, read_facts
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ class _Part:
         import pyarrow.parquet as pq
 
         self._schema, self._most_bytes = schema, most_bytes
-        self._writer = pq.ParquetWriter(path, schema, **write_options(schema))
+        level = QUICK if most_bytes is None else DENSE
+        self._writer = pq.ParquetWriter(path, schema, **write_options(schema, level=level))
         self._held: list[pa.Table] = []
         self._rows = self._bytes = 0
 
@@ -143,8 +144,10 @@ class SegmentReader:
 
     def batches(self) -> list[Batch]:
         """Return the batches that the segment holds, ascending."""
-        keys, _ = self._groups()
-        return sorted({(int(step), int(batch)) for step, batch in keys[:, :2]})
+        keys = self._groups()[0][:, :2]
+        is_first = np.ones(len(keys), dtype=bool)
+        is_first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        return [(int(step), int(batch)) for step, batch in keys[is_first]]
 
     def read(self, batch: Batch) -> pa.Table:
         """Return the rows of one batch with every column, as its own file had them."""
