@@ -79,7 +79,7 @@ def ask_pandas(folder: str, name: str) -> None:
 
 
 def as_trl_writes(run: Run, folder: Path) -> None:
-    """Write a run's completions as TRL does with log_completions: a Parquet file for each step, texts and numbers together."""
+    """Write a run's completions as TRL does with log_completions: a Parquet file for each step, all columns together."""
     import pandas as pd
 
     folder.mkdir()
@@ -162,9 +162,9 @@ def report(work: Path) -> None:
 
 def _write_table(found: dict[str, dict[str, dict[str, float]]], sizes: dict[str, float]) -> None:
     lines = [
-        "1 million completions of 3,800 characters on average and 10 million of 200, in groups of 8, 1,000 in a step, made by "
-        f"`generate_run.py` (seed 0). Each question is asked in a fresh process: the first time, then {REPEATS} times more, "
-        "of which the median. pandas reads TRL's own completions files of the same 1 million and answers from them.",
+        "1 million completions of 3,800 characters on average and 10 million of 200, in groups of 8, 1,000 in a step, made "
+        f"by `generate_run.py` (seed 0). Each question is asked in a fresh process: once, then {REPEATS} times more, of "
+        "which the median. pandas reads TRL's own completions files of the same 1 million and answers from them.",
         "",
         "| question | 1 million, first | again | 10 million, first | again | MiB | pandas, 1 million | pandas / ours |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",

@@ -5,7 +5,7 @@ resolved.json      every setting and where it came from; what the training proce
 environment.json   versions and hardware
 status.json        running, finished, stopped or failed, and how far
 metrics.jsonl      one line for each logged step
-groups/            the recorded groups, one Parquet file for each generation batch
+groups/            the recorded groups: a Parquet file for each generation batch, and segments of many
 checkpoints/       checkpoint-STEP folders, as the trainer saves them
 logs/attempt-N/    what the processes of the N-th start printed; events.jsonl tells the progress
 """

@@ -133,8 +133,9 @@ class Run:
     ) -> pa.Table:
         """Return the answer to a SELECT over `steps`, `groups`, `completions` and `texts` (see docs/run-format.md).
 
-        steps: the first and last step that the statement asks for; files without any of them are not opened, but other
-        steps may be there. Nothing but these tables can be read, and nothing written. Raises RunError, with DuckDB's reason, if it fails.
+        steps: the first and last step that the statement asks for: files without any of them are not opened, but others may
+        be there. Nothing but these tables can be read, and nothing written. Raises RunError, with DuckDB's reason, if it
+        fails.
         """
         return self._ask(sql, parameters, steps, lambda reader: reader.read_all())
 

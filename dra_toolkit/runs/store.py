@@ -197,11 +197,7 @@ class GroupStore:
                 return (snapshot.facts[file.path], rows) if rows is not None and len(rows) else None
         for segment in sorted(snapshot.segments, key=lambda s: s.order, reverse=True):
             if batch not in snapshot.hidden.get(segment.path, ()) and batch in self.batches_of(segment):
-                reader = SegmentReader(segment.path)
-                try:
-                    rows = reader.read_group(batch, index)
-                finally:
-                    reader.close()
+                rows = self._segment(segment).read_group(batch, index)
                 return (snapshot.facts[segment.path], rows) if len(rows) else None
         return None
 

@@ -1,0 +1,96 @@
+"""The page on the run directory, from the schema and the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Table = Callable[[list[str], list[list[object]]], str]
+
+COMPACTION = """## Compaction
+
+Many small files are slow to search, so beside the training every {files} batches are joined into a segment, and every {fan}
+segments of one size into a larger one, up to {most} MiB: a folder `groups/MODE-FIRST-LAST-sNUMBER-TOKEN/` with the same rows
+in three files.
+
+```
+{segment}
+```
+
+A segment is published whole, by renaming its folder. What it was made from stays for {grace:.0f} more seconds, so that
+whoever listed the folder before, or sees an old listing over a network, still finds it. Until then, and after a crash in between, a
+batch may be there twice. One rule says which version holds: **a batch's own file before any segment, a segment with a higher
+NUMBER before one with a lower** (and by name, if two have the same). No lock is needed to read or to write.
+
+`dra inspect compact` joins everything that is there, for a run that has ended.
+"""
+
+SQL = """## Tables
+
+`dra inspect sql`, `Run.query` and `Run.connect` answer SQL (DuckDB's) over these tables, which hold each group once,
+wherever its rows lie. Nothing else can be read and nothing can be written.
+"""
+
+
+def run_format(metrics: dict[str, str], table: Table) -> str:
+    """Return the page; `metrics` are ours with their meaning, `table` writes a Markdown table."""
+    from dra_toolkit.runs import layout
+    from dra_toolkit.runs.schema import COLUMNS, METADATA_KEY, SCHEMA_VERSION, FileFacts
+
+    folder = (layout.__doc__ or "").split("\n\n")[1].rstrip()
+    columns: list[list[object]] = [
+        [f"`{c.name}`", c.type, c.meaning, f"`{c.field}`" if c.field else ""] for c in COLUMNS
+    ]
+    facts: list[list[object]] = [
+        [f"`{name}`", str(field.type)] for name, field in FileFacts.__dataclass_fields__.items()
+    ]
+    said: list[list[object]] = [[f"`{name}`", meaning] for name, meaning in metrics.items()]
+    return (
+        f"# Run format (schema version {SCHEMA_VERSION})\n\n"
+        "A run is a folder. Everything in it can be read at every moment, by any process, while a trainer writes.\n\n"
+        f"```\n{folder}\n```\n\n"
+        "## Recorded groups\n\n"
+        "`groups/MODE-STEP-BATCH.parquet` holds one generation batch and is never changed: it is written beside its place, "
+        "synced and renamed. MODE is `train`, `eval`, or `discarded` for groups that were sampled and not trained on. A "
+        "batch that is sampled again after a resume replaces its own file, so a group (mode, step, batch, group_index) "
+        "exists once. `attempt` says which start of the run it comes from: after a resume, steps beyond the checkpoint are "
+        "of the earlier attempt until they are sampled again.\n\n"
+        "Parquet with zstd and page checksums, one row for each completion, rows in group order. What describes the whole "
+        "group stands in each of its rows:\n\n"
+        f"{table(['column', 'Arrow type', 'meaning', 'in memory (GroupRecord)'], columns)}\n"
+        "Types: `dictionary` is a dictionary-encoded string, `messages` a list of structs `role`, `content`, `rewards` a "
+        "struct with one float64 field for each reward function. "
+        f"{', '.join(f'`{c.name}`' for c in COLUMNS if c.optional)} are left out where they would hold nothing.\n\n"
+        f"The file's metadata has, under the key `{METADATA_KEY.decode()}`, a JSON object that lets the file be replayed "
+        f"alone:\n\n{table(['field', 'type'], facts)}\n"
+        "Files of version 1 are read as well; they had `group` for `group_index`, and no measures, answers or checksums. "
+        "Compaction writes them anew. A file of a newer version is named and skipped.\n\n"
+        f"{_compaction()}\n{_tables(table)}"
+        "## metrics.jsonl\n\n"
+        "One JSON object for each logged step: `step`, `attempt`, `time` (seconds since 1970) and what the trainer logged. "
+        "`reward`, `reward_std` and `rewards/NAME/mean` are raw; `diversity/...` are ours:\n\n"
+        f"{table(['metric', 'meaning'], said)}\n"
+        "In evaluation every name has the prefix `eval_`. A number that is not finite is null. When a run is resumed, lines "
+        "beyond its checkpoint move to `logs/attempt-N/superseded-metrics.jsonl`.\n"
+    )
+
+
+def _compaction() -> str:
+    from dra_toolkit.runs import compaction, segments
+
+    return COMPACTION.format(
+        files=compaction.FILES,
+        fan=compaction.FAN,
+        most=compaction.MOST_BYTES >> 20,
+        grace=compaction.GRACE,
+        segment=(segments.__doc__ or "").split("\n\n")[1].rstrip(),
+    )
+
+
+def _tables(table: Table) -> str:
+    from dra_toolkit.runs import database
+
+    parts = [SQL, "```\n" + (database.__doc__ or "").split("\n\n")[1].rstrip() + "\n```\n"]
+    for name in database.TABLES:
+        rows: list[list[object]] = [[f"`{column}`", kind, said] for column, kind, said in database.table_columns(name)]
+        parts.append(f"### {name}\n\n{table(['column', 'type', 'meaning'], rows)}")
+    return "\n".join(parts) + "\n"
