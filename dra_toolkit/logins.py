@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dra_toolkit.errors import did_you_mean
+from dra_toolkit.safe_text import visible
 
 TRACKERS: dict[str, tuple[str, ...]] = {
     "azure_ml": ("azureml",),
@@ -29,10 +30,14 @@ TRACKERS: dict[str, tuple[str, ...]] = {
     "trackio": ("trackio",),
     "wandb": ("wandb",),
 }
-"""The names that `report_to` takes, each with the packages of which it needs one; a test holds them against transformers'."""
+"""The names that `report_to` takes, each with the packages of which it needs one; a test compares them with
+transformers' own."""
 
 OURS = ("tensorboard", "trackio", "wandb")
 """The trackers of the extra `trackers`."""
+
+WANDB_HOSTS = ("api.forge.coreweave.com", "forge.coreweave.com", "api.wandb.ai")
+"""The names of the public server of Weights & Biases; which one a login is kept under depends on wandb's version."""
 
 HUB_SECONDS = 8.0
 """How long the Hub may take to say who somebody is."""
@@ -53,8 +58,13 @@ def login_problems(recipe: Mapping[str, Any]) -> list[str]:
     problems = [problem for name in trackers for problem in _tracker_problems(name)]
     if not problems and "wandb" in trackers:
         problems += wandb_problems()
+    problems += _revision_problems(recipe)
     keys = hub_keys(recipe)
-    return problems + (hub_problems(keys) if keys else [])
+    if not keys:
+        return problems
+    if find_spec("huggingface_hub") is None:
+        return [*problems, f'{keys[0]}: huggingface_hub is not installed; pip install "dra-toolkit[train]"']
+    return [*problems, *_name_problems(recipe), *hub_problems(keys)]
 
 
 def hub_keys(recipe: Mapping[str, Any]) -> list[str]:
@@ -67,28 +77,27 @@ def hub_keys(recipe: Mapping[str, Any]) -> list[str]:
 
 def wandb_problems() -> list[str]:
     """Return the line that says how to log in to Weights & Biases, if nobody is and the run is to be sent there."""
-    settings = _wandb_settings()
+    settings = wandb_settings()
     if (os.environ.get("WANDB_MODE") or settings.get("mode", "online")) not in ("online", "run", "shared"):
         return []
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+    given = ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE")
+    if any(os.environ.get(name) for name in given) or settings.get("api_key"):
         return []
-    server = os.environ.get("WANDB_BASE_URL") or settings.get("base_url") or "https://api.wandb.ai"
-    host = urlsplit(server).netloc
-    if _has_netrc_entry(host):
+    server = os.environ.get("WANDB_BASE_URL") or settings.get("base_url")
+    host = urlsplit(server).netloc if server else WANDB_HOSTS[0]
+    public = host in WANDB_HOSTS
+    if any(_has_netrc_entry(name) for name in (WANDB_HOSTS if public else (host,))):
         return []
-    command = "wandb login" if host == "api.wandb.ai" else f"wandb login --host {server}"
+    where, command = ("", "wandb login") if public else (f" at {host}", f"wandb login --host {server}")
     return [
-        f"report_to: there is no login for Weights & Biases ({host}); log in with `{command}`, or keep the run on this "
+        f"report_to: there is no login for Weights & Biases{where}; log in with `{command}`, or keep the run on this "
         "machine with WANDB_MODE=offline"
     ]
 
 
 def hub_problems(keys: list[str]) -> list[str]:
     """Return a line if nobody who may write is logged in to the Hub, which `keys` need. Asks the Hub, for a few seconds."""
-    try:
-        from huggingface_hub import constants, get_token
-    except ImportError:
-        return [f'{keys[0]}: huggingface_hub is not installed; pip install "dra-toolkit[train]"']
+    from huggingface_hub import constants, get_token
 
     which = ", ".join(keys)
     if constants.HF_HUB_OFFLINE:
@@ -97,6 +106,31 @@ def hub_problems(keys: list[str]) -> list[str]:
     if token is None:
         return [f"{which}: there is no login for the Hub; log in with `hf auth login`, or set HF_TOKEN"]
     return [f"{which}: {problem}" for problem in _token_problems(token, constants.ENDPOINT)]
+
+
+def _revision_problems(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each setting that leaves `hub_revisions` without an effect."""
+    if recipe["hub_revisions"] and not recipe["push_to_hub"]:
+        yield "hub_revisions: pushes nothing without push_to_hub=true; set both or neither"
+    if recipe["hub_revisions"] and recipe["save_strategy"] == "no":
+        yield "hub_revisions: save_strategy is no, so there is no checkpoint to push; set save_strategy=steps and save_steps"
+
+
+def _name_problems(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line if the repository to push to has a name that the Hub does not take."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    given = recipe["hub_model_id"]
+    name = given if given is not None else Path(recipe["output_dir"]).name
+    try:
+        validate_repo_id(name if recipe["push_to_hub"] else None)
+    except HFValidationError:
+        key = "hub_model_id" if given is not None else "output_dir"
+        yield (
+            f"{key}: {visible(name, one_line=True)!r} cannot name a repository on the Hub; expected hub_model_id=NAME or "
+            "hub_model_id=OWNER/NAME of letters, digits, '.', '_' and '-'"
+        )
 
 
 def _token_problems(token: str, endpoint: str) -> Iterator[str]:
@@ -150,15 +184,19 @@ def _is_installed(name: str) -> bool:
     return any(spec is not None and spec.origin is not None for spec in specs)  # a folder wandb/ is no package
 
 
-def _wandb_settings() -> dict[str, str]:
-    """Return what `wandb login --host` and `wandb offline` have stored."""
-    folder = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(folder / "settings", encoding="utf-8")
-    except (configparser.Error, OSError, UnicodeDecodeError):
-        return {}
-    return dict(parser["default"]) if parser.has_section("default") else {}
+def wandb_settings() -> dict[str, str]:
+    """Return what `wandb login --host` has stored for the user, and `wandb offline` and `wandb init` for this folder."""
+    user = Path(os.environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb").expanduser()
+    here = Path(os.environ.get("WANDB_DIR") or ".").expanduser()
+    settings: dict[str, str] = {}
+    for folder in (user, here / (".wandb" if (here / ".wandb").exists() else "wandb")):
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read(folder / "settings", encoding="utf-8")
+        except (configparser.Error, OSError, UnicodeDecodeError):
+            continue
+        settings |= dict(parser["default"]) if parser.has_section("default") else {}
+    return settings
 
 
 def _has_netrc_entry(host: str) -> bool:

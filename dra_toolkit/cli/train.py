@@ -57,12 +57,19 @@ def train(
     if resume and _is_finished(recipe):
         print(f"{recipe.output_dir} is finished; raise max_steps to go on", file=sys.stderr)
         return
-    problems = list(missing(recipe, gpus))
+    problems = [*missing(recipe, gpus), *_login_problems(recipe)]
     if problems:
         raise LaunchError(*problems)
     start = prepare(recipe, resume=resume, overwrite=overwrite) if recipe["machine_rank"] == 0 else join(recipe)
     again = shlex.join(["dra", "train", str(recipe_file), *(overrides or [])])
     raise typer.Exit(_run(recipe, start, gpus, again, as_json))
+
+
+def _login_problems(recipe: Recipe) -> list[str]:
+    """Return what trackers and Hub lack on the machine whose first process reports and pushes."""
+    from dra_toolkit.logins import login_problems
+
+    return login_problems(recipe) if recipe["machine_rank"] == 0 else []
 
 
 def _write_slurm_script(path: Path, recipe_file: Path, overrides: list[str]) -> None:
@@ -101,9 +108,10 @@ def _is_finished(recipe: Recipe) -> bool:
 
 def _show_plan(recipe: Recipe, planned: Plan, as_json: bool) -> None:
     commands = planned.commands
+    notes = [*recipe.notes, *(f"before training: {problem}" for problem in _login_problems(recipe))]
     if as_json:
         shown = [{"purpose": c.purpose, "argv": c.argv, "environment": c.environment} for c in commands]
-        print(json.dumps({**json.loads(recipe.to_json()), "notes": recipe.notes, "commands": shown}))
+        print(json.dumps({**json.loads(recipe.to_json()), "notes": notes, "commands": shown}))
         return
     from rich.console import Console
     from rich.table import Table
@@ -115,7 +123,7 @@ def _show_plan(recipe: Recipe, planned: Plan, as_json: bool) -> None:
         style = "dim" if setting.origin == "dra default" else ""
         table.add_row(Text(key, style), Text(json.dumps(setting.value), style), Text(setting.origin, style))
     console.print(table)
-    for note in recipe.notes:
+    for note in notes:
         console.print(Text(f"note: {note}", style="yellow"))
     for command in commands:
         console.print(Text(f"\n# {command.purpose}", style="bold"))

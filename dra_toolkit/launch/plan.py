@@ -46,11 +46,12 @@ def plan(
     train = Command(
         purpose="train",
         argv=training_argv(recipe, tuple(arguments)),
-        environment={**_shown(names[:local], recipe), **_threads(recipe)},
+        environment={**_shown(names[:local], recipe), **_threads(recipe), **_on_cpu(recipe, gpus)},
     )
     server = None
     if recipe["vllm_gpus"] > 0 and recipe["machine_rank"] == 0:
-        server = server_command(recipe, _shown(names[-recipe["vllm_gpus"] :], recipe) | _threads(recipe))
+        shown = _shown(names[-recipe["vllm_gpus"] :], recipe)
+        server = server_command(recipe, shown | _threads(recipe) | _on_cpu(recipe, gpus), on_cpu=not gpus)
     return Plan(before=_preparation(recipe), server=server, train=train)
 
 
@@ -77,6 +78,13 @@ def _shown(gpus: list[str], recipe: Recipe) -> dict[str, str]:
         return {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
     if not uses_accelerate(recipe) and "CUDA_VISIBLE_DEVICES" not in os.environ:
         return {"CUDA_VISIBLE_DEVICES": "0"}
+    return {}
+
+
+def _on_cpu(recipe: Recipe, gpus: Sequence[Gpu]) -> dict[str, str]:
+    """Return what vLLM needs where there is no GPU: the GiB of memory for its cache, instead of a share of all there is."""
+    if recipe["use_vllm"] and not gpus and "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
+        return {"VLLM_CPU_KVCACHE_SPACE": "1"}
     return {}
 
 

@@ -19,10 +19,15 @@ SERVER_MEMORY = 0.9
 END_SECONDS = 20.0
 
 
-def server_command(recipe: Recipe, environment: dict[str, str]) -> Command:
+WORKER_EXTENSION = "dra_toolkit.training.vllm_worker.PolicyFiles"
+"""What a server on a CPU takes new weights with; TRL's own way there needs NCCL."""
+
+
+def server_command(recipe: Recipe, environment: dict[str, str], *, on_cpu: bool = False) -> Command:
     """Return the command of vLLM's own server with the settings that TRL's client relies on (trl/scripts/vllm_serve.py).
 
     The development mode opens the end points through which the client sends new weights; the server listens on loopback.
+    on_cpu: the machine has no GPU, and vLLM is its CPU build.
     """
     memory = recipe.settings["vllm_gpu_memory_utilization"]
     argv = [
@@ -42,6 +47,8 @@ def server_command(recipe: Recipe, environment: dict[str, str]) -> Command:
         argv += ["--revision", recipe["model_revision"]]
     if recipe["trust_remote_code"]:
         argv.append("--trust-remote-code")
+    if on_cpu:
+        argv += ["--worker-extension-cls", WORKER_EXTENSION]
     return Command(
         purpose="vLLM server",
         argv=tuple(argv),

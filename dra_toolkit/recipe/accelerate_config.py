@@ -13,7 +13,9 @@ from typing import Any
 import yaml
 
 from dra_toolkit.errors import RecipeError, did_you_mean
+from dra_toolkit.recipe.keys import known_keys
 from dra_toolkit.recipe.shipped import shipped_launch_configs
+from dra_toolkit.recipe.values import BadValueError, read_value
 
 SUPPORTED = ("NO", "MULTI_GPU", "MULTI_CPU", "DEEPSPEED", "FSDP")
 LAYOUT_KEYS = ("num_processes", "num_machines", "machine_rank", "main_process_ip", "main_process_port")
@@ -33,7 +35,8 @@ class AccelerateConfig:
     @property
     def layout(self) -> dict[str, Any]:
         """Return what the file says of processes and machines."""
-        return {key: self.values[key] for key in LAYOUT_KEYS if self.values.get(key) is not None}
+        given = {key: self.values[key] for key in LAYOUT_KEYS if self.values.get(key) is not None}
+        return {key: read_value(known_keys()[key], value) for key, value in given.items()}
 
 
 @functools.cache
@@ -86,9 +89,20 @@ def _problems(found: Mapping[str, Any]) -> Iterator[str]:
         for key in inner:
             if key not in known[section]:
                 yield f"{section}: unknown key {key}{did_you_mean(str(key), known[section])}"
+    yield from _layout_problems(found)
     kind = found.get("distributed_type", "NO")
     if kind is not False and kind not in SUPPORTED:  # YAML reads an unquoted NO as false
         yield f"distributed_type: found {kind!r}, expected one of {', '.join(SUPPORTED)}"
     environment = found.get("compute_environment", "LOCAL_MACHINE")
     if environment != "LOCAL_MACHINE":
         yield f"compute_environment: found {environment!r}, expected LOCAL_MACHINE"
+
+
+def _layout_problems(found: Mapping[str, Any]) -> Iterator[str]:
+    for key in LAYOUT_KEYS:
+        if found.get(key) is None:
+            continue
+        try:
+            read_value(known_keys()[key], found[key])
+        except BadValueError as error:
+            yield f"{key}: {error}"

@@ -21,6 +21,9 @@ def derive(settings: dict[str, Setting]) -> Iterator[str]:
         yield from _derive_accumulation(settings)
     if settings["vllm_gpus"].value > 0:
         yield from _derive_server(settings)
+    if settings["hub_revisions"].value and not _is_given(settings["hub_strategy"]):
+        # the revisions get every save, main the finished model
+        settings["hub_strategy"] = Setting(value="end", origin="derived")
 
 
 def steps_per_generation(recipe: Mapping[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from dra_toolkit.errors import RecipeError
@@ -77,11 +78,11 @@ def _keeps_float32_copy(recipe: Recipe) -> bool:
 
 def _resuming(recipe: Recipe) -> Iterator[str]:
     per_generation = recipe["num_iterations"] * steps_per_generation(recipe)
-    every = max(1, per_generation // recipe["gradient_accumulation_steps"])
+    every = per_generation // math.gcd(per_generation, recipe["gradient_accumulation_steps"])
     if recipe["save_strategy"] == "steps" and recipe["save_steps"] >= 1 and recipe["save_steps"] % every:
         yield (
-            f"save_steps: {recipe['save_steps']} is not a multiple of {every}, the steps that share one generation; "
-            "a resumed run samples that batch anew instead of repeating it"
+            f"save_steps: {recipe['save_steps']} is not a multiple of {every}, after which no generation is left "
+            "half used; a resumed run samples that batch anew instead of repeating it"
         )
 
 

@@ -7,6 +7,8 @@ status.json        running, finished, stopped or failed, and how far
 metrics.jsonl      one line for each logged step
 groups/            the recorded groups: a Parquet file for each generation batch, and segments of many
 checkpoints/       checkpoint-STEP folders, as the trainer saves them
+trackers/          what W&B, trackio and TensorBoard write
+hub/               checkpoints on their way to the Hub, removed when they are there
 logs/attempt-N/    what the processes of the N-th start printed; events.jsonl tells the progress
 """
 

@@ -11,7 +11,7 @@ from dra_toolkit.runs.schema import COLUMNS, GROUP_PREFIX
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS = 4_096
+ROWS = 8_192
 """Rows of a row group: as few as let a question skip most of a file, as many as keep a whole scan fast."""
 QUICK, DENSE = 3, 6
 """Levels of zstd: for a batch beside the training, and for texts that are kept."""

@@ -56,12 +56,16 @@ def main() -> int:
 
 
 def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Events, main_process: bool) -> int:
+    from dra_toolkit.training.trackers import prepare_trackers, tracker_errors
+
+    recipe = run.read_recipe()
+    if main_process:
+        prepare_trackers(recipe, run.path / "trackers")
+    _say_state(run, main_process, "running", attempt)
+    events.tell("phase", text="loading data")
     from dra_toolkit.training.data import training_splits
     from dra_toolkit.training.tokenizer import load_tokenizer
 
-    recipe = run.read_recipe()
-    _say_state(run, main_process, "running", attempt)
-    events.tell("phase", text="loading data")
     tokenizer = load_tokenizer(recipe)
     train, test = training_splits(recipe, tokenizer, events.notice)
 
@@ -71,7 +75,9 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     from dra_toolkit.training.build import build_trainer, file_facts
     from dra_toolkit.training.callbacks import MetricsCallback, StopCallback
     from dra_toolkit.training.environment import write_environment
+    from dra_toolkit.training.publishing import Publishing
 
+    publishing = Publishing(recipe, run, events.notice)
     launcher = os.environ.get("DRA_LAUNCHER")
     stop = StopCallback(run.attempt_logs(attempt) / STOP_FILE, int(launcher) if launcher else None)
     recorder: Recorder | None = None
@@ -81,10 +87,11 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         tokenizer=tokenizer,
         train=train,
         test=test,
-        callbacks=[MetricsCallback(run, events, attempt), stop],
+        callbacks=[MetricsCallback(run, events, attempt), stop, *publishing.callbacks],
         on_groups=(lambda records: recorder.submit(records) if recorder else None) if recipe["record_groups"] else None,
         before_save=lambda: recorder.flush() if recorder else None,
         attempt=attempt,
+        card=publishing.card,
         tell=events.notice,
     )
     if main_process:
@@ -93,11 +100,15 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
             recorder = Recorder(run.groups, file_facts(recipe, run.name, trainer), tell=events.notice)
     events.tell("phase", text="training")
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with tracker_errors():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         if recorder:
             recorder.close()
     stopped = stop.requested is not None and trainer.state.global_step < trainer.state.max_steps
+    if recipe["push_to_hub"]:
+        events.tell("phase", text="pushing to the Hub")
+        publishing.finish(trainer, stopped=stopped)
     _say_state(run, main_process, "stopped" if stopped else "finished", attempt, step=trainer.state.global_step)
     events.tell("end", state="stopped" if stopped else "finished", step=trainer.state.global_step)
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # torchrun takes any other status for a failure

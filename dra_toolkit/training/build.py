@@ -19,8 +19,10 @@ from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.runs import FileFacts
 from dra_toolkit.runs.group_measures import tells_right_from_wrong
+from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import model_errors
 from dra_toolkit.training.tokenizer import model_path
+from dra_toolkit.training.trackers import project_name
 from dra_toolkit.training.trainer import DRATrainer
 
 
@@ -43,7 +45,7 @@ def build_trainer(
     args = grpo_config(recipe, checkpoints, model_config)
     rewards = build_rewards(recipe["reward_funcs"], reward_arguments(recipe))
     generation = _generation(args, checkpoints.parent / "vllm-weights")
-    with generation, model_errors(model_name, recipe["model_revision"]):
+    with generation, model_errors(model_name, recipe["model_revision"]), hub_problems_told():
         return DRATrainer(
             model=model_name,
             reward_funcs=rewards,
@@ -97,6 +99,7 @@ def reward_arguments(recipe: Recipe) -> dict[str, Any]:
 def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:
     """Return TRL's configuration: the recipe's own values, and TRL's defaults for all it leaves out."""
     values = recipe.owned_by("GRPOConfig") | {"output_dir": str(checkpoints)}
+    values["project"] = project_name(recipe)
     values.setdefault("run_name", recipe.output_dir.name)
     if values.get("push_to_hub"):
         values.setdefault("hub_model_id", recipe.output_dir.name)  # TRL would name it after the folder `checkpoints`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -83,7 +84,8 @@ class StopCallback(TrainerCallback):
     def on_step_end(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Ask the trainer to save and stop, if somebody asked and the step allows it."""
         self.requested = self.requested or self._look_around()
-        every = max(1, args.steps_per_generation * args.num_iterations // args.gradient_accumulation_steps)
+        per_generation = args.steps_per_generation * args.num_iterations
+        every = per_generation // math.gcd(per_generation, args.gradient_accumulation_steps)
         if state.global_step % every == 0 and _any_process(self.requested is not None, args.device):
             self.requested = self.requested or "another process was asked"
             control.should_save = control.should_training_stop = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shlex
 import shutil
 import threading
 import time
@@ -29,9 +30,11 @@ from dra_toolkit.errors import LaunchError
 from dra_toolkit.safe_text import visible
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py", "additional_chat_templates/*.jinja")
-STATE_FILES = ("trainer_state.json", "dra_checkpoint.json", "entropy_ctrl_state.json", "zero_to_fp32.py")
+STATE_FILES = ("trainer_state.json", "dra_checkpoint.json", "entropy_ctrl_state.json", "zero_to_*.py")
 WEIGHTS = "*.safetensors"
 CARD = "README.md"
+TAKEN = ".pushing-"
+"""Before the name of a folder whose push is under way, so that a newer one may take its place meanwhile."""
 HUB_ERRORS = (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError, ValueError)
 PATIENCE = 1800.0
 """Seconds that one revision may take at the end of training, before what is left stays in the run directory."""
@@ -50,7 +53,7 @@ def model_files(checkpoint: Path) -> list[Path]:
     found = [
         path.relative_to(checkpoint) for pattern in MODEL_FILES for path in checkpoint.glob(pattern) if path.is_file()
     ]
-    return sorted(path for path in found if path.name not in STATE_FILES)
+    return sorted(path for path in found if not any(fnmatch(path.name, pattern) for pattern in STATE_FILES))
 
 
 class HubPush:
@@ -89,7 +92,10 @@ class Revisions:
         self._queue: queue.Queue[Path] = queue.Queue()
         self._failed: list[Path] = []
         self._told = False
+        self._placing = threading.Lock()
         folder.mkdir(exist_ok=True)
+        for leftover in sorted(folder.glob(f"{TAKEN}*")):
+            _put_back(leftover)
         for leftover in sorted(folder.iterdir()):
             if leftover.name.startswith("."):
                 shutil.rmtree(leftover, ignore_errors=True)
@@ -100,26 +106,29 @@ class Revisions:
     def submit(self, checkpoint: Path, step: int, card: Path) -> None:
         """Put a complete checkpoint into the queue."""
         try:
-            self._queue.put(_linked(checkpoint, self._folder / revision_name(step), card))
+            with self._placing:
+                self._queue.put(_linked(checkpoint, self._folder / revision_name(step), card))
         except OSError as error:
-            self._say(revision_name(step), error)
+            self._say(revision_name(step), error, "training goes on without it")
 
     def close(self, patience: float = PATIENCE) -> None:
         """Wait for the queue, try again once what failed, and say what is left and where it lies.
 
         patience: seconds that each revision may take.
         """
-        again, self._failed = self._failed, []
-        for folder in again:
-            self._queue.put(folder)
-        if self._waiting() and patience > 0:
-            self._tell(f"hub_revisions: waiting for {self._waiting()} revisions on their way to {self._where}")
+        if patience > 0 and (self._waiting() or self._failed):
+            self._tell(f"hub_revisions: {self._waiting() + len(self._failed)} on their way to {self._where}; waiting")
             self._wait(patience)
-        left = sorted(path.name for path in self._folder.iterdir())
+            again, self._failed = self._failed, []
+            for folder in again:
+                self._queue.put(folder)
+            self._wait(patience)
+        left = {path.name.removeprefix(TAKEN): path for path in sorted(self._folder.iterdir())}
         if left:
+            name, path = min(left.items())
             self._tell(
-                f"hub_revisions: {len(left)} revisions are not on the Hub ({', '.join(left)}); they lie in {self._folder}, "
-                f"and `hf upload {self._where} {self._folder / left[0]} . --revision {left[0]}` pushes one"
+                f"hub_revisions: not on the Hub: {len(left)} ({', '.join(sorted(left))}); they lie in {self._folder}, "
+                f"and `hf upload {self._where} {shlex.quote(str(path))} . --revision {name}` pushes one"
             )
         else:
             with contextlib.suppress(OSError):
@@ -139,21 +148,31 @@ class Revisions:
         while True:
             folder = self._queue.get()
             try:
-                self._push(folder, folder.name)
-                shutil.rmtree(folder, ignore_errors=True)
+                self._push_one(folder)
             except Exception as error:  # whatever the Hub or its client does, training goes on
                 self._failed.append(folder)
-                self._say(folder.name, error)
+                self._say(folder.name, error, "training goes on, and it is tried again at the end")
             finally:
                 self._queue.task_done()
 
-    def _say(self, name: str, error: Exception) -> None:
+    def _push_one(self, folder: Path) -> None:
+        taken = folder.with_name(f"{TAKEN}{folder.name}")
+        try:
+            os.rename(folder, taken)
+        except FileNotFoundError:
+            return  # it waited twice, and is pushed
+        try:
+            self._push(taken, folder.name)
+        except BaseException:
+            with self._placing:
+                _put_back(taken)
+            raise
+        shutil.rmtree(taken, ignore_errors=True)
+
+    def _say(self, name: str, error: Exception, consequence: str) -> None:
         if not self._told:
             self._told = True
-            self._tell(
-                f"hub_revisions: {name} could not be pushed to {self._where} ({reason(error)}); training goes on, and it is "
-                "tried again at the end"
-            )
+            self._tell(f"hub_revisions: {name} could not be pushed to {self._where} ({reason(error)}); {consequence}")
 
 
 class RevisionCallback(TrainerCallback):
@@ -210,6 +229,15 @@ def reason(error: BaseException) -> str:
     status = f"status {response.status_code}: " if response is not None else ""
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "") or type(error).__name__
     return status + visible(said, one_line=True)[:200]
+
+
+def _put_back(taken: Path) -> None:
+    """Let a folder wait again, unless a newer one of its name does."""
+    waiting = taken.with_name(taken.name.removeprefix(TAKEN))
+    if waiting.exists():
+        shutil.rmtree(taken, ignore_errors=True)
+    else:
+        os.rename(taken, waiting)
 
 
 def _linked(checkpoint: Path, target: Path, card: Path) -> Path:

@@ -175,7 +175,8 @@ def _use(recipe: Recipe, repo: str | None) -> Iterator[str]:
     yield block(
         "from transformers import pipeline\n\n"
         f'generate = pipeline("text-generation", model="{where}")\n'
-        'print(generate([{"role": "user", "content": "..."}], max_new_tokens=1024, return_full_text=False)[0]["generated_text"])',
+        'messages = [{"role": "user", "content": "..."}]\n'
+        'print(generate(messages, max_new_tokens=1024, return_full_text=False)[0]["generated_text"])',
         "python",
     )
     if recipe["system_prompt"]:

@@ -1,4 +1,4 @@
-"""Where trackers keep their files, and how a resumed run goes on in the same tracked run.
+"""Where trackers keep their files, how a resumed run goes on in the same tracked run, and what they say when they fail.
 
 trackers/wandb-run-id   the id of the run at Weights & Biases
 trackers/wandb/         what wandb writes, offline or on its way
@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from dra_toolkit.logins import chosen_trackers
+from dra_toolkit.errors import LaunchError
+from dra_toolkit.logins import chosen_trackers, wandb_settings
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.runs.files import publish_text
+from dra_toolkit.safe_text import visible
 
 PROJECT = "dra-toolkit"
 """The project that trackers file a run under, unless the recipe or WANDB_PROJECT says another."""
@@ -22,8 +28,9 @@ PROJECT = "dra-toolkit"
 
 def project_name(recipe: Recipe) -> str:
     """Return the project that a recipe's runs belong to."""
-    given = recipe.settings["project"].origin != "TRL default"
-    return str(recipe["project"]) if given else PROJECT
+    if _names_project(recipe):
+        return str(recipe["project"])
+    return os.environ.get("WANDB_PROJECT") or wandb_settings().get("project") or PROJECT
 
 
 def prepare_trackers(recipe: Recipe, folder: Path) -> None:
@@ -37,15 +44,50 @@ def prepare_trackers(recipe: Recipe, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     places = {"TRACKIO_DIR": folder / "trackio", "TENSORBOARD_LOGGING_DIR": folder / "tensorboard"}
     settings = {name: str(path.absolute()) for name, path in places.items()}
+    os.environ["WANDB_PROJECT"] = project_name(recipe)
     if "wandb" in trackers:
+        stored = wandb_settings()  # what is stored for a folder counts no longer once WANDB_DIR names another
+        settings |= {f"WANDB_{key.upper()}": stored[key] for key in ("mode", "base_url", "entity") if key in stored}
         settings |= {
             "WANDB_DIR": str(folder.absolute()),
-            "WANDB_PROJECT": project_name(recipe),
             "WANDB_RUN_ID": _wandb_run_id(folder),
             "WANDB_RESUME": "allow",
         }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+
+
+def tracker_links() -> list[str]:
+    """Return the addresses of the run that is under way, in the trackers that have one."""
+    links = []
+    wandb: Any = sys.modules.get("wandb")  # TRL has imported what is installed
+    run = getattr(wandb, "run", None)
+    if run is not None and not (run.offline or run.disabled):
+        links.append(str(run.url))
+    if "trackio" in sys.modules:
+        from trl.trainer.utils import get_trackio_space_url
+
+        links += [address for address in [get_trackio_space_url()] if address]
+    return links
+
+
+@contextmanager
+def tracker_errors() -> Iterator[None]:
+    """Turn what Weights & Biases refuses when the run begins there into one line that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("wandb."):
+            raise
+        said = visible(" ".join(str(error).split()), one_line=True)[:200]
+        raise LaunchError(
+            f"report_to: Weights & Biases does not take the run ({said}); log in with `wandb login --relogin`, or keep the "
+            "run on this machine with WANDB_MODE=offline"
+        ) from None
+
+
+def _names_project(recipe: Recipe) -> bool:
+    return recipe.settings["project"].origin != "TRL default"
 
 
 def _wandb_run_id(folder: Path) -> str:

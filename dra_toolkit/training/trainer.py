@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate.utils import gather_object
+from huggingface_hub import ModelCard
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
@@ -24,6 +25,8 @@ from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_e
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.rewards.text import completion_texts
 from dra_toolkit.runs.checkpoints import mark_complete
+from dra_toolkit.runs.files import publish_text
+from dra_toolkit.safe_text import visible
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
 
 COLUMN = "diversity"
@@ -46,6 +49,8 @@ class DRATrainer(GRPOTrainer):
         before_save       called before a checkpoint is saved, so that no group older than it is still on its way
         attempt           number of this start of the run, for the records
         keep_embeddings   put the embeddings into the records
+        card              called on the main process for the model card of a save, with its step, its repository on the
+                          Hub, if any, and TRL's tags; None leaves TRL's card
         tell              called with one line when something should reach the user
 
     Every process must construct it alike. Evaluation batches are measured and recorded, never adjusted.
@@ -60,6 +65,7 @@ class DRATrainer(GRPOTrainer):
         before_save: Callable[[], None] | None = None,
         attempt: int = 1,
         keep_embeddings: bool = False,
+        card: Callable[[int, str | None, Iterable[str]], str] | None = None,
         tell: Callable[[str], None] = print,
         **kwargs: Any,
     ) -> None:
@@ -76,10 +82,10 @@ class DRATrainer(GRPOTrainer):
             )
         self.embedder = self._load_embedder(embedder) if embedder else None
         self._on_groups, self._before_save, self._tell = on_groups, before_save, tell
-        self._attempt, self._keep_embeddings = attempt, keep_embeddings
+        self._attempt, self._keep_embeddings, self._card = attempt, keep_embeddings, card
         self._measured: MeasuredBatch | None = None
         self._last_batch = ("", -1, -1)
-        self._told_truncation = False
+        self._told_truncation = self._told_push = False
 
     def reward_columns(self) -> dict[str, float]:
         """Return the weight of each reward function by name, the adjustment's own column left out."""
@@ -124,6 +130,23 @@ class DRATrainer(GRPOTrainer):
         self.accelerator.wait_for_everyone()  # sharded states come from every process
         if self.accelerator.is_main_process:
             mark_complete(Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        super().create_model_card(*args, **kwargs)
+        if self._card is None or not self.is_world_process_zero():
+            return
+        path = Path(self.args.output_dir) / "README.md"
+        tags = ModelCard.load(path).data.tags or []
+        publish_text(path, self._card(self.state.global_step, self.hub_model_id, sorted(tags)))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        try:
+            super()._push_from_checkpoint(checkpoint_folder)
+        except Exception as error:  # whatever the Hub or its client does, training goes on
+            if not self._told_push:
+                self._told_push = True
+                said = visible(" ".join(str(error).split()), one_line=True)[:200]
+                self._tell(f"push_to_hub: a save could not be pushed ({said}); training goes on")
 
     def _load_embedder(self, settings: EmbedderSettings) -> Embedder:
         devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []

@@ -17,8 +17,11 @@ from dra_toolkit.cli.progress import PlainDisplay
 from dra_toolkit.cli.supervise import supervise
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.launch import Command, Plan, prepare
+from dra_toolkit.launch.devices import Gpu
 from dra_toolkit.launch.plan import plan
+from dra_toolkit.launch.vllm_server import WORKER_EXTENSION
 from dra_toolkit.recipe import load_recipe
+from dra_toolkit.runs import RunDirectory
 
 STAND_IN = """
 import http.server, subprocess, sys, time
@@ -197,3 +200,27 @@ def test_the_command_is_the_one_that_trl_would_start(recipe):
         assert ours.argv[ours.argv.index(flag) + 1] == imposed[flag]
     assert "--enable-scale-out" in ours.argv  # TRL adds it for the pinned vLLM, 0.30 and later
     assert ours.environment["VLLM_SERVER_DEV_MODE"] == "1"
+
+
+class TestOnCPU:
+    """vLLM's CPU build; that it works is shown by tests/engines, these hold the commands."""
+
+    def test_server_takes_weights_from_files(self, recipe, tmp_path, monkeypatch):
+        monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
+        found = plan(recipe, RunDirectory(tmp_path / "run"), gpus=())
+        assert found.server.argv[-2:] == ("--worker-extension-cls", WORKER_EXTENSION)
+        assert found.server.environment["VLLM_CPU_KVCACHE_SPACE"] == "1"
+        from dra_toolkit.training.vllm_worker import PolicyFiles
+
+        assert f"{PolicyFiles.__module__}.{PolicyFiles.__name__}" == WORKER_EXTENSION
+
+    def test_nothing_of_it_with_gpus(self, recipe, tmp_path):
+        gpus = [Gpu(index=str(i), name="x", memory_mib=80_000) for i in range(2)]
+        found = plan(recipe, RunDirectory(tmp_path / "run"), gpus=gpus)
+        assert "--worker-extension-cls" not in found.server.argv
+        assert "VLLM_CPU_KVCACHE_SPACE" not in {**found.server.environment, **found.train.environment}
+
+    def test_what_the_user_has_set_holds(self, recipe, tmp_path, monkeypatch):
+        monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "4")
+        found = plan(recipe, RunDirectory(tmp_path / "run"), gpus=())
+        assert "VLLM_CPU_KVCACHE_SPACE" not in {**found.server.environment, **found.train.environment}
