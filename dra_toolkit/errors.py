@@ -31,6 +31,10 @@ class EmbedderError(DRAError):
     """The named embedder does not exist, is not installed, or may not be loaded."""
 
 
+class MeasureError(DRAError):
+    """The named diversity measure does not exist, cannot be used, or lacks what it measures."""
+
+
 class LaunchError(DRAError):
     """Training could not be started, or its process ended without finishing."""
 

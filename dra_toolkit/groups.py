@@ -74,11 +74,13 @@ class Adjustment:
     redundancy: Array
     """(..., G) how much of a completion the rest of its group already says, from the clamped similarity."""
     weights: Array
-    """(..., G) factor on the total reward."""
+    """(..., G) factor on the total reward, or on the advantage for a measure that acts on advantages."""
     totals: Array
     """(..., G) total reward before the adjustment; NaN where every function abstained."""
     adjusted: Array
-    """(..., G) total reward after it, weights * totals."""
+    """(..., G) total reward after it: weights * totals + bonus; the totals where the measure acts on advantages."""
+    bonus: Array | None = None
+    """(..., G) what the measure adds after the factor; None where it only multiplies, and in recorded groups."""
 
     def __getitem__(self, index: Any) -> Adjustment:
         """Select along the leading axes: `adjustment[p]` is the adjustment of group p."""
@@ -88,6 +90,7 @@ class Adjustment:
             weights=self.weights[index],
             totals=self.totals[index],
             adjusted=self.adjusted[index],
+            bonus=None if self.bonus is None else self.bonus[index],
         )
 
     def __iter__(self) -> Iterator[Adjustment]:
@@ -118,6 +121,10 @@ class GroupRecord:
     """(G,) advantages that the trainer used."""
     embeddings: Array | None = None
     """(G, d) unit vectors, where the recipe asked to keep them."""
+    labels: NDArray[np.integer[Any]] | None = None
+    """(G,) which cluster each completion belongs to, where the measure reads clusters."""
+    log_probs: Array | None = None
+    """(G,) mean log-probability of each completion's tokens when sampled, where the measure reads it."""
     discard_reason: str | None = None
     """Why the group was not trained on; only with the mode `discarded`."""
 

@@ -43,6 +43,7 @@ def metrics() -> dict[str, str]:
 
 def recipe_keys() -> str:
     """Return the page on recipe keys."""
+    from dra_toolkit.diversity import MEASURES
     from dra_toolkit.embedding import EMBEDDERS
     from dra_toolkit.recipe.keys import CHOICES, OUR_DEFAULTS, OUR_KEYS, REFUSED, known_keys, trl_table
     from dra_toolkit.rewards import REWARDS
@@ -54,7 +55,11 @@ def recipe_keys() -> str:
         for k in keys.values()
         if k.owner == "reward"
     ]
-    trl = [f"`{name}`" for name, key in sorted(keys.items()) if key.owner not in ("dra", "reward")]
+    trl = [f"`{name}`" for name, key in sorted(keys.items()) if key.owner not in ("dra", "reward", "measure")]
+    measures = [
+        [f"`{name}`", f"`{m.rule}`", " and ".join(m.needs).replace("_", "-"), m.source] for name, m in MEASURES.items()
+    ]
+    options = [[f"`{k.name}`", f"`{k.default:g}`", k.help] for k in keys.values() if k.owner == "measure"]
     choices = "; ".join(f"`{key}`: {', '.join(values)}" for key, values in CHOICES.items())
     defaults = ", ".join(f"`{key}: {json.dumps(value)}`" for key, value in OUR_DEFAULTS.items())
     summaries = [[f"`{name}`", _gives(REWARDS[name])] for name in REWARDS]
@@ -62,6 +67,11 @@ def recipe_keys() -> str:
         f"{GENERATED}# Recipe keys\n\n"
         "A recipe is one flat YAML file. Our keys:\n\n"
         f"{table(['key', 'type', 'default', 'meaning'], ours)}\n"
+        "Measures of diversity (`diversity`), with what they read besides the rewards R_i or the plain advantages A_i "
+        "([maths.md](maths.md)):\n\n"
+        f"{table(['name', 'rule', 'reads', 'source'], measures)}\n"
+        "Numbers of measures, each named after its measure:\n\n"
+        f"{table(['key', 'default', 'meaning'], options)}\n"
         "Embedders:\n\n"
         f"{table(['name', 'what it is'], [[f'`{name}`', meaning] for name, meaning in EMBEDDERS.items()])}\n"
         "Rewards (`reward_funcs`):\n\n"

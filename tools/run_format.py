@@ -18,15 +18,15 @@ in three files.
 
 A segment is published whole, by renaming its folder. What it was made from stays for {grace:.0f} more seconds, so that
 whoever listed the folder before, or sees an old listing over a network, still finds it. Until then, and after a crash in
-between, a batch may be there twice. One rule says which version holds: **a batch's own file before any segment, a segment with a higher
-NUMBER before one with a lower** (and by name, if two have the same). No lock is needed to read or to write.
+between, a batch may be there twice. One rule says which version holds: **a batch's own file before any segment, a segment
+with a higher NUMBER before one with a lower** (and by name, if two have the same). No lock is needed to read or to write.
 
-`dra inspect compact` joins everything that is there, for a run that has ended.
+`compact(folder, everything=True)` of `dra_toolkit.runs.compaction` joins everything that is there, for a run that has ended.
 """
 
 SQL = """## Tables
 
-`dra inspect sql`, `Run.query` and `Run.connect` answer SQL (DuckDB's) over these tables, which hold each group once,
+`Run.query` and `Run.connect` answer SQL (DuckDB's) over these tables, which hold each group once,
 wherever its rows lie. Nothing else can be read and nothing can be written.
 """
 

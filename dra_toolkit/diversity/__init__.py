@@ -1,19 +1,43 @@
 """The diversity adjustment in numpy: one implementation for training, terminal, dashboard and replay.
 
-Read in order, the modules are the method (arXiv 2505.09655): `similarity` of a group's completions, `redundancy` of each
-with the rest, `weights` on the `totals` of the reward functions, group `advantages`; `adjust` joins the first four, and
-`measures` says how diverse a group is. Every function works on one group or on many stacked on leading axes (...).
+Read in order, the modules are the method (arXiv 2505.09655): `similarity` of a group's completions; the `measures`, one
+module each, of how much a completion adds to its group; `weights` on the `totals` of the reward functions; group
+`advantages`. `settings` says which of it is wanted, `adjust` joins it, and `group_statistics` says how diverse a group is.
+Every function works on one group or on many stacked on leading axes (...).
 """
 
-from dra_toolkit.diversity.adjust import SCOPES, DiversitySettings, adjust, adjust_similarity
+from dra_toolkit.diversity.adjust import adjust, adjust_similarity
+from dra_toolkit.diversity.adjusted_advantages import adjusted_advantages, replaces_advantages
 from dra_toolkit.diversity.advantages import SCALINGS, Scaling, group_advantages
-from dra_toolkit.diversity.measures import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
-from dra_toolkit.diversity.redundancy import MEASURES, graph_cut
-from dra_toolkit.diversity.similarity import cosine_similarity
+from dra_toolkit.diversity.dotted import check_dotted, is_dotted
+from dra_toolkit.diversity.group_statistics import (
+    distinct_ratio,
+    mean_similarity,
+    reward_spread,
+    vendi_score,
+    zero_spread,
+)
+from dra_toolkit.diversity.labels import LABELS, equal_labels, load_labeller, similar_labels
+from dra_toolkit.diversity.measures import (
+    MEASURES,
+    Effect,
+    Measure,
+    Option,
+    Signals,
+    check_measure_name,
+    find_measure,
+    load_measure,
+    measure_options,
+)
+from dra_toolkit.diversity.measures.graph_cut import graph_cut
+from dra_toolkit.diversity.settings import CENTRES, SCOPES, DiversitySettings
+from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity
 from dra_toolkit.diversity.totals import total_rewards
 from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_SPREAD_GROUPS, redundancy_weights
 
 __all__ = [
+    "CENTRES",
+    "LABELS",
     "MEASURES",
     "NEGATIVE_TOTALS",
     "SCALINGS",
@@ -21,16 +45,32 @@ __all__ = [
     "WEIGHT_SCALES",
     "ZERO_SPREAD_GROUPS",
     "DiversitySettings",
+    "Effect",
+    "Measure",
+    "Option",
     "Scaling",
+    "Signals",
     "adjust",
     "adjust_similarity",
+    "adjusted_advantages",
+    "centred_similarity",
+    "check_dotted",
+    "check_measure_name",
     "cosine_similarity",
     "distinct_ratio",
+    "equal_labels",
+    "find_measure",
     "graph_cut",
     "group_advantages",
+    "is_dotted",
+    "load_labeller",
+    "load_measure",
     "mean_similarity",
+    "measure_options",
     "redundancy_weights",
+    "replaces_advantages",
     "reward_spread",
+    "similar_labels",
     "total_rewards",
     "vendi_score",
     "zero_spread",

@@ -33,6 +33,31 @@ def cosine_similarity(embeddings: Array) -> Array:
     return S
 
 
+SAME = 1e-6
+"""Squared distance of two unit vectors below which they are one, in single precision."""
+
+
+def centred_similarity(similarity: Array) -> Array:
+    """Return the cosine similarity, (..., G, G), of a group's unit vectors after their mean was taken from each.
+
+    What all completions of a group share, such as the words of the problem, no longer counts. For unit vectors the
+    similarities themselves are enough: with H = I - 1/G, the centred inner products are H S H. Two completions that were
+    the same stay similar by 1, also where nothing is left of them; one at the mean of the others is similar to none. In a
+    group of two different completions the similarity is -1.
+    """
+    S = np.asarray(similarity, dtype=np.float64)
+    means = S.mean(axis=-1)
+    C = S - means[..., :, None] - means[..., None, :] + means.mean(axis=-1)[..., None, None]
+    squares = np.diagonal(C, axis1=-2, axis2=-1)
+    scale = np.divide(1.0, np.sqrt(np.maximum(squares, 0)), out=np.zeros_like(squares), where=squares > SAME)
+    C *= scale[..., :, None] * scale[..., None, :]
+    np.clip(C, -1.0, 1.0, out=C)
+    C[2.0 - 2.0 * S <= SAME] = 1.0
+    diagonal = np.arange(S.shape[-1])
+    C[..., diagonal, diagonal] = 1.0
+    return C
+
+
 def _rescaled_products(E: Array) -> tuple[Array, Array]:
     """Return the inner products, and the squared norms, of rows divided by their largest entry: no over- or underflow."""
     largest = np.abs(E).max(axis=-1, keepdims=True, initial=0.0)

@@ -1,15 +1,15 @@
-"""From redundancy to the factor on a completion's total reward."""
+"""From a measure's effect to the factor and the bonus that are used: what the settings make of them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from dra_toolkit.diversity.measures import zero_spread
+from dra_toolkit.diversity.group_statistics import zero_spread
 from dra_toolkit.groups import Array
 
 WEIGHT_SCALES = ("raw", "mean_one")
-NEGATIVE_TOTALS = ("divide", "multiply")
-ZERO_SPREAD_GROUPS = ("adjust", "skip")
+NEGATIVE_TOTALS = ("divide", "multiply", "shift", "correct_only")
+ZERO_SPREAD_GROUPS = ("adjust", "skip", "cap")
 
 
 def redundancy_weights(redundancy: Array) -> Array:
@@ -22,8 +22,12 @@ def redundancy_weights(redundancy: Array) -> Array:
 
 
 def mean_one(weights: Array) -> Array:
-    """Return weights (..., G) scaled to a mean of 1 in each group: who gains and who loses stays, the size does not."""
-    return weights / weights.mean(axis=-1, keepdims=True)
+    """Return weights (..., G) scaled to a mean of 1 in each group: who gains and who loses stays, the size does not.
+
+    Weights that are all 0 become 1.
+    """
+    mean = weights.mean(axis=-1, keepdims=True)
+    return np.divide(weights, mean, out=np.ones_like(weights), where=mean != 0)
 
 
 def inverted_for_negatives(weights: Array, totals: Array) -> Array:
@@ -37,3 +41,18 @@ def inverted_for_negatives(weights: Array, totals: Array) -> Array:
 def one_without_spread(weights: Array, totals: Array) -> Array:
     """Return the weights (..., G), 1 in groups whose totals are all equal: those then have no gradient, as in GRPO."""
     return np.where(zero_spread(totals)[..., None], 1.0, weights)
+
+
+def combined(values: Array, weights: Array, bonus: Array | None, *, shift: bool = False) -> Array:
+    """Return weights * values + bonus, (..., G).
+
+    shift   measure values from the smallest of the group, where that is negative: it is what the weights act on, and what
+            is added again. No value is negative then, and with a weight of 1 nothing changes.
+    """
+    if shift:
+        known = np.where(np.isnan(values), np.inf, values)
+        base = np.minimum(known.min(axis=-1, keepdims=True), 0.0)
+        scaled = weights * (values - base) + base
+    else:
+        scaled = weights * values
+    return scaled if bonus is None else scaled + bonus

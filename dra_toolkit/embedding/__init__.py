@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dra_toolkit.embedding.custom import FunctionEmbedder, check_dotted_path, is_dotted_path, load_function
+from dra_toolkit.embedding.parts import PARTS, PartsEmbedder
 from dra_toolkit.embedding.protocol import Embedder, EmbedderSettings, Embeddings
 from dra_toolkit.errors import EmbedderError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["EMBEDDERS", "Embedder", "EmbedderSettings", "Embeddings", "check_embedder_name", "load_embedder"]
+__all__ = ["EMBEDDERS", "PARTS", "Embedder", "EmbedderSettings", "Embeddings", "check_embedder_name", "load_embedder"]
 
 EMBEDDERS = {
     "hash": "hashed words and word pairs, 4096 dimensions, no model",
@@ -50,6 +51,8 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def check_embedder_name(settings: EmbedderSettings) -> str | None:
     """Return in one line why the settings name no usable embedder, or None; nothing is imported or loaded."""
     name = settings.name
+    if name == "policy" and settings.parts != ("completion",):
+        return "'policy' reads the tokens of whole completions; set embed_part: completion, or embed with another model"
     if settings.max_length is not None and settings.max_length < 1:
         return f"found embedder_max_length {settings.max_length}, expected at least 1, or none for the embedder's own"
     if name in ("hash", "policy", "minilm") or _is_function(name):
@@ -89,6 +92,8 @@ def load_embedder(
         raise EmbedderError(f"embedder: {problem}")
     if settings.batch_tokens < 1:
         raise EmbedderError(f"embedder_batch_tokens: found {settings.batch_tokens}, expected at least 1")
+    if settings.parts != ("completion",):
+        return PartsEmbedder(load_embedder(replace(settings, parts=("completion",)), device=device), settings.parts)
     name = settings.name
     if name == "hash":
         from dra_toolkit.embedding.hashed import HashEmbedder

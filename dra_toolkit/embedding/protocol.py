@@ -23,6 +23,8 @@ class EmbedderSettings:
     """Longest text in tokens that is read whole; None is the embedder's own limit."""
     batch_tokens: int = 16384
     """Tokens in one batch, padding included; a longer text is a batch of its own."""
+    parts: tuple[str, ...] = ("completion",)
+    """What of a completion is embedded: of `PARTS`; of several the vectors stand side by side."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
 from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
+from dra_toolkit.recipe.check_diversity import check_diversity
 from dra_toolkit.recipe.check_launch import check_launch
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
@@ -24,6 +25,7 @@ def embedder_settings(recipe: Mapping[str, Any]) -> EmbedderSettings:
         code_revision=recipe["embedder_code_revision"],
         max_length=recipe["embedder_max_length"],
         batch_tokens=recipe["embedder_batch_tokens"],
+        parts=tuple(recipe["embed_part"]),
     )
 
 
@@ -32,6 +34,7 @@ def check(recipe: Mapping[str, Any]) -> Iterator[str]:
     yield from _check_model(recipe)
     yield from check_data(recipe)
     yield from _check_rewards(recipe)
+    yield from check_diversity(recipe)
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
     yield from check_launch(recipe)
@@ -102,8 +105,6 @@ def _check_rewards(recipe: Mapping[str, Any]) -> Iterator[str]:
 
 def _check_embedder(recipe: Mapping[str, Any]) -> Iterator[str]:
     if recipe["embedder"] == "none":
-        if recipe["diversity"] != "none":
-            yield f"embedder: none cannot measure the redundancy that diversity: {recipe['diversity']} needs"
         return
     if recipe["embedder_batch_tokens"] < 1:
         yield f"embedder_batch_tokens: found {recipe['embedder_batch_tokens']}, expected at least 1"

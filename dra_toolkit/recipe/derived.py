@@ -1,4 +1,4 @@
-"""Settings that follow from others: the accumulation from the batch, the vLLM mode from its GPUs."""
+"""Settings that follow from others: the accumulation from the batch, the vLLM mode from its GPUs, a preset's parts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
+from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
 from dra_toolkit.recipe.recipe import Setting
 
 LOOPBACK = "127.0.0.1"
@@ -15,6 +16,9 @@ LOOPBACK = "127.0.0.1"
 
 def derive(settings: dict[str, Setting]) -> Iterator[str]:
     """Fill in what follows from the given settings; yield a line for each that contradicts what it follows from."""
+    for key, value in DIVERSITY_PRESETS[settings["diversity_preset"].value].items():
+        if settings[key].origin == "dra default":
+            settings[key] = Setting(value=value, origin="derived")
     if settings["accelerate_config"].value is not None:
         _derive_layout(settings)
     if settings["completions_per_step"].value is not None:

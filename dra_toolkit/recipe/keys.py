@@ -9,13 +9,17 @@ from importlib import resources
 from typing import Any
 
 from dra_toolkit.diversity import (
+    CENTRES,
+    LABELS,
     MEASURES,
     NEGATIVE_TOTALS,
     SCALINGS,
     SCOPES,
     WEIGHT_SCALES,
     ZERO_SPREAD_GROUPS,
+    measure_options,
 )
+from dra_toolkit.embedding import PARTS
 from dra_toolkit.rewards import reward_parameters
 
 BUILTIN_PREFIX = "builtin:"
@@ -33,13 +37,24 @@ class Key:
     default: Any = None
     choices: tuple[str, ...] = ()
     """Accepted texts, where there is a closed list."""
+    dotted: bool = False
+    """Whether a dotted path is accepted besides the choices."""
     owner: str = "dra"
-    """Whose key it is: `dra`, `reward`, or the TRL class that takes it as an argument."""
+    """Whose key it is: `dra`, `reward`, `measure`, or the TRL class that takes it as an argument."""
     help: str = ""
 
 
-def _ours(name: str, kinds: str, default: Any, help: str, choices: tuple[str, ...] = ()) -> Key:
-    return Key(name=name, kinds=tuple(kinds.split(" | ")), default=default, help=help, choices=choices)
+def _ours(
+    name: str, kinds: str, default: Any, help: str, choices: tuple[str, ...] = (), *, dotted: bool = False
+) -> Key:
+    return Key(name=name, kinds=tuple(kinds.split(" | ")), default=default, help=help, choices=choices, dotted=dotted)
+
+
+DIVERSITY_PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "robust": {"diversity_weights": "mean_one", "negative_totals": "multiply", "zero_spread_groups": "skip"},
+}
+"""Name -> what holds for the keys that the recipe leaves open."""
 
 
 OUR_KEYS = (
@@ -105,14 +120,32 @@ OUR_KEYS = (
         "diversity",
         "str",
         "graph_cut",
-        "How redundancy inside a group is measured; none leaves the rewards alone.",
+        "The measure by which the completions of a group are told apart, by name or the dotted path of your own; none "
+        "leaves the rewards alone.",
         choices=(*MEASURES, "none"),
+        dotted=True,
+    ),
+    _ours(
+        "diversity_preset",
+        "str",
+        "paper",
+        "Settings of the adjustment in one word, for those left out: paper, or robust (mean_one weights, negative totals "
+        "multiplied, groups without spread skipped), which no experiment recommends yet.",
+        choices=tuple(DIVERSITY_PRESETS),
     ),
     _ours(
         "similarity_floor",
         "float | none",
         0.0,
         "Similarities below it count as it; null keeps negative similarities, as the released code did.",
+    ),
+    _ours(
+        "similarity_centre",
+        "str",
+        "none",
+        "group_mean takes the mean of the group's embeddings from each before the cosine, and with it what all completions "
+        "of a problem share.",
+        choices=CENTRES,
     ),
     _ours(
         "diversity_scope",
@@ -133,18 +166,40 @@ OUR_KEYS = (
         "negative_totals",
         "str",
         "divide",
-        "divide negative total rewards too, as in the paper, or multiply them, so that repeating a mistake costs more.",
+        "divide negative total rewards too, as in the paper, or multiply them, so that repeating a mistake costs more; "
+        "shift all totals of a group by its smallest; correct_only leaves wrong completions alone.",
         choices=NEGATIVE_TOTALS,
     ),
     _ours(
         "zero_spread_groups",
         "str",
         "adjust",
-        "adjust groups whose total rewards are all equal, as in the paper, or skip them: no gradient, as in GRPO.",
+        "adjust groups whose total rewards are all equal, as in the paper; skip them: no gradient, as in GRPO; or cap what "
+        "scale_rewards: group makes of their small differences.",
         choices=ZERO_SPREAD_GROUPS,
     ),
     _ours(
+        "diversity_labels",
+        "str",
+        "answer",
+        "What is one cluster, for measures that read clusters: completions of one final answer, of a similarity of at "
+        "least diversity_label_threshold, or what your own function of texts says (dotted path).",
+        choices=LABELS,
+        dotted=True,
+    ),
+    _ours("diversity_label_threshold", "float", 0.9, "Similarity that joins two completions, with those labels."),
+    _ours("diversity_start_step", "int", 1, "First step whose rewards are adjusted."),
+    _ours("diversity_stop_step", "int | none", None, "First step whose rewards are not adjusted any more."),
+    _ours("diversity_ramp_steps", "int", 0, "Steps from the start over which the adjustment grows to its strength."),
+    _ours(
         "embedder", "str", "minilm", "hash, minilm, jina, nomic, policy, a sentence-transformers id or folder, or none."
+    ),
+    _ours(
+        "embed_part",
+        "list[str]",
+        ["completion"],
+        "What is embedded: completion, reasoning or answer; of a list the mean of the parts' similarities counts.",
+        choices=PARTS,
     ),
     _ours("embedder_revision", "str | none", None, "Commit of the embedder's weights."),
     _ours("embedder_code_revision", "str | none", None, "Commit of the embedder's remote code, where it has any."),
@@ -212,5 +267,7 @@ def known_keys() -> dict[str, Key]:
         written = annotation.__name__ if isinstance(annotation, type) else str(annotation)
         kinds = tuple(part.strip().replace("None", "none") for part in written.split("|"))
         keys[name] = Key(name=name, kinds=kinds, default=parameter.default, owner="reward")
+    for name, option in measure_options().items():
+        keys[name] = Key(name=name, kinds=("float",), default=option.default, owner="measure", help=option.meaning)
     keys |= {key.name: key for key in OUR_KEYS}
     return keys

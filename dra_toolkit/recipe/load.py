@@ -98,7 +98,7 @@ def _override(item: str) -> tuple[str, Any]:
 def _defaults(path: Path) -> dict[str, Setting]:
     settings: dict[str, Setting] = {}
     for key in known_keys().values():
-        ours = key.owner in ("dra", "reward")
+        ours = key.owner in ("dra", "reward", "measure")
         settings[key.name] = Setting(value=key.default, origin="dra default" if ours else "TRL default")
     settings |= {name: Setting(value=value, origin="dra default") for name, value in OUR_DEFAULTS.items()}
     settings["output_dir"] = Setting(value=f"runs/{path.stem}", origin="dra default")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from dra_toolkit.diversity import MEASURES
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.derived import steps_per_generation
@@ -13,6 +14,8 @@ from dra_toolkit.rewards import REWARDS
 
 NEGATIVE_REWARDS = ("cosine", "cosine_as_released", "length", "repetition_penalty")
 """Rewards that are negative for some completions with their default parameters."""
+ADDING = ("mmr", "dqo", "evol", "set_utility")
+"""Measures that add to a value instead of multiplying it."""
 SMALL_LEARNING_RATE = 1e-5
 """Below it most updates of a bfloat16 weight are smaller than half its last digit, about 0.2 % of it."""
 
@@ -29,17 +32,20 @@ def notes(recipe: Recipe) -> Iterator[str]:
 def _undoing(recipe: Recipe) -> Iterator[str]:
     """Settings that work against the diversity adjustment (docs/maths.md says how each works)."""
     negative = [name for name in recipe["reward_funcs"] if name in NEGATIVE_REWARDS]
-    if negative and recipe["negative_totals"] == "divide":
+    measure = MEASURES.get(recipe["diversity"])
+    on_totals = measure is None or measure.acts_on == "total"
+    divides = on_totals and recipe["diversity"] not in ADDING
+    if negative and divides and recipe["negative_totals"] == "divide":
         yield (
             f"negative_totals: {', '.join(negative)} can be negative, and dividing a negative total punishes a repeated "
             "mistake less; multiply punishes it more"
         )
-    if recipe["scale_rewards"] == "none" and recipe["diversity_weights"] == "raw":
+    if recipe["scale_rewards"] == "none" and divides and recipe["diversity_weights"] == "raw":
         yield (
             "diversity_weights: raw weights of about 1 / num_generations shrink the update as much where scale_rewards is "
             "none; mean_one keeps its size"
         )
-    if recipe["scale_rewards"] == "group" and recipe["zero_spread_groups"] == "adjust":
+    if recipe["scale_rewards"] == "group" and on_totals and recipe["zero_spread_groups"] == "adjust":
         yield (
             "zero_spread_groups: in a solved group scale_rewards: group blows small differences of similarity up to full "
             "advantages; skip leaves such groups without gradient"
@@ -48,6 +54,16 @@ def _undoing(recipe: Recipe) -> Iterator[str]:
         yield (
             f"cosine_as_released: counts characters against {recipe['cosine_as_released_max_len']}, without a clamp; the "
             "reward cosine counts tokens against max_completion_length"
+        )
+    if measure and "labels" in measure.needs and recipe["diversity_labels"] == "answer":
+        yield (
+            "diversity_labels: the correct completions of a problem share one answer and so one cluster; similarity, or a "
+            "function of your own, tells their ways apart"
+        )
+    if measure and "log_probs" in measure.needs and not recipe["use_vllm"]:
+        yield (
+            f"diversity: {recipe['diversity']} reads log-probabilities, which only use_vllm gives for nothing; without it "
+            "the policy reads every completion once more"
         )
     rows, group = recipe["per_device_train_batch_size"], recipe["num_generations"]
     if recipe["diversity_scope"] == "rank_slice" and rows % group:
@@ -92,3 +108,8 @@ def _idle(recipe: Recipe) -> Iterator[str]:
         owner = max((name for name in REWARDS if key.startswith(f"{name}_")), key=len)
         if given and owner not in recipe["reward_funcs"]:
             yield f"{key}: has no effect, {owner} is not among reward_funcs"
+    name = recipe["diversity"]
+    options = {f"{name}_{option.name}" for option in MEASURES[name].options} if name in MEASURES else set()
+    for key in recipe.owned_by("measure"):
+        if recipe.settings[key].origin in ("recipe", "override") and key not in options:
+            yield f"{key}: has no effect with diversity: {name}"

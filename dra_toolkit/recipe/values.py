@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dra_toolkit.diversity import is_dotted
 from dra_toolkit.errors import did_you_mean
 from dra_toolkit.recipe.keys import Key
 
@@ -81,8 +82,11 @@ def _as_list(kind: str, found: Any) -> tuple[bool, Any]:
 
 
 def _chosen(key: Key, value: Any) -> Any:
-    if key.choices and value is not None and value not in key.choices:
-        raise BadValueError(
-            f"found {value!r}, expected one of {', '.join(key.choices)}{did_you_mean(str(value), key.choices)}"
-        )
+    for item in value if isinstance(value, list) else [value]:
+        if not key.choices or item is None or item in key.choices:
+            continue
+        if not (key.dotted and isinstance(item, str) and is_dotted(item)):
+            ending = " or a dotted path package.module.function" if key.dotted else ""
+            nearest = did_you_mean(str(item), key.choices)
+            raise BadValueError(f"found {item!r}, expected one of {', '.join(key.choices)}{ending}{nearest}")
     return value

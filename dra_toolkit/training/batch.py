@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dra_toolkit.diversity import (
     DiversitySettings,
     Scaling,
     adjust,
+    adjust_similarity,
+    adjusted_advantages,
     distinct_ratio,
+    equal_labels,
     group_advantages,
     mean_similarity,
     total_rewards,
@@ -20,7 +24,12 @@ from dra_toolkit.diversity import (
     zero_spread,
 )
 from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt
+from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.rewards.text import content_text
+from dra_toolkit.runs.group_measures import CORRECT_ABOVE, tells_right_from_wrong
+
+Labeller = Callable[[Sequence[str]], NDArray[np.integer[Any]]]
+"""From the texts of one group to their clusters, (G,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +56,13 @@ class MeasuredBatch:
     plain_advantages: Array
     """(P, G)."""
     adjusted_advantages: Array
-    """(P, G), as they follow from the adjusted totals."""
+    """(P, G), as they follow from the adjustment."""
     embeddings: Array | None
     """(P, G, d)."""
+    labels: NDArray[np.integer[Any]] | None = None
+    """(P, G) clusters, where the measure reads them."""
+    log_probs: Array | None = None
+    """(P, G) mean log-probabilities of the tokens, where the measure reads them."""
 
     @property
     def shift(self) -> Array:
@@ -89,6 +102,8 @@ class MeasuredBatch:
                 plain_advantages=self.plain_advantages[p],
                 advantages=used[p],
                 embeddings=None if self.embeddings is None else self.embeddings[p],
+                labels=None if self.labels is None else self.labels[p],
+                log_probs=None if self.log_probs is None else self.log_probs[p],
             )
             for p in range(P)
         ]
@@ -115,25 +130,64 @@ def measure(
     settings: DiversitySettings,
     scale_rewards: Scaling,
     keep_embeddings: bool = False,
+    step: int | None = None,
+    log_probs: Array | None = None,
+    labeller: Labeller | None = None,
 ) -> MeasuredBatch:
     """Adjust the gathered rewards (N, K) of whole groups, given the embeddings (N, d) of their completions.
 
-    Without embeddings nothing is measured: similarity and redundancy are NaN and every weight is 1.
+    Without embeddings no similarity is measured: it and the redundancy are NaN, and the measure must do without.
+
+    log_probs   (N,) mean log-probabilities of the tokens, where the measure reads them
+    labeller    makes the clusters; without one, completions of equal final answers are one
     """
     totals = total_rewards(rewards, np.array(list(reward_weights.values()))).reshape(-1, group_size)
-    grouped = None if embeddings is None else embeddings.reshape(len(totals), group_size, -1)
-    adjustment = (
-        _unmeasured(totals) if grouped is None else adjust(embeddings=grouped, totals=totals, settings=settings)
-    )
+    P, G = totals.shape
+    grouped = None if embeddings is None else embeddings.reshape(P, G, -1)
+    known: dict[str, Any] = {
+        "totals": totals,
+        "settings": settings,
+        "step": step,
+        "correct": _correct(rewards, reward_weights, (P, G)),
+        "labels": _labels(samples, G, labeller) if _reads_labels(settings) else None,
+        "log_probs": log_probs.reshape(P, G) if log_probs is not None else None,
+        "lengths": np.array([sample.tokens for sample in samples], dtype=np.float64).reshape(P, G),
+    }
+    if grouped is None:
+        adjustment = adjust_similarity(similarity=np.full((P, G, G), np.nan), **known)
+    else:
+        adjustment = adjust(embeddings=grouped, **known)
     return MeasuredBatch(
         samples=samples,
         rewards=rewards,
         reward_weights=reward_weights,
         adjustment=adjustment,
         plain_advantages=group_advantages(totals, scale_rewards),
-        adjusted_advantages=group_advantages(adjustment.adjusted, scale_rewards),
+        adjusted_advantages=adjusted_advantages(adjustment, scale_rewards, settings),
         embeddings=grouped if keep_embeddings else None,
+        labels=known["labels"],
+        log_probs=known["log_probs"],
     )
+
+
+def _correct(rewards: Array, reward_weights: Mapping[str, float], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Return which completions the reward function that tells right from wrong calls correct; None without one."""
+    names = list(reward_weights)
+    telling = tells_right_from_wrong(names)
+    return None if telling is None else (rewards[:, names.index(telling)] > CORRECT_ABOVE).reshape(shape)
+
+
+def _reads_labels(settings: DiversitySettings) -> bool:
+    """Return whether the measure reads clusters that do not follow from the similarity."""
+    return "labels" in settings.needs and settings.labels != "similarity"
+
+
+def _labels(samples: Sequence[Sample], G: int, labeller: Labeller | None) -> NDArray[np.integer[Any]]:
+    texts = [sample.text for sample in samples]
+    groups = [texts[start : start + G] for start in range(0, len(texts), G)]
+    if labeller is None:
+        return np.stack([equal_labels(map(final_answer, group)) for group in groups])
+    return np.stack([labeller(group) for group in groups])
 
 
 def as_prompt(prompt: Any) -> Prompt:
@@ -141,17 +195,6 @@ def as_prompt(prompt: Any) -> Prompt:
     if isinstance(prompt, str):
         return (Message(role="text", content=prompt),)
     return tuple(Message(role=message["role"], content=content_text(message["content"])) for message in prompt)
-
-
-def _unmeasured(totals: Array) -> Adjustment:
-    P, G = totals.shape
-    return Adjustment(
-        similarity=np.full((P, G, G), np.nan),
-        redundancy=np.full((P, G), np.nan),
-        weights=np.ones((P, G)),
-        totals=totals,
-        adjusted=totals,
-    )
 
 
 def _vendi(similarity: Array) -> Array:

@@ -12,9 +12,10 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
-from dra_toolkit.diversity import DiversitySettings
-from dra_toolkit.errors import RecipeError
+from dra_toolkit.diversity import is_dotted, load_measure
+from dra_toolkit.errors import MeasureError, RecipeError
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.check_diversity import diversity_settings
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.runs import FileFacts
@@ -37,11 +38,12 @@ def build_trainer(
 ) -> DRATrainer:
     """Load rewards and model, and return the trainer; `hooks` go to DRATrainer as they are.
 
-    Raises RecipeError where the recipe names a model or rewards that cannot be used.
+    Raises RecipeError where the recipe names a model or rewards that cannot be used, and MeasureError for such a measure.
     """
     model_name = model_path(recipe)
     model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
     settings = embedder_settings(recipe)
+    check_measure(recipe)
     args = grpo_config(recipe, checkpoints, model_config)
     rewards = build_rewards(recipe["reward_funcs"], reward_arguments(recipe))
     generation = _generation(args, checkpoints.parent / "vllm-weights")
@@ -62,18 +64,13 @@ def build_trainer(
         )
 
 
-def diversity_settings(recipe: Recipe) -> DiversitySettings:
-    """Return how the recipe adjusts rewards."""
-    sliced = recipe["diversity_scope"] == "rank_slice"
-    return DiversitySettings(
-        measure=recipe["diversity"],
-        similarity_floor=recipe["similarity_floor"],
-        scope=recipe["diversity_scope"],
-        slice_rows=recipe["per_device_train_batch_size"] if sliced else None,
-        weights=recipe["diversity_weights"],
-        negative_totals=recipe["negative_totals"],
-        zero_spread_groups=recipe["zero_spread_groups"],
-    )
+def check_measure(recipe: Recipe) -> None:
+    """Load a measure of the user's own; raises MeasureError if it cannot be used with the recipe's embedder."""
+    name = recipe["diversity"]
+    if is_dotted(name):
+        needs = load_measure(name).needs
+        if recipe["embedder"] == "none" and {"similarity", "embeddings"} & set(needs):
+            raise MeasureError(f"embedder: none cannot measure the similarity that diversity: {name} needs")
 
 
 def file_facts(recipe: Recipe, run_name: str, trainer: DRATrainer) -> FileFacts:

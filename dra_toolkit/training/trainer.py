@@ -2,7 +2,9 @@
 
 `_calculate_rewards` returns the gathered rewards of whole groups; there the completions are embedded and one column named
 `diversity`, adjusted minus total, is filled in, so that TRL's own advantages are those of the adjusted rewards.
-`_generate_and_score_completions` is called through, and the advantages that TRL used are read for the record.
+`_generate_and_score_completions` is called through, and the advantages that TRL used are read for the record; where the
+measure acts on advantages, or large ones are capped, ours take their place. `_generate` is listened to for the
+log-probabilities of the tokens, where the measure reads them.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from huggingface_hub import ModelCard
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig, GRPOTrainer
 
-from dra_toolkit.diversity import DiversitySettings, zero_spread
+from dra_toolkit.diversity import (
+    DiversitySettings,
+    is_dotted,
+    load_labeller,
+    load_measure,
+    replaces_advantages,
+    zero_spread,
+)
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.rewards.text import completion_texts
@@ -28,6 +37,7 @@ from dra_toolkit.runs.checkpoints import mark_complete
 from dra_toolkit.runs.files import publish_text
 from dra_toolkit.safe_text import visible
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
+from dra_toolkit.training.log_probs import mean_log_probs, read_log_probs
 
 COLUMN = "diversity"
 """Name of the reward column that carries the adjustment, in TRL's logs too."""
@@ -44,7 +54,7 @@ class DRATrainer(GRPOTrainer):
     Takes GRPOTrainer's arguments and, by keyword:
 
         diversity         how rewards are adjusted; `measure="none"` leaves TRL's run as it is, number for number
-        embedder          what the similarity is measured with; None measures nothing (only with `measure="none"`)
+        embedder          what the similarity is measured with; None measures none (for measures that do without)
         on_groups         called on the main process with the records of each generation batch
         before_save       called before a checkpoint is saved, so that no group older than it is still on its way
         attempt           number of this start of the run, for the records
@@ -70,9 +80,14 @@ class DRATrainer(GRPOTrainer):
         **kwargs: Any,
     ) -> None:
         self.diversity = diversity or DiversitySettings()
-        self._adjusts = self.diversity.measure != "none"
+        self._adjusts = self.diversity.adjusts
+        if is_dotted(self.diversity.measure):
+            load_measure(self.diversity.measure)
+        needs = self.diversity.needs
+        self._labeller = load_labeller(self.diversity.labels) if is_dotted(self.diversity.labels) else None
+        self._generated: Any = None
         if self._adjusts:
-            if embedder is None:
+            if embedder is None and needs & {"similarity", "embeddings"}:
                 raise ValueError(f"measure {self.diversity.measure!r} needs an embedder")
             _add_column(kwargs)
         super().__init__(*args, **kwargs)
@@ -95,6 +110,7 @@ class DRATrainer(GRPOTrainer):
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         training = self.model.training
+        settings = self.diversity if training else DiversitySettings(measure="none")
         columns = [i for i, name in enumerate(self.reward_func_names) if name in self.reward_columns()]
         texts = completion_texts(completions)
         self._measured = measure(
@@ -103,9 +119,12 @@ class DRATrainer(GRPOTrainer):
             reward_weights=self.reward_columns(),
             embeddings=self._gather_embeddings(texts, completion_ids_list),
             group_size=self.num_generations if training else self.num_generations_eval,
-            settings=self.diversity if training else DiversitySettings(measure="none"),
+            settings=settings,
             scale_rewards=self.scale_rewards,
             keep_embeddings=self._keep_embeddings,
+            step=self.state.global_step + 1,
+            log_probs=self._gather_log_probs() if "log_probs" in settings.needs else None,
+            labeller=self._labeller,
         )
         for name, value in self._measured.metrics().items():
             self._log_metric(f"diversity/{name}", value)
@@ -114,8 +133,17 @@ class DRATrainer(GRPOTrainer):
             rewards[:, self.reward_func_names.index(COLUMN)] = shift
         return rewards
 
+    def _generate(self, prompts: Any) -> Any:
+        generated = super()._generate(prompts)
+        if "log_probs" in self.diversity.needs:
+            self._generated = generated
+        return generated
+
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
+        self._generated = None
+        if self.model.training and self._measured and replaces_advantages(self.diversity, self.scale_rewards):
+            self._replace_advantages(output, self._measured)
         advantages = self.accelerator.gather(output["advantages"])
         if self._measured is not None:
             self._log_raw_rewards(self._measured)
@@ -186,6 +214,22 @@ class DRATrainer(GRPOTrainer):
         self._log_metric("diversity/truncated_ratio", embedded.truncated / len(texts))
         self._tell_embedding_limits(embedded, len(texts))
         return gathered
+
+    def _gather_log_probs(self) -> np.ndarray:
+        """Return the mean log-probabilities of all processes' completions: the sampler's, or else read once more."""
+        prompt_ids, completion_ids, _, _, sampled, *_ = self._generated
+        found = mean_log_probs(sampled) if sampled is not None else read_log_probs(self, prompt_ids, completion_ids)
+        return self.accelerator.gather(torch.from_numpy(found).to(self.accelerator.device)).cpu().numpy()
+
+    def _replace_advantages(self, output: dict[str, Any], measured: MeasuredBatch) -> None:
+        """Put our advantages where TRL's stand: in this process's part of the batch, and in TRL's table."""
+        ours = torch.from_numpy(measured.adjusted_advantages.reshape(-1)).to(output["advantages"])
+        count, first = len(output["advantages"]), self.accelerator.process_index * len(output["advantages"])
+        output["advantages"] = ours[first : first + count]
+        shown = self._logs["advantages"]
+        for _ in range(min(len(ours), len(shown))):
+            shown.pop()
+        shown.extend(ours.tolist())
 
     def _tell_embedding_limits(self, embedded: Embeddings, count: int) -> None:
         if self._told_truncation or not (embedded.truncated or embedded.invalid):

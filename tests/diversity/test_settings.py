@@ -117,7 +117,7 @@ class TestMeanOne:
         scaled = mean_one(weights)
         np.testing.assert_allclose(scaled.mean(axis=-1), 1.0, rtol=1e-12)
         np.testing.assert_allclose(scaled * weights[..., :1], weights * scaled[..., :1], rtol=1e-9)
-        np.testing.assert_array_equal(np.argsort(scaled, kind="stable"), np.argsort(weights, kind="stable"))
+        assert (np.diff(np.take_along_axis(scaled, np.argsort(weights, axis=-1), axis=-1), axis=-1) >= 0).all()
 
     def test_a_group_of_copies_keeps_its_rewards(self):
         found = adjust(

@@ -1,6 +1,6 @@
 """Train a few steps on fixed completions under whatever process layout this is started with; write the record.
 
-torchrun --nproc_per_node 2 layout_run.py POLICY OUT EMBEDDER COMPLETIONS_PER_PROCESS
+torchrun --nproc_per_node 2 layout_run.py POLICY OUT EMBEDDER COMPLETIONS_PER_PROCESS MEASURE
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dra_toolkit.runs import FileFacts, Recorder
 from dra_toolkit.training.trainer import DRATrainer
 
 
-def main(policy: str, out: Path, embedder: str, per_process: int) -> None:
+def main(policy: str, out: Path, embedder: str, per_process: int, measure: str) -> None:
     """Train three steps of 12 completions in groups of 4."""
     recorder: Recorder | None = None
     trainer = DRATrainer(
@@ -25,6 +25,7 @@ def main(policy: str, out: Path, embedder: str, per_process: int) -> None:
         args=tiny.grpo_config(out, per_device_train_batch_size=per_process, learning_rate=0.0),
         train_dataset=tiny.prompts(),
         rollout_func=tiny.fixed_rollouts(),
+        diversity=DiversitySettings(measure=measure),
         embedder=EmbedderSettings(name=embedder),
         on_groups=lambda records: recorder.submit(records) if recorder else None,
     )
@@ -33,7 +34,7 @@ def main(policy: str, out: Path, embedder: str, per_process: int) -> None:
             run="layout",
             reward_weights=trainer.reward_columns(),
             scale_rewards="group",
-            diversity=DiversitySettings(),
+            diversity=trainer.diversity,
             embedder=embedder,
         )
         recorder = Recorder(out / "groups", facts, tell=print)
@@ -43,4 +44,4 @@ def main(policy: str, out: Path, embedder: str, per_process: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])

@@ -11,15 +11,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from dra_toolkit.runs.schema import from_table, read_facts
+from dra_toolkit.runs.rows import from_table
+from dra_toolkit.runs.schema import read_facts
 
 SCRIPT = Path(__file__).with_name("layout_run.py")
 
 
-def train(policy: Path, out: Path, embedder: str, processes: int):
+def train(policy: Path, out: Path, embedder: str, processes: int, measure: str):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    arguments = [str(SCRIPT), str(policy), str(out), embedder, str(12 // processes)]
+    arguments = [str(SCRIPT), str(policy), str(out), embedder, str(12 // processes), measure]
     ran = subprocess.run([*launcher, *arguments], env=environment, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr[-3000:]
     groups = []
@@ -29,11 +30,17 @@ def train(policy: Path, out: Path, embedder: str, processes: int):
     return groups
 
 
-@pytest.mark.parametrize(("embedder", "tolerance"), [("hash", 0.0), ("policy", 1e-5)])
-def test_one_and_two_processes(policy, tmp_path, embedder, tolerance):
-    """Hashed words are exact; a model's embeddings differ by rounding with the composition of its batches."""
-    alone = train(policy, tmp_path / "alone", embedder, 1)
-    shared = train(policy, tmp_path / "shared", embedder, 2)
+@pytest.mark.parametrize(
+    ("embedder", "measure", "tolerance"),
+    [("hash", "graph_cut", 0.0), ("policy", "graph_cut", 1e-5), ("hash", "set_utility", 0.0), ("hash", "ucpo", 1e-5)],
+)
+def test_one_and_two_processes(policy, tmp_path, embedder, measure, tolerance):
+    """Hashed words are exact; what a model reads differs by rounding with the composition of its batches.
+
+    Set utility and UCPO act on advantages, of which each process takes its part; UCPO reads log-probabilities.
+    """
+    alone = train(policy, tmp_path / "alone", embedder, 1, measure)
+    shared = train(policy, tmp_path / "shared", embedder, 2, measure)
     assert len(alone) == len(shared) == 9
     for left, right in zip(alone, shared, strict=True):
         assert (left.step, left.index, left.prompt_hash) == (right.step, right.index, right.prompt_hash)
@@ -43,4 +50,5 @@ def test_one_and_two_processes(policy, tmp_path, embedder, tolerance):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance, err_msg=name)
         np.testing.assert_allclose(left.advantages, right.advantages, rtol=0, atol=100 * tolerance)
     assert len({record.prompt_hash for record in alone}) == 9
-    assert any(not np.allclose(r.adjustment.weights, r.adjustment.weights[0]) for r in alone)
+    changed = [np.abs(r.advantages - r.plain_advantages).max() for r in alone]
+    assert max(changed) > 1e-3

@@ -22,6 +22,10 @@ def test_signatures():
         "self", "inputs", "prompts", "completions", "completion_ids_list",
     ]  # fmt: skip
     assert parameters(GRPOTrainer._generate_and_score_completions) == ["self", "inputs"]
+    assert parameters(GRPOTrainer._generate) == ["self", "prompts"]
+    assert parameters(GRPOTrainer._get_per_token_logps_and_entropies)[:6] == [
+        "self", "model", "input_ids", "attention_mask", "logits_to_keep", "batch_size",
+    ]  # fmt: skip
     assert parameters(GRPOTrainer._save_checkpoint) == ["self", "model", "trial"]
     assert parameters(GRPOTrainer._log_metric) == ["self", "name", "value"]
 
@@ -33,6 +37,10 @@ class Watched(GRPOTrainer):
         rewards = super()._calculate_rewards(*args, **kwargs)
         self.seen = (args[1], args[3], rewards.clone())
         return rewards
+
+    def _generate(self, prompts):
+        self.generated = super()._generate(prompts)
+        return self.generated
 
     def _generate_and_score_completions(self, inputs):
         output = super()._generate_and_score_completions(inputs)
@@ -78,6 +86,18 @@ def test_rewards_are_gathered_in_group_order_with_one_column_per_function(watche
     assert texts[4:] == [texts[4]] * 4
     assert trainer.reward_func_names == ["letters", "picky"]
     assert trainer.reward_weights.tolist() == [1.0, 0.5]
+
+
+def test_generation_returns_prompts_completions_and_log_probabilities_in_their_places(watched):
+    prompt_ids, completion_ids, _, _, sampled, *_ = watched().generated
+    assert len(prompt_ids) == len(completion_ids) == 8
+    assert all(isinstance(token, int) for row in (*prompt_ids, *completion_ids) for token in row)
+    assert sampled is None
+
+
+def test_advantages_are_kept_for_the_table_in_gathered_order(watched):
+    trainer = watched()
+    np.testing.assert_allclose(list(trainer._logs["advantages"])[-8:], trainer.output["advantages"].tolist())
 
 
 def test_names_of_the_logs_that_are_kept_raw(watched):

@@ -1,14 +1,10 @@
-"""How much of each completion the rest of its group already says.
-
-A measure maps a similarity (..., G, G) with unit diagonal to redundancies (..., G).
-"""
+"""Graph cut: the measure of DRA-GRPO."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from dra_toolkit.diversity.measures.interface import Effect, Measure, Signals, redundancy_effect
 from dra_toolkit.groups import Array
 
 
@@ -22,5 +18,15 @@ def graph_cut(similarity: Array) -> Array:
     return similarity.sum(axis=-1, dtype=np.float64) - diagonal
 
 
-MEASURES: dict[str, Callable[[Array], Array]] = {"graph_cut": graph_cut}
-"""Redundancy measures by their name in a recipe."""
+def compute(signals: Signals) -> Effect:
+    """Divide by 1 + graph-cut redundancy: 1/G among G copies, 1 for a completion unlike all others."""
+    return redundancy_effect(graph_cut(signals.similarity))
+
+
+MEASURE = Measure(
+    compute=compute,
+    needs=("similarity",),
+    rule="R_i / (1 + sum over j != i of S_ij)",
+    source="arXiv 2505.09655",
+    in_slices=True,
+)

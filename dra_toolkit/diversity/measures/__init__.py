@@ -1,0 +1,68 @@
+"""Diversity measures by name, one module for each: from what is known of a group to factors and bonuses.
+
+A measure maps `Signals` to an `Effect`: value -> weights * value + bonus. The value is the total reward, or, where the
+paper has it so, the plain advantage. A user's own is a dotted path to a function of `Signals` that returns weights
+(..., G) or an `Effect`, or to a `Measure`.
+"""
+
+from __future__ import annotations
+
+from dra_toolkit.diversity.measures import (
+    cluster_size,
+    darling,
+    dqo,
+    evol,
+    facility_location,
+    graph_cut,
+    log_det,
+    mmr,
+    set_utility,
+    ucpo,
+    uniqueness,
+    unlikeliness,
+)
+from dra_toolkit.diversity.measures.custom import check_measure_name, load_measure, loaded_measure
+from dra_toolkit.diversity.measures.interface import ActsOn, Effect, Measure, Need, Option, Signals
+
+MEASURES: dict[str, Measure] = {
+    "graph_cut": graph_cut.MEASURE,
+    "log_det": log_det.MEASURE,
+    "facility_location": facility_location.MEASURE,
+    "mmr": mmr.MEASURE,
+    "set_utility": set_utility.MEASURE,
+    "dqo": dqo.MEASURE,
+    "evol": evol.MEASURE,
+    "darling": darling.MEASURE,
+    "cluster_size": cluster_size.MEASURE,
+    "uniqueness": uniqueness.MEASURE,
+    "unlikeliness": unlikeliness.MEASURE,
+    "ucpo": ucpo.MEASURE,
+}
+"""The toolkit's own measures by their name in a recipe."""
+
+__all__ = [
+    "MEASURES",
+    "ActsOn",
+    "Effect",
+    "Measure",
+    "Need",
+    "Option",
+    "Signals",
+    "check_measure_name",
+    "find_measure",
+    "load_measure",
+    "measure_options",
+]
+
+
+def find_measure(name: str) -> Measure:
+    """Return the measure of a name, or one of the user's that `load_measure` has loaded before.
+
+    Nothing is imported here: to read a recorded run must not run code that the run names. Raises MeasureError.
+    """
+    return MEASURES[name] if name in MEASURES else loaded_measure(name)
+
+
+def measure_options() -> dict[str, Option]:
+    """Return the options of all measures by recipe key, `<measure>_<option>`."""
+    return {f"{name}_{option.name}": option for name, measure in MEASURES.items() for option in measure.options}

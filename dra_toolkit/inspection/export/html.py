@@ -1,0 +1,188 @@
+"""One HTML file that opens without a network: curves, and chosen groups in full. No script; model text only as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from dra_toolkit.groups import GroupRecord
+from dra_toolkit.inspection.export.curves import curve
+from dra_toolkit.inspection.export.selection import Selection
+from dra_toolkit.inspection.replay.settings import recipe_lines
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.group_measures import flipped, is_measured
+from dra_toolkit.safe_text import visible
+
+CHARACTERS = 20_000
+"""Of a text at most; the rest is counted."""
+CURVES = {
+    "reward": "reward, raw",
+    "adjusted": "reward, adjusted",
+    "similarity": "similarity",
+    "vendi_score": "Vendi score",
+    "distinct_answers": "distinct answers",
+    "correct_share": "share correct",
+    "zero_spread": "groups without spread",
+    "flips": "flips in the step",
+    "tokens": "tokens",
+    "abs_advantage_plain": "mean |advantage|, plain",
+    "abs_advantage": "mean |advantage|, trained",
+}
+"""Measure of a step -> what its curve is called."""
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+STYLE = """
+:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;margin:.5rem 0}
+td,th{padding:.15rem .6rem;text-align:right;font-variant-numeric:tabular-nums;border-bottom:1px solid #8884}
+th{font-weight:600}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#8881;padding:.6rem;border-radius:4px}
+.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}figure{margin:0}
+figcaption{font-size:.9rem}svg{width:100%;height:auto}svg path{fill:none;stroke:#3465a4;stroke-width:1.5}
+svg text{font-size:9px;fill:currentColor}summary{cursor:pointer}.up{color:#2a6fbf}.down{color:#b56a00}.note{opacity:.75}
+"""
+
+
+def write_html(run: Run, selection: Selection, file: BinaryIO, *, groups: int) -> int:
+    """Write the report, the groups with most flips and then the most similar ones in full; return their completions."""
+    shown = 0
+    for part in _parts(run, selection, groups):
+        if isinstance(part, int):
+            shown += part
+        else:
+            file.write(part.encode("utf-8", "replace"))
+    return shown
+
+
+def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
+    condition, parameters = selection.sql()
+    name = _text(run.name)
+    yield (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
+        f'<meta name="viewport" content="width=device-width"><title>{name}</title><style>{STYLE}</style></head><body>\n'
+        f"<h1>{name}</h1>\n"
+    )
+    yield _settings(run, selection)
+    yield from _curves(run, condition, parameters)
+    order = "flips DESC, similarity DESC NULLS LAST, mode, step, batch, group_index"
+    sql = (
+        f"SELECT mode, step, batch, group_index, count(*) OVER () AS of FROM groups WHERE {condition} ORDER BY {order}"
+    )
+    chosen = run.query(f"{sql} LIMIT {int(groups)}", parameters, steps=selection.steps).to_pylist()
+    total = chosen[0]["of"] if chosen else 0
+    yield (
+        f'<h2>Groups</h2><p class="note">{len(chosen)} of {total}: those with most flips first, then the most similar. '
+        "A flip is a completion whose advantage has the other sign than without the adjustment.</p>\n"
+    )
+    for row in chosen:
+        record = run.group(row["step"], row["group_index"], mode=row["mode"], batch=row["batch"])
+        yield from _group(record)
+        yield len(record.group)
+    yield "</body></html>\n"
+
+
+def _settings(run: Run, selection: Selection) -> str:
+    lines = [
+        "\n".join(recipe_lines(facts.diversity, facts.scale_rewards, facts.embedder))
+        for mode in selection.modes
+        for facts in run.facts(mode)[:1]
+    ]
+    return f"<details><summary>Settings</summary><pre>{_text(lines[0] if lines else '')}</pre></details>\n"
+
+
+def _curves(run: Run, condition: str, parameters: list[object]) -> Iterator[str]:
+    means = ", ".join(f"{'sum' if m == 'flips' else 'avg'}({m}::DOUBLE) AS {m}" for m in CURVES)
+    found = run.query(f"SELECT step, {means} FROM groups WHERE {condition} GROUP BY step ORDER BY step", parameters)
+    steps = found["step"].to_pylist()
+    yield '<h2>Curves</h2><div class="curves">\n'
+    for measure, label in CURVES.items():
+        values = [np.nan if value is None else value for value in found[measure].to_pylist()]
+        if len(steps) and not np.isnan(values).all():
+            yield f"<figure><figcaption>{label}</figcaption>{curve(steps, values)}</figure>\n"
+    yield "</div>\n"
+
+
+def _group(record: GroupRecord) -> Iterator[str]:
+    batch = f", batch {record.batch}" if record.batch else ""
+    yield f"<h3>{record.mode} step {record.step}, group {record.index}{batch}</h3>\n"
+    if record.discard_reason:
+        yield f"<p>discarded: {_text(record.discard_reason)}</p>\n"
+    for message in record.group.prompt:
+        yield f"<p>{_text(message.role)}</p><pre>{_cut(message.content)}</pre>\n"
+    yield _numbers(record)
+    if is_measured(record):
+        yield _similarity(record)
+    for i in sorted(range(len(record.group)), key=lambda i: -record.advantages[i]):
+        yield (
+            f"<details open><summary>#{i}, advantage {_signed(record.advantages[i])}</summary>"
+            f"<pre>{_cut(record.group.completions[i])}</pre></details>\n"
+        )
+
+
+def _numbers(record: GroupRecord) -> str:
+    group, adjustment, changed = record.group, record.adjustment, flipped(record)
+    heads = [
+        "#",
+        *group.rewards,
+        "total",
+        "redundancy",
+        "weight",
+        "adjusted",
+        "plain",
+        "trained",
+        "flip",
+        "tokens",
+        "end",
+    ]
+    rows = []
+    for i in range(len(group)):
+        cells = [
+            str(i),
+            *(_number(values[i]) for values in group.rewards.values()),
+            _number(adjustment.totals[i]),
+            _number(adjustment.redundancy[i]),
+            _number(adjustment.weights[i]),
+            _number(adjustment.adjusted[i]),
+            _number(record.plain_advantages[i]),
+            _signed(record.advantages[i]),
+            "±" if changed[i] else "",
+            str(int(group.token_counts[i])),
+            _text(group.finish_reasons[i]),
+        ]
+        rows.append(f"<tr>{''.join(f'<td>{value}</td>' for value in cells)}</tr>")
+    return f"<table><tr>{''.join(f'<th>{_text(head)}</th>' for head in heads)}</tr>{''.join(rows)}</table>\n"
+
+
+def _similarity(record: GroupRecord) -> str:
+    S = record.adjustment.similarity
+    head = "".join(f"<th>#{j}</th>" for j in range(len(S)))
+    rows = "".join(
+        f"<tr><th>#{i}</th>{''.join(_shaded(float(value)) for value in row)}</tr>" for i, row in enumerate(S)
+    )
+    return f"<details><summary>Similarity</summary><table><tr><th></th>{head}</tr>{rows}</table></details>\n"
+
+
+def _shaded(value: float) -> str:
+    shade = 0.0 if not np.isfinite(value) else max(0.0, min(1.0, value))
+    return f'<td style="background:rgba(52,101,164,{shade * 0.6:.2f})">{value:.2f}</td>'
+
+
+def _signed(value: Any) -> str:
+    number = float(value)
+    return f'<span class="{"up" if number > 0 else "down"}">{number:+.3f}</span>' if number else "0.000"
+
+
+def _number(value: Any) -> str:
+    return f"{float(value):.3f}" if np.isfinite(value) else "-"
+
+
+def _cut(text: str) -> str:
+    left = len(text) - CHARACTERS
+    return _text(text[:CHARACTERS]) + (f"\n… {left:,} more characters" if left > 0 else "")
+
+
+def _text(text: str) -> str:
+    """Return text that no browser takes for anything else: escaped, and what shows nothing or turns the line spelt out."""
+    return escape(visible(str(text)))

@@ -1,0 +1,230 @@
+"""What would have changed: replayed advantages against recorded ones, added up as pieces come."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dra_toolkit.groups import Array
+from dra_toolkit.inspection.replay.pieces import Piece
+
+NOTHING = 1e-6
+"""An advantage, or a difference of two, below it counts as zero: rounding is no change of mind."""
+FLOAT32 = float(np.finfo(np.float32).eps)
+
+
+@dataclass(kw_only=True)
+class Sums:
+    """Sums over groups; A is an advantage as recorded, A' as replayed."""
+
+    groups: int = 0
+    completions: int = 0
+    flips: int = 0
+    """Completions for which A and A' have opposite signs."""
+    rank_swaps: int = 0
+    """Pairs of completions of a group that A and A' order differently."""
+    pairs: int = 0
+    """Pairs of completions of a group."""
+    changed_groups: int = 0
+    """Groups with an advantage that changed."""
+    recorded: float = 0.0
+    """Sum of |A|."""
+    replayed: float = 0.0
+    """Sum of |A'|."""
+    moved: float = 0.0
+    """Sum of |A' - A|."""
+    recorded_tokens: float = 0.0
+    """Sum of |A| times the completion's tokens."""
+    moved_tokens: float = 0.0
+    """Sum of |A' - A| times the completion's tokens."""
+
+    def add(self, other: Sums) -> None:
+        """Add other sums to these."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+    @property
+    def moved_share(self) -> float:
+        """Share of the gradient's weight that moved: sum of |A' - A| over sum of |A|; NaN where all A are zero."""
+        return self.moved / self.recorded if self.recorded else float("nan")
+
+    @property
+    def moved_share_tokens(self) -> float:
+        """The same with each completion weighted by its tokens."""
+        return self.moved_tokens / self.recorded_tokens if self.recorded_tokens else float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One completion, and how far its replayed advantage is from the recorded one."""
+
+    step: int
+    batch: int
+    group: int
+    completion: int
+    recorded: float
+    replayed: float
+
+    @property
+    def error(self) -> float:
+        """|A' - A|."""
+        return abs(self.replayed - self.recorded)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangedGroup:
+    """A group whose advantages changed much."""
+
+    step: int
+    batch: int
+    group: int
+    moved: float
+    """Sum of |A' - A| over its completions."""
+    flips: int
+
+
+@dataclass(kw_only=True)
+class Differences:
+    """What changed, of all pieces seen so far."""
+
+    top: int = 20
+    """How many of the groups that change most are kept."""
+    steps: dict[int, Sums] = field(default_factory=dict)
+    worst: Place | None = None
+    """Where |A' - A| is largest."""
+    beyond_rounding: int = 0
+    """Completions whose |A' - A| is more than the tolerance and than float32 arithmetic explains."""
+    groups: list[ChangedGroup] = field(default_factory=list)
+    """The groups that change most, the most first."""
+
+    def total(self) -> Sums:
+        """Return the sums over all steps."""
+        total = Sums()
+        for sums in self.steps.values():
+            total.add(sums)
+        return total
+
+    def add(
+        self, piece: Piece, adjusted: Array, advantages: Array, scaling: str, *, tolerance: float | None = None
+    ) -> None:
+        """Take in one piece with its replayed totals and advantages, (N,) each.
+
+        tolerance: what an advantage may be off before it counts as `beyond_rounding`; None where nothing is to agree.
+        """
+        steps, place = np.unique(piece.keys[:, 0], return_inverse=True)
+        counts = {each.name: np.zeros(len(piece.keys)) for each in fields(Sums)}
+        for block in piece.blocks:
+            before, after = block.of(piece.advantages), block.of(advantages)
+            for name, values in _counts(before, after, block.of(piece.tokens)).items():
+                counts[name][block.groups] = values
+        sums = {name: np.bincount(place, weights=values, minlength=len(steps)) for name, values in counts.items()}
+        for i, step in enumerate(steps.tolist()):
+            values = {name: _as_type(name, found[i]) for name, found in sums.items()}
+            self.steps.setdefault(step, Sums()).add(Sums(**values))
+        self._note_worst(piece, advantages)
+        self._note_groups(piece, counts["moved"], counts["flips"])
+        if tolerance is not None:
+            error = np.abs(advantages - piece.advantages)
+            if error.max(initial=0.0) > tolerance:
+                self.beyond_rounding += int((error > tolerance + _rounding(piece, adjusted, scaling)).sum())
+
+    def _note_worst(self, piece: Piece, advantages: Array) -> None:
+        row = int(np.argmax(np.abs(advantages - piece.advantages)))
+        group = int(np.searchsorted(piece.starts, row, side="right")) - 1
+        step, batch, index = map(int, piece.keys[group])
+        here = Place(
+            step=step,
+            batch=batch,
+            group=index,
+            completion=row - int(piece.starts[group]),
+            recorded=float(piece.advantages[row]),
+            replayed=float(advantages[row]),
+        )
+        if self.worst is None or here.error > self.worst.error:
+            self.worst = here
+
+    def _note_groups(self, piece: Piece, moved: Array, flips: Array) -> None:
+        if not self.top:
+            return
+        least = self.groups[-1].moved if len(self.groups) == self.top else NOTHING
+        better = np.flatnonzero(moved > least)
+        better = better[np.argsort(-moved[better], kind="stable")[: self.top]]
+        found = [
+            ChangedGroup(
+                step=int(piece.keys[g, 0]),
+                batch=int(piece.keys[g, 1]),
+                group=int(piece.keys[g, 2]),
+                moved=float(moved[g]),
+                flips=int(flips[g]),
+            )
+            for g in better
+        ]
+        self.groups = sorted([*self.groups, *found], key=lambda group: -group.moved)[: self.top]
+
+
+def _counts(before: Array, after: Array, tokens: Array) -> dict[str, Any]:
+    """Return what `Sums` adds up, of each of n groups (n, G)."""
+    G = before.shape[1]
+    ones = np.ones(G)  # a product with it adds up short rows much faster than a sum along the axis
+    distance, size = np.abs(after - before), np.abs(before)
+    moved = distance @ ones
+    is_other = distance > NOTHING
+    if is_other.any():
+        flips = ((before * after < 0) & (size > NOTHING) & (np.abs(after) > NOTHING)) @ ones
+        swaps, changed = _swaps(before, after, moved), np.sign(is_other @ ones)
+    else:
+        flips = swaps = changed = np.zeros(len(before))
+    return {
+        "groups": 1,
+        "completions": G,
+        "flips": flips,
+        "rank_swaps": swaps,
+        "pairs": G * (G - 1) // 2,
+        "changed_groups": changed,
+        "recorded": size @ ones,
+        "replayed": np.abs(after) @ ones,
+        "moved": moved,
+        "recorded_tokens": (size * tokens) @ ones,
+        "moved_tokens": (distance * tokens) @ ones,
+    }
+
+
+def _swaps(before: Array, after: Array, moved: Array) -> Array:
+    """Return the pairs of each group, (n,), that the two order differently; unmoved groups have none."""
+    swaps = np.zeros(len(before))
+    left, right = _pairs(before.shape[1])
+    for some in np.array_split(np.flatnonzero(moved > NOTHING), max(1, before.size // 65_536)):
+        was = np.take(before[some], left, axis=1) - np.take(before[some], right, axis=1)
+        now = np.take(after[some], left, axis=1) - np.take(after[some], right, axis=1)
+        is_swapped = (was * now < 0) & (np.abs(was) > NOTHING) & (np.abs(now) > NOTHING)
+        swaps[some] = is_swapped @ np.ones(len(left))
+    return swaps
+
+
+@functools.cache
+def _pairs(G: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    left, right = np.triu_indices(G, 1)
+    return left, right
+
+
+def _rounding(piece: Piece, adjusted: Array, scaling: str) -> Array:
+    """Return how far float32 totals, as a trainer computes them, may move each advantage, (N,)."""
+    starts = piece.starts[piece.batches] if scaling == "batch" else piece.starts
+    counts = np.diff(starts)
+    values = np.nan_to_num(adjusted, posinf=0.0, neginf=0.0)
+    largest = np.maximum.reduceat(np.abs(values), starts[:-1])
+    mean = np.add.reduceat(values, starts[:-1]) / counts
+    spread = np.add.reduceat((values - np.repeat(mean, counts)) ** 2, starts[:-1]) / np.maximum(counts - 1, 1)
+    scale = np.ones_like(largest) if scaling == "none" else np.sqrt(spread) + 1e-4
+    return 16 * FLOAT32 * np.repeat(largest / scale, counts) * (1 + np.abs(piece.advantages))
+
+
+def _as_type(name: str, value: float) -> Any:
+    return int(value) if name in _WHOLE else float(value)
+
+
+_WHOLE = {each.name for each in fields(Sums) if each.type == "int"}

@@ -1,0 +1,118 @@
+"""Replay a whole run, or some of its steps, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from dra_toolkit.diversity import DiversitySettings
+from dra_toolkit.embedding import load_embedder
+from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Array, Mode
+from dra_toolkit.inspection.replay.compute import advantages_of
+from dra_toolkit.inspection.replay.differences import Differences
+from dra_toolkit.inspection.replay.pieces import COLUMNS, Piece, needs_embeddings, piece_of
+from dra_toolkit.inspection.replay.settings import Changes, recorded_settings
+from dra_toolkit.inspection.replay.signals import columns_for
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.numbers import read_numbers
+
+Tell = Callable[[int], None]
+TOLERANCE = 1e-5
+"""How far a replay with the recorded settings may be from a recorded advantage, rounding of float32 apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayReport:
+    """What a replay found."""
+
+    run: str
+    mode: Mode
+    changes: Changes
+    settings: DiversitySettings
+    """How rewards were adjusted in the replay, of the last steps seen."""
+    scale_rewards: str
+    embedder: str
+    differences: Differences
+    settings_vary: bool
+    """Whether the recorded settings changed along the run; each step is then replayed from its own."""
+    problems: tuple[str, ...]
+    """One line for each file that was skipped, and why."""
+
+
+def replay_run(
+    run: Run,
+    changes: Changes | None = None,
+    *,
+    mode: Mode = "train",
+    steps: tuple[int, int] | None = None,
+    top: int = 20,
+    embedded: Tell = lambda completions: None,
+) -> ReplayReport:
+    """Recompute adjusted totals and advantages from the recorded rewards and similarity, and compare with the recorded.
+
+    Without changes this reproduces what the trainer used. `embedded` is called with the number of completions that were
+    embedded anew since the last call. Raises RunError if nothing is recorded, or not what the settings need.
+    """
+    changes = changes or Changes()
+    differences = Differences(top=top)
+    used: list[tuple[DiversitySettings, str, str]] = []
+    for piece in _pieces(run, changes, mode, steps, embedded):
+        settings, scaling = changes.settings(piece.facts, mode), changes.scaling(piece.facts)
+        adjusted, advantages = advantages_of(piece, settings, scaling)
+        differences.add(piece, adjusted, advantages, scaling, tolerance=None if changes else TOLERANCE)
+        here = (settings, str(scaling), changes.embedder.name if changes.embedder else piece.facts.embedder)
+        if not used or used[-1] != here:
+            used.append(here)
+    if not used:
+        raise RunError(f"{run.name}: no {mode} groups are recorded{_of_steps(steps)}")
+    differences.steps = dict(sorted(differences.steps.items()))
+    settings, scale_rewards, embedder = used[-1]
+    return ReplayReport(
+        run=run.name,
+        mode=mode,
+        changes=changes,
+        settings=settings,
+        scale_rewards=scale_rewards,
+        embedder=embedder,
+        differences=differences,
+        settings_vary=len(used) > 1,
+        problems=tuple(f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())),
+    )
+
+
+def _pieces(run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell) -> Iterator[Piece]:
+    settings = [changes.settings(facts, mode) for facts in run.facts(mode)]
+    if changes.embedder is not None or any(map(needs_embeddings, settings)):
+        yield from _with_embeddings(run, changes, mode, steps, embedded)
+        return
+    columns = dict.fromkeys([*COLUMNS, *(name for each in settings for name in columns_for(each))])
+    for facts, table in read_numbers(run.store, list(columns), mode=mode, steps=steps):
+        yield piece_of(table, facts, changes.settings(facts, mode), recorded_settings(facts, mode))
+
+
+def _with_embeddings(
+    run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell
+) -> Iterator[Piece]:
+    embedder = None if changes.embedder is None else load_embedder(changes.embedder)
+    for facts, table in run.store.read(mode=mode, steps=steps):
+        if embedder is None:
+            vectors = _recorded_embeddings(table)
+        else:
+            vectors = embedder.embed(table["completion"].to_pylist()).vectors
+            embedded(len(table))
+        yield piece_of(table, facts, changes.settings(facts, mode), recorded_settings(facts, mode), vectors)
+
+
+def _recorded_embeddings(table: object) -> Array | None:
+    names = table.column_names  # type: ignore[attr-defined]
+    if "embedding" not in names or table["embedding"].null_count:  # type: ignore[index]
+        return None
+    values = table["embedding"].combine_chunks()  # type: ignore[index]
+    return values.flatten().to_numpy().astype(np.float32).reshape(len(values), -1)
+
+
+def _of_steps(steps: tuple[int, int] | None) -> str:
+    return f" of steps {steps[0]} to {steps[1]}" if steps else ""

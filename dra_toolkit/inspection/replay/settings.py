@@ -1,0 +1,167 @@
+"""What a replay changes: recipe keys and values, put over the settings that were recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, cast
+
+import yaml
+
+from dra_toolkit.diversity import DiversitySettings, Scaling, is_dotted, load_measure, measure_options
+from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
+from dra_toolkit.errors import MeasureError, RecipeError, did_you_mean
+from dra_toolkit.groups import Mode
+from dra_toolkit.recipe import known_keys
+from dra_toolkit.recipe.check_diversity import diversity_settings
+from dra_toolkit.recipe.checks import embedder_settings
+from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
+from dra_toolkit.recipe.values import BadValueError, read_value
+from dra_toolkit.runs import FileFacts
+
+_OTHER_NAMES = {"measure": "diversity", "slice_rows": "per_device_train_batch_size"}
+PRESET = "diversity_preset"
+EMBEDDER_KEYS = (
+    "embedder",
+    "embedder_revision",
+    "embedder_code_revision",
+    "embedder_max_length",
+    "embedder_batch_tokens",
+    "embed_part",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """Settings that a replay changes, by recipe key; everything else stays as it was recorded."""
+
+    given: dict[str, Any] = field(default_factory=dict)
+    embedder: EmbedderSettings | None = None
+    """What the texts are embedded with anew; None keeps the recorded similarity."""
+
+    def __bool__(self) -> bool:
+        return bool(self.given)
+
+    def settings(self, facts: FileFacts, mode: Mode) -> DiversitySettings:
+        """Return how rewards are adjusted in the replay of a file; raises RecipeError for what cannot go together."""
+        changed = {key: value for key, value in self.given.items() if key in _keys_of_settings()}
+        if not changed:
+            return recorded_settings(facts, mode)
+        recipe = {**_defaults(), **as_recipe(recorded_settings(facts, mode)), **changed}
+        try:
+            return diversity_settings(recipe)
+        except ValueError as error:
+            raise RecipeError(f"replay: {error}") from None
+
+    def scaling(self, facts: FileFacts) -> Scaling:
+        """Return how advantages are scaled in the replay of a file."""
+        return cast(Scaling, self.given.get("scale_rewards", facts.scale_rewards))
+
+    def written(self) -> list[str]:
+        """Return the changes as `key=value`, as they can be typed."""
+        return [f"{key}={_written(value)}" for key, value in self.given.items()]
+
+
+def recorded_settings(facts: FileFacts, mode: Mode) -> DiversitySettings:
+    """Return how the rewards of a file were adjusted: evaluation is measured and never adjusted."""
+    return DiversitySettings(measure="none") if mode == "eval" else facts.diversity
+
+
+def replay_keys() -> tuple[str, ...]:
+    """Return the recipe keys that a replay can change."""
+    return (*_keys_of_settings(), PRESET, "scale_rewards", *EMBEDDER_KEYS)
+
+
+def as_recipe(settings: DiversitySettings) -> dict[str, Any]:
+    """Return settings by the keys that a recipe has for them."""
+    values = {_key(f.name): getattr(settings, f.name) for f in fields(settings) if f.name != "options"}
+    if settings.slice_rows is None:
+        del values[_OTHER_NAMES["slice_rows"]]
+    own = {f"{settings.measure}_{name}": value for name, value in _options(settings).items()}
+    return values | own
+
+
+def recipe_lines(settings: DiversitySettings, scaling: str, embedder: str) -> list[str]:
+    """Return settings as lines that can stand in a recipe."""
+    values = {**as_recipe(settings), "embedder": embedder, "scale_rewards": scaling}
+    return [f"{key}: {_written(value)}" for key, value in values.items()]
+
+
+def read_changes(overrides: Sequence[str]) -> Changes:
+    """Read `key=value` items with a recipe's keys; raises RecipeError with every problem found."""
+    given: dict[str, Any] = {}
+    problems = [f"override {item!r}: {problem}" for item in overrides for problem in _read(given, item)]
+    if problems:
+        raise RecipeError(*problems)
+    given = {**DIVERSITY_PRESETS.get(given.pop(PRESET, ""), {}), **given}
+    embedder = _embedder(given)
+    if is_dotted(given.get("diversity", "")):
+        try:
+            load_measure(given["diversity"])
+        except MeasureError as error:
+            raise RecipeError(*error.problems) from None
+    return Changes(given=given, embedder=embedder)
+
+
+def _read(given: dict[str, Any], item: str) -> Iterator[str]:
+    """Put one value in place, or yield the problem with it."""
+    key, equals, written = item.partition("=")
+    key = key.strip().removeprefix("--")
+    if not equals:
+        yield "expected key=value"
+        return
+    keys = replay_keys()
+    if key not in keys:
+        why = "no recorded group depends on it" if key in known_keys() else "unknown key"
+        known = f"; a replay changes {', '.join(keys)}"
+        yield f"{key}: {why}{did_you_mean(key, keys) or known}"
+        return
+    try:
+        found = yaml.safe_load(written) if written.strip() else None
+    except yaml.YAMLError:
+        found = written
+    if key == "scale_rewards" and isinstance(found, bool):
+        found = "group" if found else "none"  # TRL's former spelling
+    try:
+        given[key] = read_value(known_keys()[key], found)
+    except BadValueError as error:
+        yield f"{key}: {error}"
+
+
+def _embedder(given: dict[str, Any]) -> EmbedderSettings | None:
+    if "embedder" not in given:
+        without = [key for key in EMBEDDER_KEYS if key in given]
+        if without:
+            raise RecipeError(*(f"{key}: has no effect on a replay without embedder=NAME" for key in without))
+        return None
+    settings = embedder_settings({**_defaults(), **given})
+    if settings.name in ("none", "policy"):
+        raise RecipeError(f"embedder: {settings.name!r} cannot embed recorded texts; hash or minilm, among others, can")
+    if problem := check_embedder_name(settings):
+        raise RecipeError(f"embedder: {problem}")
+    return settings
+
+
+def _keys_of_settings() -> list[str]:
+    return [*(_key(f.name) for f in fields(DiversitySettings) if f.name != "options"), *measure_options()]
+
+
+def _key(name: str) -> str:
+    """Return the recipe key of a field of DiversitySettings."""
+    key = _OTHER_NAMES.get(name, name)
+    return key if key in known_keys() else f"diversity_{name}"
+
+
+def _options(settings: DiversitySettings) -> dict[str, Any]:
+    if not settings.adjusts or is_dotted(settings.measure):
+        return {}
+    return settings.option_values()
+
+
+def _defaults() -> dict[str, Any]:
+    return {name: key.default for name, key in known_keys().items()}
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) and value.replace(".", "_").isidentifier() else json.dumps(value)

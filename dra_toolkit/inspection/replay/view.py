@@ -1,0 +1,166 @@
+"""A replay as the terminal shows it, and as plain values for scripts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dra_toolkit.inspection.replay.differences import Place, Sums
+from dra_toolkit.inspection.replay.run import TOLERANCE, ReplayReport
+from dra_toolkit.inspection.replay.settings import recipe_lines
+from dra_toolkit.safe_text import visible
+
+MOST_STEPS = 12
+"""Steps shown, evenly spread over those that were replayed."""
+
+
+def as_plain(report: ReplayReport) -> dict[str, Any]:
+    """Return everything a replay found, as JSON can hold it."""
+    found = report.differences
+    worst = None if found.worst is None else {**asdict(found.worst), "error": found.worst.error}
+    return {
+        "run": report.run,
+        "mode": report.mode,
+        "changed": report.changes.written(),
+        "settings": recipe_lines(report.settings, report.scale_rewards, report.embedder),
+        "settings_vary": report.settings_vary,
+        "total": _plain_sums(found.total()),
+        "largest_difference": worst,
+        "beyond_rounding": found.beyond_rounding,
+        "steps": [{"step": step, **_plain_sums(sums)} for step, sums in found.steps.items()],
+        "groups": [asdict(group) for group in found.groups],
+        "problems": list(report.problems),
+    }
+
+
+def replay_view(report: ReplayReport, *, place: str) -> RenderableType:
+    """Return the report for the terminal; `place` is the run as it is typed in a command."""
+    parts: list[RenderableType] = [Text(visible(_title(report), one_line=True), "bold"), Text()]
+    parts += [Text(f"  {visible(line, one_line=True)}", "dim") for line in _lines(report)]
+    if not report.changes:
+        parts += [Text(), _verdict(report)]
+    else:
+        parts += [Text(), _totals(report.differences.total()), Text(), _steps(report)]
+        parts += _groups(report, place)
+    parts += [Text(visible(problem, one_line=True), "yellow") for problem in report.problems]
+    return Group(*parts)
+
+
+def _title(report: ReplayReport) -> str:
+    steps = list(report.differences.steps)
+    total = report.differences.total()
+    what = "with " + ", ".join(report.changes.written()) if report.changes else "with the recorded settings"
+    return (
+        f"{report.run}: {report.mode} steps {steps[0]} to {steps[-1]} replayed {what}: "
+        f"{total.groups:,} groups, {total.completions:,} completions"
+    )
+
+
+def _lines(report: ReplayReport) -> Iterator[str]:
+    yield "# settings of the replay, as recipe lines"
+    yield from recipe_lines(report.settings, report.scale_rewards, report.embedder)
+    if report.settings_vary:
+        yield "# the recorded settings changed along the run; these are the last"
+
+
+def _verdict(report: ReplayReport) -> Text:
+    found = report.differences
+    if found.worst is None:
+        return Text("No group was replayed.")
+    where = _where(found.worst)
+    if found.worst.error <= TOLERANCE:
+        return Text(
+            f"Reproduced: the largest difference from a recorded advantage is {found.worst.error:.1e} ({where})."
+        )
+    if not found.beyond_rounding:
+        return Text(
+            f"Reproduced as far as float32 goes: the largest difference is {found.worst.error:.1e} ({where}), in a group "
+            "whose totals are so close that rounding them explains it."
+        )
+    return Text(
+        f"Not reproduced: {found.beyond_rounding:,} advantages differ by more than {TOLERANCE:g} and than rounding "
+        f"explains; the largest difference is {found.worst.error:.3g} ({where}).",
+        "yellow",
+    )
+
+
+def _where(place: Place) -> str:
+    batch = f" of batch {place.batch}" if place.batch else ""
+    return (
+        f"step {place.step}, group {place.group}{batch}, completion {place.completion}: "
+        f"{place.recorded:.4g} recorded, {place.replayed:.4g} replayed"
+    )
+
+
+def _totals(sums: Sums) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_row(
+        f"{sums.changed_groups:,}", f"groups with another advantage, {_share(sums.changed_groups, sums.groups)}"
+    )
+    table.add_row(f"{sums.flips:,}", f"completions pushed the other way, {_share(sums.flips, sums.completions)}")
+    table.add_row(
+        f"{sums.rank_swaps:,}", f"pairs in a group ranked the other way, {_share(sums.rank_swaps, sums.pairs)}"
+    )
+    table.add_row(_percent(sums.moved_share), "of the gradient's weight moved: sum |A' - A| over sum |A|")
+    table.add_row(_percent(sums.moved_share_tokens), "the same, each completion weighted by its tokens")
+    mean = [value / max(1, sums.completions) for value in (sums.recorded, sums.replayed)]
+    table.add_row(f"{mean[0]:.4f}", f"mean |advantage| recorded, {mean[1]:.4f} replayed")
+    return table
+
+
+def _steps(report: ReplayReport) -> Table:
+    table = Table(box=None, padding=(0, 1), collapse_padding=True)
+    for head in ("step", "groups", "flips", "rank swaps", "moved", "mean |A|", "replayed"):
+        table.add_column(head, justify="right", no_wrap=True)
+    steps = list(report.differences.steps.items())
+    if len(steps) > MOST_STEPS:
+        steps = [steps[i * (len(steps) - 1) // (MOST_STEPS - 1)] for i in range(MOST_STEPS)]
+    for step, sums in steps:
+        each = max(1, sums.completions)
+        table.add_row(
+            str(step),
+            str(sums.groups),
+            str(sums.flips),
+            str(sums.rank_swaps),
+            _percent(sums.moved_share),
+            f"{sums.recorded / each:.3f}",
+            f"{sums.replayed / each:.3f}",
+        )
+    return table
+
+
+def _groups(report: ReplayReport, place: str) -> list[RenderableType]:
+    if not report.differences.groups:
+        return []
+    parts: list[RenderableType] = [Text("\nGroups that change most", "bold")]
+    for group in report.differences.groups[:5]:
+        batch = f" --batch {group.batch}" if group.batch else ""
+        mode = "" if report.mode == "train" else f" --mode {report.mode}"
+        command = f"dra inspect group {place} {group.step} {group.group}{batch}{mode}"
+        flips = f", {group.flips} flips" if group.flips else ""
+        parts.append(Text(visible(f"  {command}    moved {group.moved:.2f}{flips}", one_line=True), no_wrap=True))
+    return parts
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{_percent(part / whole)} of {whole:,}" if whole else "of none"
+
+
+def _percent(share: float) -> str:
+    return "-" if math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def _plain_sums(sums: Sums) -> dict[str, Any]:
+    shares = {"moved_share": sums.moved_share, "moved_share_tokens": sums.moved_share_tokens}
+    means = {
+        "abs_advantage_recorded": sums.recorded / max(1, sums.completions),
+        "abs_advantage_replayed": sums.replayed / max(1, sums.completions),
+    }
+    return {**asdict(sums), **{name: None if math.isnan(value) else value for name, value in shares.items()}, **means}

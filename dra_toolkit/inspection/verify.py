@@ -1,0 +1,182 @@
+"""Whether a run is what it says: whole files, every group once, measures and advantages that follow from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from dra_toolkit.errors import DRAError
+from dra_toolkit.groups import Mode
+from dra_toolkit.inspection.replay import replay_run
+from dra_toolkit.inspection.replay.run import TOLERANCE
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.importers.provenance import read_provenance
+from dra_toolkit.runs.names import MODES
+
+STEPS_AT_ONCE = 500
+"""Steps whose measures are compared by one question: what bounds the memory."""
+NAMED = 5
+"""Groups or steps named of each kind of problem; the others are counted."""
+_KEY = "mode, step, batch, group_index"
+_MEASURES = {
+    "size": "count(*)",
+    "reward": "avg(total) FILTER (NOT isnan(total))",
+    "adjusted": "avg(adjusted) FILTER (NOT isnan(adjusted))",
+    "redundancy": "avg(redundancy) FILTER (NOT isnan(redundancy))",
+    "weight": "avg(weight) FILTER (NOT isnan(weight))",
+    "flips": "count(*) FILTER (advantage * advantage_plain < 0)",
+    "tokens": "avg(tokens)",
+    "abs_advantage_plain": "avg(abs(advantage_plain))",
+    "abs_advantage": "avg(abs(advantage))",
+}
+"""Measure of a group -> how it follows from the group's rows."""
+
+
+@dataclass(kw_only=True)
+class Verified:
+    """What was checked, and what is wrong."""
+
+    run: str
+    files: int = 0
+    """Files and segments of recorded groups, each decoded with its checksums."""
+    groups: int = 0
+    completions: int = 0
+    steps: int = 0
+    """Steps with recorded training groups."""
+    largest_replay_error: float | None = None
+    """Largest difference of a recorded advantage from the replayed one."""
+    problems: list[str] = field(default_factory=list)
+    """One line for each: where, what, and what to do."""
+    notes: list[str] = field(default_factory=list)
+    """What could not be checked, and why."""
+
+
+def verify(run: Run, *, tell: Callable[[str], None] = lambda what: None) -> Verified:
+    """Check a run; `tell` is called with what is checked next."""
+    found = Verified(run=run.name)
+    for what, check in (
+        ("files and checksums", _files),
+        ("every group once", _duplicates),
+        ("steps", _gaps),
+        ("measures", _measures),
+        ("advantages", _advantages),
+    ):
+        tell(what)
+        found.problems += list(check(run, found))
+    return found
+
+
+def _files(run: Run, found: Verified) -> Iterator[str]:
+    """Decode every file; what is damaged is skipped by all that follows."""
+    listing = run.store.listing()
+    found.files = len(listing.batches) + len(listing.segments)
+    run.store.damaged()
+    run.store.snapshot()
+    for name, why in sorted(run.problems.items()):
+        if name in listing.foreign:
+            yield f"groups/{name}: {why}; move it somewhere else"
+        else:
+            yield f"groups/{name}: {why}; it is skipped: restore it from a copy, or delete it"
+
+
+def _duplicates(run: Run, found: Verified) -> Iterator[str]:
+    counts = run.query("SELECT count(*) AS groups, sum(size)::BIGINT AS rows FROM groups").to_pylist()[0]
+    found.groups, found.completions = counts["groups"], counts["rows"] or 0
+    found.steps = len(run.steps())
+    twice = run.query(f"SELECT {_KEY}, count(*) AS times FROM groups GROUP BY {_KEY} HAVING times > 1").to_pylist()
+    for row in twice[:NAMED]:
+        yield f"{_group(row)}: recorded {row['times']} times; delete all but one of the files that hold it"
+    if len(twice) > NAMED:
+        yield f"{len(twice) - NAMED} more groups are recorded more than once"
+    rows = run.query("SELECT count(*) AS n FROM completions").column(0)[0].as_py()
+    if rows != found.completions:
+        yield (
+            f"completions: {rows} rows, but the groups' sizes add up to {found.completions}; "
+            "a file was changed after it was written: restore it from a copy"
+        )
+
+
+def _gaps(run: Run, found: Verified) -> Iterator[str]:
+    """Compare the recorded steps with those that the metrics tell of."""
+    if read_provenance(run.directory.path) is not None:
+        found.notes.append("steps: not compared, an imported run has no metrics")
+        return
+    steps = run.steps()
+    logged = sorted({int(row["step"]) for row in run.metrics() if "reward" in row and "step" in row})
+    if not steps or not logged:
+        if logged:
+            yield f"steps: {len(logged)} steps are in metrics.jsonl and none has recorded groups; set record_groups: true"
+        return
+    stride = min((b - a for a, b in pairwise(steps)), default=1)
+    expected = range(steps[0], max(logged[-1], steps[-1]) + 1, stride)
+    missing = sorted(set(expected) & set(logged) - set(steps))
+    if missing:
+        named = ", ".join(map(str, missing[:NAMED])) + (" and more" if len(missing) > NAMED else "")
+        yield (
+            f"steps: {len(missing)} steps are in metrics.jsonl without recorded groups ({named}); "
+            "they were lost while the disk refused them, or deleted: only a copy brings them back"
+        )
+
+
+def _measures(run: Run, found: Verified) -> Iterator[str]:
+    """Compare the measures that were stored with every group with its rows."""
+    wrong = 0
+    computed = ", ".join(f"{how} AS {name}" for name, how in _MEASURES.items())
+    differs = " OR ".join(
+        f"abs(g.{name} - r.{name}) > 1e-6 * greatest(1, abs(r.{name})) OR (g.{name} IS NULL) <> (r.{name} IS NULL)"
+        for name in _MEASURES
+    )
+    for low, high in _windows(run):
+        sql = (
+            f"WITH r AS (SELECT {_KEY}, {computed} FROM completions WHERE step BETWEEN $1 AND $2 GROUP BY {_KEY}) "
+            f"SELECT {', '.join(f'g.{key}' for key in _KEY.split(', '))} FROM groups g JOIN r USING ({_KEY}) "
+            f"WHERE g.step BETWEEN $1 AND $2 AND ({differs})"
+        )
+        for row in run.query(sql, [low, high], steps=(low, high)).to_pylist():
+            wrong += 1
+            if wrong <= NAMED:
+                yield f"{_group(row)}: its measures do not follow from its rows; restore its file from a copy"
+    if wrong > NAMED:
+        yield f"{wrong - NAMED} more groups have measures that do not follow from their rows"
+
+
+def _windows(run: Run) -> Iterator[tuple[int, int]]:
+    steps = sorted({step for mode in MODES for step in run.steps(mode)})
+    for start in range(0, len(steps), STEPS_AT_ONCE):
+        part = steps[start : start + STEPS_AT_ONCE]
+        yield part[0], part[-1]
+
+
+def _advantages(run: Run, found: Verified) -> Iterator[str]:
+    """Replay the recorded settings: the advantages must come out as they were recorded."""
+    origin = read_provenance(run.directory.path)
+    if origin is not None and origin.get("advantages") == "recorded":
+        found.notes.append("advantages: those of another trainer, kept as it wrote them and not replayed")
+        return
+    for mode in MODES:
+        if run.steps(mode):
+            yield from _replayed(run, mode, found)
+
+
+def _replayed(run: Run, mode: Mode, found: Verified) -> Iterator[str]:
+    try:
+        report = replay_run(run, mode=mode, top=0)
+    except DRAError as error:
+        found.notes += [f"advantages of {mode} groups: not replayed; {problem}" for problem in error.problems]
+        return
+    worst, beyond = report.differences.worst, report.differences.beyond_rounding
+    if worst is None:
+        return
+    found.largest_replay_error = max(found.largest_replay_error or 0.0, worst.error)
+    if beyond:
+        yield (
+            f"{mode} step {worst.step}, group {worst.group}, completion {worst.completion}: its advantage is "
+            f"{worst.recorded:.6g}, the recorded settings give {worst.replayed:.6g}; {beyond} advantages differ by more "
+            f"than {TOLERANCE:g}: `dra inspect replay {run.directory.path} --mode {mode}` shows where"
+        )
+
+
+def _group(row: dict[str, object]) -> str:
+    batch = f" of batch {row['batch']}" if row["batch"] else ""
+    return f"{row['mode']} step {row['step']}, group {row['group_index']}{batch}"

@@ -1,0 +1,223 @@
+"""Import rollouts of another trainer into a run that every command can open."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.diversity import Scaling
+from dra_toolkit.embedding import EmbedderSettings, check_embedder_name, load_embedder
+from dra_toolkit.errors import RecipeError, RunError, did_you_mean
+from dra_toolkit.recipe import Recipe, Setting, known_keys
+from dra_toolkit.recipe.keys import OUR_DEFAULTS
+from dra_toolkit.runs.compaction import compact
+from dra_toolkit.runs.group_measures import tells_right_from_wrong
+from dra_toolkit.runs.importers.formats import find_format
+from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
+from dra_toolkit.runs.importers.provenance import write_provenance
+from dra_toolkit.runs.importers.records import PLAIN, Estimates, as_records, best_scaling
+from dra_toolkit.runs.importers.rollout import Options, Problems
+from dra_toolkit.runs.layout import RunDirectory
+from dra_toolkit.runs.recorder import Recorder
+from dra_toolkit.runs.schema import FileFacts
+
+
+@dataclass(kw_only=True)
+class Imported:
+    """What an import did."""
+
+    run: str
+    """Where the run is."""
+    format: str
+    seen: str
+    """What showed the format."""
+    completions: int = 0
+    groups: int = 0
+    steps: int = 0
+    by_mode: dict[str, int] = field(default_factory=dict)
+    """Mode -> completions."""
+    skipped: int = 0
+    """Rows and lines that could not be read."""
+    problems: list[str] = field(default_factory=list)
+    """The first of them, a line each."""
+    notes: list[str] = field(default_factory=list)
+    """What the source did not say, and what stands in its place."""
+
+
+def import_run(
+    source: Path,
+    output: Path,
+    *,
+    format: str | None = None,
+    options: Options | None = None,
+    reward_weights: dict[str, float] | None = None,
+    scale_rewards: Scaling | None = None,
+    embedder: EmbedderSettings | None = None,
+    overwrite: bool = False,
+    imported: Callable[[int], None] = lambda completions: None,
+) -> Imported:
+    """Read rollouts and make a run of them in `output`; `imported` is told how many completions came since the last call.
+
+    reward_weights: factors in the total, 1 where left out. scale_rewards: how advantages are computed where the source has
+    none; group if None. embedder: what the similarity is measured with; None measures none.
+    Raises RunError for a source that cannot be read or an output that is in the way; then nothing is left behind.
+    """
+    options = options or Options()
+    found, seen = find_format(format, source)
+    names = found.reward_names(source, options)
+    weights = _weights(names, reward_weights or {})
+    if embedder is not None and embedder.name == "policy":
+        raise RecipeError("embedder: 'policy' embeds with the model in training, and there is none here")
+    if embedder is not None and (problem := check_embedder_name(embedder)):
+        raise RecipeError(f"embedder: {problem}")
+    directory = _place(output, overwrite)
+    problems, report = Problems(), Imported(run=str(output), format=found.name, seen=seen)
+    rows = batches(found.read(source, options, problems), consecutive=found.consecutive)
+    try:
+        first = next(rows, None)
+        if first is None:
+            raise RunError(f"{source}: no rollout could be read", *problems.lines[:5])
+        fitted = best_scaling(first, weights)
+        scaling: Scaling = scale_rewards or fitted or "group"
+        directory.create(_recipe(source, output, found.name, weights, scaling, embedder, first))
+        directory.write_status("importing")
+        estimates = _record(directory, chain([first], rows), weights, scaling, embedder, report, imported)
+        report.notes += _notes(estimates, scaling, fitted, found.consecutive, scale_rewards)
+        write_provenance(directory.path, _provenance(source, report, estimates, fitted, problems))
+        directory.write_status("imported")
+    except BaseException:
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+    report.skipped, report.problems = problems.count, problems.lines
+    return report
+
+
+def _record(
+    directory: RunDirectory,
+    rows: Iterator[ImportedBatch],
+    weights: dict[str, float],
+    scaling: Scaling,
+    embedder: EmbedderSettings | None,
+    report: Imported,
+    imported: Callable[[int], None],
+) -> Estimates:
+    facts = FileFacts(
+        run=directory.name,
+        reward_weights=weights,
+        scale_rewards=scaling,
+        diversity=PLAIN,
+        embedder="none" if embedder is None else embedder.name,
+        correct_by=tells_right_from_wrong(list(weights)),
+    )
+    loaded = None if embedder is None else load_embedder(embedder)
+    estimates, steps, told = Estimates(), set(), list[str]()
+    recorder = Recorder(directory.groups, facts, tell=told.append)
+    try:
+        for batch in rows:
+            records = as_records(batch, reward_weights=weights, scaling=scaling, embedder=loaded, estimates=estimates)
+            recorder.submit(records)
+            count = sum(len(record.group) for record in records)
+            report.completions, report.groups = report.completions + count, report.groups + len(records)
+            steps.add(batch.step)
+            imported(count)
+    finally:
+        recorder.close()
+    lost = [line for line in told if "record" in line]
+    if lost:
+        raise RunError(*lost)
+    compact(directory.groups, everything=True, grace=0)
+    report.steps, report.by_mode = len(steps), dict(estimates.by_mode)
+    return estimates
+
+
+def _weights(names: list[str], given: dict[str, float]) -> dict[str, float]:
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise RunError(
+            *(f"--reward-weight: no reward {n!r}{did_you_mean(n, names)}; has {', '.join(names)}" for n in unknown)
+        )
+    if not names:
+        raise RunError("the source has no reward; name one with --reward-column")
+    return {name: given.get(name, 1.0) for name in names}
+
+
+def _place(output: Path, overwrite: bool) -> RunDirectory:
+    directory = RunDirectory(output)
+    if directory.exists() and overwrite:
+        directory.delete()
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise RunError(f"{output}: is there already; choose another --output, or replace a run with --overwrite")
+    return directory
+
+
+def _recipe(
+    source: Path,
+    output: Path,
+    format: str,
+    weights: dict[str, float],
+    scaling: str,
+    embedder: EmbedderSettings | None,
+    first: ImportedBatch,
+) -> Recipe:
+    """Return a recipe that says what is known of the run, and that it was imported; nobody can train it."""
+    own = ("dra", "reward", "measure")
+    settings = {
+        key.name: Setting(value=key.default, origin="dra default" if key.owner in own else "TRL default")
+        for key in known_keys().values()
+    }
+    settings |= {name: Setting(value=value, origin="dra default") for name, value in OUR_DEFAULTS.items()}
+    known = {
+        "model_name_or_path": f"imported:{format}",
+        "dataset_name": str(source),
+        "reward_funcs": list(weights),
+        "reward_weights": list(weights.values()),
+        "diversity": "none",
+        "scale_rewards": scaling,
+        "embedder": "none" if embedder is None else embedder.name,
+        "num_generations": max(map(len, first.groups)),
+        "output_dir": str(output),
+    }
+    settings |= {name: Setting(value=value, origin="recipe") for name, value in known.items()}
+    text = f"# Imported from {source} ({format}); this run was not trained here and cannot be resumed.\n"
+    return Recipe(name=output.name, settings=settings, text=text)
+
+
+def _notes(
+    estimates: Estimates, scaling: str, fitted: Scaling | None, consecutive: bool, asked: Scaling | None
+) -> Iterator[str]:
+    if estimates.advantages:
+        yield f"advantages: {estimates.advantages} are not in the source and were computed with scale_rewards {scaling}"
+    if estimates.advantages_known and fitted is None and asked is None:
+        yield (
+            "advantages: kept as written; no scaling of the totals gives those of the first step (other reward weights, or "
+            "another estimator), so flips against the plain advantages say little"
+        )
+    if estimates.tokens:
+        yield f"tokens: {estimates.tokens} completions come without a count; their words were counted instead"
+    if estimates.finish_reasons:
+        yield f"finish_reason: unknown for {estimates.finish_reasons} completions, recorded as stop"
+    if consecutive:
+        yield "groups: completions of the same prompt that follow each other"
+    else:
+        yield "groups: by the identity that the source gives; without one, completions of the same prompt in a step"
+
+
+def _provenance(
+    source: Path, report: Imported, estimates: Estimates, fitted: Scaling | None, problems: Problems
+) -> dict[str, Any]:
+    recorded = bool(estimates.advantages_known) and (fitted is None or bool(estimates.advantages))
+    return {
+        "source": str(source.resolve()),
+        "format": report.format,
+        "seen": report.seen,
+        "time": time.time(),
+        "advantages": "recorded" if recorded else "reproduced" if estimates.advantages_known else "computed",
+        "estimates": asdict(estimates),
+        "skipped": problems.count,
+        "notes": report.notes,
+    }

@@ -1,0 +1,147 @@
+"""What every format is read into: one completion of another trainer, where it was found, and what was wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from dra_toolkit.groups import Message, Mode, Prompt
+from dra_toolkit.rewards.text import content_text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """One completion."""
+
+    mode: Mode
+    step: int
+    group: str | None
+    """Identity of its group within the step; None where the format has none: equal prompts are then a group."""
+    prompt: Prompt
+    text: str
+    rewards: Mapping[str, float]
+    """Raw value of each reward; NaN where there is none."""
+    advantage: float | None = None
+    tokens: int | None = None
+    finish_reason: str | None = None
+    discard_reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the caller says about the source; the formats know their own columns."""
+
+    prompt_column: str = "prompt"
+    completion_column: str = "completion"
+    reward_columns: tuple[str, ...] = ()
+    """Columns that are rewards; empty leaves it to the format."""
+    step_column: str | None = None
+    group_column: str | None = None
+    advantage_column: str | None = None
+    mode: Mode = "train"
+    """What the rollouts were sampled for, where the format does not say."""
+
+
+@dataclass
+class Problems:
+    """What could not be read: counted, and the first of them kept as lines."""
+
+    keep: int = 50
+    lines: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, where: str, what: str) -> None:
+        """Note one problem: file and line, and what is wrong there."""
+        self.count += 1
+        if len(self.lines) < self.keep:
+            self.lines.append(f"{where}: {what}; skipped")
+
+
+class Format(Protocol):
+    """One format of rollouts; its docstring names where it is described."""
+
+    name: str
+    meaning: str
+    """In one line, for people who choose."""
+    consecutive: bool
+    """Whether completions of one group follow each other, so that the same prompt may come twice in a step."""
+
+    def recognise(self, source: Path) -> str | None:
+        """Return what in a file or folder shows that it is of this format, or None."""
+        ...
+
+    def reward_names(self, source: Path, options: Options) -> list[str]:
+        """Return the rewards that the rollouts have; raises RunError for a source that is not of this format."""
+        ...
+
+    def read(self, source: Path, options: Options, problems: Problems) -> Iterator[Rollout]:
+        """Yield the rollouts, step by step, in bounded memory."""
+        ...
+
+
+class BadRowError(ValueError):
+    """A row that cannot be a rollout; the message says why."""
+
+
+def as_prompt(found: Any) -> Prompt:
+    """Return a prompt, a text or a list of messages, as messages; raises BadRowError for anything else."""
+    if isinstance(found, str):
+        return (Message(role="text", content=found),)
+    if isinstance(found, Sequence) and found and all(isinstance(m, Mapping) and "role" in m for m in found):
+        return tuple(Message(role=str(m["role"]), content=content_text(m.get("content"))) for m in found)
+    raise BadRowError(f"the prompt is {_kind(found)}, expected a text or a list of messages")
+
+
+def as_text(found: Any) -> str:
+    """Return a completion as text: of messages what the assistant says, and tools in between, in order."""
+    if isinstance(found, str):
+        return found
+    if isinstance(found, Sequence) and all(isinstance(m, Mapping) for m in found):
+        return transcript(found)
+    raise BadRowError(f"the completion is {_kind(found)}, expected a text or a list of messages")
+
+
+def transcript(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return messages as one text; of several each begins with its role in brackets."""
+    said = [_said(message) for message in messages]
+    if len(said) == 1:
+        return said[0]
+    roles = [str(message.get("role", "")) for message in messages]
+    return "\n".join(f"[{role}] {text}" for role, text in zip(roles, said, strict=True))
+
+
+def _said(message: Mapping[str, Any]) -> str:
+    content = content_text(message.get("content"))
+    calls = [
+        f"{c.get('name')}({c.get('arguments')})" for c in message.get("tool_calls") or [] if isinstance(c, Mapping)
+    ]
+    reasoning = message.get("reasoning_content") or message.get("thinking")
+    whole = f"{reasoning}\n</think>\n{content}" if reasoning else content
+    return "\n".join([*([whole] if whole else []), *calls])
+
+
+def as_number(found: Any, what: str) -> float:
+    """Return a number, NaN for none; raises BadRowError for anything else."""
+    if found is None:
+        return math.nan
+    if isinstance(found, bool | int | float):
+        return float(found)
+    try:
+        return float(found)
+    except (TypeError, ValueError):
+        raise BadRowError(f"{what} is {_kind(found)}, expected a number") from None
+
+
+def as_step(found: Any, what: str = "step") -> int:
+    """Return a step, also from a text such as "12"; raises BadRowError for anything else."""
+    value = as_number(found, what)
+    if not math.isfinite(value) or value != int(value) or value < 0:
+        raise BadRowError(f"{what} is {found!r}, expected a whole number")
+    return int(value)
+
+
+def _kind(found: Any) -> str:
+    return "missing" if found is None else f"of type {type(found).__name__}"

@@ -1,0 +1,176 @@
+"""The numbers of a run without its texts, many generation batches at a time: for questions that go through all of it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Mode
+from dra_toolkit.runs.names import SegmentName
+from dra_toolkit.runs.schema import FileFacts
+from dra_toolkit.runs.segments import COMPLETIONS, Batch
+from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore, Snapshot, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_AT_ONCE = 65_536
+"""Rows decoded at once: about 20 MB of them are held at any time."""
+AHEAD = 2
+"""Pieces that are decoded while another is worked on."""
+KEYS = ("step", "batch", "group_index")
+
+
+def read_numbers(
+    store: GroupStore, columns: Sequence[str], *, mode: Mode = "train", steps: tuple[int, int] | None = None
+) -> Iterator[tuple[FileFacts, pa.Table]]:
+    """Yield `KEYS` and columns of the table `completions`, of whole generation batches and in bounded memory.
+
+    Rows of a batch are together and in group order; batches come about by step, each once. What is replaced meanwhile is
+    read in its new place. A file that turns out damaged is left out from there on, and named in the store's `problems`.
+    """
+    yield from _ahead(_read(store, [*KEYS, *columns], mode, steps or ALL_STEPS))
+
+
+def starts_of(table: pa.Table, keys: Sequence[str]) -> np.ndarray:
+    """Return the rows at which one of the keys changes, the first row included, and the table's length."""
+    is_first = np.ones(len(table), dtype=bool)
+    is_first[1:] = False
+    for name in keys:
+        values = table[name].to_numpy()
+        is_first[1:] |= values[1:] != values[:-1]
+    return np.append(np.flatnonzero(is_first), len(table))
+
+
+def batch_starts(table: pa.Table) -> np.ndarray:
+    """Return the rows (B + 1,) at which the generation batches of a table begin, and its length."""
+    return starts_of(table, KEYS[:2])
+
+
+def _read(
+    store: GroupStore, columns: list[str], mode: Mode, steps: tuple[int, int]
+) -> Iterator[tuple[FileFacts, pa.Table]]:
+    done: set[Batch] = set()
+    for _ in range(LOOKS):
+        try:
+            snapshot = store.snapshot(mode=mode, steps=steps)
+            sources: list[Source] = [*snapshot.files, *snapshot.segments]
+            for source in sorted(sources, key=_first_step):
+                facts = snapshot.facts[source.path]
+                for table in _source(store, snapshot, source, columns, steps):
+                    left = _without(table, done)
+                    if len(left):
+                        done.update(_batches(left))
+                        yield facts, left
+            return
+        except FileNotFoundError:
+            continue
+    raise RunError(f"{store.folder}: files vanish faster than they can be read")
+
+
+def _first_step(source: Source) -> tuple[int, int]:
+    return (source.first, 0) if isinstance(source, SegmentName) else (source.step, source.batch)
+
+
+def _source(
+    store: GroupStore, snapshot: Snapshot, source: Source, columns: list[str], steps: tuple[int, int]
+) -> Iterator[pa.Table]:
+    if not isinstance(source, SegmentName):
+        table = store.read_batch(source, (source.step, source.batch))
+        if table is not None:
+            yield table.select(columns)
+        return
+    hidden = snapshot.hidden.get(source.path, frozenset())
+    try:
+        for table in _whole_batches(source.path / COMPLETIONS, columns):
+            yield _only(table, steps, hidden)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        store.problems[source.path.name] = f"cannot be read ({str(error).splitlines()[0][:120]})"
+
+
+def _whole_batches(path: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """Yield the rows of a file in pieces that end where a generation batch ends."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kept: pa.Table | None = None
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for piece in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+            table = pa.Table.from_batches([piece])
+            table = table if kept is None else pa.concat_tables([kept, table]).combine_chunks()
+            end = int(batch_starts(table)[-2])
+            kept = table.slice(end)
+            if end:
+                yield table.slice(0, end)
+    if kept is not None and len(kept):
+        yield kept
+
+
+def _only(table: pa.Table, steps: tuple[int, int], hidden: frozenset[Batch]) -> pa.Table:
+    found = table["step"].to_numpy()
+    low, high = (int(found[0]), int(found[-1])) if len(found) else ALL_STEPS
+    if steps[0] <= low and high <= steps[1] and not hidden:
+        return table
+    wanted = (found >= steps[0]) & (found <= steps[1])
+    return _without(table.filter(wanted), hidden)
+
+
+def _without(table: pa.Table, batches: frozenset[Batch] | set[Batch]) -> pa.Table:
+    """Return the rows of a table without some generation batches."""
+    there = _batches(table)
+    if not batches or not any(batch in batches for batch in there):
+        return table
+    starts = batch_starts(table)
+    keep = np.repeat([batch not in batches for batch in there], np.diff(starts))
+    return table.filter(keep)
+
+
+def _batches(table: pa.Table) -> list[Batch]:
+    if not len(table):
+        return []
+    first = batch_starts(table)[:-1]
+    step, batch = (table[name].to_numpy()[first].tolist() for name in KEYS[:2])
+    return list(zip(step, batch, strict=True))
+
+
+def _ahead(tables: Iterator[tuple[FileFacts, pa.Table]]) -> Iterator[tuple[FileFacts, pa.Table]]:
+    """Yield the same from a thread that reads a little ahead, so that decoding and arithmetic take turns on no core."""
+    waiting: queue.Queue[tuple[FileFacts, pa.Table] | BaseException | None] = queue.Queue(maxsize=AHEAD)
+    stopped = threading.Event()
+
+    def put(item: tuple[FileFacts, pa.Table] | BaseException | None) -> None:
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for item in tables:
+                put(item)
+                if stopped.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # told to the thread that asked, where it is handled
+            put(error)
+
+    thread = threading.Thread(target=work, name="dra-numbers", daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
