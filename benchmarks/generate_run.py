@@ -119,7 +119,8 @@ def _step(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
     form = (rng.random((P, G)) < 0.9).astype(np.float64)
     totals = accuracy + 0.5 * form
     adjustment = adjust_similarity(similarity=similarity, totals=totals)
-    plain, advantages = group_advantages(totals), group_advantages(adjustment.adjusted)
+    plain = group_advantages(totals)
+    advantages = group_advantages(adjustment.adjusted).astype(np.float32).astype(np.float64)  # what the trainer holds
     tokens = rng.integers(20, 3584, size=(P, G))
     upper = np.triu(np.ones((G, G), dtype=bool), 1)
     offsets = np.concatenate([[0], np.cumsum(np.tile(np.arange(G - 1, -1, -1), P))]).astype(np.int32)
