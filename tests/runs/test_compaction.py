@@ -353,6 +353,7 @@ class TestKilled:
                 time.sleep(float(rng.random()) * 0.4)
                 os.kill(writer, signal.SIGKILL)
                 while (line := writers.stdout.readline()) != "dead\n":
+                    assert line.strip().isdigit(), line  # anything else is a warning of the recorder
                     told = int(line)
                 reader = Run.open(run.path)
                 steps = [r.step for r in reader.groups()]
