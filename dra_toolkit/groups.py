@@ -80,7 +80,7 @@ class Adjustment:
     adjusted: Array
     """(..., G) total reward after it: weights * totals + bonus; the totals where the measure acts on advantages."""
     bonus: Array | None = None
-    """(..., G) what the measure adds after the factor; None where it only multiplies, and in recorded groups."""
+    """(..., G) what the measure adds after the factor; None where it only multiplies."""
 
     def __getitem__(self, index: Any) -> Adjustment:
         """Select along the leading axes: `adjustment[p]` is the adjustment of group p."""

@@ -34,6 +34,7 @@ def read_numbers(
 
     Rows of a batch are together and in group order; batches come about by step, each once. What is replaced meanwhile is
     read in its new place. A file that turns out damaged is left out from there on, and named in the store's `problems`.
+    An optional column that a file does not hold is not in its tables.
     """
     yield from _ahead(_read(store, [*KEYS, *columns], mode, steps or ALL_STEPS))
 
@@ -84,7 +85,7 @@ def _source(
     if not isinstance(source, SegmentName):
         table = store.read_batch(source, (source.step, source.batch))
         if table is not None:
-            yield table.select(columns)
+            yield table.select([name for name in columns if name in table.column_names])
         return
     hidden = snapshot.hidden.get(source.path, frozenset())
     try:

@@ -68,6 +68,9 @@ def _rows(record: GroupRecord, facts: FileFacts) -> Iterator[dict[str, Any]]:
             "adjusted": float(adjustment.adjusted[i]),
             "advantage_plain": float(record.plain_advantages[i]),
             "advantage": float(record.advantages[i]),
+            "bonus": None if adjustment.bonus is None else float(adjustment.bonus[i]),
+            "label": None if record.labels is None else int(record.labels[i]),
+            "log_prob": None if record.log_probs is None else _none_if_nan(record.log_probs[i]),
             "embedding": None if record.embeddings is None else record.embeddings[i].astype(np.float16),
         }
 
@@ -93,7 +96,11 @@ def _record(rows: pa.Table, facts: FileFacts, index: str) -> GroupRecord:
         return np.array([np.nan if value is None else value for value in column(name)], dtype=np.float64)
 
     def optional(name: str) -> list[Any] | None:
-        return column(name) if name in rows.column_names else None
+        known = name in rows.column_names and rows.column(name).null_count < len(rows)
+        return column(name) if known else None
+
+    def optional_numbers(name: str) -> np.ndarray | None:
+        return None if optional(name) is None else numbers(name)
 
     rewards = column("rewards")
     G = len(rewards)
@@ -101,7 +108,7 @@ def _record(rows: pa.Table, facts: FileFacts, index: str) -> GroupRecord:
     for i, row in enumerate(column("similarity")):
         similarity[i, i + 1 :] = row
         similarity[i + 1 :, i] = row
-    embeddings, reasons = optional("embedding"), optional("discard_reason")
+    embeddings, reasons, labels = optional("embedding"), optional("discard_reason"), optional("label")
     return GroupRecord(
         mode=column("mode")[0],
         step=column("step")[0],
@@ -125,10 +132,13 @@ def _record(rows: pa.Table, facts: FileFacts, index: str) -> GroupRecord:
             weights=numbers("weight"),
             totals=numbers("total"),
             adjusted=numbers("adjusted"),
+            bonus=optional_numbers("bonus"),
         ),
         plain_advantages=numbers("advantage_plain"),
         advantages=numbers("advantage"),
-        embeddings=None if embeddings is None or embeddings[0] is None else np.array(embeddings, dtype=np.float32),
+        embeddings=None if embeddings is None else np.array(embeddings, dtype=np.float32),
+        labels=None if labels is None else np.array(labels, dtype=np.int64),
+        log_probs=optional_numbers("log_prob"),
         discard_reason=reasons[0] if reasons else None,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.errors import RunError
@@ -123,6 +123,27 @@ COLUMNS = (
     ),
     Column(name="advantage", type="float64", field="advantages", meaning="advantage that the trainer used"),
     Column(
+        name="bonus",
+        type="float64",
+        field="adjustment.bonus",
+        optional=True,
+        meaning="what the measure adds after the factor",
+    ),
+    Column(
+        name="label",
+        type="int32",
+        field="labels",
+        optional=True,
+        meaning="which cluster of its group it belongs to, where the measure reads clusters",
+    ),
+    Column(
+        name="log_prob",
+        type="float64",
+        field="log_probs",
+        optional=True,
+        meaning="mean log-probability of its tokens when sampled, where the measure reads it",
+    ),
+    Column(
         name="discard_reason",
         type="dictionary",
         field="discard_reason",
@@ -188,8 +209,15 @@ def read_facts(schema: pa.Schema, where: str) -> FileFacts:
             f"{where}: schema version {found['version']}, this dra-toolkit reads up to {SCHEMA_VERSION}; update it"
         )
     known = {field.name for field in fields(FileFacts)}
-    return FileFacts(**{**{k: v for k, v in found.items() if k in known}, "diversity": _settings(found["diversity"])})
+    settings = _settings(found["diversity"], where)
+    return FileFacts(**{**{k: v for k, v in found.items() if k in known}, "diversity": settings})
 
 
-def _settings(stored: dict[str, object]) -> DiversitySettings:
-    return DiversitySettings(**stored)  # type: ignore[arg-type]
+def _settings(stored: dict[str, Any], where: str) -> DiversitySettings:
+    """Return the stored settings; one that an older file does not know of has its default, which changes nothing."""
+    try:
+        return DiversitySettings(**stored)
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"{where}: has diversity settings that this dra-toolkit does not know ({error}); update it"
+        ) from None

@@ -21,6 +21,7 @@ from recorded import FACTS, make_run, record, record_all
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
 from dra_toolkit.runs import Recorder, Run, RunDirectory
+from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
 
 
@@ -67,6 +68,22 @@ class TestRoundTrip:
         before = record(1, keep=True)
         record_all(run, [before])
         assert_same(before, Run.open(run.path).group(1, 0))
+
+    def test_what_only_some_measures_read(self, run):
+        plain = record(1, G=3)
+        full = dataclasses.replace(
+            record(1, 1, G=3),
+            labels=np.array([0, 1, 0]),
+            log_probs=np.array([-0.5, np.nan, -2.0]),
+            adjustment=dataclasses.replace(record(1, 1, G=3).adjustment, bonus=np.array([0.0, 0.5, -1.0])),
+        )
+        record_all(run, [plain, full], [record(2)])
+        for before in (plain, full):
+            assert_same(before, Run.open(run.path).group(1, before.index))
+        compact(run.groups, everything=True, grace=0)
+        for before in (plain, full, record(2)):
+            assert_same(before, Run.open(run.path).group(before.step, before.index))
+        assert Run.open(run.path).query("SELECT count(label) AS n FROM completions").column(0)[0].as_py() == 3
 
     def test_every_field_has_a_column(self):
         stored = {column.field for column in COLUMNS}
