@@ -132,3 +132,9 @@ class GroupRecord:
     def prompt_hash(self) -> str:
         """Identity of the prompt across steps and runs."""
         return prompt_hash(self.group.prompt)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: numbers, similarity and texts, harmless whatever the texts are."""
+        from dra_toolkit.inspection.group_html import group_html  # shown only where inspection is wanted
+
+        return group_html(self)

@@ -1,12 +1,8 @@
-"""Questions asked of recorded groups, and how the terminal shows the answers. No torch."""
+"""Questions asked of recorded groups, and how the terminal shows the answers. No torch.
 
-from dra_toolkit.inspection.questions import (
-    GroupOverview,
-    RunOverview,
-    StepOverview,
-    look_at_group,
-    look_at_step,
-    summarise,
-)
+Questions return plain values, for scripts, the terminal and the dashboard alike; `views` and `list_views` show them.
+"""
 
-__all__ = ["GroupOverview", "RunOverview", "StepOverview", "look_at_group", "look_at_step", "summarise"]
+from dra_toolkit.inspection.overview import RunOverview, StepOverview, look_at_steps, summarise
+
+__all__ = ["RunOverview", "StepOverview", "look_at_steps", "summarise"]

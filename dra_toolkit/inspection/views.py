@@ -12,21 +12,30 @@ from rich.table import Table
 from rich.text import Text
 
 from dra_toolkit.groups import GroupRecord
+from dra_toolkit.inspection.health import Note
 from dra_toolkit.inspection.heatmap import heat_map
-from dra_toolkit.inspection.questions import STEP_MEASURES, GroupOverview, RunOverview, flipped, is_measured
+from dra_toolkit.inspection.overview import RunOverview
+from dra_toolkit.runs.group_measures import flipped, is_measured
 from dra_toolkit.safe_text import visible
 
 BLOCKS = "▁▂▃▄▅▆▇█"
+FEWEST_BLOCKS = 24
+"""Characters that a curve has at least, where leaving out its lowest and highest value makes room for them."""
 LABELS = {
     "reward": "reward, raw",
     "adjusted": "reward, adjusted",
+    "correct_share": "share correct",
     "similarity": "similarity",
     "vendi_score": "Vendi score",
     "distinct_ratio": "distinct texts",
+    "distinct_answers": "distinct answers",
     "zero_spread": "zero-spread groups",
+    "flips": "flips in the step",
+    "tokens": "tokens",
     "abs_advantage_plain": "mean |advantage|, plain",
     "abs_advantage": "mean |advantage|, trained",
 }
+"""Measure -> what its curve is called, in the order of the curves."""
 MARKS = "= all rewards equal   d duplicates   ± sign of an advantage changed by the adjustment"
 
 
@@ -55,14 +64,24 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def run_view(overview: RunOverview, *, width: int) -> RenderableType:
-    """Return a run at a glance: settings, a curve for each measure, problems."""
-    parts: list[RenderableType] = [_title(f"{overview.name}: {overview.state}"), _settings(overview)]
+    """Return a run at a glance: health notes, settings, a curve for each measure, problems."""
+    parts: list[RenderableType] = [_title(f"{overview.name}: {overview.state}")]
+    parts += [health_view(note) for note in overview.notes]
+    parts.append(_settings(overview))
     if not overview.steps:
         parts.append(Text("No training groups are recorded yet; look again when the first step is done.", "yellow"))
     else:
         parts.append(_curves(overview, width=width))
     parts += [Text(visible(problem, one_line=True), "yellow") for problem in overview.problems]
     return Group(*parts)
+
+
+def health_view(note: Note) -> Text:
+    """Return a health note: what it says, its two signs, what to change."""
+    text = Text(f"{note.name}: ", "bold yellow").append(note.says, "yellow")
+    for sign in note.signs:
+        text.append(f"\n    {visible(sign.what, one_line=True)}: {sign.before:.3g} -> {sign.after:.3g}")
+    return text.append(f"\n    {note.advice}\n", "dim")
 
 
 def _title(text: str) -> Text:
@@ -78,61 +97,44 @@ def _settings(overview: RunOverview) -> Table:
 
 
 def _curves(overview: RunOverview, *, width: int) -> RenderableType:
-    first, last = overview.steps[0], overview.steps[-1]
-    table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    table.add_column("")
-    table.add_column(f"step {first.step}", justify="right")
-    table.add_column(f"step {last.step}", justify="right")
-    table.add_column("curve, lowest to highest", no_wrap=True)
-    for name in STEP_MEASURES:
-        values = [step.means[name] for step in overview.steps]
-        curve = sparkline(values, max(8, width - 52))
-        table.add_row(LABELS[name], number(values[0]), number(values[-1]), Text(curve, "cyan"))
+    heads, rows, curves = _ends(overview)
+    taken = sum(1 + max(map(len, column)) for column in zip(heads, *rows, strict=True))
+    if width - taken < FEWEST_BLOCKS:
+        heads, rows = heads[:3], [row[:3] for row in rows]
+        taken = sum(1 + max(map(len, column)) for column in zip(heads, *rows, strict=True))
+    blocks = max(8, width - taken - 2)
+    table = Table(box=None, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i else "left", no_wrap=True)
+    long, brief = "curve, lowest to highest", "curve"
+    table.add_column(long if len(long) <= blocks else brief, no_wrap=True)
+    for row, values in zip(rows, curves, strict=True):
+        table.add_row(*row, Text(sparkline(values, blocks), "cyan"))
     flips = sum(step.flips for step in overview.steps)
     groups = sum(step.groups for step in overview.steps)
     counts = (
-        f"{len(overview.steps)} steps, {groups} groups, {overview.completions} completions recorded; "
-        f"the adjustment changed the sign of {flips} advantages"
+        f"{len(overview.steps):,} steps, {groups:,} groups, {overview.completions:,} completions recorded; "
+        f"the adjustment changed the sign of {flips:,} advantages"
     )
     return Group(Padding(table, (1, 0)), Text(counts))
 
 
-def step_view(groups: Sequence[GroupOverview], *, title: str, width: int) -> RenderableType:
-    """Return the groups of a step as a table."""
-    table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    several_batches = any(group.batch for group in groups)
-    for head in (
-        *(["batch"] if several_batches else []),
-        "group",
-        "reward",
-        "spread",
-        "adjusted",
-        "simil.",
-        "Vendi",
-        "distinct",
-    ):
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("marks", no_wrap=True)
-    table.add_column("prompt", no_wrap=True, overflow="ellipsis", ratio=1)
-    for group in groups:
-        table.add_row(
-            *([str(group.batch)] if several_batches else []),
-            str(group.index),
-            *(number(value, 2) for value in (group.reward, group.spread, group.adjusted, group.similarity)),
-            number(group.vendi_score, 1),
-            number(group.distinct_ratio, 2),
-            _marks(group),
-            Text(visible(group.prompt, one_line=True)[:width]),
-        )
-    return Group(_title(title), table, Text(MARKS, "dim"))
+def _ends(overview: RunOverview) -> tuple[list[str], list[list[str]], list[list[float]]]:
+    """Return heads, rows and curves of the measures that are known: first, last, lowest and highest value of each."""
+    heads = ["", f"step {overview.steps[0].step}", f"step {overview.steps[-1].step}", "lowest", "highest"]
+    rows, curves = [], []
+    for name, label in LABELS.items():
+        values = [float(step.flips) if name == "flips" else step.means[name] for step in overview.steps]
+        known = [value for value in values if not math.isnan(value)]
+        if known:
+            rows.append([label, *map(short, (values[0], values[-1], min(known), max(known)))])
+            curves.append(values)
+    return heads, rows, curves
 
 
-def _marks(group: GroupOverview) -> Text:
-    marks = Text()
-    marks.append("=" if group.zero_spread else " ", "yellow")
-    marks.append("d" if group.has_duplicates else " ", "magenta")
-    marks.append(f"±{group.flips}" if group.flips else "", "bold")
-    return marks
+def short(value: float) -> str:
+    """Return a number with three digits behind the point, or none where it is large."""
+    return number(value, 3) if abs(value) < 100 else f"{value:.0f}"
 
 
 def group_view(record: GroupRecord, *, width: int, lines: int | None) -> RenderableType:

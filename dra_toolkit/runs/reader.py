@@ -77,6 +77,12 @@ class Run:
         """The resolved recipe."""
         return self.directory.read_recipe()
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what the run is, and its curves."""
+        from dra_toolkit.inspection.run_html import run_html  # shown only where inspection is wanted
+
+        return run_html(self)
+
     def metrics(self) -> list[dict[str, Any]]:
         """Return the logged metrics, a row for each logged step."""
         return list(read_metrics(self.directory.metrics))

@@ -12,7 +12,8 @@ from recorded import make_run, record, record_all
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
-from dra_toolkit.diversity import vendi_score
+from dra_toolkit.diversity import mean_similarity, vendi_score
+from dra_toolkit.runs import Run
 
 
 @pytest.fixture
@@ -37,6 +38,10 @@ def inspect(*arguments: object, status: int = 0):
     assert ran.exit_code == status, ran.output
     assert "Traceback" not in ran.output
     return ran
+
+
+def every(run):
+    return list(Run(run).groups())
 
 
 class TestSummary:
@@ -85,22 +90,68 @@ class TestSummary:
 class TestGroups:
     def test_last_step_by_default(self, run):
         told = json.loads(inspect("groups", "--json").stdout)
-        assert (told["step"], [group["index"] for group in told["groups"]]) == (3, [0, 1, 2])
+        assert [(group["step"], group["index"]) for group in told["groups"]] == [(3, 0), (3, 1), (3, 2)]
         assert told["groups"][1]["distinct_ratio"] == 0.75
 
     def test_table_marks_duplicates(self, run):
         rows = [line.split() for line in inspect("groups", "first", "--step", 3).stdout.splitlines()]
-        marks = {row[0]: row for row in rows if row and row[0] in {"0", "1", "2"}}
+        marks = {row[0]: row for row in rows if len(row) > 5 and row[0] in {"0", "1", "2"}}
         assert "d" in "".join(marks["1"])
         assert "0.75" in marks["1"]
 
-    @pytest.mark.parametrize("by", ["reward", "spread", "similarity", "flips"])
+    @pytest.mark.parametrize("by", ["reward", "reward_spread", "similarity", "flips"])
     def test_sorted(self, run, by):
         told = json.loads(inspect("groups", "--sort", by, "--json").stdout)["groups"]
         assert [g[by] for g in told] == sorted((g[by] for g in told), reverse=True)
 
     def test_evaluation(self, run):
-        assert json.loads(inspect("groups", "--mode", "eval", "--json").stdout)["step"] == 3
+        told = json.loads(inspect("groups", "--mode", "eval", "--json").stdout)["groups"]
+        assert [(group["mode"], group["step"]) for group in told] == [("eval", 3)]
+
+    def test_all_steps_where_a_question_is_asked(self, run):
+        expected = every(run)
+        told = json.loads(inspect("groups", "first", "--worst", 2, "--json").stdout)
+        assert told["total"] == 9
+        highest = sorted((mean_similarity(r.adjustment.similarity) for r in expected), reverse=True)[:2]
+        assert [g["similarity"] for g in told["groups"]] == pytest.approx(highest, rel=1e-5)
+        best = json.loads(inspect("groups", "first", "--best", 1, "--json").stdout)["groups"][0]
+        assert best["similarity"] == pytest.approx(
+            min(mean_similarity(r.adjustment.similarity) for r in expected), rel=1e-5
+        )
+
+    def test_filters(self, run):
+        expected = [(r.step, r.index) for r in every(run) if ((r.advantages * r.plain_advantages) < 0).any()]
+        told = json.loads(inspect("groups", "first", "--flips", "--sort", "index", "--json").stdout)["groups"]
+        assert [(g["step"], g["index"]) for g in told] == expected
+        told = json.loads(inspect("groups", "first", "--duplicates", "--json").stdout)["groups"]
+        assert [(g["step"], g["index"]) for g in told] == [(3, 1)]
+        conditions = ("--where", "reward > 0", "--where", "tokens >= 1", "--steps", "2..3")
+        told = json.loads(inspect("groups", "first", *conditions, "--json").stdout)["groups"]
+        expected = [(r.step, r.index) for r in every(run) if r.step > 1 and np.nanmean(r.adjustment.totals) > 0]
+        assert [(g["step"], g["index"]) for g in told] == expected
+        assert "no group is like that" in inspect("groups", "first", "--where", "reward > 1e9").stdout
+
+    def test_pages(self, run):
+        of_all = ("groups", "first", "--steps", "1..", "--limit", 4)
+        pages = [json.loads(inspect(*of_all, "--offset", at, "--json").stdout) for at in (0, 4, 8)]
+        assert [(g["step"], g["index"]) for page in pages for g in page["groups"]] == [
+            (step, i) for step in (1, 2, 3) for i in range(3)
+        ]
+        assert "1 to 4 of 9; --offset 4 shows the next" in inspect(*of_all).stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (("--where", "flps > 0"), "did you mean 'flips'"),
+            (("--where", "flips"), "expected a measure, a comparison and a number"),
+            (("--sort", "redundncy"), "did you mean 'redundancy'"),
+            (("--steps", "5..2"), "ends before it begins"),
+            (("--worst", "1", "--best", "1"), "expected one of them"),
+            (("--step", "1", "--steps", "1..2"), "expected one of them"),
+        ],
+    )
+    def test_what_cannot_be_asked(self, run, arguments, told):
+        assert told in inspect("groups", "first", *arguments, status=2).stderr.replace("\n", " ")
 
 
 class TestGroup:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from dra_toolkit.inspection.export.parquet_file import write_parquet
-from dra_toolkit.inspection.export.selection import Selection
 from dra_toolkit.inspection.export.tables import export_schema, rows
+from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.schema import COLUMNS
 

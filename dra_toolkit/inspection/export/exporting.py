@@ -13,8 +13,8 @@ from dra_toolkit.inspection.export.dataset import CARD, write_dataset
 from dra_toolkit.inspection.export.html import write_html
 from dra_toolkit.inspection.export.jsonl import write_jsonl
 from dra_toolkit.inspection.export.parquet_file import write_parquet
-from dra_toolkit.inspection.export.selection import Selection
 from dra_toolkit.inspection.export.tables import export_schema, rows
+from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.files import publish, publish_folder, remove_folder
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.export.curves import curve
-from dra_toolkit.inspection.export.selection import Selection
+from dra_toolkit.inspection.group_html import group_html, safe_html
 from dra_toolkit.inspection.replay.settings import recipe_lines
+from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.group_measures import flipped, is_measured
-from dra_toolkit.safe_text import visible
 
-CHARACTERS = 20_000
-"""Of a text at most; the rest is counted."""
 CURVES = {
     "reward": "reward, raw",
     "adjusted": "reward, adjusted",
@@ -57,7 +53,7 @@ def write_html(run: Run, selection: Selection, file: BinaryIO, *, groups: int) -
 
 def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
     condition, parameters = selection.sql()
-    name = _text(run.name)
+    name = safe_html(run.name)
     yield (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
@@ -78,7 +74,7 @@ def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
     )
     for row in chosen:
         record = run.group(row["step"], row["group_index"], mode=row["mode"], batch=row["batch"])
-        yield from _group(record)
+        yield group_html(record)
         yield len(record.group)
     yield "</body></html>\n"
 
@@ -89,7 +85,7 @@ def _settings(run: Run, selection: Selection) -> str:
         for mode in selection.modes
         for facts in run.facts(mode)[:1]
     ]
-    return f"<details><summary>Settings</summary><pre>{_text(lines[0] if lines else '')}</pre></details>\n"
+    return f"<details><summary>Settings</summary><pre>{safe_html(lines[0] if lines else '')}</pre></details>\n"
 
 
 def _curves(run: Run, condition: str, parameters: list[object]) -> Iterator[str]:
@@ -102,87 +98,3 @@ def _curves(run: Run, condition: str, parameters: list[object]) -> Iterator[str]
         if len(steps) and not np.isnan(values).all():
             yield f"<figure><figcaption>{label}</figcaption>{curve(steps, values)}</figure>\n"
     yield "</div>\n"
-
-
-def _group(record: GroupRecord) -> Iterator[str]:
-    batch = f", batch {record.batch}" if record.batch else ""
-    yield f"<h3>{record.mode} step {record.step}, group {record.index}{batch}</h3>\n"
-    if record.discard_reason:
-        yield f"<p>discarded: {_text(record.discard_reason)}</p>\n"
-    for message in record.group.prompt:
-        yield f"<p>{_text(message.role)}</p><pre>{_cut(message.content)}</pre>\n"
-    yield _numbers(record)
-    if is_measured(record):
-        yield _similarity(record)
-    for i in sorted(range(len(record.group)), key=lambda i: -record.advantages[i]):
-        yield (
-            f"<details open><summary>#{i}, advantage {_signed(record.advantages[i])}</summary>"
-            f"<pre>{_cut(record.group.completions[i])}</pre></details>\n"
-        )
-
-
-def _numbers(record: GroupRecord) -> str:
-    group, adjustment, changed = record.group, record.adjustment, flipped(record)
-    heads = [
-        "#",
-        *group.rewards,
-        "total",
-        "redundancy",
-        "weight",
-        "adjusted",
-        "plain",
-        "trained",
-        "flip",
-        "tokens",
-        "end",
-    ]
-    rows = []
-    for i in range(len(group)):
-        cells = [
-            str(i),
-            *(_number(values[i]) for values in group.rewards.values()),
-            _number(adjustment.totals[i]),
-            _number(adjustment.redundancy[i]),
-            _number(adjustment.weights[i]),
-            _number(adjustment.adjusted[i]),
-            _number(record.plain_advantages[i]),
-            _signed(record.advantages[i]),
-            "±" if changed[i] else "",
-            str(int(group.token_counts[i])),
-            _text(group.finish_reasons[i]),
-        ]
-        rows.append(f"<tr>{''.join(f'<td>{value}</td>' for value in cells)}</tr>")
-    return f"<table><tr>{''.join(f'<th>{_text(head)}</th>' for head in heads)}</tr>{''.join(rows)}</table>\n"
-
-
-def _similarity(record: GroupRecord) -> str:
-    S = record.adjustment.similarity
-    head = "".join(f"<th>#{j}</th>" for j in range(len(S)))
-    rows = "".join(
-        f"<tr><th>#{i}</th>{''.join(_shaded(float(value)) for value in row)}</tr>" for i, row in enumerate(S)
-    )
-    return f"<details><summary>Similarity</summary><table><tr><th></th>{head}</tr>{rows}</table></details>\n"
-
-
-def _shaded(value: float) -> str:
-    shade = 0.0 if not np.isfinite(value) else max(0.0, min(1.0, value))
-    return f'<td style="background:rgba(52,101,164,{shade * 0.6:.2f})">{value:.2f}</td>'
-
-
-def _signed(value: Any) -> str:
-    number = float(value)
-    return f'<span class="{"up" if number > 0 else "down"}">{number:+.3f}</span>' if number else "0.000"
-
-
-def _number(value: Any) -> str:
-    return f"{float(value):.3f}" if np.isfinite(value) else "-"
-
-
-def _cut(text: str) -> str:
-    left = len(text) - CHARACTERS
-    return _text(text[:CHARACTERS]) + (f"\n… {left:,} more characters" if left > 0 else "")
-
-
-def _text(text: str) -> str:
-    """Return text that no browser takes for anything else: escaped, and what shows nothing or turns the line spelt out."""
-    return escape(visible(str(text)))

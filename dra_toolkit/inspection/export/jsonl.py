@@ -9,7 +9,7 @@ import json
 from typing import BinaryIO
 
 from dra_toolkit.inspection.export.tables import Tables
-from dra_toolkit.inspection.questions import plain
+from dra_toolkit.inspection.plain import plain
 
 
 def write_jsonl(tables: Tables, file: BinaryIO) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from dra_toolkit.inspection.export.selection import Selection
+from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import FileFacts, Run
 
 if TYPE_CHECKING:

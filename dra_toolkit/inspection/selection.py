@@ -1,4 +1,4 @@
-"""Which groups are exported: of some modes and steps, and with measures in some range."""
+"""Which groups are asked for: of some modes and steps, and with measures in some range."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class Selection:
 
     modes: tuple[Mode, ...] = ("train",)
     steps: tuple[int, int] | None = None
+    """First and last."""
     conditions: tuple[Condition, ...] = field(default=())
     """All must hold; a measure that is not known holds for none."""
 

@@ -1,0 +1,204 @@
+"""What may be wrong with a run. A note is given only where two signs that are measured independently agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from dra_toolkit.groups import Array
+from dra_toolkit.runs import FileFacts, Run
+
+FEWEST_STEPS = 6
+"""Steps below which nothing is said: a third of them is then no trend."""
+Curves = Mapping[str, Array]
+"""Measure -> its mean at each step, (S,), NaN where it was not measured; `step` -> the steps themselves, ascending."""
+CURVES = (
+    "reward",
+    "similarity",
+    "distinct_ratio",
+    "distinct_answers",
+    "correct_share",
+    "zero_spread",
+    "weight",
+    "tokens",
+    "cut_share",
+    "abs_advantage_plain",
+    "abs_advantage",
+)
+"""Measures that the notes read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sign:
+    """One sign: a measure, and the two numbers that make it speak."""
+
+    what: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """Something that two signs say is wrong."""
+
+    name: str
+    says: str
+    """What it is, in one sentence."""
+    signs: tuple[Sign, Sign]
+    advice: str
+    """What to change, with the recipe keys that do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NegativeTotals:
+    """What the adjustment did to completions with a negative total."""
+
+    share: float
+    """Of all completions."""
+    favour: float
+    """Correlation of redundancy with what the adjustment added to the advantage, among them; NaN if there are none."""
+
+
+def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
+    """Return what two independent signs say is wrong with the training groups of a run.
+
+    curves: those of `step_curves`, where they are at hand.
+    """
+    facts = run.facts()
+    curves = step_curves(run) if curves is None else curves
+    steps = curves["step"]
+    if not facts or len(steps) < FEWEST_STEPS:
+        return ()
+    found = [check(curves) for check in (diversity_collapse, length_drift, saturation)]
+    found.append(shrunken_updates(curves, facts[-1]))
+    if _divides_negatives(facts[-1]):
+        late = steps[-(len(steps) // 3) :]
+        found.append(inverted_negatives(_negative_totals(run, (int(late[0]), int(late[-1]))), facts[-1]))
+    return tuple(note for note in found if note is not None)
+
+
+def step_curves(run: Run) -> Curves:
+    """Return the training steps and the mean of each measure that the notes read."""
+    names = ("step", *CURVES)
+    table = run.query(f"SELECT {', '.join(names)} FROM steps WHERE mode = 'train' ORDER BY step")
+    return {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
+
+
+def diversity_collapse(curves: Curves) -> Note | None:
+    """Completions grow alike by their embeddings, and fewer of their texts or answers differ."""
+    alike = _sign(curves, "similarity", lambda before, after: after - before > 0.1)
+    fewer = _sign(curves, "distinct_answers", lambda before, after: after < 0.75 * before)
+    fewer = fewer or _sign(curves, "distinct_ratio", lambda before, after: after < 0.75 * before)
+    if not alike or not fewer:
+        return None
+    return Note(
+        name="diversity collapse",
+        says="The completions of a group become each other's copies.",
+        signs=(alike, fewer),
+        advice="raise temperature or beta, lower learning_rate, or set diversity: graph_cut if it is none",
+    )
+
+
+def length_drift(curves: Curves) -> Note | None:
+    """Completions grow longer and are cut more often, or longer without being right more often."""
+    longer = _sign(curves, "tokens", lambda before, after: after > 1.3 * before)
+    cut = _sign(curves, "cut_share", lambda before, after: after - before > 0.1)
+    worse = _sign(curves, "correct_share", lambda before, after: after <= before)
+    second = cut or worse
+    if not longer or not second:
+        return None
+    return Note(
+        name="length drift",
+        says="Completions grow longer without being right more often.",
+        signs=(longer, second),
+        advice="set loss_type: dr_grpo, add a length reward, or raise max_completion_length if they are cut in mid-thought",
+    )
+
+
+def saturation(curves: Curves) -> Note | None:
+    """Most groups have equal rewards, and the reward stands still."""
+    equal = _sign(curves, "zero_spread", lambda before, after: after > 0.5)
+    still = _sign(
+        curves, "reward", lambda before, after: abs(after - before) < 0.02 * max(abs(before), 1e-9), late=True
+    )
+    if not equal or not still:
+        return None
+    return Note(
+        name="saturation",
+        says="Most groups are solved or hopeless, so little is learnt from them.",
+        signs=(equal, still),
+        advice="use harder or fresher problems, raise num_generations, and set zero_spread_groups: skip",
+    )
+
+
+def shrunken_updates(curves: Curves, facts: FileFacts) -> Note | None:
+    """Without scaling by the group's spread, raw weights below 1 shrink every advantage."""
+    if not facts.diversity.adjusts or facts.scale_rewards != "none" or facts.diversity.weights != "raw":
+        return None
+    weight = _overall(curves, "weight")
+    plain, trained = _overall(curves, "abs_advantage_plain"), _overall(curves, "abs_advantage")
+    if not (weight < 0.6 and trained < 0.6 * plain):
+        return None
+    return Note(
+        name="shrunken updates",
+        says="The adjustment makes every update smaller, as a smaller learning rate would.",
+        signs=(
+            Sign(what="mean weight, against 1", before=1.0, after=weight),
+            Sign(what="mean |advantage|, plain and as trained", before=plain, after=trained),
+        ),
+        advice="set diversity_weights: mean_one, or compare with a baseline at a smaller learning_rate",
+    )
+
+
+def inverted_negatives(negative: NegativeTotals, facts: FileFacts) -> Note | None:
+    """Negative totals are divided, and among them the redundant completions gain by it."""
+    if not _divides_negatives(facts):
+        return None
+    if not (negative.share > 0.05 and negative.favour > 0.1):
+        return None
+    return Note(
+        name="inverted negatives",
+        says="Dividing a negative reward makes it smaller: repeated mistakes are punished less than rare ones.",
+        signs=(
+            Sign(what="share of completions with a negative total, against 0", before=0.0, after=negative.share),
+            Sign(what="correlation of redundancy and gained advantage among them", before=0.0, after=negative.favour),
+        ),
+        advice="set negative_totals: multiply or shift",
+    )
+
+
+def _divides_negatives(facts: FileFacts) -> bool:
+    return facts.diversity.adjusts and facts.diversity.negative_totals == "divide"
+
+
+def _negative_totals(run: Run, steps: tuple[int, int]) -> NegativeTotals:
+    row = run.query(
+        "SELECT avg((total < 0)::INT) AS share, corr(advantage - advantage_plain, redundancy) FILTER (total < 0) AS favour "
+        "FROM completions WHERE mode = 'train' AND step BETWEEN $1 AND $2",
+        steps,
+        steps=steps,
+    ).to_pylist()[0]
+    unknown = float("nan")
+    return NegativeTotals(share=row["share"] or 0.0, favour=unknown if row["favour"] is None else row["favour"])
+
+
+def _sign(curves: Curves, name: str, speaks: Callable[[float, float], bool], *, late: bool = False) -> Sign | None:
+    """Return the sign if it speaks. It compares the first third of the steps with the last; `late`: the two last thirds."""
+    values = curves[name]
+    third = max(1, len(values) // 3)
+    before = _mean(values[-2 * third : -third] if late else values[:third])
+    after = _mean(values[-third:])
+    if np.isnan(before) or np.isnan(after) or not speaks(before, after):
+        return None
+    return Sign(what=name.replace("_", " "), before=before, after=after)
+
+
+def _overall(curves: Curves, name: str) -> float:
+    return _mean(curves[name])
+
+
+def _mean(values: Array) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")

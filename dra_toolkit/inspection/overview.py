@@ -1,0 +1,83 @@
+"""A run at a glance: what it was asked to do, and the mean of every measure at each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dra_toolkit.groups import Mode
+from dra_toolkit.inspection.health import Note, health_notes
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.group_measures import MEANINGS
+
+STEP_MEASURES = tuple(name for name in MEANINGS if name != "flips")
+"""What a step has the mean of, over its groups; flips are added up."""
+SHOWN_SETTINGS = (
+    "model_name_or_path",
+    "dataset_name",
+    "reward_funcs",
+    "diversity",
+    "embedder",
+    "loss_type",
+    "scale_rewards",
+    "num_generations",
+    "max_steps",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOverview:
+    """One step in numbers."""
+
+    step: int
+    groups: int
+    flips: int
+    """Completions whose advantage has the other sign than it would have without the adjustment."""
+    means: dict[str, float]
+    """By the names of `STEP_MEASURES`; NaN where nothing was measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOverview:
+    """A run at a glance."""
+
+    name: str
+    state: str
+    settings: dict[str, Any]
+    """What a reader wants to know of the recipe."""
+    completions: int
+    """Recorded completions of every mode."""
+    steps: tuple[StepOverview, ...]
+    """Training steps, ascending."""
+    notes: tuple[Note, ...]
+    """What two independent signs say is wrong."""
+    problems: tuple[str, ...]
+    """One line for each file that was skipped, and why."""
+
+
+def summarise(run: Run) -> RunOverview:
+    """Return the run at a glance; only the groups' measures are read, so its size hardly matters."""
+    recipe, summary, steps = run.recipe, run.summary(), look_at_steps(run)
+    return RunOverview(
+        name=run.name,
+        state=str(run.directory.status()["state"]),
+        settings={key: recipe[key] for key in SHOWN_SETTINGS},
+        completions=summary.completions,
+        steps=steps,
+        notes=health_notes(run),
+        problems=summary.problems,
+    )
+
+
+def look_at_steps(run: Run, mode: Mode = "train") -> tuple[StepOverview, ...]:
+    """Return every step of a mode in numbers, ascending."""
+    rows = run.query("SELECT * FROM steps WHERE mode = $1 ORDER BY step", [mode]).to_pylist()
+    return tuple(
+        StepOverview(
+            step=row["step"],
+            groups=row["groups"],
+            flips=int(row["flips"]),
+            means={name: float("nan") if row[name] is None else float(row[name]) for name in STEP_MEASURES},
+        )
+        for row in rows
+    )

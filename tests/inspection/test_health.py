@@ -1,0 +1,136 @@
+"""Health notes speak only where two independent signs agree."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from recorded import FACTS, make_run, record, record_all
+
+from dra_toolkit.diversity import DiversitySettings, adjust_similarity, group_advantages
+from dra_toolkit.inspection.health import (
+    NegativeTotals,
+    diversity_collapse,
+    health_notes,
+    inverted_negatives,
+    length_drift,
+    saturation,
+    shrunken_updates,
+)
+from dra_toolkit.runs import Run
+
+S = 12
+NAMES = (
+    "reward",
+    "similarity",
+    "distinct_ratio",
+    "distinct_answers",
+    "correct_share",
+    "zero_spread",
+    "weight",
+    "tokens",
+    "cut_share",
+    "abs_advantage_plain",
+    "abs_advantage",
+)
+
+
+def curves(**changes):
+    """Return curves that stand still, but for those named, which go from one value to another."""
+    flat = {name: np.full(S, 0.5) for name in NAMES}
+    return flat | {name: np.linspace(*ends, S) for name, ends in changes.items()}
+
+
+@pytest.mark.parametrize(
+    ("check", "both", "one", "other"),
+    [
+        (
+            diversity_collapse,
+            {"similarity": (0.4, 0.9), "distinct_answers": (5, 1)},
+            {"similarity": (0.4, 0.9)},
+            {"distinct_answers": (5, 1)},
+        ),
+        (
+            diversity_collapse,
+            {"similarity": (0.4, 0.9), "distinct_ratio": (1, 0.2)},
+            {"similarity": (0.4, 0.9), "distinct_ratio": (0.2, 1)},
+            {"distinct_ratio": (1, 0.2)},
+        ),
+        (
+            length_drift,
+            {"tokens": (100, 300), "cut_share": (0, 0.5), "correct_share": (0.2, 0.6)},
+            {"tokens": (100, 300), "correct_share": (0.2, 0.6)},
+            {"cut_share": (0, 0.5)},
+        ),
+        (saturation, {"zero_spread": (0.2, 0.9)}, {"zero_spread": (0.2, 0.9), "reward": (0.1, 1)}, {}),
+    ],
+)
+def test_two_signs_are_needed(check, both, one, other):
+    note = check(curves(**both))
+    assert note is not None
+    assert len(note.signs) == 2
+    assert note.advice
+    assert check(curves(**one)) is None
+    assert check(curves(**other)) is None
+
+
+def test_what_was_not_measured_says_nothing():
+    unknown = {name: np.full(S, np.nan) for name in NAMES}
+    for check in (diversity_collapse, length_drift, saturation):
+        assert check(unknown) is None
+    assert shrunken_updates(unknown, replace(FACTS, scale_rewards="none")) is None
+
+
+def test_shrunken_updates_need_raw_weights_without_scaling():
+    small = curves(weight=(0.3, 0.3), abs_advantage=(0.1, 0.1))
+    raw = replace(FACTS, scale_rewards="none")
+    assert shrunken_updates(small, raw).name == "shrunken updates"
+    assert shrunken_updates(small, FACTS) is None
+    assert shrunken_updates(small, replace(raw, diversity=DiversitySettings(weights="mean_one"))) is None
+    assert shrunken_updates(curves(weight=(0.3, 0.3)), raw) is None
+
+
+def test_inverted_negatives_need_negatives_and_favour():
+    assert inverted_negatives(NegativeTotals(share=0.5, favour=0.8), FACTS).name == "inverted negatives"
+    assert inverted_negatives(NegativeTotals(share=0.5, favour=-0.8), FACTS) is None
+    assert inverted_negatives(NegativeTotals(share=0.0, favour=float("nan")), FACTS) is None
+    multiplied = replace(FACTS, diversity=DiversitySettings(negative_totals="multiply"))
+    assert inverted_negatives(NegativeTotals(share=0.5, favour=0.8), multiplied) is None
+
+
+def recorded_run(path, steps, settings, *, negative):
+    """Record groups of eight in which five wrong completions are alike and rewards are negative or not."""
+    directory = make_run(path)
+    similarity = np.eye(8)
+    similarity[:5, :5] = 0.9
+    np.fill_diagonal(similarity, 1)
+    totals = np.array([-1.0] * 5 + [-1.0, 1.0, 1.0]) if negative else np.array([0.0] * 6 + [1.0, 1.0])
+    adjustment = adjust_similarity(similarity=similarity, totals=totals, settings=settings)
+    batches = []
+    for step in range(1, steps + 1):
+        base = record(step, 0, G=8)
+        batches.append(
+            [
+                replace(
+                    base,
+                    group=replace(base.group, rewards={"a": totals, "b b": np.zeros(8)}),
+                    adjustment=adjustment,
+                    plain_advantages=group_advantages(totals[None])[0],
+                    advantages=group_advantages(adjustment.adjusted[None])[0],
+                )
+            ]
+        )
+    record_all(directory, *batches)
+    return Run(directory)
+
+
+def test_a_run_whose_repeated_mistakes_are_spared(tmp_path):
+    found = health_notes(recorded_run(tmp_path / "a", 8, DiversitySettings(), negative=True))
+    assert [note.name for note in found] == ["inverted negatives"]
+    assert health_notes(recorded_run(tmp_path / "b", 8, DiversitySettings(), negative=False)) == ()
+
+
+def test_nothing_is_said_of_a_run_that_has_hardly_begun(tmp_path):
+    assert health_notes(recorded_run(tmp_path / "a", 3, DiversitySettings(), negative=True)) == ()
+    assert health_notes(Run(make_run(tmp_path / "none"))) == ()
