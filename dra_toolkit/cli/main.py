@@ -6,6 +6,7 @@ import typer
 
 import dra_toolkit
 from dra_toolkit.cli.doctor import doctor
+from dra_toolkit.cli.eval import app as eval_app
 from dra_toolkit.cli.inspect import app as inspect_app
 from dra_toolkit.cli.recipes import app as recipes_app
 from dra_toolkit.cli.train import train
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(doctor)
+app.add_typer(eval_app, name="eval")
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(recipes_app, name="recipes")
 

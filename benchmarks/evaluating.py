@@ -1,0 +1,128 @@
+"""Wall time of evaluating every step of a quickstart run on two benchmarks, against a process anew for each of them.
+
+    python benchmarks/evaluating.py RUN [--problems 100] [--n 4] [--no-loop]
+
+Both sides generate the same samples with the same engine and metric; they differ in how often Python, lighteval and the
+model are loaded. The second side is the loop of a script that starts lighteval's command once for each checkpoint and
+benchmark. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from dra_toolkit.evaluation.outcomes import Evaluation, find_evaluations, read_outcomes
+from dra_toolkit.quickstart.task import problems
+
+BARE_METRIC = """
+import json, sys, time
+from dra_toolkit.evaluation.child import shims
+shims.apply()
+from lighteval.models.model_output import ModelResponse
+from lighteval.tasks.requests import Doc
+from dra_toolkit.evaluation.child.metric import open_rs_metric
+pairs = json.load(sys.stdin)
+metric = open_rs_metric("latex")
+def score(gold, text):
+    metric.compute(Doc(query="", choices=[gold], gold_index=0), ModelResponse(text=[text]))
+score(*pairs[0])
+started = time.process_time()
+for gold, text in pairs:
+    score(gold, text)
+print(1000 * (time.process_time() - started) / len(pairs))
+"""
+DRA = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "eval"]
+
+
+def write_benchmarks(folder: Path, count: int) -> list[Path]:
+    """Write two benchmarks of held-out problems."""
+    rows = [{"problem": p.prompt, "answer": p.solution} for p in problems(0).held_out]
+    paths = [folder / "first.jsonl", folder / "second.jsonl"]
+    for path, part in zip(paths, (rows[:count], rows[count : 2 * count]), strict=True):
+        path.write_text("".join(json.dumps(row) + "\n" for row in part))
+    return paths
+
+
+def timed(command: list[str]) -> float:
+    """Run a command to its end; return the seconds it took."""
+    started = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    return time.perf_counter() - started
+
+
+def together(run: Path, paths: list[Path], n: int, evals: Path) -> float:
+    """Evaluate with one command."""
+    given = ["--all-steps", "--benchmark", ",".join(map(str, paths)), *settings(n), "--output", str(evals)]
+    return timed([*DRA, str(run), *given])
+
+
+def anew(evals: Path, folder: Path) -> float:
+    """Evaluate with a process for each checkpoint and benchmark, as a loop over lighteval's command does."""
+    total = 0.0
+    for number, path in enumerate(sorted(evals.glob("logs/*/attempt-1/job.json"))):
+        job = json.loads(path.read_text())
+        for benchmark in job["benchmarks"]:
+            place = folder / f"{number}-{benchmark['name']}"
+            place.mkdir()
+            single = {**benchmark, "folder": str(place / "result")}
+            (place / "job.json").write_text(
+                json.dumps({**job, "events": str(place / "events.jsonl"), "benchmarks": [single]})
+            )
+            total += timed([sys.executable, "-m", "dra_toolkit.evaluation.child", str(place / "job.json")])
+    return total
+
+
+def bare_metric_ms(evaluations: list[Evaluation]) -> float:
+    """Return milliseconds of processor time that lighteval's metric alone takes for each of the same answers."""
+    pairs = [(r["gold"], r["completion"]) for e in evaluations for r in read_outcomes(e).to_pylist()]
+    command = [sys.executable, "-c", BARE_METRIC]
+    ran = subprocess.run(command, input=json.dumps(pairs), capture_output=True, text=True, check=True)
+    return float(ran.stdout)
+
+
+def settings(n: int) -> list[str]:
+    """Return the options that both sides share."""
+    return ["--n", str(n), "--max-new-tokens", "64"]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--problems", type=int, default=100)
+    parser.add_argument("--n", type=int, default=4)
+    parser.add_argument("--no-loop", action="store_true", help="measure the one command alone")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = write_benchmarks(folder, arguments.problems)
+        one = together(arguments.run, paths, arguments.n, folder / "evals")
+        found = find_evaluations(folder / "evals")
+        seconds = [evaluation.facts["seconds"] for evaluation in found]
+        working = sum(part["generation"] + part["scoring"] for part in seconds)
+        samples = sum(read_outcomes(evaluation).num_rows for evaluation in found)
+        loop = None if arguments.no_loop else anew(folder / "evals", folder)
+        scoring = sum(evaluation.facts["scoring_cpu_seconds"] for evaluation in found)
+        report = {
+            "evaluations": len(found),
+            "samples": samples,
+            "one_command_seconds": round(one, 1),
+            "a_process_for_each_seconds": loop and round(loop, 1),
+            "ratio": loop and round(one / loop, 3),
+            "outside_generation_and_scoring": round(1 - working / one, 3),
+            "outside_inside_children": round(1 - working / sum(sum(part.values()) for part in seconds), 3),
+            "scoring_ms_per_answer": round(1000 * scoring / samples, 2),
+            "bare_metric_ms_per_answer": round(bare_metric_ms(found), 2),
+        }
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()

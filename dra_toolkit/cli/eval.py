@@ -1,0 +1,180 @@
+"""`dra eval`: evaluate every checkpoint of a run, or any model, on benchmarks; and report what was found."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from dra_toolkit.cli import eval_report
+from dra_toolkit.cli.errors import print_problems, user_errors
+from dra_toolkit.cli.eval_report import register
+
+if TYPE_CHECKING:
+    from dra_toolkit.evaluation.choosing import Chosen, Options
+
+INTERRUPTED = 130
+DEFAULT = "run"
+
+
+class _EvaluatesByDefault(TyperGroup):
+    """A group whose first command is meant where no command is named: `dra eval RUN --all-steps`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = [DEFAULT, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_EvaluatesByDefault,
+    help="Evaluate checkpoints on benchmarks, and report. `dra eval RUN --all-steps` is `dra eval run RUN --all-steps`.",
+)
+
+
+@app.command(DEFAULT)
+@user_errors
+def run(
+    name: str = typer.Argument(None, metavar="[RUN]", help="A run directory, or a name under runs/; else the latest."),
+    all_steps: bool = typer.Option(False, "--all-steps", help="Every checkpoint, and the base model as step 0."),
+    steps: str = typer.Option(None, "--steps", help="These steps and the base model: 50,100,150..400:50."),
+    model: str = typer.Option(None, "--model", help="A folder or Hub id, ORG/NAME or ORG/NAME@REVISION, not a run."),
+    revisions: bool = typer.Option(False, "--revisions", help="With --model: its revisions that are steps."),
+    base: bool = typer.Option(True, "--base/--no-base", help="Evaluate the base model as well."),
+    benchmark: list[str] = typer.Option(
+        None, "--benchmark", "-b", help="aime24, math_500, amc23, minerva, olympiadbench, paper (all five), quickstart, "
+        "a .jsonl or .parquet file, or the dotted path of a lighteval task; several by comma."
+    ),
+    problem_column: str = typer.Option(None, "--problem-column", help="Column of a file's problems. [default: problem]"),
+    answer_column: str = typer.Option(None, "--answer-column", help="Column of a file's answers. [default: answer]"),
+    data_dir: Path = typer.Option(None, "--data-dir", help="Folder with NAME.jsonl or NAME.parquet for benchmarks."),
+    limit: int = typer.Option(None, "--limit", help="Only the first problems of each benchmark."),
+    n: int = typer.Option(None, "--n", help="Samples of each problem; 1 as in the paper. [default: 16 for aime24 and "
+                          "amc23, else 4]"),
+    temperature: float = typer.Option(0.6, "--temperature"),
+    top_p: float = typer.Option(0.95, "--top-p"),
+    max_new_tokens: int = typer.Option(None, "--max-new-tokens", help="[default: 32768; quickstart: 64]"),
+    seed: int = typer.Option(0, "--seed", help="Every sample has its own seed, derived from this one."),
+    system_prompt: str = typer.Option(None, "--system-prompt", help="None by default, as in the paper."),
+    chat_template: bool = typer.Option(True, "--chat-template/--no-chat-template", help="Put prompts into it."),
+    backend: str = typer.Option("auto", "--backend", help="transformers or vllm; auto is vllm on a GPU that has it."),
+    dtype: str = typer.Option("auto", "--dtype", help="auto, float32, bfloat16 or float16; auto is float32 on a CPU."),
+    batch_size: int = typer.Option(0, "--batch-size", help="Answers at once with transformers; 0 chooses."),
+    tensor_parallel: int = typer.Option(1, "--tensor-parallel", help="GPUs that share one engine."),
+    gpu_memory_utilization: float = typer.Option(0.9, "--gpu-memory-utilization", help="Of vLLM."),
+    max_model_length: int = typer.Option(None, "--max-model-length", help="Tokens of prompt and answer together."),
+    slots: int = typer.Option(None, "--slots", help="Checkpoints at once. [default: one for each GPU or group; 1 on a CPU]"),
+    coarse_to_fine: int = typer.Option(None, "--coarse-to-fine", metavar="K", help="Every K-th step, then around the best."),
+    watch: bool = typer.Option(False, "--watch", help="Evaluate checkpoints as the running training writes them."),
+    output: Path = typer.Option(None, "--output", help="Folder of results. [default: RUN/evals; ./evals with --model]"),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what is there and what is missing; start nothing."),
+    as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
+) -> None:  # fmt: skip
+    """Evaluate checkpoints of a run, or a model; what is finished is kept and never done again."""
+    from dra_toolkit.evaluation.choosing import Options, choose
+
+    options = Options(
+        run=name, all_steps=all_steps, steps=steps, model=model, revisions=revisions, base=base,
+        benchmarks=tuple(benchmark or ()), problem_column=problem_column, answer_column=answer_column,
+        data_dir=data_dir, limit=limit, n=n, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
+        seed=seed, system_prompt=system_prompt, chat_template=chat_template, backend=backend, dtype=dtype,
+        batch_size=batch_size, tensor_parallel=tensor_parallel, gpu_memory_utilization=gpu_memory_utilization,
+        max_model_length=max_model_length, slots=slots, coarse_to_fine=coarse_to_fine, watch=watch, output=output,
+    )  # fmt: skip
+    _check_installed()
+    raise typer.Exit(_evaluate(choose(options), options, dry_run=dry_run, as_json=as_json))
+
+
+def _check_installed() -> None:
+    from dra_toolkit.evaluation.outcomes import EvaluationError
+
+    missing = [name for name in ("lighteval", "torch", "transformers") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise EvaluationError(
+            f"dra eval needs {', '.join(missing)}; install with: pip install 'dra-toolkit[train,eval]'"
+        )
+
+
+def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool) -> int:
+    from dra_toolkit.cli.eval_progress import make_display
+    from dra_toolkit.evaluation.choosing import run_chosen
+    from dra_toolkit.evaluation.evaluate import Evaluator, held
+
+    with held(chosen.evals):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _interrupt)
+        display = make_display(as_json=as_json)
+        for note in chosen.notes:
+            display.show({"event": "notice", "text": note})
+        evaluator: Evaluator | None = None
+        try:
+            evaluator = Evaluator(
+                evals=chosen.evals,
+                benchmarks=chosen.prepared(),
+                engine=chosen.engine,
+                slots=chosen.slots,
+                show=display.show,
+            )
+            if dry_run:
+                rows = evaluator.plan(list(chosen.targets.values()), strict=True)
+                display.close()
+                _show_plan(rows)
+                return 0
+            run_chosen(chosen, options, evaluator)
+        except KeyboardInterrupt:
+            display.close()
+            print("Stopped; every finished answer is kept. The same command does the rest.", file=sys.stderr)
+            return INTERRUPTED
+        finally:
+            display.close()
+            if evaluator is not None:
+                evaluator.close()
+        return _say_how_it_went(evaluator, chosen, as_json=as_json)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _show_plan(rows: list[Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("model", "benchmark", "n", "answers there", "of", "folder", box=None)
+    for row in rows:
+        for cell in row.cells:
+            state = "all" if cell.finished else str(cell.kept)
+            shown = (row.target.label, cell.prepared.benchmark.name, cell.prepared.sampling.n, state)
+            table.add_row(*(Text(str(text)) for text in (*shown, cell.prepared.answers, cell.folder)))
+    Console().print(table)
+
+
+def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
+    done = evaluator.done
+    problems = [*chosen.skipped, *(problem for failure in done.failures for problem in failure.problems)]
+    if not as_json:
+        for (label, name), cell in done.cells.items():
+            if (share := evaluator.accuracy(label, name)) is not None:
+                n = cell.prepared.sampling.n
+                print(f"{label:<16} {name:<16} {100 * share:5.1f}%  mean of {n} x {len(cell.prepared.rows)} answers")
+        if done.evaluated == 0 and not done.failures:
+            print(f"Nothing to do: {done.reused} evaluations are there already.", file=sys.stderr)
+        else:
+            kept = f", {done.reused} were there already" if done.reused else ""
+            print(f"Evaluated {done.evaluated}{kept}; results are in {chosen.evals}", file=sys.stderr)
+        print(f"Error bars and curves: dra eval report {chosen.report}", file=sys.stderr)
+    print_problems(problems)
+    return 1 if problems else 0
+
+
+eval_report.register(app)
+
+
+register(app)

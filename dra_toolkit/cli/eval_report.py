@@ -1,0 +1,204 @@
+"""`dra eval report` and `dra eval compare`: what was evaluated, with error bars."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dra_toolkit.cli.errors import print_problems, user_errors
+
+if TYPE_CHECKING:
+    from dra_toolkit.evaluation.report.gather import Report, Row
+    from dra_toolkit.evaluation.statistics import Score
+
+
+class TableFormat(Enum):
+    """How the table is printed."""
+
+    table = "table"
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+
+
+PATH = typer.Argument(None, help="A run, a folder of evaluations, or lighteval's results; left out, the latest run.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `dra eval`."""
+    app.command()(report)
+    app.command()(compare)
+
+
+@user_errors
+def report(
+    path: Path = PATH,
+    metric: str = typer.Option("avg", "--metric", help="avg, maj, repaired, or pass@k such as pass@4."),
+    format: TableFormat = typer.Option(TableFormat.table, "--format", help="How the table is printed."),
+    out: Path = typer.Option(None, "--out", help="A folder for tables and curves: Markdown, LaTeX, CSV, HTML and PNG."),
+    published: bool = typer.Option(False, "--published", help="Show what others reported on the same benchmarks."),
+    held_out: str = typer.Option(None, "--held-out", help="A benchmark that only chooses the step."),
+    diversity: bool = typer.Option(False, "--diversity", help="Embed the samples and measure how alike they are."),
+    push: str = typer.Option(None, "--push", metavar="ORG/NAME", help="Upload the --out folder as a Hub data set."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Show steps and benchmarks as a table with error bars, and which step each rule chooses."""
+    from rich.console import Console
+
+    from dra_toolkit.evaluation.outcomes import EvaluationError
+    from dra_toolkit.evaluation.report.gather import gather
+    from dra_toolkit.evaluation.report.texts import as_text
+    from dra_toolkit.evaluation.report.view import as_plain, plain_score, report_view
+
+    if push and out is None:
+        raise EvaluationError("--push: expected --out FOLDER too, which is what is uploaded")
+    found = gather(_place(path), held_out=held_out)
+    _check_metric(found, metric)
+    measured = _diversity(found) if diversity else {}
+    if as_json:
+        plain = as_plain(found)
+        if diversity:
+            plain["diversity"] = {k: {m: plain_score(s) for m, s in v.items()} for k, v in measured.items()}
+        print(json.dumps(plain))
+    elif format is TableFormat.table:
+        console = Console(highlight=False, markup=False, emoji=False)
+        console.print(report_view(found, metric=metric, width=console.width, published=published))
+        for label, scores in measured.items():
+            said = ", ".join(f"{m.replace('_', ' ')} {s.value:.2f} ± {s.error:.2f}" for m, s in scores.items())
+            console.print(f"samples of {label}: {said}")
+    else:
+        print(as_text(found, format.value, metric=metric, published=published), end="")
+    if out is not None:
+        _write(found, out, metric, published, measured)
+    if push:
+        from dra_toolkit.evaluation.report.push import push_folder
+
+        typer.echo(f"uploaded to {push_folder(out, push)}", err=True)
+    if out is None and not as_json and format is TableFormat.table:
+        typer.echo(f"\nNext:\n  dra eval report {found.where} --out report --published", err=True)
+
+
+@user_errors
+def compare(
+    left: str = typer.Argument(..., help="A step or label within PATH, or a path of its own."),
+    right: str = typer.Argument(..., help="Another."),
+    path: Path = typer.Option(
+        None, "--in", metavar="PATH", help="A run or folder of evaluations; else the latest run."
+    ),
+    seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Compare two steps or models on the problems that both answered, and say in words what that shows."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from dra_toolkit.evaluation.comparison import compare as ask
+    from dra_toolkit.evaluation.report.view import comparison_view
+
+    rows = _row(left, path), _row(right, path)
+    found = ask(*(list(row.cells.values()) for row in rows), seed=seed)
+    if as_json:
+        pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in found]
+        print(json.dumps({"left": rows[0].label, "right": rows[1].label, "pairs": pairs}))
+        return
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(comparison_view(found, rows[0].label, rows[1].label))
+
+
+def _place(path: Path | None) -> Path:
+    """Return a path as given, the run of that name, or the latest run."""
+    from dra_toolkit.errors import RunError
+    from dra_toolkit.runs import latest_run
+    from dra_toolkit.runs.layout import named_run
+
+    if path is None:
+        return latest_run().path
+    if path.exists():
+        return path
+    try:
+        return named_run(str(path)).path
+    except RunError:
+        return path
+
+
+def _check_metric(report: Report, metric: str) -> None:
+    from dra_toolkit.errors import did_you_mean
+    from dra_toolkit.evaluation.outcomes import EvaluationError
+
+    known = list(dict.fromkeys(m for row in report.rows for cell in row.cells.values() for m in cell.scores))
+    if metric in known:
+        return
+    if metric.startswith("pass@"):
+        most = max((max(cell.ks, default=0) for row in report.rows for cell in row.cells.values()), default=0)
+        sampled = f"each problem has {most} samples" if most else "the samples of these results are not known"
+        raise EvaluationError(f"--metric {metric}: {sampled}; evaluate with --n {metric.removeprefix('pass@')} or more")
+    raise EvaluationError(f"--metric: found {metric!r}{did_you_mean(metric, known)}; there are {', '.join(known)}")
+
+
+def _row(name: str, path: Path | None) -> Row:
+    """Return a row by step or label within `path`; or that of a path, which must hold only one."""
+    from dra_toolkit.errors import did_you_mean
+    from dra_toolkit.evaluation.outcomes import EvaluationError
+    from dra_toolkit.evaluation.report.gather import gather
+
+    if Path(name).exists() and not name.isdigit():
+        rows = gather(Path(name)).rows
+        if len(rows) != 1:
+            some = ", ".join(row.label for row in rows[:5])
+            raise EvaluationError(f"{name}: holds {len(rows)} models ({some}); name one, with --in {name}")
+        return rows[0]
+    rows = gather(_place(path)).rows
+    for row in rows:
+        if name in (row.label, str(row.step), f"step-{row.step}"):
+            return row
+    labels = [row.label for row in rows]
+    raise EvaluationError(
+        f"compare: no {name!r} was evaluated{did_you_mean(name, labels)}; there are {', '.join(labels)}"
+    )
+
+
+def _diversity(report: Report) -> dict[str, dict[str, Score]]:
+    """Return the diversity of the samples by label, averaged over the benchmarks, with a progress bar."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from dra_toolkit.embedding import EmbedderSettings, load_embedder
+    from dra_toolkit.evaluation.cells import sample_diversity
+    from dra_toolkit.evaluation.statistics import average
+
+    embedder = load_embedder(EmbedderSettings(name="hash"))
+    found: dict[str, dict[str, list[Score]]] = {}
+    console = Console(stderr=True)
+    evaluations = report.evaluations
+    shown = track(evaluations, "embedding samples", console=console, disable=not console.is_terminal, transient=True)
+    for evaluation in shown:
+        for measure, value in sample_diversity(evaluation, embedder).items():
+            found.setdefault(evaluation.label, {}).setdefault(measure, []).append(value)
+    return {label: {m: v[0] if len(v) == 1 else average(v) for m, v in by.items()} for label, by in found.items()}
+
+
+def _write(report: Report, out: Path, metric: str, published: bool, diversity: dict[str, dict[str, Score]]) -> None:
+    from dra_toolkit.errors import DRAError
+    from dra_toolkit.evaluation.report.figures import figures, write_html, write_png
+    from dra_toolkit.evaluation.report.texts import as_text
+    from dra_toolkit.runs.files import publish_text
+
+    out.mkdir(parents=True, exist_ok=True)
+    for format, ending in (("markdown", "md"), ("latex", "tex"), ("csv", "csv")):
+        publish_text(out / f"table.{ending}", as_text(report, format, metric=metric, published=published))
+    problems: list[str] = []
+    drawn = figures(report, diversity)
+    for name, figure in drawn.items():
+        write_html(figure, out / f"{name}.html")
+        try:
+            write_png(figure, out / f"{name}.png")
+        except DRAError as error:
+            problems += error.problems
+    print_problems(problems[:1])
+    curves = f" and {', '.join(drawn)}" if drawn else "; curves need two steps or two samples"
+    typer.echo(f"wrote table.md, table.tex, table.csv{curves} to {out}", err=True)

@@ -1,0 +1,91 @@
+"""Generate with vLLM: every request with its own seed and its own length, and each answer handed on as it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dra_toolkit.evaluation.child.requests import Emit, Generation, Request
+
+
+class VLLMEngine:
+    """One vLLM engine for all benchmarks of a checkpoint."""
+
+    name = "vllm"
+
+    def __init__(self, model: Mapping[str, Any], engine: Mapping[str, Any]) -> None:
+        """Start the engine; a LoRA adapter is served over its base."""
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")  # CUDA must not be forked
+        from transformers import AutoTokenizer
+        from vllm import LLM  # type: ignore[import-not-found]
+
+        self.tokenizer = AutoTokenizer.from_pretrained(model["tokenizer"])
+        self._llm: Any = LLM(**engine_arguments(model, engine))
+        self.max_length = int(self._llm.llm_engine.model_config.max_model_len)
+        self._lora = None
+        if model["base"]:
+            from vllm.lora.request import LoRARequest  # type: ignore[import-not-found]
+
+            self._lora = LoRARequest("adapter", 1, model["path"])
+
+    def generate(self, requests: Sequence[Request], how: Generation, emit: Emit) -> None:
+        """Give every request to the engine and step it until all have ended."""
+        from vllm import SamplingParams, TokensPrompt
+
+        engine = self._llm.llm_engine
+        by_id = {f"{request.problem}/{request.sample}": request for request in requests}
+        for name, request in by_id.items():
+            parameters = SamplingParams(**sampling_arguments(request, how))
+            prompt = TokensPrompt(prompt_token_ids=list(request.prompt_ids))
+            engine.add_request(name, prompt, parameters, lora_request=self._lora)
+        while engine.has_unfinished_requests():
+            for output in engine.step():
+                if output.finished:
+                    answer = output.outputs[0]
+                    finish = "stop" if answer.finish_reason == "stop" else "length"
+                    emit(by_id[output.request_id], answer.text, len(answer.token_ids), finish)
+
+    def close(self) -> None:
+        """Let go of the engine; its processes end with this one."""
+        del self._llm
+
+
+def engine_arguments(model: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what vLLM's `LLM` is started with."""
+    arguments: dict[str, Any] = {
+        "model": model["base"] or model["path"],
+        "tokenizer": model["tokenizer"],
+        "dtype": engine["dtype"],
+        "tensor_parallel_size": engine["tensor_parallel"],
+        "gpu_memory_utilization": engine["gpu_memory_utilization"],
+        "seed": 0,
+        "disable_log_stats": True,
+    }
+    if engine["max_model_length"]:
+        arguments["max_model_len"] = engine["max_model_length"]
+    if model["base"]:
+        arguments |= {"enable_lora": True, "max_lora_rank": lora_rank(model["path"])}
+    return arguments
+
+
+def sampling_arguments(request: Request, how: Generation) -> dict[str, Any]:
+    """Return the sampling parameters of one request; its length never cuts the prompt."""
+    return {
+        "n": 1,
+        "temperature": how.temperature,
+        "top_p": how.top_p if how.temperature > 0 else 1.0,
+        "max_tokens": request.max_tokens,
+        "seed": request.seed,
+        "stop": list(how.stop) or None,
+        "skip_special_tokens": True,
+    }
+
+
+def lora_rank(adapter: str) -> int:
+    """Return the rank that vLLM must be prepared for: the smallest that it knows and the adapter fits in."""
+    import json
+    from pathlib import Path
+
+    rank = int(json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8")).get("r", 16))
+    return next((known for known in (8, 16, 32, 64, 128, 256, 320, 512) if known >= rank), rank)

@@ -1,0 +1,241 @@
+"""From what the user asks for to what is evaluated: targets, benchmarks, sampling, engine, slots and folder."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dra_toolkit.errors import DRAError
+from dra_toolkit.evaluation.benchmarks import BUILTIN_QUICKSTART, Benchmark, choose_benchmarks, with_limit
+from dra_toolkit.evaluation.evaluate import Evaluator
+from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.evaluation.plan import Prepared, prepare
+from dra_toolkit.evaluation.settings import Engine, Sampling
+from dra_toolkit.evaluation.slots import Slot, make_slots
+from dra_toolkit.evaluation.steps import chosen_steps
+from dra_toolkit.evaluation.targets import (
+    BASE_STEP,
+    Found,
+    Target,
+    target_of_model,
+    targets_of_revisions,
+    targets_of_run,
+)
+from dra_toolkit.recipe import BUILTIN_PREFIX
+from dra_toolkit.runs.layout import RunDirectory, latest_run, named_run
+
+EVALS = "evals"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the user asked for, as given."""
+
+    run: str | None = None
+    all_steps: bool = False
+    steps: str | None = None
+    model: str | None = None
+    revisions: bool = False
+    base: bool = True
+    benchmarks: tuple[str, ...] = ()
+    problem_column: str | None = None
+    answer_column: str | None = None
+    data_dir: Path | None = None
+    limit: int | None = None
+    n: int | None = None
+    temperature: float = 0.6
+    top_p: float = 0.95
+    max_new_tokens: int | None = None
+    seed: int = 0
+    system_prompt: str | None = None
+    chat_template: bool = True
+    backend: str = "auto"
+    dtype: str = "auto"
+    batch_size: int = 0
+    tensor_parallel: int = 1
+    gpu_memory_utilization: float = 0.9
+    max_model_length: int | None = None
+    slots: int | None = None
+    coarse_to_fine: int | None = None
+    watch: bool = False
+    output: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What is evaluated, and where the results go."""
+
+    targets: Mapping[int, Target]
+    """By step; a single model stands at -1."""
+    run: RunDirectory | None
+    benchmarks: tuple[tuple[Benchmark, Sampling], ...]
+    engine: Engine
+    slots: tuple[Slot, ...]
+    evals: Path
+    report: str
+    """What `dra eval report` is given."""
+    strict: bool
+    """Whether a target that cannot be loaded ends everything: those that were named one by one do."""
+    skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    data_dir: Path | None = None
+
+    def prepared(self) -> list[Prepared]:
+        """Load every benchmark's problems; raises EvaluationError with all that is wrong with any of them."""
+        made: list[Prepared] = []
+        problems: list[str] = []
+        for benchmark, sampling in self.benchmarks:
+            try:
+                made.append(prepare(benchmark, sampling, evals=self.evals, data_dir=self.data_dir))
+            except EvaluationError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise EvaluationError(*problems)
+        return made
+
+
+def choose(options: Options) -> Chosen:
+    """Check what was asked for as a whole and return what it means; raises DRAError with every mistake."""
+    _check(options)
+    run: RunDirectory | None = None
+    if options.model is not None:
+        found = _of_model(options)
+        evals, report = options.output or Path(EVALS), str(options.output or EVALS)
+    else:
+        run = named_run(options.run) if options.run else latest_run()
+        found = targets_of_run(run)
+        evals, report = options.output or run.path / EVALS, str(options.output or run.path)
+    targets = _choose_steps(options, found, run)
+    slots = make_slots(options.slots, tensor_parallel=options.tensor_parallel)
+    backend, notes = _backend(options, slots[0].device)
+    engine = Engine(
+        backend=backend,
+        dtype=options.dtype,
+        batch_size=options.batch_size,
+        tensor_parallel=options.tensor_parallel,
+        gpu_memory_utilization=options.gpu_memory_utilization,
+        max_model_length=options.max_model_length,
+    )
+    names = list(options.benchmarks) or [_default_benchmark(run)]
+    if not options.benchmarks:
+        notes.append(f"--benchmark {names[0]} is taken, the default for this model")
+    return Chosen(
+        targets=targets,
+        run=run,
+        benchmarks=tuple(_benchmarks(options, names)),
+        engine=engine,
+        slots=tuple(slots),
+        evals=evals,
+        report=report,
+        strict=options.steps is not None or options.model is not None,
+        skipped=found.skipped,
+        notes=tuple(notes),
+        data_dir=options.data_dir,
+    )
+
+
+def run_chosen(chosen: Chosen, options: Options, evaluator: Evaluator) -> None:
+    """Evaluate what was chosen, in the order that was asked for."""
+    if options.watch:
+        run = chosen.run
+        assert run is not None
+
+        def find() -> Found:
+            found = targets_of_run(run)
+            return Found(targets={step: t for step, t in found.targets.items() if step != BASE_STEP or options.base})
+
+        evaluator.watch(find, run.is_held)
+    elif options.coarse_to_fine:
+        evaluator.coarse_to_fine(chosen.targets, options.coarse_to_fine)
+    else:
+        evaluator.evaluate(list(chosen.targets.values()), strict=chosen.strict)
+
+
+def _check(options: Options) -> None:
+    problems = []
+    if options.model is None and not (options.all_steps or options.steps or options.watch or options.coarse_to_fine):
+        problems.append("dra eval: say what to evaluate: --all-steps, --steps 50,100, --watch, or --model ID_OR_FOLDER")
+    if options.model is not None and options.run is not None:
+        problems.append(f"--model {options.model}: the run {options.run} is named as well; choose one")
+    if options.model is not None and options.watch:
+        problems.append("--watch: follows a run; leave --model out")
+    if options.all_steps and options.steps:
+        problems.append("--all-steps and --steps: choose one")
+    if options.revisions and options.model is None:
+        problems.append("--revisions: name the model on the Hub with --model ORG/NAME")
+    steps_of_model = options.all_steps or options.steps or options.coarse_to_fine
+    if options.model is not None and not options.revisions and steps_of_model:
+        problems.append("--model is one model without steps; add --revisions for a model whose steps are revisions")
+    if options.coarse_to_fine is not None and options.coarse_to_fine < 2:
+        problems.append(f"--coarse-to-fine: found {options.coarse_to_fine}, expected every 2nd step or rarer")
+    if options.coarse_to_fine and options.watch:
+        problems.append("--coarse-to-fine and --watch: choose one")
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        problems.append(f"--data-dir: {options.data_dir} is no folder")
+    if problems:
+        raise EvaluationError(*problems)
+
+
+def _of_model(options: Options) -> Found:
+    assert options.model is not None
+    if options.revisions:
+        return targets_of_revisions(options.model)
+    return Found(targets={-1: target_of_model(options.model)})
+
+
+def _choose_steps(options: Options, found: Found, run: RunDirectory | None) -> dict[int, Target]:
+    targets = dict(found.targets)
+    if options.steps:
+        wanted = chosen_steps(options.steps, list(targets))
+        keep = {*wanted, BASE_STEP} if options.base else set(wanted)
+        targets = {step: target for step, target in targets.items() if step in keep}
+    elif not options.base:
+        targets.pop(BASE_STEP, None)
+    if run is not None and not options.watch and not [step for step in targets if step != BASE_STEP or options.steps]:
+        raise DRAError(
+            *(found.skipped or (f"{run.path}: has no checkpoints yet; save_steps says when they are saved",))
+        )
+    return targets
+
+
+def _default_benchmark(run: RunDirectory | None) -> str:
+    """Return the benchmark that suits: the quickstart's own for its models, else the paper's five."""
+    if run is not None and str(run.read_recipe()["model_name_or_path"]).startswith(BUILTIN_PREFIX):
+        return BUILTIN_QUICKSTART
+    return "paper"
+
+
+def _benchmarks(options: Options, names: list[str]) -> list[tuple[Benchmark, Sampling]]:
+    chosen = choose_benchmarks(names, problem_column=options.problem_column, answer_column=options.answer_column)
+    return [
+        (
+            with_limit(benchmark, options.limit),
+            Sampling(
+                n=options.n if options.n is not None else benchmark.n,
+                temperature=options.temperature,
+                top_p=options.top_p,
+                max_new_tokens=options.max_new_tokens
+                if options.max_new_tokens is not None
+                else benchmark.max_new_tokens,
+                seed=options.seed,
+                system_prompt=options.system_prompt,
+                chat_template=options.chat_template,
+            ),
+        )
+        for benchmark in chosen
+    ]
+
+
+def _backend(options: Options, device: str) -> tuple[str, list[str]]:
+    """Return the backend, and what is worth saying about its choice."""
+    has_vllm = importlib.util.find_spec("vllm") is not None
+    if options.backend == "vllm" and not has_vllm:
+        raise EvaluationError("--backend vllm: vllm is not installed; install with: pip install 'dra-toolkit[vllm]'")
+    if options.backend != "auto":
+        return options.backend, []
+    if device == "cuda" and has_vllm:
+        return "vllm", []
+    slow = ["vllm is not installed; transformers generates, which is several times slower"] if device == "cuda" else []
+    return "transformers", slow

@@ -1,0 +1,176 @@
+"""The whole of an evaluation: which checkpoints, in which order, until nothing is missing."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.evaluation.fingerprint import Fingerprints
+from dra_toolkit.evaluation.outcomes import FACTS_FILE, EvaluationError
+from dra_toolkit.evaluation.plan import LOGS_FOLDER, Cell, Prepared, Row, row_of
+from dra_toolkit.evaluation.schedule import Failure, Schedule, Show
+from dra_toolkit.evaluation.settings import Engine
+from dra_toolkit.evaluation.slots import Slot, end_all
+from dra_toolkit.evaluation.steps import around, coarse
+from dra_toolkit.evaluation.targets import BASE_STEP, Found, Target
+
+WATCH_SECONDS = 3.0
+
+
+@dataclass(kw_only=True)
+class Done:
+    """What an evaluation did."""
+
+    evaluated: int = 0
+    """Cells, a checkpoint on a benchmark each, that were missing and are there."""
+    reused: int = 0
+    """Cells that were there."""
+    failures: list[Failure] = field(default_factory=list)
+    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    """By label and benchmark."""
+
+
+class Evaluator:
+    """Evaluates targets on benchmarks; what is finished is never done again."""
+
+    def __init__(
+        self, *, evals: Path, benchmarks: Sequence[Prepared], engine: Engine, slots: Sequence[Slot], show: Show
+    ) -> None:
+        self._evals, self._benchmarks, self._engine, self._slots, self._show = evals, benchmarks, engine, slots, show
+        self._hashes = Fingerprints(evals)
+        scorers = max(1, min(4, (os.cpu_count() or 2) // max(1, len(slots)) - 1))
+        self._schedule = Schedule(slots, engine=engine, logs=evals / LOGS_FOLDER, scorers=scorers, show=show)
+        self.done = Done()
+
+    def plan(self, targets: Sequence[Target], *, strict: bool) -> list[Row]:
+        """Return what there is and what is missing of each target.
+
+        strict: raise EvaluationError with every target that cannot be loaded, instead of counting it as failed.
+        """
+        rows = []
+        problems: list[str] = []
+        self._show({"event": "phase", "text": "hashing weights and data"})
+        for target in targets:
+            try:
+                rows.append(
+                    row_of(
+                        target,
+                        self._benchmarks,
+                        engine=self._engine,
+                        device=self._slots[0].device,
+                        evals=self._evals,
+                        hashes=self._hashes,
+                    )
+                )
+            except EvaluationError as error:
+                problems.extend(error.problems)
+                if not strict:
+                    told = tuple(f"{target.label}: {problem}" for problem in error.problems)
+                    self.done.failures.append(Failure(label=target.label, problems=told))
+        self._hashes.remember()
+        if strict and problems:
+            raise EvaluationError(*problems)
+        return rows
+
+    def evaluate(self, targets: Sequence[Target], *, strict: bool = True) -> None:
+        """Evaluate what is missing of the targets."""
+        rows = self.plan(targets, strict=strict)
+        missing = [row for row in rows if row.missing]
+        self._show(
+            {
+                "event": "plan",
+                "checkpoints": len(missing),
+                "answers": sum(cell.prepared.answers - cell.kept for row in missing for cell in row.missing),
+                "kept": sum(len(row.cells) - len(row.missing) for row in rows),
+            }
+        )
+        self.done.reused += sum(len(row.cells) - len(row.missing) for row in rows)
+        failures = self._schedule.run(missing) if missing else []
+        self.done.failures.extend(failures)
+        for row in rows:
+            for cell in row.cells:
+                if _accuracy(cell) is not None:
+                    self.done.cells[row.target.label, cell.prepared.benchmark.name] = cell
+                    self.done.evaluated += not cell.finished
+
+    def coarse_to_fine(self, targets: Mapping[int, Target], every: int) -> None:
+        """Evaluate every `every`-th step, then those around the best of them; the base model comes along."""
+        steps = [step for step in targets if step != BASE_STEP]
+        first = coarse(steps, every)
+        self.evaluate([targets[step] for step in (BASE_STEP, *first) if step in targets])
+        means = {step: mean for step in first if (mean := self.mean(targets[step].label)) is not None}
+        if not means:
+            return
+        best = max(means, key=lambda step: means[step])
+        nearby = [step for step in around(steps, best, every) if step not in first]
+        self._show({"event": "notice", "text": f"step {best} is the best of {len(first)}; evaluating those around it"})
+        self.evaluate([targets[step] for step in nearby])
+
+    def watch(
+        self, find: Callable[[], Found], is_running: Callable[[], bool], *, seconds: float = WATCH_SECONDS
+    ) -> None:
+        """Evaluate checkpoints as a run writes them, until it has ended and none is left."""
+        seen: set[int] = set()
+        while True:
+            running = is_running()  # asked first: what is written before the run's end is found below
+            targets = find().targets
+            new = [step for step in targets if step not in seen]
+            if new:
+                seen.update(new)
+                self.evaluate([targets[step] for step in new], strict=False)
+            elif not running:
+                return
+            else:
+                self._show({"event": "phase", "text": "waiting for the next checkpoint"})
+                time.sleep(seconds)
+
+    def mean(self, label: str) -> float | None:
+        """Return the mean accuracy of a target over the benchmarks, None if one is missing."""
+        found = [self.accuracy(label, prepared.benchmark.name) for prepared in self._benchmarks]
+        known = [value for value in found if value is not None]
+        return sum(known) / len(known) if len(known) == len(found) else None
+
+    def accuracy(self, label: str, benchmark: str) -> float | None:
+        """Return the share of correct answers of a target on a benchmark."""
+        cell = self.done.cells.get((label, benchmark))
+        return _accuracy(cell) if cell else None
+
+    def close(self) -> None:
+        """End every process."""
+        end_all(self._slots)
+
+
+def _accuracy(cell: Cell) -> float | None:
+    try:
+        facts: dict[str, Any] = json.loads((cell.folder / FACTS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return float(facts["accuracy"]) if "accuracy" in facts else None
+
+
+@contextmanager
+def held(evals: Path) -> Iterator[None]:
+    """Hold a folder of evaluations for writing; raises EvaluationError if another process evaluates into it."""
+    try:
+        evals.mkdir(parents=True, exist_ok=True)
+        file = open(evals / ".lock", "a+")  # noqa: SIM115
+    except OSError as error:
+        raise EvaluationError(f"{evals} cannot be written ({error.strerror})") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise EvaluationError(f"{evals}: process {holder} is evaluating into this folder; wait for it") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield

@@ -1,0 +1,91 @@
+"""Benchmarks and models from the Hub, or from its cache here where the network is away."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.evaluation.benchmarks import Benchmark
+from dra_toolkit.evaluation.outcomes import EvaluationError
+
+MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
+DATA_SUFFIXES = (".parquet", ".jsonl")
+_STEP = re.compile(r"(?:step|checkpoint|global_step)[-_]?0*(\d+)")
+
+
+def benchmark_file(benchmark: Benchmark) -> Path:
+    """Return the file with a benchmark's problems in the cache of the Hub, fetched where it is not there yet."""
+    fetch = f"hf download {benchmark.source} --repo-type dataset"
+    try:
+        folder = _snapshot(benchmark.source, "dataset", None, None)
+    except Exception as error:
+        raise EvaluationError(
+            f"--benchmark {benchmark.name}: {_reason(error, benchmark.source, 'dataset', None)}; fetch it beforehand with "
+            f"`{fetch}`, or put {benchmark.name}.jsonl into a folder and name that with --data-dir"
+        ) from None
+    files = sorted(p for p in folder.rglob("*") if p.suffix in DATA_SUFFIXES)
+    of_split = [p for p in files if benchmark.split in str(p.relative_to(folder))] or files
+    if len(of_split) != 1:
+        found = ", ".join(str(p.relative_to(folder)) for p in files) or "none"
+        raise EvaluationError(
+            f"--benchmark {benchmark.name}: {benchmark.source} has no single .parquet or .jsonl file of its split "
+            f"{benchmark.split} here (found: {found}); fetch it again with `{fetch}`"
+        )
+    return of_split[0]
+
+
+def model_folder(name: str, revision: str | None = None) -> Path:
+    """Return the folder in the cache of the Hub with a model's files, fetched where they are not there yet."""
+    try:
+        return _snapshot(name, "model", revision, MODEL_FILES)
+    except Exception as error:
+        at = f" --revision {revision}" if revision else ""
+        raise EvaluationError(
+            f"--model {name}: {_reason(error, name, 'model', revision)}; fetch it beforehand with `hf download {name}{at}`"
+        ) from None
+
+
+def step_revisions(name: str) -> dict[int, str]:
+    """Return the branches and tags of a model on the Hub that are steps: `step-00050`, `checkpoint-50`."""
+    from huggingface_hub import HfApi
+
+    try:
+        refs = HfApi().list_repo_refs(name)
+    except Exception as error:
+        raise EvaluationError(f"--revisions: {_reason(error, name, 'model', None)}") from None
+    names = [ref.name for ref in (*refs.branches, *refs.tags)]
+    found = {int(match[1]): branch for branch in names if (match := _STEP.fullmatch(branch))}
+    if not found:
+        raise EvaluationError(
+            f"--revisions: {name} has no branch or tag such as step-00050 or checkpoint-50; it has {', '.join(names)}"
+        )
+    return dict(sorted(found.items()))
+
+
+def _snapshot(name: str, kind: str, revision: str | None, patterns: list[str] | None) -> Path:
+    """Fetch a repository, or find what an earlier download left where the Hub cannot be reached."""
+    from huggingface_hub import snapshot_download
+
+    if kind == "model":
+        from huggingface_hub.utils import validate_repo_id
+
+        validate_repo_id(name)
+    arguments: dict[str, Any] = {"repo_type": kind, "revision": revision, "allow_patterns": patterns}
+    try:
+        return Path(snapshot_download(name, **arguments))
+    except (OSError, ValueError) as error:
+        try:
+            return Path(snapshot_download(name, local_files_only=True, **arguments))
+        except (OSError, ValueError):
+            raise error from None
+
+
+def _reason(error: Exception, name: str, kind: str, revision: str | None) -> str:
+    """Return in a few words why the Hub did not give `name`."""
+    try:
+        from dra_toolkit.training.hub_errors import first_words, hub_problem
+    except ImportError:
+        return f"{name} cannot be fetched ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+    told = hub_problem(error, name, "dataset" if kind == "dataset" else "model", revision)
+    return told or f"{name} cannot be fetched ({first_words(error, 200)})"

@@ -1,0 +1,152 @@
+"""What is evaluated: the checkpoints of a run with its base model as step 0, a model, or its revisions on the Hub."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dra_toolkit.evaluation.checkpoints import (
+    ModelFolder,
+    adapter_base,
+    adapter_problems,
+    has_chat_template,
+    what_is_wrong,
+)
+from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.recipe import BUILTIN_PREFIX
+from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints
+from dra_toolkit.runs.layout import RunDirectory
+
+BASE_STEP = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One model to evaluate, not yet looked at."""
+
+    label: str
+    """`step-50` or a cleaned name; names its folder of results."""
+    model: str
+    """As the user knows it: a folder or a Hub id."""
+    run: str | None = None
+    step: int | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What there is to choose from."""
+
+    targets: dict[int, Target] = field(default_factory=dict)
+    """By step."""
+    skipped: tuple[str, ...] = ()
+    """Checkpoints that cannot be evaluated, a line each."""
+
+
+def targets_of_run(run: RunDirectory) -> Found:
+    """Return the base model of a run as step 0 and its checkpoints; those not written to their end are skipped."""
+    recipe = run.read_recipe()
+    targets = {
+        BASE_STEP: Target(
+            label=f"step-{BASE_STEP}",
+            model=recipe["model_name_or_path"],
+            run=run.name,
+            step=BASE_STEP,
+            revision=recipe["model_revision"],
+        )
+    }
+    for path in complete_checkpoints(run.checkpoints):
+        step = checkpoint_step(path)
+        targets[step] = Target(label=f"step-{step}", model=str(path), run=run.name, step=step)
+    skipped = []
+    writing = run.is_held()
+    for path, lack in incomplete_checkpoints(run.checkpoints):
+        if what_is_wrong(path) and not (path / "adapter_config.json").is_file():
+            skipped.extend(what_is_wrong(path))
+        elif writing:
+            skipped.append(f"{path}: is being written ({lack} is missing); left for the next call")
+        else:  # what is missing belongs to the optimizer; the model itself is whole
+            step = checkpoint_step(path)
+            targets[step] = Target(label=f"step-{step}", model=str(path), run=run.name, step=step)
+    return Found(targets=dict(sorted(targets.items())), skipped=tuple(skipped))
+
+
+def target_of_model(name: str, revision: str | None = None) -> Target:
+    """Return a folder or Hub model as a target; `name` may end in `@revision`."""
+    if revision is None and "@" in name and not Path(name).exists():
+        name, _, revision = name.rpartition("@")
+    shown = "-".join(Path(name).absolute().parts[-2:]) if Path(name).is_dir() else name
+    label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{shown}-{revision}" if revision else shown).strip("-.")
+    return Target(label=label or "model", model=name, revision=revision)
+
+
+def targets_of_revisions(name: str) -> Found:
+    """Return the steps of a model that are revisions on the Hub."""
+    from dra_toolkit.evaluation.hub import step_revisions
+
+    return Found(
+        targets={
+            step: Target(label=f"step-{step}", model=name, step=step, revision=revision)
+            for step, revision in step_revisions(name).items()
+        }
+    )
+
+
+def locate(target: Target, *, chat_template: bool) -> ModelFolder:
+    """Return where a target's files lie, fetched where needed; raises EvaluationError for what cannot be loaded.
+
+    chat_template: whether the tokenizer must have one.
+    """
+    folder = _folder(target.model, target.revision)
+    base_name = adapter_base(folder)
+    if base_name is None:
+        model = ModelFolder(path=folder)
+        problems = what_is_wrong(folder)
+    else:
+        problems = adapter_problems(folder)
+        base = _base_of_adapter(folder, base_name)
+        problems += [] if problems else what_is_wrong(base)
+        model = ModelFolder(path=folder, base=base)
+    if not problems and not _has_tokenizer(model.tokenizer):
+        problems.append(f"{model.tokenizer}: has no tokenizer (tokenizer.json or tokenizer_config.json)")
+    if not problems and chat_template and not has_chat_template(model.tokenizer):
+        problems.append(
+            f"{model.tokenizer}: its tokenizer has no chat template; add chat_template.jinja, or ask without one with "
+            "--no-chat-template"
+        )
+    if problems:
+        raise EvaluationError(*problems)
+    return model
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model"))
+
+
+def _folder(name: str, revision: str | None) -> Path:
+    if name.startswith(BUILTIN_PREFIX):
+        from dra_toolkit.quickstart import cached_ways
+
+        made = cached_ways()
+        if made is None:
+            raise EvaluationError(f"{name} is not made yet; run `python -m dra_toolkit.quickstart`")
+        return made.model
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path.absolute()
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise EvaluationError(f"--model: {name} does not exist; expected a folder or a Hub id such as ORG/NAME")
+    from dra_toolkit.evaluation.hub import model_folder
+
+    return model_folder(name, revision)
+
+
+def _base_of_adapter(folder: Path, name: str) -> Path:
+    try:
+        if not name:
+            raise EvaluationError("its adapter_config.json names no base model")
+        return _folder(name, None)
+    except EvaluationError as error:
+        reason = error.problems[0].removeprefix("--model: ").removeprefix(f"--model {name}: ")
+        raise EvaluationError(f"{folder}: is a LoRA adapter whose base model is absent: {reason}") from None

@@ -1,0 +1,127 @@
+"""What happens inside a child: lighteval's shims, the metric, hostile answers, sampling. See child_lab.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from child_lab import HOSTILE
+
+
+@pytest.fixture(scope="module")
+def lab(policies, tmp_path_factory) -> dict[str, Any]:
+    output = tmp_path_factory.mktemp("lab") / "results.json"
+    script = Path(__file__).with_name("child_lab.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, str(script), str(policies[0]), str(output)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    return json.loads(output.read_text())
+
+
+class TestShimsAreStillNeeded:
+    """When one of these fails, lighteval has mended it: take the shim out."""
+
+    def test_registry_cannot_be_built_with_a_task_called_aime24(self, lab):
+        assert lab["shims"]["registry"] != "works"
+
+    def test_details_are_hashed_as_text(self, lab):
+        assert lab["shims"]["hashing"]
+
+    def test_a_jsonl_file_is_no_data_set(self, lab):
+        assert lab["shims"]["data"] != "works"
+
+    def test_with_them_only_our_tasks_exist_and_files_are_read(self, lab):
+        assert lab["shims"]["after"] == {"tasks": ["aime24"], "rows": 1}
+
+
+class TestMetric:
+    def test_verdicts_of_the_comparison_metric(self, lab):
+        assert lab["verdicts"]["correct"][:6] == [True, False, True, True, True, False]
+
+    def test_the_repaired_metric_accepts_what_the_other_rejects_wrongly(self, lab):
+        assert lab["verdicts"]["repaired"][:6] == [None] * 6
+        assert lab["verdicts"]["repaired"][6:] == [True, False, True, True, True]
+        assert not all(lab["verdicts"]["correct"][6:]), "or the second column says nothing new"
+
+    def test_parsed_answers_are_alike_for_alike_answers(self, lab):
+        assert lab["verdicts"]["answer"][:2] == ["204", "205"]
+        assert lab["verdicts"]["answer"][5] is None
+
+
+class TestHostileAnswers:
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_each_ends_within_its_bound_and_is_wrong(self, lab, name):
+        score = lab["hostile"]["scores"][name]
+        assert not score["correct"]
+        assert score["seconds"] <= 5, "1 second of processor time, 4 until it is killed, 1 for the kernel to notice"
+
+    def test_the_ordinary_answers_among_them_are_scored(self, lab):
+        scores = lab["hostile"]["scores"]
+        ordinary = [score for name, score in scores.items() if name.startswith("ordinary")]
+        assert len(ordinary) == len(HOSTILE)
+        assert all(score["correct"] and score["how"] == "scored" for score in ordinary)
+
+    def test_some_had_to_be_stopped_or_these_are_too_harmless(self, lab):
+        stopped = [name for name in HOSTILE if lab["hostile"]["scores"][name]["how"] != "scored"]
+        assert len(stopped) >= 3, lab["hostile"]
+
+    def test_what_heeds_no_exception_is_killed_and_wrong(self, lab):
+        assert lab["hostile"]["killed"]["how"] == "killed"
+        assert not lab["hostile"]["killed"]["correct"]
+
+    def test_scores_are_kept_and_not_made_again(self, lab):
+        assert lab["hostile"]["again"] < 1
+
+
+class TestSampling:
+    @pytest.mark.parametrize("how", ["batches of one", "batches of seven, shuffled", "in two parts"])
+    def test_answers_depend_on_their_seed_alone(self, lab, how):
+        assert lab["sampling"][how]
+
+    def test_samples_of_a_problem_differ(self, lab):
+        first = lab["sampling"]["first"]
+        assert sum(first[f"{i}/0"] != first[f"{i}/1"] for i in range(20)) > 15
+
+    def test_every_answer_keeps_its_own_limit(self, lab):
+        assert lab["sampling"]["limits kept"]
+        assert {end for _, _, end in lab["sampling"]["first"].values()} <= {"stop", "length"}
+
+    def test_temperature_zero_is_greedy(self, lab):
+        assert lab["sampling"]["greedy is equal for both samples"]
+
+    def test_tokens_are_drawn_with_their_probability(self, lab):
+        assert lab["sampling"]["shares"] == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.015)
+        assert lab["sampling"]["shares top-p"] == pytest.approx([0.625, 0.375, 0, 0], abs=0.015)
+        squares = [0.25, 0.09, 0.0225, 0.0025]
+        assert lab["sampling"]["shares cold"] == pytest.approx([s / sum(squares) for s in squares], abs=0.015)
+
+
+def test_an_adapter_is_evaluated_over_its_base(lab):
+    assert lab["adapter"]["adapter"] == lab["adapter"]["merged"] != lab["adapter"]["base"]
+
+
+def test_a_task_that_is_not_there_is_told_with_the_nearest(lab):
+    first, second = lab["wrong"]
+    assert "leters is no LightevalTaskConfig; its tasks: letters, stubborn; did you mean 'letters'?" in first
+    assert "lab_tusks cannot be imported (ModuleNotFoundError" in second
+
+
+def test_vllm_is_asked_with_a_seed_and_a_length_for_each_request(lab):
+    assert lab["vllm"]["sampling"] == {
+        "n": 1,
+        "temperature": 0.6,
+        "top_p": 0.95,
+        "max_tokens": 9,
+        "seed": 77,
+        "stop": None,
+        "skip_special_tokens": True,
+    }
+    assert lab["vllm"]["greedy"]["top_p"] == 1.0
+    assert lab["vllm"]["engine"]["tensor_parallel_size"] == 2
+    assert lab["vllm"]["engine"]["max_model_len"] == 64

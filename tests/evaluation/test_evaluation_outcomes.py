@@ -1,0 +1,96 @@
+"""What evaluations leave on disk: columns, damage that is named, torn lines that are passed over."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dra_toolkit.evaluation.answers import SampleRows
+from dra_toolkit.evaluation.outcomes import (
+    OUTCOME_COLUMNS,
+    EvaluationError,
+    find_evaluations,
+    read_evaluation,
+    read_outcomes,
+    write_outcomes,
+)
+
+ROW = {
+    "label": "step-50",
+    "run": "r",
+    "step": 50,
+    "model": "m",
+    "benchmark": "b",
+    "problem": "p",
+    "problem_index": 0,
+    "sample": 0,
+    "seed": 2**62,
+    "correct": True,
+    "correct_repaired": None,
+    "answer": "4",
+    "tokens": 7,
+    "finish_reason": "stop",
+    "gold": "4",
+    "completion": "\\boxed{4} \U0001f600",
+}
+
+
+def written(root, label="step-50", step=50, key="k1", finished="2026-01-01"):
+    folder = root / label / "b" / key
+    folder.mkdir(parents=True)
+    facts = {"label": label, "run": "r", "step": step, "model": "m", "benchmark": "b", "key": key, "n": 1}
+    write_outcomes(folder / "outcomes.parquet", [ROW | {"label": label}], {**facts, "finished": finished})
+    return folder
+
+
+def test_rows_come_back_as_they_were(tmp_path):
+    (found,) = (read_evaluation(written(tmp_path)),)
+    assert read_outcomes(found).to_pylist() == [ROW]
+    assert set(ROW) == set(OUTCOME_COLUMNS)
+
+
+def test_steps_in_order_and_the_newest_key_first(tmp_path):
+    written(tmp_path, "step-100", 100)
+    written(tmp_path, "step-50", 50, "old", "2026-01-01")
+    written(tmp_path, "step-50", 50, "new", "2026-01-02")
+    written(tmp_path, "model", None)
+    found = [(e.label, e.key) for e in find_evaluations(tmp_path)]
+    assert found == [("step-50", "new"), ("step-50", "old"), ("step-100", "k1"), ("model", "k1")]
+
+
+def test_damage_is_named_and_refused(tmp_path):
+    folder = written(tmp_path)
+    (folder / "outcomes.parquet").write_bytes((folder / "outcomes.parquet").read_bytes()[:-20])
+    (found,) = find_evaluations(tmp_path)
+    assert "outcomes.parquet: cannot be read" in found.problems[0]
+    with pytest.raises(EvaluationError, match="delete its folder"):
+        read_outcomes(found)
+    (folder / "outcomes.parquet").unlink()
+    assert "is missing" in find_evaluations(tmp_path)[0].problems[0]
+    (folder / "evaluation.json").write_text('{"version": 1, "label')
+    assert "evaluation.json: cannot be read" in find_evaluations(tmp_path)[0].problems[0]
+
+
+def test_another_version_is_named(tmp_path):
+    folder = written(tmp_path)
+    facts = json.loads((folder / "evaluation.json").read_text())
+    (folder / "evaluation.json").write_text(json.dumps({**facts, "version": 9}))
+    assert "version 9, this release reads 1" in find_evaluations(tmp_path)[0].problems[0]
+
+
+def test_a_torn_last_line_is_passed_over_and_what_follows_is_whole(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    rows = SampleRows(path)
+    rows.add({"problem": "p", "sample": 0, "text": "\ud800 line\nbreak"})
+    rows.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"problem": "p", "sam')
+    again = SampleRows(path)
+    assert list(again.rows) == [("p", 0)]
+    again.add({"problem": "p", "sample": 1, "text": "x"})
+    again.close()
+    third = SampleRows(path)
+    third.close()
+    assert list(third.rows) == [("p", 0), ("p", 1)]
+    assert third.rows["p", 0]["text"] == "\ud800 line\nbreak"

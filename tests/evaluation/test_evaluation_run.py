@@ -1,0 +1,192 @@
+"""`dra eval` as a user starts it, with real children on the CPU: numbers, kill, resume, slots, failures."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from eval_runs import add_checkpoint, dra_eval, family_of, finish, generated, make_run, samples
+
+from dra_toolkit.evaluation.outcomes import find_evaluations
+
+ANSWERS = 3 * (12 + 8) * 3
+"""Three models, two benchmarks, three samples of each problem."""
+
+
+def asked(benchmarks: list[Path], tokens: int = 24) -> list[str]:
+    given = ",".join(map(str, benchmarks))
+    return ["--benchmark", given, "--n", "3", "--max-new-tokens", str(tokens), "--temperature", "1"]
+
+
+@pytest.fixture(scope="module")
+def run(policies, benchmarks, tmp_path_factory) -> Path:
+    return make_run(tmp_path_factory.mktemp("evaluated") / "r", policies, benchmarks[0])
+
+
+@pytest.fixture(scope="module")
+def undisturbed(run, benchmarks) -> Path:
+    """The evaluations of a run on one slot, never interrupted."""
+    said = finish(dra_eval(run, "--all-steps", *asked(benchmarks)))
+    assert "Evaluated 6" in said
+    return run / "evals"
+
+
+def test_every_sample_is_kept_with_its_facts(undisturbed):
+    found = find_evaluations(undisturbed)
+    assert [(e.label, e.step, e.benchmark, e.n) for e in found] == [
+        (f"step-{step}", step, name, 3) for step in (0, 10, 20) for name in ("more", "sums")
+    ]
+    assert not [problem for e in found for problem in e.problems]
+    kept = samples(undisturbed)
+    assert len(kept) == ANSWERS
+    assert len({row[3] for row in kept.values()}) == (12 + 8) * 3, (
+        "a seed for each problem and sample, the same at every step"
+    )
+    golds = {row[6] for key, row in kept.items() if key[1] == "more"}
+    assert golds == {f"\\boxed{{{i + 2}}}" for i in range(8)}, "answers given as numbers are read as text"
+    assert any(row[1] for row in kept.values()), "some random answers are right"
+
+
+def test_lighteval_files_hold_the_same_accuracy(undisturbed):
+    for evaluation in find_evaluations(undisturbed):
+        (results,) = (evaluation.directory / "lighteval" / "results").rglob("results_*.json")
+        read = json.loads(results.read_text())
+        figures = read["results"][f"{evaluation.benchmark}|0"]
+        assert figures["extractive_match"] == pytest.approx(evaluation.facts["accuracy"])
+        assert {"extractive_match_stderr", "pass@k:k=3&n=3"} <= set(figures)
+        assert len(list((evaluation.directory / "lighteval" / "details").rglob("*.parquet"))) == 1
+
+
+def test_a_second_call_does_nothing_and_says_so(run, undisturbed, benchmarks):
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
+    started = time.monotonic()
+    said = finish(dra_eval(run, "--all-steps", *asked(benchmarks)))
+    assert "Nothing to do: 6 evaluations are there already" in said
+    assert time.monotonic() - started < 6, "no child was started"
+    after = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
+    changed = {path.name for path in after if before.get(path) != after[path]}
+    assert changed <= {".lock", ".hashes.json"}
+
+
+def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run, undisturbed, benchmarks, tmp_path):
+    evals = tmp_path / "evals"
+    # batches of one, so that the kill falls into the middle of a benchmark
+    command = (run, "--all-steps", *asked(benchmarks), "--output", evals, "--batch-size", 1)
+    process = dra_eval(*command, "--slots", 2)
+    deadline = time.monotonic() + 120
+    while not any(len(path.read_bytes().splitlines()) > 5 for path in evals.glob("*/*/*/answers.jsonl")):
+        assert time.monotonic() < deadline, "evaluation does not get on"
+        time.sleep(0.01)
+    family = family_of(process)
+    for member in family:
+        member.kill()
+    process.communicate()
+    psutil.wait_procs(family, timeout=10)
+    half = {path: path.read_bytes() for path in evals.glob("*/*/*/answers.jsonl")}
+    there = sum(content.count(b"\n") for content in half.values())
+    assert 5 < there < ANSWERS
+    torn = next(iter(half))
+    torn.write_bytes(half[torn] + b'{"problem": "torn by the cra')
+    finish(dra_eval(*command, "--slots", 3))
+    assert generated(evals) <= ANSWERS - there + 6, "what was finished is not generated again"
+    assert samples(evals) == samples(undisturbed), "neither interruption nor batches change an answer"
+
+
+def test_ctrl_c_ends_every_process_and_replaced_weights_are_noticed(run, undisturbed, benchmarks, policies, tmp_path):
+    evals = tmp_path / "evals"
+    shutil.copytree(undisturbed, evals)
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    replaced = copy / "checkpoints" / "checkpoint-20" / "model.safetensors"
+    shutil.copyfile(policies[0] / "model.safetensors", replaced)
+    command = (copy, "--all-steps", *asked(benchmarks), "--output", evals)
+    process = dra_eval(*command)
+    deadline = time.monotonic() + 120
+    while len(list(evals.glob("step-20/*/*/answers.jsonl"))) < 3:
+        assert time.monotonic() < deadline, "the replaced weights are not evaluated"
+        time.sleep(0.02)
+    family = family_of(process)
+    process.send_signal(signal.SIGINT)
+    said = finish(process, status=130)
+    assert "every finished answer is kept" in said
+    assert not psutil.wait_procs(family[1:], timeout=10)[1], "a process outlives Ctrl-C"
+    said = finish(dra_eval(*command))
+    assert "4 were there already" in said
+    assert "Evaluated 2" in said
+    newest = {e.benchmark: e for e in reversed(find_evaluations(evals)) if e.label == "step-20"}
+    base = {e.benchmark: e for e in find_evaluations(evals) if e.label == "step-0"}
+    for name in ("sums", "more"):
+        assert newest[name].facts["accuracy"] == base[name].facts["accuracy"], "the same weights, the same numbers"
+
+
+def test_a_checkpoint_that_fails_is_tried_twice_and_the_rest_goes_on(run, policies, benchmarks, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evals"))
+    broken = copy / "checkpoints" / "checkpoint-10" / "config.json"
+    broken.write_text(broken.read_text().replace('"qwen2"', '"nonsense"'))
+    (copy / "checkpoints" / "checkpoint-20" / "model.safetensors").unlink()
+    add_checkpoint(copy, 30, policies[1])
+    said = finish(dra_eval(copy, "--all-steps", *asked(benchmarks[1:])), status=1)
+    assert "step-10: failed, is tried once more" in said
+    assert "step-10: its process ended with status 1 twice" in said
+    assert "checkpoint-20: has no weights" in said
+    assert "Evaluated 2" in said, "step 0 and step 30"
+    assert "Traceback" not in said
+
+
+def test_watch_evaluates_what_a_running_training_writes(run, policies, benchmarks, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evals", "checkpoint-20"))
+    with open(copy / ".lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = dra_eval(copy, "--watch", "--no-base", *asked(benchmarks[1:]), "--json")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if json.loads(line).get("text") == "waiting for the next checkpoint":
+                break
+        assert [e.label for e in find_evaluations(copy / "evals")] == ["step-10"]
+        add_checkpoint(copy, 20, policies[2])
+        time.sleep(0.5)
+    finish(process)
+    assert [e.label for e in find_evaluations(copy / "evals")] == ["step-10", "step-20"]
+
+
+def test_coarse_to_fine_looks_around_the_best(run, undisturbed, benchmarks, policies, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    for step in (30, 40, 50):  # the weights of step 10, so its evaluations are theirs
+        add_checkpoint(copy, step, policies[1])
+        shutil.copytree(copy / "evals" / "step-10", copy / "evals" / f"step-{step}")
+    said = finish(dra_eval(copy, "--coarse-to-fine", 2, *asked(benchmarks)))
+    assert "the best of 3; evaluating those around it" in said
+    shown = {line.split()[0] for line in said.splitlines() if line.startswith("step-")}
+    best = next(line for line in said.splitlines() if "is the best of 3" in line).split("step ")[1].split()[0]
+    near = {10: {20}, 30: {20, 40}, 50: {40}}[int(best)]
+    assert shown == {"step-0", "step-10", "step-30", "step-50"} | {f"step-{step}" for step in near}
+
+
+def test_a_second_evaluation_into_the_same_folder_is_refused(run, benchmarks, tmp_path):
+    with open(tmp_path / ".lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("123")
+        lock.flush()
+        said = finish(dra_eval(run, "--all-steps", *asked(benchmarks), "--output", tmp_path), status=2)
+    assert "process 123 is evaluating into this folder" in said
+
+
+def test_a_lighteval_task_by_its_dotted_path_is_asked_and_scored_as_it_says(policies, tmp_path):
+    folder = str(Path(__file__).parent)
+    command = ("--model", policies[1], "--benchmark", "lab_tasks.letters", "--n", 3, "--output", tmp_path)
+    finish(dra_eval(*command, "--temperature", "1", PYTHONPATH=folder))
+    (found,) = find_evaluations(tmp_path)
+    rows = samples(tmp_path)
+    assert len(rows) == 6 * 3
+    assert all(row[4] <= 8 for row in rows.values()), "its own generation_size"
+    assert all(row[1] == any(letter in row[0] for letter in "eo") for row in rows.values()), "its own metric"
+    assert found.facts["settings"]["max_new_tokens"] == 8

@@ -1,0 +1,55 @@
+"""The vLLM engine of an evaluation, for real on a CPU. Runs where vLLM's CPU build is installed (`make vllm-check`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("vllm", reason="vLLM is not installed here; `make vllm-check` installs its CPU build")
+pytestmark = pytest.mark.timeout(1200)  # vLLM compiles for minutes on a busy CPU
+
+SCRIPT = """
+import json, sys
+from dra_toolkit.evaluation.child.requests import Generation, Request
+from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine
+from dra_toolkit.evaluation.settings import Engine, sample_seed
+
+if __name__ == "__main__":
+    path = sys.argv[1]
+    settings = Engine(backend="vllm", dtype="float32", max_model_length=128, gpu_memory_utilization=0.1).as_dict()
+    engine = VLLMEngine({"path": path, "base": None, "tokenizer": path}, settings)
+    asked = [
+        Request(problem=str(i), sample=s, prompt_ids=tuple(engine.tokenizer.encode(f"What is {i} + 1?")),
+                seed=sample_seed(0, "b", str(i), s), max_tokens=6 + i)
+        for i in range(6) for s in range(2)
+    ]
+    def run(requests):
+        found = {}
+        engine.generate(requests, Generation(temperature=1.0, top_p=0.95),
+                        lambda r, text, n, end: found.update({f"{r.problem}/{r.sample}": [text, n, end]}))
+        return found
+    results = {"first": run(asked), "again": run(asked[::-1]), "alone": {**run(asked[:1]), **run(asked[1:])}}
+    json.dump(results, open(sys.argv[2], "w"))
+"""
+
+
+def test_requests_have_their_own_seeds_and_lengths_whatever_runs_beside(policies, tmp_path):
+    script, output = tmp_path / "script.py", tmp_path / "results.json"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    command = [sys.executable, str(script), str(policies[0]), str(output)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    results = json.loads(output.read_text())
+    first = results["first"]
+    assert len(first) == 12
+    assert all(tokens <= 6 + int(name.split("/")[0]) for name, (_, tokens, _) in first.items())
+    assert {end for _, _, end in first.values()} <= {"stop", "length"}
+    assert sum(first[f"{i}/0"] != first[f"{i}/1"] for i in range(6)) >= 4
+    assert results["again"] == first
+    assert results["alone"] == first
