@@ -17,6 +17,8 @@ RELEASED = {
 MEAN_WEIGHT = 0.2
 """What the raw weights of DRA-Dr. GRPO shrink the update to in this task, roughly: 1 / (1 + 7 x 0.57)."""
 
+SMALL = {"learning_rate": 1e-3 * MEAN_WEIGHT}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -38,7 +40,28 @@ ARMS = (
     Arm(
         name="Dr. GRPO, smaller steps",
         question="how much of DRA-Dr. GRPO is the smaller update",
-        settings={**DR, "learning_rate": 1e-3 * MEAN_WEIGHT},
+        settings={**DR, **SMALL},
+    ),
+    Arm(name="GRPO, smaller steps", question="the baseline where training does not collapse", settings=SMALL),
+    Arm(
+        name="DRA-GRPO, hash, smaller steps",
+        question="what the method adds to a baseline that does not collapse",
+        settings={**DRA, **SMALL},
+    ),
+    Arm(
+        name="robust GRPO, smaller steps",
+        question="the same with the traps closed",
+        settings={**DRA, **ROBUST, **SMALL},
+    ),
+    Arm(
+        name="oracle labels, smaller steps",
+        question="upper bound there",
+        settings={**DRA, **SMALL, "embedder": "embedders.oracle"},
+    ),
+    Arm(
+        name="placebo, smaller steps",
+        question="lower bound there",
+        settings={**DRA, **SMALL, "embedder": "embedders.placebo"},
     ),
     Arm(
         name="DRA-GRPO, as released",
