@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dra_toolkit.diversity import Scaling
 from dra_toolkit.embedding import EmbedderSettings, check_embedder_name, load_embedder
@@ -16,6 +15,7 @@ from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, Setting, known_keys
 from dra_toolkit.recipe.keys import OUR_DEFAULTS
 from dra_toolkit.runs.compaction import compact
+from dra_toolkit.runs.files import remove_folder
 from dra_toolkit.runs.group_measures import tells_right_from_wrong
 from dra_toolkit.runs.importers.formats import find_format
 from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
@@ -75,7 +75,9 @@ def import_run(
         raise RecipeError("embedder: 'policy' embeds with the model in training, and there is none here")
     if embedder is not None and (problem := check_embedder_name(embedder)):
         raise RecipeError(f"embedder: {problem}")
-    directory = _place(output, overwrite)
+    _check_place(output, overwrite)
+    directory = RunDirectory(output.parent / f".{output.name}.importing")
+    _remove(directory.path)
     problems, report = Problems(), Imported(run=str(output), format=found.name, seen=seen)
     rows = batches(found.read(source, options, problems), consecutive=found.consecutive)
     try:
@@ -86,40 +88,55 @@ def import_run(
         scaling: Scaling = scale_rewards or fitted or "group"
         directory.create(_recipe(source, output, found.name, weights, scaling, embedder, first))
         directory.write_status("importing")
-        estimates = _record(directory, chain([first], rows), weights, scaling, embedder, report, imported)
+        facts = _facts(output.name, weights, scaling, embedder)
+        estimates = _record(directory, chain([first], rows), facts, embedder, report, imported)
         report.notes += _notes(estimates, scaling, fitted, found.consecutive, scale_rewards)
         write_provenance(directory.path, _provenance(source, report, estimates, fitted, problems))
         directory.write_status("imported")
+        _remove(output)  # only what --overwrite allows, and only once the new run is whole
+        directory.path.rename(output)
+    except OSError as error:
+        _remove(directory.path)
+        raise RunError(f"{output}: cannot be written ({error.strerror or error})") from None
     except BaseException:
-        shutil.rmtree(directory.path, ignore_errors=True)
+        _remove(directory.path)
         raise
     report.skipped, report.problems = problems.count, problems.lines
     return report
 
 
-def _record(
-    directory: RunDirectory,
-    rows: Iterator[ImportedBatch],
-    weights: dict[str, float],
-    scaling: Scaling,
-    embedder: EmbedderSettings | None,
-    report: Imported,
-    imported: Callable[[int], None],
-) -> Estimates:
-    facts = FileFacts(
-        run=directory.name,
+def _facts(name: str, weights: dict[str, float], scaling: Scaling, embedder: EmbedderSettings | None) -> FileFacts:
+    return FileFacts(
+        run=name,
         reward_weights=weights,
         scale_rewards=scaling,
         diversity=PLAIN,
         embedder="none" if embedder is None else embedder.name,
         correct_by=tells_right_from_wrong(list(weights)),
     )
+
+
+def _record(
+    directory: RunDirectory,
+    rows: Iterator[ImportedBatch],
+    facts: FileFacts,
+    embedder: EmbedderSettings | None,
+    report: Imported,
+    imported: Callable[[int], None],
+) -> Estimates:
+    """Write the batches in the folder of the run, and join their files."""
     loaded = None if embedder is None else load_embedder(embedder)
     estimates, steps, told = Estimates(), set(), list[str]()
     recorder = Recorder(directory.groups, facts, tell=told.append)
     try:
         for batch in rows:
-            records = as_records(batch, reward_weights=weights, scaling=scaling, embedder=loaded, estimates=estimates)
+            records = as_records(
+                batch,
+                reward_weights=facts.reward_weights,
+                scaling=cast(Scaling, facts.scale_rewards),
+                embedder=loaded,
+                estimates=estimates,
+            )
             recorder.submit(records)
             count = sum(len(record.group) for record in records)
             report.completions, report.groups = report.completions + count, report.groups + len(records)
@@ -146,13 +163,16 @@ def _weights(names: list[str], given: dict[str, float]) -> dict[str, float]:
     return {name: given.get(name, 1.0) for name in names}
 
 
-def _place(output: Path, overwrite: bool) -> RunDirectory:
-    directory = RunDirectory(output)
-    if directory.exists() and overwrite:
-        directory.delete()
+def _check_place(output: Path, overwrite: bool) -> None:
+    if RunDirectory(output).exists() and overwrite:
+        return
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise RunError(f"{output}: is there already; choose another --output, or replace a run with --overwrite")
-    return directory
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir():
+        remove_folder(folder)
 
 
 def _recipe(
