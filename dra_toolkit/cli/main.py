@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 import dra_toolkit
+from dra_toolkit.cli.app import dashboard
+from dra_toolkit.cli.audit import audit
 from dra_toolkit.cli.doctor import doctor
 from dra_toolkit.cli.eval import app as eval_app
 from dra_toolkit.cli.inspect import app as inspect_app
@@ -21,6 +23,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(doctor)
+app.command("app")(dashboard)
+app.command()(audit)
 app.add_typer(eval_app, name="eval")
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(recipes_app, name="recipes")

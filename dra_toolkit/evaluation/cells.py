@@ -10,12 +10,14 @@ import numpy as np
 
 from dra_toolkit.diversity import adjust, mean_similarity, vendi_score
 from dra_toolkit.embedding import Embedder
-from dra_toolkit.evaluation.outcomes import Evaluation, EvaluationError, read_outcomes
-from dra_toolkit.evaluation.statistics import Bools, Score, majority, pass_at_k, score
+from dra_toolkit.evaluation.outcomes import OUTCOMES_FILE, Evaluation, EvaluationError
+from dra_toolkit.evaluation.statistics import Bools, Score, Z, majority, pass_at_k, score
 from dra_toolkit.groups import Array
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_PLACE = ("problem", "problem_index", "sample")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +50,11 @@ class Cell:
 
 def cell_of(evaluation: Evaluation) -> Cell:
     """Return the scores of a finished evaluation; raises EvaluationError if it is damaged or uneven."""
-    table = read_outcomes(evaluation)
+    table = _read(evaluation, (*_PLACE, "correct", "correct_repaired", "answer"))
     problems, rows = _by_problem(table, evaluation)
     correct = np.asarray(table["correct"].to_pylist(), dtype=bool)[rows]
-    answers = [[table["answer"][int(i)].as_py() for i in row] for row in rows]
+    parsed = table["answer"].to_pylist()
+    answers = [[parsed[i] for i in row] for row in rows]
     n = correct.shape[1]
     scores = {"avg": score(correct.mean(axis=1)), "maj": score(majority(answers, correct))}
     scores |= {f"pass@{k}": score(pass_at_k(correct, k)) for k in range(1, n + 1)}
@@ -75,32 +78,47 @@ def cell_of(evaluation: Evaluation) -> Cell:
 
 def sample_diversity(evaluation: Evaluation, embedder: Embedder) -> dict[str, Score]:
     """Return the mean similarity and the Vendi score of a problem's n samples, over the problems; empty for n = 1."""
-    table = read_outcomes(evaluation)
+    table = _read(evaluation, (*_PLACE, "completion"))
     _, rows = _by_problem(table, evaluation)
     if rows.shape[1] < 2:
         return {}
-    texts = table["completion"].to_pylist()
     similarity, vendi = [], []
     for row in rows:
-        vectors = embedder.embed([texts[int(i)] for i in row]).vectors
+        vectors = embedder.embed(table["completion"].take(row).to_pylist()).vectors
         measured = adjust(embeddings=vectors, totals=np.zeros(len(row))).similarity
         similarity.append(float(mean_similarity(measured)))
         vendi.append(float(vendi_score(measured)))
     return {"similarity": _mean(similarity), "vendi_score": _mean(vendi)}
 
 
+def _read(evaluation: Evaluation, names: Sequence[str]) -> pa.Table:
+    """Return some columns of the samples: completions can be a hundred times as large as the rest together."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if evaluation.problems:
+        raise EvaluationError(*evaluation.problems)
+    path = evaluation.directory / OUTCOMES_FILE
+    try:
+        return pq.read_table(path, columns=list(names), page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise EvaluationError(f"{path}: cannot be read ({reason}); delete its folder to run it anew") from None
+
+
 def _mean(values: Sequence[float]) -> Score:
-    """Return a mean that is no share: its interval is not cut at 0 and 1."""
+    """Return a mean that is no share: its interval is not cut at 0 and 1, and is the mean alone for a single problem."""
     found: Array = np.asarray(values)
     value = float(found.mean())
     error = float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else float("nan")
-    return Score(value=value, error=error, low=value - 1.96 * error, high=value + 1.96 * error, problems=len(found))
+    reach = 0.0 if np.isnan(error) else Z * error
+    return Score(value=value, error=error, low=value - reach, high=value + reach, problems=len(found))
 
 
 def _by_problem(table: pa.Table, evaluation: Evaluation) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the problems in order and the rows of their samples, (P, n)."""
     order: dict[str, list[tuple[int, int]]] = {}
-    index = {name: table[name].to_pylist() for name in ("problem", "problem_index", "sample")}
+    index = {name: table[name].to_pylist() for name in _PLACE}
     by_index = sorted(range(len(table)), key=lambda row: (index["problem_index"][row], index["sample"][row]))
     for row in by_index:
         order.setdefault(index["problem"][row], []).append((index["sample"][row], row))

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dra_toolkit.evaluation.cells import Cell
 from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.evaluation.paired_tests import bootstrap, holm, mcnemar, normal_test, sign_flip, width_of_none
+from dra_toolkit.evaluation.statistics import Z
 from dra_toolkit.groups import Array
 
-RESAMPLES = 10_000
+LEVEL = 0.05
+"""Below which p-value, after Holm's correction, a difference is called shown."""
+MUST_AGREE = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_template")
+"""Settings without whose equality a difference may be theirs and not the models'."""
+FEWEST = 2
+AVERAGE = "average"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,110 +34,180 @@ class Paired:
     """Lower end of the 95 % interval by bootstrap over problems."""
     high: float
     problems: int
+    p: float
+    """Two-sided p-value: McNemar's exact test with one sample of each problem, else by flipping signs of the differences."""
+    p_adjusted: float
+    """The same after Holm's correction for the number of benchmarks compared; of the average it is p."""
     mcnemar: float | None
     """Exact two-sided p-value of McNemar's test; only with one sample of each problem."""
     only_left: int | None
     """Problems that only the left one solved; with McNemar's test."""
     only_right: int | None
+    paired: bool = True
+    """False where only the scores are known, not which problems were solved; the interval is then too wide."""
 
     @property
     def verdict(self) -> str:
         """The finding in words."""
         points = f"{100 * abs(self.difference):.1f} points"
-        if self.problems < 2:
-            return "one problem cannot tell them apart"
-        if self.low <= 0 <= self.high:
-            width = 100 * (self.high - self.low) / 2
-            return f"no difference shown: {points} apart, within ± {width:.1f} that chance explains"
+        reach = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        how = "" if self.paired else "; from the scores alone, not paired, so small differences cannot show"
+        if np.isnan(self.p) or (self.paired and self.problems < FEWEST):
+            return "cannot be told: there are too few problems, or the error is unknown"
+        apart, likely = not self.low <= 0 <= self.high, self.p_adjusted < LEVEL
+        if not apart and not likely:
+            return f"no difference shown: {points} apart, and anything from {reach} fits{how}"
         better = "right" if self.difference > 0 else "left"
-        agrees = self.mcnemar is None or self.mcnemar < 0.05
-        doubt = "" if agrees else f"; McNemar's test does not agree (p = {self.mcnemar:.2f})"
-        return f"the {better} one is better by {points} (95 %: {100 * self.low:+.1f} to {100 * self.high:+.1f}){doubt}"
+        if apart and likely:
+            return f"the {better} one is better by {points} (95 %: {reach}; p = {_short(self.p_adjusted)}){how}"
+        corrected = " after correction for the number of benchmarks" if self.p < LEVEL <= self.p_adjusted else ""
+        return (
+            f"not settled: the {better} one is ahead by {points} (95 %: {reach}), "
+            f"but p = {_short(self.p_adjusted)}{corrected}{how}"
+        )
 
 
-def compare(left: Sequence[Cell], right: Sequence[Cell], *, seed: int = 0) -> list[Paired]:
+def _short(p: float) -> str:
+    return "0.001 or less" if p <= 0.001 else f"{p:.3f}".rstrip("0")
+
+
+def compare(
+    left: Sequence[Cell], right: Sequence[Cell], *, seed: int = 0, notes: list[str] | None = None
+) -> list[Paired]:
     """Compare two models on each benchmark that both were evaluated on, and on their average if there are several.
 
-    Raises EvaluationError if they share no benchmark whose problems are known, or were asked other questions there.
+    A benchmark of which only the scores are known, or no problem is shared, is compared unpaired.
+
+    notes: takes a line for each limit of what the comparison says. Raises EvaluationError if no benchmark is shared.
     """
     rng = np.random.default_rng(seed)
-    found, differences = [], []
+    notes = notes if notes is not None else []
     others = {cell.benchmark: cell for cell in right}
-    for cell in left:
-        other = others.get(cell.benchmark)
-        if other is None or cell.correct is None or other.correct is None:
-            continue
-        pair, resampled = _paired(cell, other, rng)
-        found.append(pair)
-        differences.append(resampled)
-    if not found:
-        raise EvaluationError(
-            "compare: the two share no benchmark with answers to each problem; evaluate both with `dra eval --benchmark`"
-        )
-    return [*found, _average(found, differences)] if len(found) > 1 else found
+    shared = [(cell, others[cell.benchmark]) for cell in left if cell.benchmark in others]
+    if not shared:
+        ours, theirs = (", ".join(cell.benchmark for cell in cells) for cells in (left, right))
+        raise EvaluationError(f"compare: the two share no benchmark ({ours}; {theirs}); evaluate both on one of them")
+    found: list[Paired] = []
+    gaps: list[Array | None] = []
+    for pair in shared:
+        notes += _settings_apart(*pair)
+        columns = _shared_problems(*pair, notes)
+        found.append(_unpaired(*pair) if columns is None else _paired(pair[0].benchmark, *columns, rng))
+        gaps.append(None if columns is None else columns[1].mean(axis=1) - columns[0].mean(axis=1))
+    adjusted = holm([each.p for each in found])
+    found = [replace(each, p_adjusted=p) for each, p in zip(found, adjusted, strict=True)]
+    return [*found, _average(found, gaps, rng)] if len(found) > 1 else found
 
 
-def _paired(left: Cell, right: Cell, rng: np.random.Generator) -> tuple[Paired, Array]:
-    assert left.correct is not None and right.correct is not None  # noqa: PT018
-    if left.hash_examples != right.hash_examples and left.hash_examples and right.hash_examples:
-        raise EvaluationError(
-            f"{left.benchmark}: {left.label} and {right.label} were asked with different prompts "
-            f"({left.hash_examples}, {right.hash_examples}), so they cannot be paired"
-        )
+def _settings_apart(left: Cell, right: Cell) -> list[str]:
+    """Return a line if the two were sampled differently in what changes accuracy itself."""
+    settings: tuple[Mapping[str, object], ...] = (left.settings, right.settings)
+    if not all(settings):
+        return []
+    apart = [name for name in MUST_AGREE if settings[0].get(name) != settings[1].get(name)]
+    told = ", ".join(f"{name} {settings[0].get(name)} and {settings[1].get(name)}" for name in apart)
+    return [f"{left.benchmark}: sampled with different settings: {told}"] if apart else []
+
+
+def _shared_problems(left: Cell, right: Cell, notes: list[str]) -> tuple[Array, Array] | None:
+    """Return what both have of the problems that both answered, (P, n) each; None where they cannot be paired."""
+    name = left.benchmark
+    if left.correct is None or right.correct is None:
+        notes.append(f"{name}: which problems were solved is not known of both, so they are compared by their scores")
+        return None
     places = {problem: i for i, problem in enumerate(right.problems)}
     shared = [(i, places[problem]) for i, problem in enumerate(left.problems) if problem in places]
     if not shared:
-        raise EvaluationError(f"{left.benchmark}: {left.label} and {right.label} have no problem in common")
+        notes.append(f"{name}: no problem in common, so they are compared by their scores")
+        return None
+    if len(shared) < max(len(left.problems), len(right.problems)):
+        notes.append(f"{name}: compared on {len(shared)} problems of {len(left.problems)} and {len(right.problems)}")
+    elif left.hash_examples and right.hash_examples and left.hash_examples != right.hash_examples:
+        notes.append(f"{name}: asked with different prompts ({left.hash_examples}, {right.hash_examples})")
     a, b = (np.array(rows) for rows in zip(*shared, strict=True))
-    ours, theirs = left.correct[a], right.correct[b]
+    return left.correct[a], right.correct[b]
+
+
+def _paired(benchmark: str, ours: Array, theirs: Array, rng: np.random.Generator) -> Paired:
     gaps = theirs.mean(axis=1) - ours.mean(axis=1)
-    resampled = resampled_means(gaps, rng)
-    low, high = np.quantile(resampled, [0.025, 0.975])
+    low, high = _interval([gaps], rng)
     single = ours.shape[1] == theirs.shape[1] == 1
-    only_left = int((ours[:, 0] & ~theirs[:, 0]).sum()) if single else None
-    only_right = int((~ours[:, 0] & theirs[:, 0]).sum()) if single else None
-    pair = Paired(
-        benchmark=left.benchmark,
+    only = (int((gaps < 0).sum()), int((gaps > 0).sum())) if single else None
+    exact = mcnemar(*only) if only is not None else None
+    p = exact if exact is not None else sign_flip(gaps, rng)
+    return Paired(
+        benchmark=benchmark,
         left=float(ours.mean()),
         right=float(theirs.mean()),
         difference=float(gaps.mean()),
-        low=float(low),
-        high=float(high),
+        low=low,
+        high=high,
         problems=len(gaps),
-        mcnemar=mcnemar(only_left, only_right) if only_left is not None and only_right is not None else None,
-        only_left=only_left,
-        only_right=only_right,
-    )
-    return pair, resampled
-
-
-def resampled_means(values: Array, rng: np.random.Generator, resamples: int = RESAMPLES) -> Array:
-    """Return the means, (resamples,), of values (P,) drawn anew with replacement: the bootstrap over problems."""
-    P = len(values)
-    return np.concatenate(
-        [values[rng.integers(0, P, size=(1_000, P))].mean(axis=1) for _ in range(max(1, resamples // 1_000))]
+        p=p,
+        p_adjusted=p,
+        mcnemar=exact,
+        only_left=only[0] if only else None,
+        only_right=only[1] if only else None,
     )
 
 
-def mcnemar(only_left: int, only_right: int) -> float:
-    """Return the exact two-sided p-value of McNemar's test from the problems that only one of two solved."""
-    from scipy.stats import binomtest
+def _interval(gaps: Sequence[Array], rng: np.random.Generator) -> tuple[float, float]:
+    """Return the 95 % interval of the mean over benchmarks of the mean difference, by bootstrap within each benchmark.
 
-    return float(binomtest(only_left, only_left + only_right).pvalue) if only_left + only_right else 1.0
-
-
-def _average(found: Sequence[Paired], differences: Sequence[Array]) -> Paired:
-    resampled = np.mean(differences, axis=0)
+    Where no problem tells the two apart the bootstrap would claim certainty, so Wilson's interval for none of P widens it.
+    """
+    resampled = np.mean([bootstrap(each, rng) for each in gaps], axis=0)
     low, high = np.quantile(resampled, [0.025, 0.975])
+    if low == high:
+        spare = float(np.mean([width_of_none(len(each)) for each in gaps]))
+        low, high = max(-1.0, low - spare), min(1.0, high + spare)
+    return float(low), float(high)
+
+
+def _unpaired(left: Cell, right: Cell) -> Paired:
+    ours, theirs = left.scores["avg"], right.scores["avg"]
+    difference, error = theirs.value - ours.value, float(np.hypot(ours.spread, theirs.spread))
+    p = normal_test(difference, error)
     return Paired(
-        benchmark="average",
-        left=float(np.mean([pair.left for pair in found])),
-        right=float(np.mean([pair.right for pair in found])),
-        difference=float(np.mean([pair.difference for pair in found])),
-        low=float(low),
-        high=float(high),
-        problems=sum(pair.problems for pair in found),
+        benchmark=left.benchmark,
+        left=ours.value,
+        right=theirs.value,
+        difference=difference,
+        low=difference - Z * error,
+        high=difference + Z * error,
+        problems=min(ours.problems, theirs.problems),
+        p=p,
+        p_adjusted=p,
         mcnemar=None,
         only_left=None,
         only_right=None,
+        paired=False,
+    )
+
+
+def _average(found: Sequence[Paired], gaps: Sequence[Array | None], rng: np.random.Generator) -> Paired:
+    """Return the comparison of the unweighted averages: paired where every benchmark is, else from the intervals."""
+    known = [each for each in gaps if each is not None]
+    difference = float(np.mean([pair.difference for pair in found]))
+    if len(known) == len(found):
+        low, high = _interval(known, rng)
+        p = sign_flip(np.concatenate([each / (len(each) * len(known)) for each in known]), rng)
+    else:
+        errors = [(pair.high - pair.low) / (2 * Z) for pair in found]
+        error = float(np.sqrt(np.sum(np.square(errors)))) / len(found)
+        low, high, p = difference - Z * error, difference + Z * error, normal_test(difference, error)
+    return Paired(
+        benchmark=AVERAGE,
+        left=float(np.mean([pair.left for pair in found])),
+        right=float(np.mean([pair.right for pair in found])),
+        difference=difference,
+        low=low,
+        high=high,
+        problems=sum(pair.problems for pair in found),
+        p=p,
+        p_adjusted=p,
+        mcnemar=None,
+        only_left=None,
+        only_right=None,
+        paired=len(known) == len(found),
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from dra_toolkit.evaluation.cells import Cell
+from dra_toolkit.evaluation.statistics import average
 from dra_toolkit.groups import Array
 
 AROUND = 25
@@ -25,6 +27,8 @@ class Choice:
     """What the rule looked at."""
     optimism: float | None = None
     """By how much a fresh set of problems would be expected to score lower than the chosen step does here."""
+    optimism_at_most: float | None = None
+    """The same if all steps were equally good, from the error bars alone; where the solved problems are not known."""
 
 
 def by_training_reward(steps: Sequence[int], rewards: Mapping[int, float]) -> Choice | None:
@@ -41,7 +45,9 @@ def by_training_reward(steps: Sequence[int], rewards: Mapping[int, float]) -> Ch
 
 def by_held_out(cells: Sequence[Cell], benchmark: str) -> Choice | None:
     """Return the step with the highest mean accuracy on a benchmark that is kept apart for choosing."""
-    found = [(c.scores["avg"].value, c.step) for c in cells if c.benchmark == benchmark and c.step]
+    found = [
+        (c.scores["avg"].value, c.step) for c in cells if c.benchmark == benchmark and c.step and "avg" in c.scores
+    ]
     if not found:
         return None
     value, step = max(found, key=lambda pair: (pair[0], -pair[1]))
@@ -51,51 +57,66 @@ def by_held_out(cells: Sequence[Cell], benchmark: str) -> Choice | None:
 def by_benchmarks(cells: Sequence[Cell], *, seed: int = 0) -> Choice | None:
     """Return the step with the highest average over the benchmarks themselves, and how much that flatters it.
 
-    The optimism is found by bootstrap over problems: the best step of a resample scores higher on the problems drawn than
-    on those left out. Only steps that were evaluated on every benchmark take part; None if there are fewer than two.
+    Only steps that were evaluated on every benchmark take part; None if there are fewer than two.
     """
     names = sorted({cell.benchmark for cell in cells})
     steps = sorted({cell.step for cell in cells if cell.step})
-    tables = {(cell.step, cell.benchmark): cell for cell in cells}
+    tables = {(cell.step, cell.benchmark): cell for cell in cells if "avg" in cell.scores}
     steps = [s for s in steps if all((s, name) in tables for name in names)]
     if len(steps) < 2:
         return None
-    means = [float(np.mean([tables[s, name].scores["avg"].value for name in names])) for s in steps]
-    best = int(np.argmax(means))
+    means = [average([tables[s, name].scores["avg"] for name in names]) for s in steps]
+    best = int(np.argmax([mean.value for mean in means]))
+    grids = [_grid([tables[s, name] for s in steps]) for name in names]
+    known = [grid for grid in grids if grid is not None]
+    bound = float(np.mean([mean.spread for mean in means])) * expected_best(len(steps))
     return Choice(
         step=steps[best],
         rule="average over the benchmarks reported, which flatters it",
-        value=means[best],
-        optimism=_optimism(tables, steps, names, seed),
+        value=means[best].value,
+        optimism=optimism(known, seed=seed) if len(known) == len(grids) else None,
+        optimism_at_most=None if len(known) == len(grids) or np.isnan(bound) else bound,
     )
 
 
-def _optimism(
-    tables: Mapping[tuple[int | None, str], Cell], steps: list[int], names: list[str], seed: int
-) -> float | None:
-    """Return the mean gap between drawn and left-out problems for the step that wins on the drawn ones."""
-    grids: list[Array] = []
-    for name in names:
-        cells = [tables[step, name] for step in steps]
-        if any(cell.correct is None or cell.problems != cells[0].problems for cell in cells):
-            return None
-        grids.append(np.stack([cell.correct.mean(axis=1) for cell in cells if cell.correct is not None]))  # (S, P)
+def optimism(grids: Sequence[Array], *, seed: int = 0) -> float | None:
+    """Return by how much the step that scores highest is expected to be flattered by having been chosen so.
+
+    grids: for each benchmark the mean of each problem's samples, (S, P), of the same S steps on the same P problems.
+
+    By bootstrap over problems: the step that wins on the problems drawn leads the other steps there by more than on the
+    problems left out. The mean of a draw varies by chance sqrt(2) times as much as that of the problems themselves, since
+    many are drawn twice, and the flattery grows alike, hence the division. None where all problems were always drawn.
+    """
     rng, gaps = np.random.default_rng(seed), []
     for _ in range(RESAMPLES):
-        drawn, left_out = np.zeros(len(steps)), np.zeros(len(steps))
+        drawn, left_out = np.zeros(len(grids[0])), np.zeros(len(grids[0]))
         for grid in grids:
             P = grid.shape[1]
-            rows = rng.integers(0, P, size=P)
-            outside = np.setdiff1d(np.arange(P), rows)
-            if not len(outside):
+            counts = np.bincount(rng.integers(0, P, size=P), minlength=P)
+            outside = counts == 0
+            if not outside.any():
                 break
-            drawn += grid[:, rows].mean(axis=1) / len(grids)
-            left_out += grid[:, outside].mean(axis=1) / len(grids)
+            drawn += grid @ counts / (P * len(grids))
+            left_out += grid @ outside / (outside.sum() * len(grids))
         else:
-            # Every step scores alike on drawn and left-out problems but for chance; the winner has the chance on its side.
             winner = int(np.argmax(drawn))
             gaps.append((drawn - drawn.mean())[winner] - (left_out - left_out.mean())[winner])
-    return float(np.mean(gaps)) if gaps else None
+    return float(np.mean(gaps)) / math.sqrt(2) if gaps else None
+
+
+def expected_best(steps: int) -> float:
+    """Return the expected highest of so many independent standard normal values: 0 of one, 0.564 of two, 1.42 of eight."""
+    x = np.linspace(-8, 8, 4_001)
+    below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x]) ** steps
+    return float(np.sum((x[1:] + x[:-1]) / 2 * np.diff(below)))
+
+
+def _grid(cells: Sequence[Cell]) -> Array | None:
+    """Return (S, P), or None unless all cells know which of the same problems were solved."""
+    if any(cell.correct is None or cell.problems != cells[0].problems for cell in cells):
+        return None
+    return np.stack([cell.correct.mean(axis=1) for cell in cells if cell.correct is not None])
 
 
 def _around(step: int, rewards: Mapping[int, float]) -> float | None:

@@ -82,7 +82,11 @@ def make_slots(count: int | None, *, tensor_parallel: int) -> list[Slot]:
             wanted = f"{count or 1} x {tensor_parallel}"
             raise EvaluationError(f"--slots, --tensor-parallel: {wanted} GPUs asked for, {len(gpus)} are visible")
         return [
-            Slot(name=f"gpu-{'-'.join(group)}", environment={"CUDA_VISIBLE_DEVICES": ",".join(group)}, device="cuda")
+            Slot(
+                name=f"gpu-{'-'.join(group)}",
+                environment={"CUDA_VISIBLE_DEVICES": ",".join(group), "DRA_EVALUATION_FORK": "0"},
+                device="cuda",
+            )
             for group in groups[:count]
         ]
     if tensor_parallel > 1:

@@ -6,6 +6,7 @@ its kind, so every error is one by problem: the samples of one problem are not i
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ class Score:
     """Lower end of the 95 % interval."""
     high: float
     problems: int
+
+    @property
+    def spread(self) -> float:
+        """The standard error; where all problems have the same value that of the interval, which is then not 0."""
+        return self.error or (self.high - self.low) / (2 * Z)
 
 
 def pass_at_k(correct: Bools, k: int) -> Array:
@@ -72,41 +78,46 @@ def majority(answers: Sequence[Sequence[str | None]], correct: Bools) -> Array:
 def score(values: Array) -> Score:
     """Return the mean of one value for each problem, (P,), with its standard error and 95 % interval.
 
-    The error is the sample standard deviation over sqrt(P). Where all values are 0, or all 1, that would claim certainty,
-    so the interval is Wilson's, as if each problem were one coin.
+    The error is the sample standard deviation over sqrt(P). Where all problems have the same value, such as 0 or 1, that
+    would claim certainty, so the interval is Wilson's, as if each problem were one coin.
     """
     P = len(values)
     if P == 0:
         raise EvaluationError("no problem was answered, so there is nothing to average")
     mean = float(np.mean(values))
     error = float(np.std(values, ddof=1) / np.sqrt(P)) if P > 1 else float("nan")
-    if mean in (0.0, 1.0):
-        low, high = wilson(round(mean * P), P)
+    return interval(mean, error, P)
+
+
+def interval(value: float, error: float, problems: int) -> Score:
+    """Return a share with its 95 % interval: the mean ± 1.96 errors, and Wilson's where the error is 0.
+
+    problems: 0 where nobody knows how many there were; an error of 0 then says nothing.
+    """
+    if error == 0 and problems:
+        low, high = wilson(value * problems, problems)
+    elif error > 0:
+        low, high = max(0.0, value - Z * error), min(1.0, value + Z * error)
     else:
-        low, high = max(0.0, mean - Z * error), min(1.0, mean + Z * error)
-    return Score(value=mean, error=error, low=low, high=high, problems=P)
+        error, low, high = float("nan"), 0.0, 1.0
+    return Score(value=value, error=error, low=low, high=high, problems=problems)
 
 
-def wilson(right: int, problems: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval for a share of `problems`."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(right, problems).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)
+def wilson(right: float, problems: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval for `right` of `problems`."""
+    share, z2 = right / problems, Z * Z
+    centre = share + z2 / (2 * problems)
+    half = Z * math.sqrt(max(0.0, share * (1 - share) / problems + z2 / (4 * problems**2)))
+    scale = 1 + z2 / problems
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def average(scores: Sequence[Score]) -> Score:
     """Return the unweighted mean of several benchmarks' scores, with its own error: sqrt(sum of squares) / how many.
 
-    Benchmarks are taken as independent of each other.
+    Benchmarks are taken as independent of each other. One whose error is 0 takes part with that of its Wilson interval.
     """
     count = len(scores)
     value = float(np.mean([each.value for each in scores]))
-    error = float(np.sqrt(np.sum([each.error**2 for each in scores])) / count)
-    return Score(
-        value=value,
-        error=error,
-        low=max(0.0, value - Z * error),
-        high=min(1.0, value + Z * error),
-        problems=sum(each.problems for each in scores),
-    )
+    error = float(np.sqrt(np.sum([each.spread**2 for each in scores])) / count)
+    return interval(value, error, sum(each.problems for each in scores))

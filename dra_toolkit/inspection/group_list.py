@@ -91,9 +91,9 @@ def group_row(row: dict[str, Any], prompt: str) -> GroupRow:
 
 
 def _prompts(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the last message of each group's prompt; equal prompts are read once."""
+    """Return the last message of each group's prompt; equal prompts are read once, in the order in which they lie."""
     known: dict[str, str] = {}
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row["mode"], row["step"], row["batch"], row["group_index"])):
         if row["prompt_hash"] not in known:
             found = run.store.read_group(row["mode"], (row["step"], row["batch"]), row["group_index"])
             messages = found[1]["prompt"][0].as_py() if found and len(found[1]) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.rule import Rule
@@ -19,8 +19,14 @@ from dra_toolkit.inspection.views import LABELS, number, sparkline
 from dra_toolkit.inspection.word_differences import Stretch
 from dra_toolkit.safe_text import visible
 
+BEFORE = 30
+"""Characters shown before what was found."""
 LINES = 30
 """Lines shown of one difference."""
+CHARACTERS = 3_000
+"""Characters shown of one difference."""
+ENDS = 100
+"""Characters shown of the beginning and the end of a long stretch of it."""
 DIFFERENCES = 4
 """Recipe keys shown in which a run differs."""
 
@@ -30,7 +36,7 @@ def safe(text: Any, style: str = "") -> Text:
     return Text(visible(str(text), one_line=True), style)
 
 
-def runs_view(rows: Sequence[RunRow], *, width: int) -> RenderableType:
+def runs_view(rows: Sequence[RunRow]) -> RenderableType:
     """Return runs as a table, with the recipe keys in which they differ."""
     table = _table("run", *(">state", ">steps", ">last", ">completions", ">reward"), "differs in")
     for row in rows:
@@ -55,7 +61,8 @@ def hits_view(hits: Hits) -> RenderableType:
     for hit in hits.rows:
         shown = Text(no_wrap=True, overflow="ellipsis")
         before = visible(hit.before, one_line=True)
-        shown.append(f"…{before[-30:]}", "dim").append(visible(hit.found, one_line=True), "bold yellow")
+        shown.append(before if len(before) <= BEFORE else f"…{before[-BEFORE:]}", "dim")
+        shown.append(visible(hit.found, one_line=True), "bold yellow")
         shown.append(visible(hit.after, one_line=True), "dim")
         group = f"{hit.batch}/{hit.group}" if hit.batch else str(hit.group)
         table.add_row(str(hit.step), group, str(hit.completion), str(hit.times), shown)
@@ -106,17 +113,23 @@ def difference_text(stretches: Iterable[Stretch]) -> Text:
     """Return stretches of two texts: what only one has is coloured and bracketed, so that it shows without colour too."""
     text = Text()
     for stretch in stretches:
-        shown = visible(stretch.text)
+        shown = visible(_middle_left_out(stretch.text))
         if stretch.kind == "left":
             text.append(f"[-{shown}-]", "red strike")
         elif stretch.kind == "right":
             text.append(f"{{+{shown}+}}", "green")
         else:
             text.append(shown)
-    lines = text.split("\n")
-    if len(lines) <= LINES:
+    lines = text[:CHARACTERS].split("\n")
+    left_out = len(text) - sum(len(line) + 1 for line in lines[:LINES]) + 1
+    if left_out <= 0:
         return text
-    return Text("\n").join([*lines[:LINES], Text(f"… {len(lines) - LINES} more lines", "dim")])
+    return Text("\n").join([*lines[:LINES], Text(f"… {left_out:,} more characters", "dim")])
+
+
+def _middle_left_out(text: str) -> str:
+    left_out = len(text) - 2 * ENDS
+    return text if left_out <= ENDS else f"{text[:ENDS]} … {left_out:,} characters … {text[-ENDS:]}"
 
 
 def comparison_view(found: Comparison, *, width: int) -> RenderableType:
@@ -187,5 +200,6 @@ def _table(*heads: str) -> Table:
     table = Table(box=None, padding=(0, 1), collapse_padding=True)
     for head in heads:
         right = head.startswith(">")
-        table.add_column(head.removeprefix(">"), justify="right" if right else "left", no_wrap=right)
+        justify: Literal["left", "right"] = "right" if right else "left"
+        table.add_column(head.removeprefix(">"), justify=justify, no_wrap=right, overflow="fold")
     return table

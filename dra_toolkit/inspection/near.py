@@ -1,16 +1,25 @@
-"""Completions most like a given one, over a whole run."""
+"""Completions most like a given one, over the steps of a run."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dra_toolkit.embedding import Embedder
-from dra_toolkit.groups import Mode
+from dra_toolkit.embedding import EMBEDDERS, Embedder, EmbedderSettings
+from dra_toolkit.groups import Array, Mode
+from dra_toolkit.recipe.checks import embedder_settings
+from dra_toolkit.recipe.keys import OUR_KEYS
 from dra_toolkit.runs import Run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VectorsOf = Callable[["pa.Table"], Array | None]
+"""From the rows of a generation batch to their unit vectors, (N, d), or None where there are none."""
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -26,44 +35,73 @@ class Neighbour:
     text: str
 
 
+def embedder_of(run: Run) -> EmbedderSettings | None:
+    """Return the embedder that the run was recorded with.
+
+    None if it cannot embed recorded texts, as the policy, or is not one of ours: a run folder may come from anywhere, and
+    what it names is not fetched or run unasked.
+    """
+    defaults = {key.name: key.default for key in OUR_KEYS}  # a run may be older than a key
+    settings = embedder_settings({**defaults, **run.recipe})
+    return settings if settings.name in EMBEDDERS and settings.name != "policy" else None
+
+
+def recorded_vectors(table: pa.Table) -> Array | None:
+    """Return the embeddings that were recorded with a batch, or None."""
+    if "embedding" not in table.column_names or table["embedding"].null_count:
+        return None
+    values = table["embedding"].combine_chunks()
+    return values.flatten().to_numpy().astype(np.float32).reshape(len(values), -1)
+
+
+def vectors_by(embedder: Embedder) -> VectorsOf:
+    """Return what embeds the texts of a batch anew."""
+    return lambda table: embedder.embed(table["completion"].to_pylist()).vectors
+
+
 def nearest(
     run: Run,
-    text: str,
-    embedder: Embedder,
+    wanted: Array,
+    vectors_of: VectorsOf,
     *,
     mode: Mode = "train",
     steps: tuple[int, int] | None = None,
     limit: int = 10,
-    embedded: Callable[[int], None] = lambda completions: None,
+    done: Callable[[int], None] = lambda completions: None,
 ) -> list[Neighbour]:
-    """Return the completions most similar to a text, the most similar first; equal texts count once, where they are first.
+    """Return the completions most similar to a vector, the most similar first; equal texts count once, where they are first.
 
-    Every completion of the steps is embedded, one generation batch in memory at a time; `embedded` is called with the
-    number embedded since the last call.
+    Every completion of the steps is compared, one generation batch in memory at a time; `done` is called with the number
+    compared since the last call. wanted: (d,), of unit length.
     """
-    wanted = embedder.embed([text]).vectors[0]
     best: list[Neighbour] = []
     seen: set[str] = set()
     for _, table in run.store.read(mode=mode, steps=steps):
-        texts = table["completion"].to_pylist()
-        similarity = embedder.embed(texts).vectors @ wanted
-        rows = table.select(["step", "batch", "group_index", "completion_index"]).to_pylist()
-        for row in np.argsort(-similarity, kind="stable")[: 4 * limit].tolist():
-            least = best[0].similarity if len(best) >= limit else -np.inf
-            if similarity[row] <= least:
-                break
-            if texts[row] in seen:
-                continue
-            seen.add(texts[row])
-            place = rows[row]
-            found = Neighbour(
-                similarity=float(similarity[row]),
-                step=place["step"],
-                batch=place["batch"],
-                group=place["group_index"],
-                completion=place["completion_index"],
-                text=texts[row],
-            )
-            heapq.heappush(best, found) if len(best) < limit else heapq.heappushpop(best, found)
-        embedded(len(table))
+        vectors = vectors_of(table)
+        if vectors is not None and vectors.shape[1] == len(wanted):
+            for found in _candidates(table, vectors @ wanted, best, seen, limit):
+                heapq.heappush(best, found) if len(best) < limit else heapq.heappushpop(best, found)
+        done(len(table))
     return sorted(best, key=lambda found: (-found.similarity, found.step, found.batch, found.group, found.completion))
+
+
+def _candidates(
+    table: pa.Table, similarity: Array, best: list[Neighbour], seen: set[str], limit: int
+) -> Iterator[Neighbour]:
+    """Yield the different texts of a batch that are more similar than the least of `best`, the most similar first."""
+    places = [table[name].to_numpy() for name in ("step", "batch", "group_index", "completion_index")]
+    for row in np.argsort(-similarity, kind="stable").tolist():
+        if len(best) >= limit and similarity[row] <= best[0].similarity:
+            return
+        text = table["completion"][row].as_py()
+        if text not in seen:
+            seen.add(text)
+            step, batch, group, completion = (int(place[row]) for place in places)
+            yield Neighbour(
+                similarity=float(similarity[row]),
+                step=step,
+                batch=batch,
+                group=group,
+                completion=completion,
+                text=text,
+            )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dra_toolkit.groups import Mode
-from dra_toolkit.inspection.health import Note, health_notes
+from dra_toolkit.inspection.health import Curves, Note, health_notes
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.group_measures import MEANINGS
 
@@ -57,15 +60,16 @@ class RunOverview:
 
 def summarise(run: Run) -> RunOverview:
     """Return the run at a glance; only the groups' measures are read, so its size hardly matters."""
-    recipe, summary, steps = run.recipe, run.summary(), look_at_steps(run)
+    steps = look_at_steps(run)
+    sizes = run.query("SELECT sum(size)::BIGINT AS completions FROM groups")
     return RunOverview(
         name=run.name,
         state=str(run.directory.status()["state"]),
-        settings={key: recipe[key] for key in SHOWN_SETTINGS},
-        completions=summary.completions,
+        settings={key: run.recipe[key] for key in SHOWN_SETTINGS if key in run.recipe},
+        completions=sizes.column(0)[0].as_py() or 0,
         steps=steps,
-        notes=health_notes(run),
-        problems=summary.problems,
+        notes=health_notes(run, curves_of(steps)),
+        problems=tuple(f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())),
     )
 
 
@@ -81,3 +85,11 @@ def look_at_steps(run: Run, mode: Mode = "train") -> tuple[StepOverview, ...]:
         )
         for row in rows
     )
+
+
+def curves_of(steps: Sequence[StepOverview]) -> Curves:
+    """Return each measure as one array over the steps."""
+    return {
+        "step": np.array([step.step for step in steps], dtype=np.float64),
+        **{name: np.array([step.means[name] for step in steps]) for name in STEP_MEASURES},
+    }

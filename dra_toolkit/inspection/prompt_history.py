@@ -11,6 +11,7 @@ from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.group_list import GroupRow, group_row
+from dra_toolkit.inspection.text_search import require_unicode
 from dra_toolkit.inspection.word_differences import Stretch, word_differences
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.group_measures import MEANINGS
@@ -43,6 +44,7 @@ def find_prompt(run: Run, wanted: str, mode: Mode = "train") -> str:
 
     Raises RunError if there is none.
     """
+    require_unicode(wanted, "prompt")
     if _HASH.fullmatch(wanted):
         sql = "SELECT prompt_hash FROM groups WHERE mode = $1 AND prompt_hash = $2 LIMIT 1"
     else:
@@ -68,21 +70,21 @@ def look_at_prompt(run: Run, prompt_hash: str, mode: Mode = "train") -> PromptHi
     return PromptHistory(prompt_hash=prompt_hash, prompt=prompt, rows=rows)
 
 
-def nearest_pairs(earlier: GroupRecord, later: GroupRecord, embedder: Embedder) -> list[Pair]:
+def nearest_pairs(
+    earlier: GroupRecord, later: GroupRecord, embedder: Embedder, *, limit: int | None = None
+) -> list[Pair]:
     """Return, for each different completion of the later group, the earlier one most like it, the least alike first."""
     before, after = earlier.group.completions, later.group.completions
     similarity = embedder.embed(list(after)).vectors @ embedder.embed(list(before)).vectors.T
-    pairs, seen = [], set[str]()
-    for j, text in enumerate(after):
-        if text in seen:
-            continue
-        seen.add(text)
-        i = int(np.argmax(similarity[j]))
-        found = Pair(
+    first_of = {text: j for j, text in reversed(list(enumerate(after)))}
+    order = sorted(first_of.values(), key=lambda j: (float(similarity[j].max()), j))
+    nearest = [(int(np.argmax(similarity[j])), j) for j in order[:limit]]
+    return [
+        Pair(
             earlier=i,
             later=j,
             similarity=float(similarity[j, i]),
-            differences=tuple(word_differences(before[i], text)),
+            differences=tuple(word_differences(before[i], after[j])),
         )
-        pairs.append(found)
-    return sorted(pairs, key=lambda pair: pair.similarity)
+        for i, j in nearest
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,36 +33,46 @@ class RunRow:
     """Why the run cannot be read, if it cannot."""
 
 
-def list_runs(root: Path) -> list[RunRow]:
-    """Return the runs directly under a folder, the most recently written first."""
-    rows: list[RunRow] = []
-    recipes: list[dict[str, Any]] = []
-    for directory in reversed(find_runs(root)):
-        run = Run(directory)
-        try:
-            recipe = {key: value for key, value in run.recipe.items() if key not in IGNORED}
-            rows.append(_row(run))
-            recipes.append(recipe)
-        except DRAError as error:
-            rows.append(_broken(run, error.problems[0]))
-            recipes.append({})
-    differing = _differing([recipe for recipe in recipes if recipe])
-    return [
-        _with(row, {key: recipe.get(key) for key in differing if key in recipe})
-        for row, recipe in zip(rows, recipes, strict=True)
-    ]
+@dataclass(frozen=True, kw_only=True)
+class RunPage:
+    """Some of the runs of a folder."""
+
+    rows: tuple[RunRow, ...]
+    offset: int
+    total: int
 
 
-def _row(run: Run) -> RunRow:
-    counts = run.query(
-        "SELECT count(DISTINCT step) AS steps, max(step) AS last, sum(size)::BIGINT AS completions FROM groups "
-        "WHERE mode = 'train'"
-    ).to_pylist()[0]
-    reward = None
-    if counts["last"] is not None:
-        last = counts["last"]
-        sql = "SELECT avg(reward) AS reward FROM groups WHERE mode = 'train' AND step = $1"
-        reward = run.query(sql, [last], steps=(last, last)).column(0)[0].as_py()
+def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> RunPage:
+    """Return a page of the runs directly under a folder, the most recently written first.
+
+    The recipes of all runs are read, the groups only of those on the page.
+    """
+    runs = [Run(directory) for directory in reversed(find_runs(root))]
+    recipes = [_recipe(run) for run in runs]
+    differing = _differing([recipe for recipe in recipes if not isinstance(recipe, str)])
+    end = len(runs) if limit is None else offset + limit
+    rows = [_row(run, recipe, differing) for run, recipe in zip(runs[offset:end], recipes[offset:end], strict=True)]
+    return RunPage(rows=tuple(rows), offset=offset, total=len(runs))
+
+
+def _recipe(run: Run) -> dict[str, Any] | str:
+    """Return what may differ between recipes, or why the recipe cannot be read."""
+    try:
+        return {key: value for key, value in run.recipe.items() if key not in IGNORED}
+    except DRAError as error:
+        return error.problems[0]
+
+
+def _row(run: Run, recipe: dict[str, Any] | str, differing: list[str]) -> RunRow:
+    if isinstance(recipe, str):
+        return _broken(run, recipe)
+    try:
+        counts = run.query(
+            "SELECT count(*) AS steps, max(step) AS last, sum(groups * size)::BIGINT AS completions, "
+            "arg_max(reward, step) AS reward FROM steps WHERE mode = 'train'"
+        ).to_pylist()[0]
+    except DRAError as error:
+        return _broken(run, error.problems[0])
     return RunRow(
         name=run.name,
         path=str(run.directory.path),
@@ -70,8 +80,8 @@ def _row(run: Run) -> RunRow:
         steps=counts["steps"],
         last_step=counts["last"],
         completions=counts["completions"] or 0,
-        reward=reward,
-        differences={},
+        reward=counts["reward"],
+        differences={key: recipe.get(key) for key in differing if key in recipe},
     )
 
 
@@ -87,10 +97,6 @@ def _broken(run: Run, problem: str) -> RunRow:
         differences={},
         problem=problem,
     )
-
-
-def _with(row: RunRow, differences: dict[str, Any]) -> RunRow:
-    return replace(row, differences=differences)
 
 
 def _differing(recipes: list[dict[str, Any]]) -> list[str]:

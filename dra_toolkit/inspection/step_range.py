@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Mode
+from dra_toolkit.runs import Run
 
 LAST = (1 << 62) - 1
 _RANGE = re.compile(r"(\d*)(\.\.|-|:)?(\d*)")
@@ -26,3 +28,13 @@ def read_steps(written: str | None) -> tuple[int, int] | None:
     if last < first:
         raise RunError(f"--steps: found {written!r}, a range that ends before it begins")
     return first, last
+
+
+def require_recorded(run: Run, steps: tuple[int, int] | None, mode: Mode) -> None:
+    """Raise RunError, saying what is recorded, if no group of a mode is, or none of the steps."""
+    recorded = run.steps(mode)
+    if not recorded:
+        raise RunError(f"{run.name}: no {mode} groups are recorded yet")
+    if steps and not any(steps[0] <= step <= steps[1] for step in recorded):
+        asked = f"{steps[0]} to {steps[1]}" if steps[1] != LAST else f"{steps[0]} and later"
+        raise RunError(f"{run.name}: no {mode} groups of steps {asked}, recorded are {recorded[0]} to {recorded[-1]}")

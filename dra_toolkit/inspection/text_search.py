@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import secrets
 from dataclasses import dataclass
+from typing import Any
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
@@ -14,6 +15,8 @@ from dra_toolkit.runs.group_measures import CORRECT_ABOVE
 
 AROUND = 60
 """Characters shown on either side of what was found."""
+MOST_FOUND = 240
+"""Characters shown of what was found."""
 KEYS = "mode, step, batch, group_index"
 
 
@@ -31,11 +34,9 @@ class Wanted:
     def __post_init__(self) -> None:
         if not self.text:
             raise RunError("search: expected a text, found an empty one")
+        require_unicode(self.text, "search")
         if self.is_regex:
-            try:
-                re.compile(self.text)
-            except re.error as error:
-                raise RunError(f"search: found {self.text!r}, which is no regular expression ({error})") from None
+            _require_expression(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,22 +77,56 @@ def search(
     expression that is none, and where right and wrong are asked for but no reward function tells them apart.
     """
     condition, parameters = _condition(run, wanted, selection)
-    page = run.query(
+    page = (
         f"SELECT {KEYS}, completion_index, completion FROM texts WHERE {condition} "
-        f"LIMIT {int(limit) + 1} OFFSET {int(offset)}",
-        parameters,
-        steps=selection.steps,
-    ).to_pylist()
+        f"LIMIT {int(limit) + 1} OFFSET {int(offset)}"
+    )
+    mark = secrets.token_hex(16)
+    if wanted.is_regex:
+        found = run.query(_marked(page, wanted, len(parameters)), [*parameters, _around(mark)], steps=selection.steps)
+    else:
+        found = run.query(page, parameters, steps=selection.steps)
     total = None
     if count:
         counted = run.query(f"SELECT count(*) AS n FROM texts WHERE {condition}", parameters, steps=selection.steps)
         total = int(counted.column(0)[0].as_py())
-    pattern = _pattern(wanted)
-    rows = [
-        _hit(row["completion"], pattern, {k: row[k] for k in ("mode", "step", "batch")}, row)
-        for row in page[: int(limit)]
-    ]
-    return Hits(rows=tuple(rows), offset=offset, has_more=len(page) > limit, total=total)
+    rows = found.to_pylist()
+    hits = [_marked_hit(row, mark) if wanted.is_regex else _hit(row, wanted) for row in rows[: int(limit)]]
+    return Hits(rows=tuple(hits), offset=offset, has_more=len(rows) > limit, total=total)
+
+
+def require_unicode(text: str, where: str) -> None:
+    """Raise RunError for a text that no completion can contain: bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RunError(f"{where}: found {text!r}, which is not UTF-8") from None
+
+
+def _require_expression(text: str) -> None:
+    import duckdb
+
+    try:
+        duckdb.connect().execute("SELECT regexp_matches('', $1)", [text])
+    except duckdb.Error as error:
+        why = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+        raise RunError(f"search: found {text!r}, which is no regular expression as RE2 reads them ({why})") from None
+
+
+def _marked(page: str, wanted: Wanted, parameters: int) -> str:
+    """Return the page with two more columns: the text with a mark on both sides of the first match, and their number.
+
+    RE2 takes time linear in the text, whatever the expression; Python's own matching might never end on a model's text.
+    """
+    pattern, mark, options = f"${parameters}", f"${parameters + 1}", ", 'i'" if wanted.ignore_case else ""
+    return (
+        f"SELECT *, regexp_replace(completion, {pattern}, {mark}{options}) AS marked, "
+        f"len(regexp_extract_all(completion, {pattern}, 0{options})) AS times FROM ({page})"
+    )
+
+
+def _around(mark: str) -> str:
+    return rf"{mark}\0{mark}"
 
 
 def _condition(run: Run, wanted: Wanted, selection: Selection) -> tuple[str, list[object]]:
@@ -129,27 +164,29 @@ def _telling(run: Run, modes: tuple[Mode, ...]) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _pattern(wanted: Wanted) -> re.Pattern[str]:
-    text = wanted.text if wanted.is_regex else re.escape(wanted.text)
-    return re.compile(text, re.IGNORECASE if wanted.ignore_case else 0)
+def _hit(row: dict[str, Any], wanted: Wanted) -> Hit:
+    text = row["completion"]
+    places = list(re.finditer(re.escape(wanted.text), text, re.IGNORECASE if wanted.ignore_case else 0))
+    start, end = places[0].span() if places else (0, 0)  # a few letters change their case in DuckDB only
+    return _excerpt(row, start, end, max(1, len(places)))
 
 
-def _hit(text: str, pattern: re.Pattern[str], key: dict[str, object], row: dict[str, int]) -> Hit:
-    first = pattern.search(text)
-    start, end = first.span() if first else (0, 0)  # RE2 and Python may differ on rare constructs
+def _marked_hit(row: dict[str, Any], mark: str) -> Hit:
+    start = row["marked"].find(mark)
+    end = row["marked"].find(mark, start + len(mark)) - len(mark)
+    return _excerpt(row, start, end, row["times"])
+
+
+def _excerpt(row: dict[str, Any], start: int, end: int, times: int) -> Hit:
+    text = row["completion"]
     return Hit(
-        **key,  # type: ignore[arg-type]
+        mode=row["mode"],
+        step=row["step"],
+        batch=row["batch"],
         group=row["group_index"],
         completion=row["completion_index"],
         before=text[max(0, start - AROUND) : start],
-        found=text[start : min(end, start + 4 * AROUND)],
+        found=text[start : min(end, start + MOST_FOUND)],
         after=text[end : end + AROUND],
-        times=sum(1 for _ in _at_most(pattern.finditer(text), 1_000)),
+        times=times,
     )
-
-
-def _at_most(matches: Iterator[re.Match[str]], most: int) -> Iterator[re.Match[str]]:
-    for number, match in enumerate(matches):
-        if number == most:
-            return
-        yield match

@@ -79,7 +79,7 @@ def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run,
     # batches of one, so that the kill falls into the middle of a benchmark
     command = (run, "--all-steps", *asked(benchmarks), "--output", evals, "--batch-size", 1)
     process = dra_eval(*command, "--slots", 2)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not any(len(path.read_bytes().splitlines()) > 5 for path in evals.glob("*/*/*/answers.jsonl")):
         assert time.monotonic() < deadline, "evaluation does not get on"
         time.sleep(0.01)
@@ -107,7 +107,7 @@ def test_ctrl_c_ends_every_process_and_replaced_weights_are_noticed(run, undistu
     shutil.copyfile(policies[0] / "model.safetensors", replaced)
     command = (copy, "--all-steps", *asked(benchmarks), "--output", evals)
     process = dra_eval(*command)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while len(list(evals.glob("step-20/*/*/answers.jsonl"))) < 3:
         assert time.monotonic() < deadline, "the replaced weights are not evaluated"
         time.sleep(0.02)
@@ -183,7 +183,7 @@ def test_a_second_evaluation_into_the_same_folder_is_refused(run, benchmarks, tm
 def test_a_lighteval_task_by_its_dotted_path_is_asked_and_scored_as_it_says(policies, tmp_path):
     folder = str(Path(__file__).parent)
     command = ("--model", policies[1], "--benchmark", "lab_tasks.letters", "--n", 3, "--output", tmp_path)
-    finish(dra_eval(*command, "--temperature", "1", PYTHONPATH=folder))
+    finish(dra_eval(*command, "--temperature", "1", PYTHONPATH=folder, DRA_EVALUATION_FORK="0"))  # as on a GPU
     (found,) = find_evaluations(tmp_path)
     rows = samples(tmp_path)
     assert len(rows) == 6 * 3

@@ -79,6 +79,11 @@ def print_next(where: Console, commands: list[str]) -> None:
         where.print(Text(f"  {visible(command, one_line=True)}"), soft_wrap=True)
 
 
+def place_options(mode: str, batch: int) -> str:
+    """Return the options that name a group of another mode or batch than the usual."""
+    return (f" --batch {batch}" if batch else "") + (f" --mode {mode}" if mode != "train" else "")
+
+
 def page_note(shown: int, offset: int, total: int) -> str:
     """Return which rows of how many are shown, and the option that shows the next."""
     if not total:

@@ -20,6 +20,7 @@ from dra_toolkit.cli.inspect.common import (
     console,
     open_run,
     page_note,
+    place_options,
     print_json,
     print_next,
     selection,
@@ -58,6 +59,7 @@ def groups(
     from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.group_list import list_groups
     from dra_toolkit.inspection.group_table import step_view
+    from dra_toolkit.inspection.step_range import require_recorded
 
     if worst and best:
         raise RunError("--worst and --best: expected one of them")
@@ -81,6 +83,8 @@ def groups(
     if worst or best:
         sort, ascending, limit = "similarity", bool(best), worst or best
     page = list_groups(opened, chosen, sort=sort, ascending=ascending, limit=limit, offset=offset)
+    if not page.total:
+        require_recorded(opened, chosen.steps, mode.value)
     if as_json:
         rows = [{**_flat(row), **row.measures} for row in page.rows]
         print_json({"run": opened.name, "mode": mode.value, "total": page.total, "offset": offset, "groups": rows})
@@ -112,11 +116,9 @@ def _last_step(run: Run, mode: ModeName) -> int:
 
 def _next(run: Run, page: GroupPage, mode: ModeName) -> list[str]:
     first, at = page.rows[0], run.directory.path
-    batch = f" --batch {first.batch}" if first.batch else ""
-    of = "" if mode is ModeName.train else f" --mode {mode.value}"
     return [
-        f"dra inspect group {at} {first.step} {first.index}{batch}{of}",
-        f"dra inspect prompt {at} {first.prompt_hash}{of}",
+        f"dra inspect group {at} {first.step} {first.index}{place_options(mode.value, first.batch)}",
+        f"dra inspect prompt {at} {first.prompt_hash}{place_options(mode.value, 0)}",
     ]
 
 
@@ -146,8 +148,8 @@ def group(
     print_next(
         where,
         [
-            f"dra inspect prompt {at} {record.prompt_hash}",
-            f"dra inspect near {at} {step} {index} 0",
-            f"dra inspect groups {at} --step {step}",
+            f"dra inspect prompt {at} {record.prompt_hash}{place_options(mode.value, 0)}",
+            f"dra inspect near {at} {step} {index} 0{place_options(mode.value, batch)}",
+            f"dra inspect groups {at} --step {step}{place_options(mode.value, 0)}",
         ],
     )

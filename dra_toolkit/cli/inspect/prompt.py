@@ -5,7 +5,17 @@ from __future__ import annotations
 import typer
 
 from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect.common import JSON, MODE, ONE_RUN, ModeName, console, open_run, print_json, print_next
+from dra_toolkit.cli.inspect.common import (
+    JSON,
+    MODE,
+    ONE_RUN,
+    ModeName,
+    console,
+    open_run,
+    place_options,
+    print_json,
+    print_next,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -49,7 +59,8 @@ def prompt(
             opened.group(step, by_step[step].index, mode=mode.value, batch=by_step[step].batch)
             for step in (earlier, later)
         ]
-        found = nearest_pairs(records[0], records[1], load_embedder(EmbedderSettings(name=embedder)))[:pairs]
+        loaded = load_embedder(EmbedderSettings(name=embedder))
+        found = nearest_pairs(records[0], records[1], loaded, limit=pairs)
     if as_json:
         print_json({"run": opened.name, "history": history, "between": [earlier, later], "pairs": found})
         return
@@ -60,4 +71,5 @@ def prompt(
     elif earlier == later:
         where.print("The prompt was sampled at one step only, so there is nothing to compare.")
     last = history.rows[-1]
-    print_next(where, [f"dra inspect group {opened.directory.path} {last.step} {last.index}"])
+    of = place_options(mode.value, last.batch)
+    print_next(where, [f"dra inspect group {opened.directory.path} {last.step} {last.index}{of}"])

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
 from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect.common import JSON, ONE_RUN, console, open_run, print_json
+from dra_toolkit.cli.inspect.common import JSON, ONE_RUN, console, open_run, print_json, print_next
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from dra_toolkit.runs import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -26,20 +35,21 @@ def sql(
 ) -> None:
     """Ask in SQL: one SELECT over steps, groups, completions and texts; nothing else can be read, nothing written."""
     from dra_toolkit.inspection.list_views import rows_view
+    from dra_toolkit.inspection.text_search import require_unicode
 
     opened = open_run(run)
     if statement is None:
-        _list_tables(as_json)
+        _list_tables(opened, as_json)
         return
-    reader = opened.reader(statement)
-    names = reader.schema.names
+    require_unicode(statement, "SQL")
+    names, batches = _answer(opened, statement)
     if as_csv:
-        _print_csv(names, reader)
+        _print_csv(names, batches)
     elif as_json:
-        print_json([dict(zip(names, row, strict=True)) for batch in reader for row in _rows(batch)])
+        _print_rows(names, batches)
     else:
         rows: list[tuple[object, ...]] = []
-        for batch in reader:
+        for batch in batches:
             rows += _rows(batch)
             if len(rows) > limit:
                 break
@@ -48,23 +58,63 @@ def sql(
         out.print(f"the first {limit:,} rows; --limit shows more" if len(rows) > limit else f"{len(rows):,} rows")
 
 
-def _rows(batch: object) -> list[tuple[object, ...]]:
-    columns = [column.to_pylist() for column in batch.columns]  # type: ignore[attr-defined]
-    return list(zip(*columns, strict=True))
+def _answer(run: Run, statement: str) -> tuple[list[str], Iterator[pa.RecordBatch]]:
+    """Return the columns of the answer and its pieces; whatever is wrong with the statement is a RunError."""
+    from dra_toolkit.errors import RunError
+
+    try:
+        reader = run.reader(statement)
+    except RunError as error:
+        raise RunError(*(line + _nearest_column(line) for line in error.problems)) from None
+    return reader.schema.names, _pieces(reader)
 
 
-def _print_csv(names: list[str], reader: object) -> None:
+def _pieces(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    from dra_toolkit.errors import RunError
+
+    try:
+        yield from reader
+    except (OSError, ValueError) as error:  # what DuckDB finds wrong in later rows arrives through Arrow
+        raise RunError(f"SQL: {str(error).splitlines()[0]}") from None
+
+
+def _nearest_column(problem: str) -> str:
+    from dra_toolkit.errors import did_you_mean
+    from dra_toolkit.runs.database import TABLES, table_columns
+
+    unknown = re.search(r'Referenced column "([^"]*)" not found', problem)
+    known = [column for table in TABLES for column, _, _ in table_columns(table)]
+    return did_you_mean(unknown[1], known) if unknown else ""
+
+
+def _rows(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
+    return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+
+
+def _print_rows(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
+    """Print a JSON list of rows, a piece of the answer in memory at a time."""
+    from dra_toolkit.inspection.plain import plain
+
+    separator = "["
+    for batch in batches:
+        for row in _rows(batch):
+            print(separator + json.dumps(plain(dict(zip(names, row, strict=True)))), end="")
+            separator = ",\n"
+    print("]" if separator != "[" else "[]")
+
+
+def _print_csv(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
     import csv
 
     from dra_toolkit.inspection.export.csv_file import cell
 
     writer = csv.writer(sys.stdout)
     writer.writerow(map(cell, names))
-    for batch in reader:  # type: ignore[attr-defined]
+    for batch in batches:
         writer.writerows([cell(value) for value in row] for row in _rows(batch))
 
 
-def _list_tables(as_json: bool) -> None:
+def _list_tables(run: Run, as_json: bool) -> None:
     from dra_toolkit.inspection.list_views import rows_view
     from dra_toolkit.runs.database import TABLES, table_columns
 
@@ -73,9 +123,11 @@ def _list_tables(as_json: bool) -> None:
         print_json({name: [{"column": c, "type": t, "meaning": m} for c, t, m in found[name]] for name in TABLES})
         return
     out = console()
-    rows = [(name, column, kind, meaning) for name in TABLES for column, kind, meaning in found[name]]
-    out.print(rows_view(("table", "column", "type", "meaning"), rows))
-    out.print("\nFor instance: SELECT step, reward, adjusted FROM steps ORDER BY step", soft_wrap=True)
+    rows = [
+        ("" if i else name, column, meaning) for name in TABLES for i, (column, _, meaning) in enumerate(found[name])
+    ]
+    out.print(rows_view(("table", "column", "meaning"), rows))
+    print_next(out, [f'dra inspect sql {run.directory.path} "SELECT step, reward, adjusted FROM steps ORDER BY step"'])
 
 
 @user_errors

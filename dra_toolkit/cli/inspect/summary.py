@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect.common import JSON, RUN, console, open_run, print_json, print_next
+from dra_toolkit.cli.inspect.common import JSON, OFFSET, RUN, console, open_run, page_note, print_json, print_next
 
 
 def register(app: typer.Typer) -> None:
@@ -20,30 +20,34 @@ def register(app: typer.Typer) -> None:
 def runs(
     folder: Path = typer.Argument(None, help="A folder of runs; left out, $DRA_RUNS or runs/."),
     limit: int = typer.Option(50, "--limit", min=1, help="Runs shown, the latest first."),
+    offset: int = OFFSET,
     as_json: bool = JSON,
 ) -> None:
     """List the runs of a folder: state, steps, reward, and in what their recipes differ."""
+    from rich.text import Text
+
     from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.list_views import runs_view
     from dra_toolkit.inspection.run_list import list_runs
     from dra_toolkit.runs import runs_root
+    from dra_toolkit.safe_text import visible
 
     root = folder or runs_root()
     if folder is not None and not folder.is_dir():
         raise RunError(f"{folder}: there is no such folder")
-    found = list_runs(root)
+    page = list_runs(root, limit=limit, offset=offset)
     if as_json:
-        print_json({"folder": str(root), "runs": found})
+        print_json({"folder": str(root), "total": page.total, "offset": offset, "runs": page.rows})
         return
     where = console()
-    if not found:
-        where.print(f"{root}: no runs yet.", soft_wrap=True)
-        print_next(where, ["dra train recipes/quickstart.yaml"])
+    if not page.rows:
+        said = f"{root}: there are {page.total} runs" if page.total else f"{root}: no runs yet"
+        where.print(Text(visible(f"{said}.", one_line=True)), soft_wrap=True)
+        print_next(where, [f"dra inspect runs {root}" if page.total else "dra train recipes/quickstart.yaml"])
         return
-    where.print(runs_view(found[:limit], width=where.width))
-    if len(found) > limit:
-        where.print(f"{len(found) - limit} more; --limit shows them")
-    print_next(where, [f"dra inspect summary {found[0].path}"])
+    where.print(runs_view(page.rows))
+    where.print(page_note(len(page.rows), offset, page.total))
+    print_next(where, [f"dra inspect summary {page.rows[0].path}"])
 
 
 @user_errors

@@ -1,7 +1,8 @@
 """One slot: `python -m dra_toolkit.evaluation.child`, with the paths of job files on standard input, a line each.
 
 The libraries are imported once; every job then runs in a fork of its own, so that a checkpoint that fails, or fills the
-memory, takes nothing along. `JOB.status` says how a job ended: 0, 2 for a mistake the user can mend (told as an event),
+memory, takes nothing along. On a GPU, whose driver does not survive a fork, every job is a process from the start
+(DRA_EVALUATION_FORK=0). `JOB.status` says how a job ended: 0, 2 for a mistake the user can mend (told as an event),
 anything else is a bug whose traceback is in the job's output.log. With arguments it does one thing and ends: a job file,
 or `describe DOTTED_PATH OUTPUT`.
 """
@@ -13,6 +14,7 @@ import json
 import os
 import select
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ from dra_toolkit.errors import DRAError
 
 FINISHED, BUG, USER_MISTAKE = 0, 1, 2
 LOOK_SECONDS = 0.05
+FORK = "DRA_EVALUATION_FORK"
 
 
 def main(arguments: list[str]) -> int:
@@ -30,17 +33,20 @@ def main(arguments: list[str]) -> int:
     if arguments[0] == "describe":
         output = Path(arguments[2])
         return guarded(output.with_suffix(".events.jsonl"), lambda: _describe(arguments[1], output))
+    if os.environ.get(FORK) == "0":
+        from dra_toolkit.evaluation.child.scoring import die_with
+
+        die_with(os.getppid())
     return _run(Path(arguments[0]))
 
 
 def serve() -> int:
-    """Run one job after the other, each in a fork, until standard input ends; what still runs is then killed."""
-    preload()
+    """Run one job after the other until standard input ends; what still runs is then killed."""
+    forks = os.environ.get(FORK, "1") != "0"
+    if forks:
+        preload()
     for path in _lines():
-        pid = os.fork()
-        if pid == 0:
-            _be_the_job(path)
-        status = _wait(pid)
+        status = _wait(_forked(path) if forks else _spawned(path))
         temporary = path.with_suffix(".status.tmp")
         temporary.write_text(json.dumps({"status": status}), encoding="utf-8")
         os.replace(temporary, path.with_suffix(".status"))
@@ -117,13 +123,24 @@ def _peek() -> bool:
     return bool(os.read(sys.stdin.fileno(), 1))
 
 
-def _be_the_job(path: Path) -> None:
-    """Run a job in this forked process, with its own log, and end the process."""
+def _spawned(path: Path) -> int:
+    """Start a job as a process from the start, with its own log; return its process id."""
+    with open(path.parent / "output.log", "ab") as log:
+        command = [sys.executable, "-m", "dra_toolkit.evaluation.child", str(path)]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log).pid
+
+
+def _forked(path: Path) -> int:
+    """Run a job in a forked process, with its own log; return its process id."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
     from dra_toolkit.evaluation.child.scoring import die_with
 
     status = BUG
     try:
-        die_with(os.getppid())
+        die_with(parent)
         log = os.open(path.parent / "output.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         null = os.open(os.devnull, os.O_RDONLY)
         for descriptor, target in ((null, 0), (log, 1), (log, 2)):

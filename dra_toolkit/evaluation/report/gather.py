@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dra_toolkit.errors import DRAError
+from dra_toolkit.errors import DRAError, did_you_mean
 from dra_toolkit.evaluation.cells import Cell, cell_of
 from dra_toolkit.evaluation.foreign import read_foreign
-from dra_toolkit.evaluation.outcomes import Evaluation, EvaluationError, find_evaluations
+from dra_toolkit.evaluation.outcomes import FACTS_FILE, Evaluation, EvaluationError, find_evaluations, read_evaluation
 from dra_toolkit.evaluation.published import SIZES
+from dra_toolkit.evaluation.report.unlike import unlike
 from dra_toolkit.evaluation.selection import Choice, by_benchmarks, by_held_out, by_training_reward
 from dra_toolkit.evaluation.statistics import Score, average
 from dra_toolkit.runs import Run, RunDirectory
@@ -40,8 +42,11 @@ class Report:
     choices: tuple[Choice, ...]
     """The step that each rule chooses, the honest one first."""
     problems: tuple[str, ...]
+    """What could not be read, one line each."""
     evaluations: tuple[Evaluation, ...] = ()
     """Those behind the rows, the newest of each label and benchmark; empty for another tool's results."""
+    notes: tuple[str, ...] = ()
+    """What limits the comparison of the rows, one line each."""
 
     def average(self, row: Row, metric: str = "avg") -> Score | None:
         """Return the average over the benchmarks of the report, or None where one is missing."""
@@ -50,52 +55,115 @@ class Report:
         return average(known) if len(known) == len(scores) > 1 else None
 
 
-def gather(path: Path, *, held_out: str | None = None) -> Report:
+@dataclass(frozen=True)
+class _Read:
+    """What one path holds."""
+
+    cells: list[Cell]
+    problems: list[str]
+    notes: list[str]
+    evaluations: list[Evaluation]
+    run: RunDirectory | None
+
+
+def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
     """Return the report of a run directory, a folder that `dra eval` wrote to, or lighteval's results.
 
-    held_out: a benchmark that only chooses a step, and is left out of the averages. Raises EvaluationError if nothing that
-    can be read is there.
+    more: further paths, whose rows stand in the same table. held_out: a benchmark that only chooses a step, and is left out
+    of the averages. Raises EvaluationError if nothing that can be read is there.
     """
-    run = RunDirectory(path) if (path / "resolved.json").is_file() else None
-    evals = path / "evals" if run is not None else path
-    if not path.exists():
-        raise EvaluationError(f"{path}: there is nothing; expected a run, its evals folder, or lighteval's results")
-    evaluations = find_evaluations(evals) if evals.is_dir() else []
-    cells, problems, used = _cells(evaluations)
-    if not evaluations:
-        foreign = read_foreign(path)
-        cells, problems = list(foreign.cells), list(foreign.problems)
+    paths = (path, *more)
+    read = [_read(each) for each in paths]
+    cells = _apart(paths, [each.cells for each in read])
+    problems = [problem for each in read for problem in each.problems]
     if not cells:
         nothing = f"{path}: nothing is evaluated here yet; `dra eval {path} --all-steps` does it"
         raise EvaluationError(*(problems or [nothing]))
     reported = [cell for cell in cells if cell.benchmark != held_out]
     if held_out is not None and len(reported) == len(cells):
-        raise EvaluationError(f"--held-out: {held_out!r} is not among the benchmarks evaluated here")
-    rows = _rows(reported)
+        known = sorted({cell.benchmark for cell in cells})
+        raise EvaluationError(
+            f"--held-out: {held_out!r} is not among the benchmarks evaluated here{did_you_mean(held_out, known)}; "
+            f"there are {', '.join(known)}"
+        )
+    if not reported:
+        raise EvaluationError(
+            f"--held-out: {held_out!r} is the only benchmark evaluated here, so none is left to report"
+        )
+    run = read[0].run if not more else None
     return Report(
-        where=str(path),
-        rows=rows,
+        where=", ".join(map(str, paths)),
+        rows=_rows(reported),
         benchmarks=_in_order({cell.benchmark for cell in reported}),
-        choices=_choices(cells, reported, run, held_out),
+        choices=_choices(cells, reported, run, held_out) if not more else (),
         problems=tuple(problems),
-        evaluations=tuple(used),
+        evaluations=tuple(evaluation for each in read for evaluation in each.evaluations) if not more else (),
+        notes=(*(note for each in read for note in each.notes), *unlike(reported)),
     )
 
 
-def _cells(evaluations: Sequence[Evaluation]) -> tuple[list[Cell], list[str], list[Evaluation]]:
-    """Return the newest evaluation of each label and benchmark as a cell."""
+def _read(path: Path) -> _Read:
+    if not path.exists():
+        raise EvaluationError(f"{path}: there is nothing; expected a run, its evals folder, or lighteval's results")
+    run = RunDirectory(path) if (path / "resolved.json").is_file() else None
+    evaluations = _evaluations(path / "evals" if run is not None else path)
+    if evaluations:
+        return _Read(*_cells(evaluations), evaluations=_newest(evaluations), run=run)
+    foreign = read_foreign(path)
+    return _Read(list(foreign.cells), list(foreign.problems), [], evaluations=[], run=run)
+
+
+def _evaluations(path: Path) -> list[Evaluation]:
+    """Return the evaluations in a folder of them, or in one of its parts: a label, a benchmark, or a single one."""
+    if not path.is_dir():
+        return []
+    if found := find_evaluations(path):
+        return found
+    folders = [file.parent for depth in ("*/*/", "*/", "") for file in sorted(path.glob(f"{depth}{FACTS_FILE}"))]
+    return sorted(map(read_evaluation, folders), key=lambda e: str(e.facts.get("finished", "")), reverse=True)
+
+
+def _newest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return the newest sound evaluation of each label and benchmark."""
+    found: dict[tuple[str, str], Evaluation] = {}
+    for evaluation in evaluations:
+        if not evaluation.problems:
+            found.setdefault((evaluation.label, evaluation.benchmark), evaluation)
+    return list(found.values())
+
+
+def _cells(evaluations: Sequence[Evaluation]) -> tuple[list[Cell], list[str], list[str]]:
+    """Return the newest evaluation of each label and benchmark as a cell, what is damaged, and what else there is."""
     found: dict[tuple[str, str], Cell] = {}
     problems: list[str] = []
-    used: list[Evaluation] = []
+    older: Counter[tuple[str, str]] = Counter()
     for evaluation in evaluations:
-        if (evaluation.label, evaluation.benchmark) in found:
+        place = (evaluation.label, evaluation.benchmark)
+        if place in found:
+            older[place] += 1
             continue
         try:
-            found[evaluation.label, evaluation.benchmark] = cell_of(evaluation)
-            used.append(evaluation)
+            found[place] = cell_of(evaluation)
         except DRAError as error:
             problems += [f"{problem}; skipped" for problem in error.problems]
-    return list(found.values()), problems, used
+    notes = []
+    if older:
+        some = ", ".join(f"{label} on {benchmark}" for label, benchmark in list(older)[:3])
+        rest = f" and {len(older) - 3} more" if len(older) > 3 else ""
+        notes = [f"the newest of several evaluations with other settings is shown of {some}{rest}"]
+    return list(found.values()), problems, notes
+
+
+def _apart(paths: Sequence[Path], found: Sequence[Sequence[Cell]]) -> list[Cell]:
+    """Return the cells of several paths; a label that two of them have is told apart by the path."""
+    if len(paths) == 1:
+        return list(found[0])
+    counts = Counter(label for cells in found for label in {cell.label for cell in cells})
+    return [
+        replace(cell, label=f"{path.resolve().name}/{cell.label}") if counts[cell.label] > 1 else cell
+        for path, cells in zip(paths, found, strict=True)
+        for cell in cells
+    ]
 
 
 def _rows(cells: Sequence[Cell]) -> tuple[Row, ...]:

@@ -1,0 +1,126 @@
+"""The curves of a run: the mean of every measure at each step, read once and then only what was added.
+
+What is read is kept with the opened run. A new start of the run, or a step that is written again after a resume, drops it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dra_toolkit.groups import Array, Mode
+from dra_toolkit.inspection.step_range import LAST
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.group_measures import MEANINGS
+
+Steps = NDArray[np.integer[Any]]
+READ_AGAIN = 2
+"""Last steps that are read again each time: their groups may not all have been there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Steps, and for each of them the mean of every measure over its groups; `flips` are added up."""
+
+    steps: Steps = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """(S,), ascending."""
+    groups: Steps = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    measures: dict[str, Array] = field(default_factory=dict)
+    """Measure -> (S,); NaN where it was not measured."""
+    functions: dict[str, Array] = field(default_factory=dict)
+    """Reward function -> its mean raw value over the completions of a step, (S,)."""
+
+
+@dataclass
+class _Known:
+    attempt: int
+    curves: Curves
+
+
+_known: WeakKeyDictionary[Run, dict[tuple[Mode, bool], _Known]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def measure_curves(run: Run, mode: Mode = "train") -> Curves:
+    """Return the measures of every step."""
+    columns = ", ".join(("step", "groups", *MEANINGS))
+    return _kept_up(run, mode, False, f"SELECT {columns} FROM steps WHERE mode = $1 AND step >= $2 ORDER BY step")
+
+
+def function_curves(run: Run, mode: Mode = "train") -> Curves:
+    """Return the mean raw value of each reward function at every step, over the completions that it judged."""
+    names = dict.fromkeys(name for facts in run.facts(mode) for name in facts.reward_weights)
+    if not names:
+        return Curves()
+    means = ", ".join(f"avg(rewards.{_quoted(name)}) AS {_quoted(name)}" for name in names)
+    sql = f"SELECT step, {means} FROM completions WHERE mode = $1 AND step >= $2 GROUP BY step ORDER BY step"
+    return _kept_up(run, mode, True, sql)
+
+
+def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
+    with _lock:
+        kept = _known.setdefault(run, {})
+        known = kept.get((mode, of_functions))
+    attempt = run.directory.last_attempt()
+    old = known.curves if known and known.attempt == attempt else Curves()
+    first = int(old.steps[-READ_AGAIN]) if len(old.steps) >= READ_AGAIN else 0
+    table = run.query(sql, [mode, first], steps=(first, LAST) if first else None)
+    new = {name: _numbers(table[name]) for name in table.column_names}
+    before = int(np.searchsorted(old.steps, first))
+    steps = np.concatenate([old.steps[:before], new.pop("step").astype(np.int64)])
+    counts = new.pop("groups", np.zeros(0)).astype(np.int64)
+    past = old.functions if of_functions else old.measures
+    joined = {name: np.concatenate([_past(past, name, before), values]) for name, values in new.items()}
+    if of_functions:
+        curves = Curves(steps=steps, functions=joined)
+    else:
+        curves = Curves(steps=steps, groups=np.concatenate([old.groups[:before], counts]), measures=joined)
+    with _lock:
+        kept[mode, of_functions] = _Known(attempt, curves)
+    return curves
+
+
+def _past(past: dict[str, Array], name: str, count: int) -> Array:
+    return past[name][:count] if name in past else np.full(count, np.nan)
+
+
+def _numbers(column: object) -> Array:
+    values: Array = column.to_numpy(zero_copy_only=False)  # type: ignore[attr-defined]
+    return values.astype(np.float64)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def thinned(steps: Steps, lines: Sequence[Array], most: int) -> tuple[Steps, list[Array]]:
+    """Return at most about `most` points: of more, the mean of neighbours at the first step of each stretch."""
+    if len(steps) <= most:
+        return steps, list(lines)
+    size = -(-len(steps) // most)
+    starts = np.arange(0, len(steps), size)
+    return steps[starts], [_mean_from(values, starts) for values in lines]
+
+
+def smoothed(values: Array, width: int) -> Array:
+    """Return the mean over the last `width` steps, of those that are known; fewer at the beginning."""
+    known = ~np.isnan(values)
+    sums = np.cumsum(np.concatenate([[0.0], np.where(known, values, 0.0)]))
+    counts = np.cumsum(np.concatenate([[0], known]))
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(0, ends - width)
+    found = counts[ends] - counts[starts]
+    return np.where(found > 0, (sums[ends] - sums[starts]) / np.maximum(found, 1), np.nan)
+
+
+def _mean_from(values: Array, starts: Steps) -> Array:
+    known = ~np.isnan(values)
+    counts = np.add.reduceat(known.astype(np.int64), starts)
+    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

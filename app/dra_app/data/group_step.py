@@ -1,0 +1,175 @@
+"""The groups of one step: read in one query, then filtered, counted into a histogram, and sorted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dra_toolkit.groups import Mode
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.group_measures import ARROW_TYPES, MEANINGS
+
+COLUMNS = (
+    "group_index",
+    "reward",
+    "reward_spread",
+    "adjusted",
+    "similarity",
+    "vendi_score",
+    "abs_advantage",
+    "correct_share",
+    "tokens",
+)
+"""Columns of the table; every measure of a group can be sorted by and shown as a histogram."""
+SORTABLE = ("group_index", *MEANINGS)
+HISTOGRAMS = tuple(name for name in MEANINGS if ARROW_TYPES[name] != "bool" and name != "size")
+MARKS = {
+    "zero": ("◇", "zero spread", "all raw rewards are equal: without the adjustment no gradient"),
+    "flips": ("⇅", "flips", "completions whose advantage has the other sign than without the adjustment"),
+    "copies": ("≡", "duplicates", "two or more completions are the same text"),
+}
+"""Mark -> its symbol, its name, what it says of a group."""
+BINS = 20
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepView:
+    """What of a step's groups is asked for."""
+
+    sort: str = "group_index"
+    descending: bool = False
+    marks: frozenset[str] = frozenset()
+    """Only groups with all of these marks."""
+    measure: str = "similarity"
+    """What the histogram counts."""
+    low: float | None = None
+    """Only groups whose measure is at least this."""
+    high: float | None = None
+    """Only groups whose measure is at most this."""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("sort", self.sort, SORTABLE), ("measure", self.measure, HISTOGRAMS)):
+            if value not in known:
+                raise ValueError(f"{name}: found {value!r}, expected one of {', '.join(known)}")
+        if unknown := self.marks - set(MARKS):
+            raise ValueError(f"marks: found {', '.join(sorted(unknown))}, expected some of {', '.join(MARKS)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """One bar of the histogram."""
+
+    low: float
+    high: float
+    groups: int
+    chosen: bool
+    """Whether the filter lets its groups through."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepGroups:
+    """The groups of a step as they are to be shown."""
+
+    step: int
+    mode: Mode
+    rows: list[Row]
+    """Those that the filters let through, in order."""
+    total: int
+    """All groups of the step."""
+    counts: dict[str, int]
+    """Mark -> groups of the step that have it."""
+    bins: list[Bin]
+    view: StepView = field(default_factory=StepView)
+
+
+def read_step(run: Run, step: int, mode: Mode = "train") -> list[Row]:
+    """Return a row for each group of a step, by batch and index; raises RunError, naming the nearest, if there is none."""
+    found: list[Row] = run.query(
+        'SELECT * FROM "groups" WHERE mode = $1 AND step = $2 ORDER BY batch, group_index',
+        [mode, step],
+        steps=(step, step),
+    ).to_pylist()
+    if not found:
+        run.require_step(step, mode)
+    return found
+
+
+def arrange(rows: list[Row], step: int, mode: Mode = "train", view: StepView | None = None) -> StepGroups:
+    """Return the groups of a step filtered and sorted, with the histogram of those that have the chosen marks."""
+    view = view or StepView()
+    marked = [row for row in rows if all(has_mark(row, mark) for mark in view.marks)]
+    shown = sorted((row for row in marked if _within(row[view.measure], view)), key=_place)
+    if view.sort != "group_index" or view.descending:
+        known = [row for row in shown if _number(row[view.sort]) is not None]
+        known.sort(key=lambda row: row[view.sort], reverse=view.descending)
+        shown = known + [row for row in shown if _number(row[view.sort]) is None]
+    return StepGroups(
+        step=step,
+        mode=mode,
+        rows=shown,
+        total=len(rows),
+        counts={mark: sum(has_mark(row, mark) for row in rows) for mark in MARKS},
+        bins=histogram(marked, view),
+        view=view,
+    )
+
+
+def has_mark(row: Mapping[str, Any], mark: str) -> bool:
+    """Return whether a group has a mark of `MARKS`."""
+    if mark == "zero":
+        return bool(row["zero_spread"])
+    return bool(row["flips"]) if mark == "flips" else row["distinct_ratio"] < 1
+
+
+def histogram(rows: list[Row], view: StepView) -> list[Bin]:
+    """Return equal bins from the smallest to the largest value of the measure; one bin where all values are equal."""
+    values = [value for row in rows if (value := _number(row[view.measure])) is not None]
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    if low == high:
+        return [Bin(low=low, high=high, groups=len(values), chosen=_within(low, view))]
+    is_whole = ARROW_TYPES[view.measure] == "int32"
+    count = min(BINS, int(high - low) + 1) if is_whole else BINS
+    counts = [0] * count
+    for value in values:
+        counts[min(count - 1, int((value - low) / (high - low) * count))] += 1
+    edges = [low + (high - low) * i / count for i in range(count)] + [high]
+    return [
+        Bin(low=a, high=b, groups=n, chosen=_overlaps(a, b, view))
+        for a, b, n in zip(edges, edges[1:], counts, strict=False)
+    ]
+
+
+def neighbours(rows: list[Row], batch: int, index: int) -> tuple[Row | None, Row | None]:
+    """Return the groups before and after one in the order shown; None at the ends, the first for one not shown."""
+    for i, row in enumerate(rows):
+        if (row["batch"], row["group_index"]) == (batch, index):
+            return (rows[i - 1] if i else None), (rows[i + 1] if i + 1 < len(rows) else None)
+    return None, rows[0] if rows else None
+
+
+def _place(row: Row) -> tuple[int, int]:
+    return row["batch"], row["group_index"]
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _within(value: Any, view: StepView) -> bool:
+    if view.low is None and view.high is None:
+        return True
+    number = _number(value)
+    return (
+        number is not None and (view.low is None or number >= view.low) and (view.high is None or number <= view.high)
+    )
+
+
+def _overlaps(low: float, high: float, view: StepView) -> bool:
+    middle = (low + high) / 2
+    return (view.low is None or middle >= view.low) and (view.high is None or middle <= view.high)

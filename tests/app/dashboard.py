@@ -1,0 +1,125 @@
+"""The whole dashboard served as `dra app` serves it, in a process of its own, and a browser that notices what goes wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+CHROMIUM = Path("/usr/bin/chromium")
+SECONDS = 60
+
+
+@contextmanager
+def dra_app(*arguments: object, **environment: str) -> Iterator[str]:
+    """Run `dra app` on a free port; yield its address; stop it by its process id."""
+    command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "app", "--no-open", *map(str, arguments)]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield _address(process)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _address(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        found = re.search(r"is at (http://\S+?)/ ", line)
+        if found:
+            return found[1]
+    raise AssertionError(f"dra app ended: {said}")
+
+
+class Browser:
+    """One page of the dashboard in Chromium."""
+
+    def __init__(self, chromium: Any, address: str, *, size: tuple[int, int] = (1280, 800), dark: bool = False) -> None:
+        scheme = "dark" if dark else "light"
+        self.context = chromium.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, accept_downloads=True
+        )
+        self.page = self.context.new_page()
+        self.address = address
+        self.complaints: list[str] = []
+        self.foreign: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
+        self.page.on("dialog", lambda dialog: (self.complaints.append(dialog.message), dialog.dismiss()))
+        self.page.on("request", lambda r: None if self._is_ours(r.url) else self.foreign.append(r.url))
+
+    def open(self, name: str, query: str = "") -> None:
+        """Open a page by its address and wait until it is drawn."""
+        self.page.goto(f"{self.address}/?page={name}&{query}")
+        self.drawn(name)
+
+    def drawn(self, name: str) -> None:
+        """Wait until a page has drawn an answer."""
+        self.page.wait_for_selector(f"#dra-{name} .dra[data-drawn]:not([aria-busy])", timeout=30_000)
+
+    def plots(self, name: str, figure: str) -> None:
+        """Wait until a figure is drawn."""
+        self.page.wait_for_selector(f'#dra-{name} [data-figure="{figure}"] [data-drawn] svg.main-svg', timeout=30_000)
+
+    def go(self, name: str) -> None:
+        """Go to a page by its link in the bar."""
+        self.page.click(f'#dra-shell a[data-page="{name}"]')
+        self.drawn(name)
+
+    def text(self, selector: str) -> str:
+        """Return the text that is shown at a place."""
+        return str(self.page.inner_text(selector))
+
+    def state(self) -> dict[str, str]:
+        """Return what is in the address."""
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    def close(self) -> None:
+        """Close it; nothing must have gone wrong."""
+        self.context.close()
+        assert not self.foreign, f"asked elsewhere: {self.foreign}"
+        assert not self.complaints, f"complained: {self.complaints}"
+
+    def _is_ours(self, url: str) -> bool:
+        return url.startswith((f"{self.address}/", "data:", "blob:"))
+
+
+def wait_until(condition: Any, seconds: float = SECONDS) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def ask(address: str, path: str, *, data: bytes | None = None, **headers: str) -> tuple[int, bytes, Any]:
+    """Ask as a program would, following nothing; return status, content and headers."""
+    opener = urllib.request.build_opener(_NoRedirect)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(f"{address}{path}", data=data, headers=names)
+    try:
+        with opener.open(request, timeout=20) as answer:
+            return answer.status, answer.read(), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None

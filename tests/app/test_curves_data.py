@@ -1,0 +1,132 @@
+"""Data functions of the Overview and the Compare page, on recorded runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded import make_run, record, record_all
+
+from dra_app.context import Context
+from dra_app.data.curves import function_curves, measure_curves, smoothed, thinned
+from dra_app.data.run_lines import run_lines
+from dra_app.demo import make_demo
+from dra_app.figures.overview_figures import panel_figure, shown_panels
+from dra_app.figures.plots import MOST_POINTS, Line, curve_figure
+from dra_app.palette import DARK, LIGHT, MEANINGS, style
+from dra_app.pages import overview_answers
+from dra_toolkit.errors import RunError
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.compaction import compact
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    directory = make_run(tmp_path / "r")
+    record_all(directory, *([record(step, 0), record(step, 1)] for step in range(1, 6)))
+    return Run(directory)
+
+
+def test_curves_are_the_means_that_sql_gives(run: Run) -> None:
+    found = measure_curves(run)
+    rows = run.query("SELECT * FROM steps WHERE mode = 'train' ORDER BY step").to_pylist()
+    assert found.steps.tolist() == [1, 2, 3, 4, 5]
+    for name, values in found.measures.items():
+        expected = [np.nan if row[name] is None else float(row[name]) for row in rows]
+        np.testing.assert_allclose(values, expected)
+
+
+def test_curves_grow_with_the_run_and_survive_compaction(run: Run) -> None:
+    before = measure_curves(run), function_curves(run)
+    record_all(run.directory, [record(5, 0), record(5, 1), record(5, 2)], [record(6, 0)])
+    compact(run.directory.groups, everything=True)
+    for kept, fresh in ((measure_curves(run), measure_curves(Run(run.directory))),
+                        (function_curves(run), function_curves(Run(run.directory)))):  # fmt: skip
+        assert kept.steps.tolist() == fresh.steps.tolist() == [1, 2, 3, 4, 5, 6]
+        for name in (*fresh.measures, *fresh.functions):
+            both = [(c.measures | c.functions)[name] for c in (kept, fresh)]
+            np.testing.assert_allclose(*both)
+    assert len(before[0].steps) == 5
+
+
+def test_a_new_start_of_the_run_is_read_from_the_beginning(run: Run) -> None:
+    old = measure_curves(run).measures["reward"].copy()
+    run.directory.start_attempt()
+    record_all(run.directory, *([record(step, 0, seed=9), record(step, 1, seed=9)] for step in range(1, 6)))
+    assert not np.allclose(measure_curves(run).measures["reward"], old)
+
+
+def test_curves_of_reward_functions_skip_where_a_function_abstained(run: Run) -> None:
+    found = function_curves(run).functions
+    assert set(found) == {"a", "b b"}
+    assert set(found["b b"][~np.isnan(found["b b"])].tolist()) <= {1.0}
+
+
+def test_means_and_thinning_leave_out_what_is_not_known() -> None:
+    values = np.array([1.0, np.nan, 3.0, np.nan])
+    np.testing.assert_allclose(smoothed(values, 2), [1, 1, 3, 3])
+    steps, (thin,) = thinned(np.arange(1, 5), [values], 2)
+    assert steps.tolist() == [1, 3]
+    np.testing.assert_allclose(thin, [1, 3])
+
+
+def test_a_long_run_is_drawn_with_few_points() -> None:
+    steps = np.arange(1, 100_001)
+    line = Line(name="x", values=np.sin(steps / 1_000), colour="#000000")
+    figure = curve_figure(steps, [line], LIGHT, y_title="x")
+    assert all(len(trace["x"]) <= MOST_POINTS for trace in figure["data"])
+
+
+def test_figures_are_valid_for_plotly(run: Run) -> None:
+    graph_objects = pytest.importorskip("plotly.graph_objects")
+    curves = measure_curves(run)
+    for panel in shown_panels(curves):
+        for look in (LIGHT, DARK):
+            graph_objects.Figure(panel_figure(panel, curves, look, smooth=3, keep="r"))
+
+
+def test_every_meaning_has_contrast_with_its_ground() -> None:
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    for look in (LIGHT, DARK):
+        for meaning in set(MEANINGS) - {"ground", "panel", "line", "on-similarity"}:
+            a, b = sorted((light(look[meaning]), light(look["ground"])))
+            assert (b + 0.05) / (a + 0.05) >= 3, (meaning, look.is_dark)
+        assert f"--dra-raw:{look['raw']}" in style()
+
+
+def test_runs_are_told_apart_by_their_recipes(tmp_path: Path) -> None:
+    make_demo(tmp_path, steps=2)
+    lines = run_lines(Context(tmp_path))
+    assert {line.run_id for line in lines} == {"demo-grpo", "demo-dra-grpo"}
+    assert {line.differences["diversity"] for line in lines} == {"none", "graph_cut"}
+    assert {line.state for line in lines} == {"finished"}
+
+
+def test_a_run_that_cannot_be_read_is_a_line_of_the_table(tmp_path: Path) -> None:
+    make_run(tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "resolved.json").write_text("{")
+    found = {line.run_id: line for line in run_lines(Context(tmp_path))}
+    assert found["bad"].problem
+    assert not found["good"].problem
+
+
+def test_csv_has_every_step_and_starts_no_formula(run: Run) -> None:
+    found = overview_answers.csv(run, {"figure": "functions"})["csv"].splitlines()
+    assert found[0] == "step,a,b b"
+    assert len(found) == 6
+    with pytest.raises(RunError, match="expected one of"):
+        overview_answers.csv(run, {"figure": "../../etc/passwd"})
+
+
+def test_a_damaged_file_is_named_and_the_rest_is_shown(run: Run) -> None:
+    file = sorted(run.directory.groups.glob("*.parquet"))[1]
+    file.write_bytes(file.read_bytes()[:200])
+    answer = overview_answers.show(Run(run.directory), {})
+    assert file.name in answer["parts"]["facts"]
+    assert answer["figures"]["reward"]["data"][0]["x"] == [1, 3, 4, 5]

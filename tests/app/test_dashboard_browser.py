@@ -1,0 +1,265 @@
+"""The whole dashboard in a real browser: every page on a real run, the address, growing and damaged runs, hostile texts."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboard import CHROMIUM, Browser, dra_app, wait_until
+from group_app import HOSTILE
+from recorded import make_run, record, record_all
+
+from dra_app.demo import make_demo
+from dra_app.state import PAGES
+from dra_toolkit.runs.compaction import compact
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    make_demo(folder, steps=12)
+    hostile = make_run(folder / "hostile")
+    record_all(hostile, *([record(step, 0, G=4, texts=HOSTILE, prompt=HOSTILE[0])] for step in range(1, 4)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as library:
+        found = library.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with dra_app(root) as found:
+        yield found
+
+
+@pytest.fixture
+def browser(chromium: Any, address: str) -> Iterator[Browser]:
+    opened = Browser(chromium, address)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(("size", "dark"), [((1280, 800), False), ((390, 844), True)])
+def test_every_page_shows_a_recorded_run(chromium: Any, address: str, size: tuple[int, int], dark: bool) -> None:
+    browser = Browser(chromium, address, size=size, dark=dark)
+    for name in PAGES:
+        browser.open(name, "run=demo-dra-grpo&q=ones&other=demo-grpo")
+        assert browser.page.locator(".dra-page:visible").count() == 2  # the bar and the page
+        assert not browser.page.locator(f"#dra-{name} [data-part=message]:visible").count()
+        width = browser.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= size[0], f"{name} is wider than the screen"
+    assert browser.page.evaluate("document.body.classList.contains('dark')") == dark
+    browser.close()
+
+
+def test_overview_draws_the_curves_and_a_click_opens_the_step(browser: Browser) -> None:
+    browser.open("overview", "run=demo-dra-grpo")
+    for figure in ("reward", "functions", "similarity", "vendi_score", "zero_spread", "abs_advantage", "evaluation"):
+        browser.plots("overview", figure)
+    browser.page.wait_for_selector("#dra-overview .dra-runs tr.chosen")
+    assert "diversity graph_cut" in browser.text("#dra-overview .dra-runs tr.chosen")
+    assert "No problem" in browser.text("#dra-overview [data-part=notes]")
+    place = browser.page.locator('#dra-overview [data-figure="similarity"] .nsewdrag')
+    box = place.bounding_box()
+    browser.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    browser.page.wait_for_timeout(200)
+    browser.page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    browser.drawn("groups")
+    assert browser.state()["page"] == "groups"
+    assert 5 <= int(browser.state()["step"]) <= 8
+    browser.page.go_back()
+    browser.page.wait_for_selector("#dra-overview .dra-plots:visible")
+
+
+def test_figures_and_their_numbers_can_be_saved(browser: Browser) -> None:
+    browser.open("overview", "run=demo-dra-grpo")
+    browser.plots("overview", "reward")
+    saved = {}
+    for kind in ("png", "svg", "csv"):
+        button = browser.page.locator(f'#dra-overview [data-figure="reward"] [data-plot-save="{kind}"]')
+        with browser.page.expect_download() as download:
+            button.click(force=True)
+        assert download.value.suggested_filename == f"demo-dra-grpo-reward.{kind}"
+        saved[kind] = Path(download.value.path()).read_bytes()
+    assert saved["png"].startswith(b"\x89PNG")
+    assert saved["svg"].startswith(b"<svg")
+    assert b"Reward" in saved["svg"]
+    assert saved["csv"].decode().splitlines()[0] == "step,reward,adjusted"
+    assert len(saved["csv"].decode().splitlines()) == 13
+
+
+def test_a_reload_and_a_link_show_the_same(browser: Browser) -> None:
+    browser.open("search", "run=demo-grpo")
+    browser.page.fill("#dra-search input[name=q]", "Ones column")
+    browser.page.check("#dra-search input[name=case]")
+    browser.page.fill("#dra-search input[name=steps]", "2..5")
+    browser.page.press("#dra-search input[name=q]", "Enter")
+    browser.page.wait_for_timeout(500)
+    browser.drawn("search")
+    before = browser.state(), browser.text("#dra-search .dra-hits")
+    assert before[0] == {
+        "page": "search",
+        "run": "demo-grpo",
+        "q": "Ones column",
+        "case": "1",
+        "steps": "2..5",
+    }
+    browser.page.reload()
+    browser.page.wait_for_selector("#dra-search .dra-hits li")
+    assert (browser.state(), browser.text("#dra-search .dra-hits")) == before
+    assert browser.page.input_value("#dra-search input[name=q]") == "Ones column"
+    browser.page.click("#dra-search .dra-hits a >> nth=0")
+    browser.drawn("groups")
+    assert browser.state()["run"] == "demo-grpo"
+    assert 2 <= int(browser.state()["step"]) <= 5
+    browser.page.go_back()
+    browser.page.wait_for_selector("#dra-search .dra-hits:visible")
+    assert browser.state() == before[0]
+
+
+def test_pages_of_hits_follow_each_other(browser: Browser) -> None:
+    browser.open("search", "run=demo-grpo&q=think")
+    first = browser.text("#dra-search .dra-hits")
+    browser.page.click("#dra-search [data-offset='20']")
+    wait_until(lambda: "completions 21 to 40" in browser.text("#dra-search [data-part=hits]"))
+    assert browser.state()["offset"] == "20"
+    assert browser.text("#dra-search .dra-hits") != first
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [("q=%5B&regex=1", "no regular expression"), ("q=a&steps=x", "expected a step"), ("q=a&where=nope%3E1", "nope")],
+)
+def test_a_search_that_cannot_be_is_answered_in_one_line(browser: Browser, query: str, said: str) -> None:
+    browser.open("search", f"run=demo-grpo&{query}")
+    assert said in browser.text("#dra-search [data-part=message]")
+
+
+@pytest.mark.parametrize("query", ["run=../etc", "run=demo-grpo&step=x&mode=%3Cscript%3E", "run=demo-grpo&smooth=-9&other=.."])
+def test_an_address_typed_by_anybody_breaks_nothing(chromium: Any, address: str, query: str) -> None:
+    browser = Browser(chromium, address)
+    for name in ("overview", "groups", "compare", "evaluate", "nonsense"):
+        browser.page.goto(f"{address}/?page={name}&{query}")
+        browser.page.wait_for_selector("#dra-shell nav a")
+        browser.page.wait_for_timeout(300)
+    browser.close()
+
+
+def test_two_runs_are_laid_over_each_other_and_a_prompt_is_shown_in_both(browser: Browser) -> None:
+    browser.open("compare", "run=demo-dra-grpo&other=demo-grpo")
+    browser.plots("compare", "similarity")
+    assert browser.page.locator('#dra-compare [data-figure="similarity"] .scatterlayer .trace').count() == 2
+    browser.page.wait_for_selector("#dra-compare tr[data-prompt]")
+    assert "graph_cut" in browser.text("#dra-compare [data-part=settings]")
+    browser.page.click("#dra-compare tr[data-prompt] >> nth=1")
+    browser.page.wait_for_selector("#dra-compare .dra-two .dra-card")
+    assert browser.page.locator("#dra-compare .dra-two > div").count() == 2
+    assert re.fullmatch("[0-9a-f]{16}", browser.state()["prompt"])
+    shown = browser.page.text_content("#dra-compare [data-part=prompt]")
+    browser.page.reload()
+    browser.page.wait_for_selector("#dra-compare .dra-two .dra-card")
+    assert browser.page.text_content("#dra-compare [data-part=prompt]") == shown
+
+
+def test_scores_are_shown_with_their_errors_and_two_steps_are_compared(browser: Browser) -> None:
+    browser.open("evaluate", "run=demo-grpo")
+    browser.plots("evaluate", "evaluation")
+    assert "step-10" in browser.text("#dra-evaluate table")
+    assert "±" in browser.text("#dra-evaluate table")
+    assert browser.page.locator('#dra-evaluate [data-figure="evaluation"] .errorbars path').count() >= 2
+    browser.page.wait_for_selector("#dra-evaluate [data-pick=left]")
+    browser.page.select_option("#dra-evaluate [data-metric]", "pass@4")
+    wait_until(lambda: browser.state().get("metric") == "pass@4")
+    browser.page.reload()
+    browser.page.wait_for_selector("#dra-evaluate [data-pick=left]")
+    assert browser.page.input_value("#dra-evaluate [data-metric]") == "pass@4"
+    assert "points" in browser.text("#dra-evaluate [data-part=pair]")
+
+
+def test_hostile_texts_are_shown_and_do_nothing(browser: Browser) -> None:
+    for name, query in (("search", "q=x"), ("overview", ""), ("compare", "other=demo-grpo"), ("groups", "step=1")):
+        browser.open(name, f"run=hostile&{query}")
+        browser.page.wait_for_timeout(300)
+        assert browser.page.evaluate("window.hacked") is None
+        assert not browser.page.locator(f"#dra-{name} iframe, #dra-{name} img, #dra-{name} script").count()
+    browser.open("search", "run=hostile&q=onerror")
+    assert "onerror='window.hacked" in browser.text("#dra-search .dra-hits")
+
+
+def test_the_page_goes_dark_and_light_and_remembers(browser: Browser) -> None:
+    browser.open("overview", "run=demo-grpo")
+    browser.plots("overview", "similarity")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = browser.page.evaluate(ground)
+    browser.page.click("#dra-shell [data-theme]")
+    assert browser.page.evaluate(ground) != light
+    browser.page.reload()
+    browser.plots("overview", "similarity")
+    assert browser.page.evaluate(ground) != light
+
+
+def test_an_empty_root_says_what_to_do_and_goes_on_when_a_run_appears(chromium: Any, tmp_path: Path) -> None:
+    with dra_app(tmp_path) as address:
+        browser = Browser(chromium, address)
+        browser.page.goto(f"{address}/")
+        browser.page.wait_for_selector("#dra-shell .dra-welcome:visible")
+        assert "dra train" in browser.text("#dra-shell .dra-welcome")
+        directory = make_run(tmp_path / "first")
+        browser.page.wait_for_selector("#dra-overview .dra-empty:visible")
+        assert browser.state()["run"] == "first"
+        record_all(directory, [record(1, 0)], [record(2, 0)])
+        browser.plots("overview", "reward")
+        browser.close()
+
+
+def points(browser: Browser) -> int:
+    """Return how many steps the curve of the similarity has."""
+    return int(
+        browser.page.evaluate(
+            "document.querySelector('#dra-overview [data-figure=similarity] [data-plot]').data.at(-1).x.length"
+        )
+    )
+
+
+def test_a_growing_run_is_followed_held_still_compacted_damaged_and_lost(chromium: Any, tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "grows")
+    record_all(directory, *([record(step, 0)] for step in range(1, 6)))
+    with dra_app(tmp_path / "grows") as address:
+        browser = Browser(chromium, address, size=(1280, 500))
+        browser.open("overview")
+        browser.plots("overview", "similarity")
+        assert points(browser) == 5
+        browser.page.evaluate("scrollTo(0, 300)")
+        browser.page.evaluate("document.querySelector('#dra-overview [data-figure=similarity] svg').mark = 1")
+        record_all(directory, [record(6, 0)])
+        wait_until(lambda: points(browser) == 6)
+        assert browser.page.evaluate("scrollY") == 300
+        assert browser.page.evaluate("document.querySelector('#dra-overview [data-figure=similarity] svg').mark") == 1
+        browser.page.evaluate("scrollTo(0, 0)")
+        browser.page.click("#dra-shell [data-live]")
+        record_all(directory, [record(7, 0)])
+        browser.page.wait_for_timeout(3_000)
+        assert points(browser) == 6
+        browser.page.click("#dra-shell [data-live]")
+        wait_until(lambda: points(browser) == 7)
+        compact(directory.groups, everything=True)
+        record_all(directory, [record(8, 0)])
+        wait_until(lambda: points(browser) == 8)
+        (directory.groups / "train-000009-00.parquet").write_bytes(b"PAR1 torn")
+        record_all(directory, [record(10, 0)])
+        wait_until(lambda: points(browser) >= 9)
+        shutil.rmtree(directory.path)
+        browser.page.wait_for_selector("#dra-shell [data-part=message]:visible, #dra-shell .dra-welcome:visible")
+        browser.close()

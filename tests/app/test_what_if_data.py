@@ -1,0 +1,119 @@
+"""What the What-if page is told is what the replay computes, and an address can make the server run no code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from group_app import make_groups_run
+
+from dra_app.data.what_if_results import group_what_if, next_piece, steps_what_if, sums_from
+from dra_app.data.what_if_settings import changes_from, facts_of, fields_of, missing_inputs, written
+from dra_app.pages import what_if_answers
+from dra_toolkit.errors import DRAError
+from dra_toolkit.inspection.replay import Sums, read_changes, replay_groups, replay_run
+from dra_toolkit.runs import Run
+
+SETTINGS = [
+    "",
+    "diversity=log_det",
+    "diversity=none",
+    "diversity=cluster_size",
+    "diversity=set_utility,set_utility_scale=0.5",
+    "negative_totals=shift,diversity_weights=mean_one",
+    "scale_rewards=none",
+    "scale_rewards=batch",
+    "zero_spread_groups=skip,similarity_floor=null",
+    "similarity_centre=group_mean,diversity_start_step=3",
+]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return make_groups_run(tmp_path_factory.mktemp("root") / "r")
+
+
+@pytest.mark.parametrize("asked", SETTINGS)
+def test_a_group_has_the_advantages_of_the_replay_of_its_whole_step(run: Run, asked: str) -> None:
+    changes, facts = changes_from({"set": asked}), facts_of(run, 2, "train")
+    records = list(run.groups(step=2))
+    settings, scaling = changes.settings(facts, "train"), changes.scaling(facts)
+    expected = replay_groups(records, settings, scaling, correct_by=facts.correct_by)
+    for record, replayed in zip(records, expected, strict=True):
+        found = group_what_if(run, run.group(2, record.index), facts, changes)
+        np.testing.assert_allclose(found.replayed.advantages, replayed.advantages, atol=1e-9)
+
+
+@pytest.mark.parametrize("asked", SETTINGS)
+def test_the_groups_of_a_step_add_up_to_the_step(run: Run, asked: str) -> None:
+    changes, facts = changes_from({"set": asked}), facts_of(run, 3, "train")
+    total = Sums()
+    for record in run.groups(step=3):
+        total.add(group_what_if(run, record, facts, changes).sums)
+    step = steps_what_if(run, changes, "train", (3, 3)).total()
+    assert (total.flips, total.rank_swaps, total.completions) == (step.flips, step.rank_swaps, step.completions)
+    assert total.moved == pytest.approx(step.moved)
+
+
+def test_pieces_of_a_run_add_up_to_the_replay_of_the_run(run: Run) -> None:
+    asked = {"set": "diversity=facility_location", "mode": "train"}
+    params: dict[str, object] = {**asked, "after": "", "sums": {}}
+    calls = 0
+    while params["after"] is not None:
+        answer = what_if_answers.show_run(run, params)
+        params = {**asked, "after": answer["next"], "sums": answer["sums"]}
+        calls += 1
+    assert calls == 4
+    whole = replay_run(run, read_changes(["diversity=facility_location"])).differences.total()
+    found = sums_from(params)
+    assert found.flips == whole.flips
+    assert found.moved == pytest.approx(whole.moved)
+    assert next_piece(run, "train", 4) is None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "diversity=os.system",
+        "diversity=package.module.function",
+        "diversity_labels=os.path.join",
+        "embedder=minilm",
+        "model_name_or_path=x",
+        "diversity=log_dett",
+        "negative_totals=maybe",
+        "similarity_floor=[1",
+        "x" * 2_000,
+    ],
+)
+def test_an_address_cannot_import_or_download_or_change_what_no_replay_has(run: Run, asked: str) -> None:
+    with pytest.raises(DRAError):
+        changes_from({"set": asked})
+
+
+def test_changes_are_written_as_they_are_read() -> None:
+    asked = "diversity=dqo,dqo_scale=0.3,similarity_floor=null"
+    assert changes_from({"set": written(changes_from({"set": asked}))}).given == changes_from({"set": asked}).given
+
+
+def test_measures_whose_inputs_were_not_recorded_say_why(run: Run) -> None:
+    why = missing_inputs(run.group(1, 0))
+    assert set(why) == {"unlikeliness", "ucpo"}
+    answer = what_if_answers.show_group(run, {"step": "1", "set": "diversity=ucpo"})
+    assert "log_probs" in answer["error"]
+    assert "log-probabilities not recorded" in answer["parts"]["form"]
+
+
+def test_the_form_says_what_differs_from_the_record(run: Run) -> None:
+    changes = changes_from({"set": "diversity=mmr,mmr_trade_off=0.5"})
+    fields = fields_of(facts_of(run, 1, "train"), "train", changes, run.group(1, 0))
+    assert [field.key for field in fields if field.is_changed] == ["diversity", "mmr_trade_off"]
+
+
+def test_the_settings_are_given_as_lines_that_a_recipe_takes(run: Run) -> None:
+    lines = what_if_answers.show_group(run, {"step": "1", "set": "negative_totals=multiply"})["parts"]["lines"]
+    assert '<pre data-copy="1">negative_totals: multiply</pre>' in lines
+
+
+@pytest.mark.parametrize("sums", [{"flips": -1}, {"evil": 1}, {"flips": "1"}, [1], {"moved": float("inf")}])
+def test_sums_that_no_answer_had_are_refused(sums: object) -> None:
+    with pytest.raises(DRAError):
+        sums_from({"sums": sums})

@@ -1,0 +1,59 @@
+"""The table of groups fits any terminal, and never cuts a number."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from dra_toolkit.inspection.group_list import SORTS, GroupPage, GroupRow
+from dra_toolkit.inspection.group_table import step_view
+from dra_toolkit.runs.group_measures import MEANINGS
+
+
+def lines(width: int, *, sort: str = "index", prompt: str = "What is 21 + 46? " * 20) -> list[str]:
+    rows = tuple(
+        GroupRow(
+            mode="train",
+            step=123_456 + i,
+            batch=i,
+            index=1_000 + i,
+            prompt_hash="0" * 16,
+            prompt=prompt,
+            measures=dict.fromkeys(MEANINGS, 98.765) | {"flips": 128.0, "distinct_ratio": 0.5, "zero_spread": 1.0},
+        )
+        for i in range(3)
+    )
+    console = Console(file=io.StringIO(), width=width, markup=False, highlight=False, emoji=False)
+    console.print(step_view(GroupPage(rows=rows, offset=0, total=3), title="a run", width=width, sort=sort))
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+@pytest.mark.parametrize("sort", SORTS)
+def test_numbers_are_whole_and_lines_fit(width, sort):
+    shown = lines(width, sort=sort)
+    assert max(map(len, shown)) <= width
+    first = next(line for line in shown if "123456" in line).split()
+    assert first[:3] == ["123456", "0", "1000"]
+    assert "=d±128" in first
+    assert any(word.startswith("What") for word in first), "the prompt keeps some room"
+    assert all("…" not in word for word in first[: first.index("=d±128")])
+
+
+@pytest.mark.parametrize("sort", [name for name in MEANINGS if name not in ("flips", "zero_spread")])
+def test_what_is_sorted_by_is_shown(sort):
+    heads = lines(80, sort=sort)[1].split()
+    assert {sort, {"reward_spread": "spread", "similarity": "simil.", "vendi_score": "Vendi"}.get(sort, sort)} & {
+        *heads,
+        *(f"{head}_ratio" for head in heads),
+        *(f"{head}_share" for head in heads),
+    }
+
+
+def test_a_wide_terminal_shows_every_column():
+    assert lines(160)[1].split() == [
+        *("step", "batch", "group", "reward", "spread", "adjusted", "simil.", "Vendi", "distinct", "correct"),
+        *("marks", "prompt"),
+    ]

@@ -1,0 +1,177 @@
+"""Whatever a model, a recipe or a folder's name says: lists show it as visible characters, within the terminal."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
+from dra_toolkit.inspection.group_list import GroupPage, GroupRow
+from dra_toolkit.inspection.group_table import step_view
+from dra_toolkit.inspection.health import Note, Sign
+from dra_toolkit.inspection.list_views import (
+    comparison_view,
+    history_view,
+    hits_view,
+    neighbours_view,
+    pairs_view,
+    rows_view,
+    runs_view,
+)
+from dra_toolkit.inspection.near import Neighbour
+from dra_toolkit.inspection.overview import STEP_MEASURES, RunOverview, StepOverview
+from dra_toolkit.inspection.prompt_history import Pair, PromptHistory
+from dra_toolkit.inspection.run_list import RunRow
+from dra_toolkit.inspection.text_search import Hit, Hits
+from dra_toolkit.inspection.views import run_view
+from dra_toolkit.inspection.word_differences import word_differences
+from dra_toolkit.runs.group_measures import MEANINGS
+
+SGR = re.compile(r"\x1b\[[0-9;]*m")
+WIDTH = 80
+HOSTILE = st.one_of(
+    st.text(st.characters(), max_size=60),
+    st.sampled_from(
+        [
+            "\x1b[31mred\x1b[0m",
+            "\x1b]8;;http://evil\x1b\\link",
+            "[red]x[/red] :smile:",
+            "\u202egnp.exe",
+            "a\r\nb\x00",
+            "\ud800",
+            "<script>alert(1)</script>",
+            "wide 文字 " * 30,
+            "x" * 500,
+        ]
+    ),
+)
+
+
+def hit(text: str) -> Any:
+    row = Hit(mode="train", step=1, batch=1, group=2, completion=3, before=text, found=text or "x", after=text, times=2)
+    return hits_view(Hits(rows=(row,), offset=0, has_more=False, total=None))
+
+
+def neighbour(text: str) -> Any:
+    return neighbours_view([Neighbour(similarity=0.5, step=1, batch=0, group=2, completion=3, text=text)])
+
+
+def group_row(text: str) -> GroupRow:
+    measures = dict.fromkeys(MEANINGS, 0.5)
+    return GroupRow(mode="train", step=1, batch=0, index=0, prompt_hash="0" * 16, prompt=text, measures=measures)
+
+
+def groups(text: str) -> Any:
+    return step_view(GroupPage(rows=(group_row(text),), offset=0, total=1), title=text, width=WIDTH)
+
+
+def history(text: str) -> Any:
+    return history_view(PromptHistory(prompt_hash="0" * 16, prompt=text, rows=(group_row(text),) * 3), limit=2)
+
+
+def pairs(text: str) -> Any:
+    found = Pair(earlier=0, later=1, similarity=0.5, differences=tuple(word_differences(text, f"{text} and more")))
+    return pairs_view([found], 1, 2)
+
+
+def comparison(text: str) -> Any:
+    prompt = PromptPair(
+        prompt_hash="0" * 16, prompt=text, left_reward=0.0, right_reward=1.0, left_similarity=0.1, right_similarity=0.2
+    )
+    curves = tuple(Curve(measure=name, left=np.arange(9.0), right=np.arange(9.0)) for name in COMPARED)
+    found = Comparison(
+        left=text,
+        right=text,
+        settings={text: (text, None)},
+        steps=tuple(range(9)),
+        curves=curves,
+        shared_prompts=1,
+        mean_gap=1.0,
+        gap_error=float("nan"),
+        prompts=(prompt,),
+    )
+    return comparison_view(found, width=WIDTH)
+
+
+def rows(text: str) -> Any:
+    return rows_view([text, "n"], [(text, 1.0), ({text: [text]}, None)])
+
+
+def runs(text: str) -> Any:
+    numbers = {"steps": 1, "last_step": 1, "completions": 8, "reward": 0.5}
+    fine = RunRow(name=text, path=text, state=text, differences={"model_name_or_path": text}, **numbers)
+    broken = RunRow(name=text, path=text, state="unreadable", differences={}, problem=text, **numbers)
+    return runs_view([fine, broken])
+
+
+def summary(text: str) -> Any:
+    step = StepOverview(step=1, groups=2, flips=3, means=dict.fromkeys(STEP_MEASURES, 0.5))
+    sign = Sign(what=text, before=0.0, after=1.0)
+    overview = RunOverview(
+        name=text,
+        state=text,
+        settings={"model_name_or_path": text, "reward_funcs": [text]},
+        completions=8,
+        steps=(step,),
+        notes=(Note(name="note", says="says", signs=(sign, sign), advice="do"),),
+        problems=(text,),
+    )
+    return run_view(overview, width=WIDTH)
+
+
+VIEWS = [hit, neighbour, groups, history, pairs, comparison, rows, runs, summary]
+
+
+def rendered(view: Any, *, colour: bool) -> str:
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=colour,
+        no_color=not colour,
+        width=WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    console.print(view)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda v: v.__name__)
+def test_nothing_but_printable_text_within_the_terminal(view):
+    @given(HOSTILE)
+    def check(text: str) -> None:
+        coloured = SGR.sub("", rendered(view(text), colour=True))
+        assert all(c == "\n" or c.isprintable() for c in coloured)
+        plain = rendered(view(text), colour=False)
+        assert "\x1b" not in plain
+        assert all(cell_len(line) <= WIDTH for line in plain.splitlines())
+
+    check()
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda v: v.__name__)
+def test_markup_is_shown_as_it_is_written(view):
+    assert "[red]" in rendered(view("[red]x"), colour=False)
+
+
+def test_a_long_difference_is_cut_and_says_so():
+    pair = Pair(earlier=0, later=1, similarity=0.5, differences=tuple(word_differences("x" * 9_000, "y\n" * 9_000)))
+    shown = rendered(pairs_view([pair], 1, 2), colour=False)
+    assert len(shown) < 2_000
+    assert "8,800 characters …" in shown
+    short = tuple(word_differences("add the ones", "add the tens"))
+    pair = Pair(earlier=0, later=1, similarity=0.5, differences=short)
+    assert "add the [-ones-]{+tens+}" in rendered(pairs_view([pair], 1, 2), colour=False)
+    assert "more characters" not in rendered(pairs_view([pair], 1, 2), colour=False)
+    many = tuple(word_differences("\n".join(f"a{i}" for i in range(900)), "\n".join(f"b{i}" for i in range(900))))
+    assert "more characters" in rendered(
+        pairs_view([Pair(earlier=0, later=1, similarity=0.5, differences=many)], 1, 2), colour=False
+    )
