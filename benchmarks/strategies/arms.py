@@ -63,6 +63,15 @@ ARMS = (
         question="lower bound there",
         settings={**DRA, **SMALL, "embedder": "embedders.placebo"},
     ),
+    *(
+        Arm(
+            name=f"{name}, smaller steps, G = {size}",
+            question=f"the same 128 completions in groups of {size}",
+            settings={**settings, **SMALL, "num_generations": size},
+        )
+        for size in (4, 16)
+        for name, settings in (("GRPO", {}), ("DRA-GRPO, hash", DRA))
+    ),
     Arm(
         name="DRA-GRPO, as released",
         question="rank slices and no clamp, as in the released code",

@@ -13,7 +13,9 @@ from arms import ARMS, TASKS
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from common import RESULTS, write_markdown
+from plot import draw
 
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 PAIRED = ("pass@1", "pass@8", "distinct correct ways of 8")
 RESAMPLES = 10_000
 Found = Mapping[str, Mapping[str, Mapping[int, Mapping[str, float]]]]
@@ -45,6 +47,9 @@ def report(found: Found) -> None:
                     _mean([by_seed[s][m] - baseline[s][m] for s in by_seed if s in baseline], sign=True) for m in PAIRED
                 )
                 lines.append(f"| {arm} | {' | '.join(cells)} |")
+    for task, arms in found.items():
+        title = f"{task}: each seed, mean, and 95 % interval over the seeds"
+        draw(IMAGES / f"strategies-{task}.svg", title, arms)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "strategies.json").write_text(json.dumps(found, indent=1) + "\n")
     write_markdown("strategies", "What diversity-aware rewards change where ways can be counted", lines)
@@ -54,8 +59,8 @@ def _baseline(arm: str) -> str:
     """Return the arm without the method that has everything else in common; smaller steps are held against usual ones."""
     if arm in ("GRPO, smaller steps", "Dr. GRPO, smaller steps"):
         return arm.removesuffix(", smaller steps")
-    if arm.endswith("smaller steps"):
-        return "GRPO, smaller steps"
+    if "smaller steps" in arm:
+        return "GRPO, " + arm[arm.index("smaller steps") :]
     return "Dr. GRPO" if "Dr. GRPO" in arm else "GRPO"
 
 
