@@ -6,7 +6,9 @@ It shows the runs of $DRA_RUNS or of `runs/` beside this file, and the demonstra
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from dra_app.context import Context
@@ -28,7 +30,9 @@ def main() -> None:
         host, rules = place()
         port = int(os.environ.get("GRADIO_SERVER_PORT", PORT))
         print(f"The dashboard is at http://127.0.0.1:{port}/", flush=True)
-        serve(context, rules, host=host, port=port)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
+        with suppress(KeyboardInterrupt):
+            serve(context, rules, host=host, port=port)
 
 
 def place() -> tuple[str, Rules]:

@@ -61,6 +61,13 @@ class Palette:
 LIGHT, DARK = Palette(False), Palette(True)
 
 
+def themed(page: str) -> str:
+    """Return HTML whose light colours follow the ground: each as the custom property that has it."""
+    for meaning, (light, _) in MEANINGS.items():
+        page = page.replace(light, f"var(--dra-{meaning})")
+    return page
+
+
 def palette(is_dark: bool) -> Palette:
     """Return the palette of a ground."""
     return DARK if is_dark else LIGHT

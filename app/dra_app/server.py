@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import gzip
 import hashlib
 import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from dra_app.build import build_blocks
 from dra_app.context import Context
+from dra_app.data.curves import measure_curves
 from dra_app.guard import Guard, Rules, content_policy
+from dra_app.pages.first_paint import first_paint, style
+from dra_app.pages.plot_frames import plotly_address
+from dra_toolkit.errors import DRAError
 
 if TYPE_CHECKING:
     import fastapi
@@ -24,7 +30,7 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial
 MONO_FONTS = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 _HEAD = (
     '<script>document.documentElement.dataset.page=new URLSearchParams(location.search).get("page")||"overview"</script>'
-    '<link rel="icon" href="/dra/icon.svg">'
+    '<link rel="icon" href="/dra/icon.svg"><link rel="preload" as="script" href="{plotly}"><style>{style}</style>'
 )
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="11" cy="12" r="7" fill="#0072b2"/>'
@@ -77,6 +83,7 @@ def serve(context: Context, rules: Rules, *, host: str, port: int, when_up: Call
             await super().startup(sockets)
             when_up()
 
+    threading.Thread(target=_warm, args=(context,), daemon=True).start()
     config = uvicorn.Config(
         build_app(context, rules),
         host=host,
@@ -87,6 +94,12 @@ def serve(context: Context, rules: Rules, *, host: str, port: int, when_up: Call
         timeout_graceful_shutdown=1,
     )
     Server(config).run()
+
+
+def _warm(context: Context) -> None:
+    """Read the curves of the newest run before the reader asks for them."""
+    with contextlib.suppress(DRAError):
+        measure_curves(context.run())
 
 
 class _Page:
@@ -100,8 +113,10 @@ class _Page:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http" or scope["path"] != "/":
             return await self.app(scope, receive, send)
+        from anyio import to_thread
+
         query = scope.get("query_string", b"").decode("latin-1")
-        place = with_run(query, self.context)
+        place = await to_thread.run_sync(with_run, query, self.context)
         if place:
             await send({"type": "http.response.start", "status": 302, "headers": [(b"location", place.encode())]})
             return await send({"type": "http.response.body", "body": b""})
@@ -117,7 +132,8 @@ class _Page:
         plain = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
         # Gradio would read `page` and others of the names in the address as its own
         await self.app({**scope, "headers": plain, "query_string": b""}, receive, collected)
-        page = cleaned(b"".join(parts).decode("utf-8"))
+        shown = await to_thread.run_sync(first_paint, self.context, dict(parse_qsl(query)))
+        page = cleaned(b"".join(parts).decode("utf-8")).replace("<gradio-app", f"{shown}<gradio-app", 1)
         body = page.encode()
         policy = content_policy(inline_scripts(page), self.rules.framed_by)
         kept = [(n, v) for n, v in start["headers"] if n.lower() not in (b"content-length", b"content-encoding")]
@@ -128,8 +144,6 @@ class _Page:
 
 def with_run(query: str, context: Context) -> str | None:
     """Return the address with the newest run in it, if it names none and there is one."""
-    from urllib.parse import parse_qsl
-
     named = dict(parse_qsl(query))
     if named.get("run"):
         return None
@@ -141,7 +155,12 @@ def cleaned(page: str) -> str:
     """Return Gradio's page without what the dashboard does not use, and with what it needs before anything is drawn."""
     for pattern in _LEFT_OUT:
         page = pattern.sub("", page)
-    return page.replace("<head>", f"<head>{_HEAD}", 1)
+    return page.replace("</head>", f"{_head()}</head>", 1)
+
+
+@functools.cache
+def _head() -> str:
+    return _HEAD.replace("{plotly}", plotly_address()).replace("{style}", style())
 
 
 def inline_scripts(page: str) -> list[str]:

@@ -26,7 +26,7 @@ PLACE = ("step", "mode", "batch", "group", "prompt")
 OWN: Mapping[str, tuple[str, ...]] = {
     "overview": ("smooth",),
     "groups": ("sort", "descending", "marks", "measure", "low", "high", "pair"),
-    "prompt": (),
+    "prompt": ("between",),
     "what-if": ("set",),
     "compare": ("other", "smooth"),
     "search": ("q", "regex", "case", "correct", "steps", "where", "offset"),

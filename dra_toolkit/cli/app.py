@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -73,6 +74,7 @@ def _serve(context: Context, rules: Rules, host: str, port: int, open_browser: b
 
             webbrowser.open(address)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
     with suppress(KeyboardInterrupt):
         serve(context, rules, host=host, port=port, when_up=tell)
 

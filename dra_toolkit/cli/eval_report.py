@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from dra_toolkit.cli.errors import print_problems, user_errors
+from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
     from dra_toolkit.evaluation.report.gather import Report, Row
@@ -25,7 +26,9 @@ class TableFormat(Enum):
     csv = "csv"
 
 
-PATH = typer.Argument(None, help="A run, a folder of evaluations, or lighteval's results; left out, the latest run.")
+PATHS = typer.Argument(
+    None, help="Runs, folders of evaluations, or lighteval's results, in one table; left out, the latest run."
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 @user_errors
 def report(
-    path: Path = PATH,
+    paths: list[Path] = PATHS,
     metric: str = typer.Option("avg", "--metric", help="avg, maj, repaired, or pass@k such as pass@4."),
     format: TableFormat = typer.Option(TableFormat.table, "--format", help="How the table is printed."),
     out: Path = typer.Option(None, "--out", help="A folder for tables and curves: Markdown, LaTeX, CSV, HTML and PNG."),
@@ -49,37 +52,34 @@ def report(
     """Show steps and benchmarks as a table with error bars, and which step each rule chooses."""
     from rich.console import Console
 
-    from dra_toolkit.evaluation.outcomes import EvaluationError
     from dra_toolkit.evaluation.report.gather import gather
+    from dra_toolkit.evaluation.report.push import push_folder
     from dra_toolkit.evaluation.report.texts import as_text
-    from dra_toolkit.evaluation.report.view import as_plain, plain_score, report_view
+    from dra_toolkit.evaluation.report.view import as_plain, diversity_view, plain_score, report_view
 
-    if push and out is None:
-        raise EvaluationError("--push: expected --out FOLDER too, which is what is uploaded")
-    found = gather(_place(path), held_out=held_out)
+    _check_options(metric, published, out, push, diversity, len(paths or ()))
+    found = gather(*([_place(path) for path in paths] if paths else [_place(None)]), held_out=held_out)
     _check_metric(found, metric)
     measured = _diversity(found) if diversity else {}
     if as_json:
-        plain = as_plain(found)
+        plain = as_plain(found, metric)
         if diversity:
             plain["diversity"] = {k: {m: plain_score(s) for m, s in v.items()} for k, v in measured.items()}
         print(json.dumps(plain))
     elif format is TableFormat.table:
         console = Console(highlight=False, markup=False, emoji=False)
         console.print(report_view(found, metric=metric, width=console.width, published=published))
-        for label, scores in measured.items():
-            said = ", ".join(f"{m.replace('_', ' ')} {s.value:.2f} ± {s.error:.2f}" for m, s in scores.items())
-            console.print(f"samples of {label}: {said}")
+        if diversity:
+            console.print(diversity_view(found, measured))
     else:
         print(as_text(found, format.value, metric=metric, published=published), end="")
     if out is not None:
         _write(found, out, metric, published, measured)
     if push:
-        from dra_toolkit.evaluation.report.push import push_folder
-
         typer.echo(f"uploaded to {push_folder(out, push)}", err=True)
     if out is None and not as_json and format is TableFormat.table:
-        typer.echo(f"\nNext:\n  dra eval report {found.where} --out report --published", err=True)
+        where = " ".join(map(str, paths)) if paths else found.where
+        typer.echo(f"\nNext:\n  dra eval report {visible(where, one_line=True)} --out report --published", err=True)
 
 
 @user_errors
@@ -93,21 +93,42 @@ def compare(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Compare two steps or models on the problems that both answered, and say in words what that shows."""
-    from dataclasses import asdict
-
     from rich.console import Console
 
     from dra_toolkit.evaluation.comparison import compare as ask
-    from dra_toolkit.evaluation.report.view import comparison_view
+    from dra_toolkit.evaluation.report.view import comparison_view, plain_pair
 
     rows = _row(left, path), _row(right, path)
-    found = ask(*(list(row.cells.values()) for row in rows), seed=seed)
+    notes: list[str] = []
+    found = ask(*(list(row.cells.values()) for row in rows), seed=seed, notes=notes)
     if as_json:
-        pairs = [{**asdict(pair), "verdict": pair.verdict} for pair in found]
-        print(json.dumps({"left": rows[0].label, "right": rows[1].label, "pairs": pairs}))
+        pairs = [plain_pair(pair) for pair in found]
+        print(json.dumps({"left": rows[0].label, "right": rows[1].label, "pairs": pairs, "notes": notes}))
         return
     console = Console(highlight=False, markup=False, emoji=False)
-    console.print(comparison_view(found, rows[0].label, rows[1].label))
+    console.print(comparison_view(found, rows[0].label, rows[1].label, notes, width=console.width))
+
+
+def _check_options(
+    metric: str, published: bool, out: Path | None, push: str | None, diversity: bool, paths: int
+) -> None:
+    """Raise EvaluationError for options that contradict each other, before anything is read; asks the Hub for --push."""
+    from dra_toolkit.evaluation.outcomes import EvaluationError
+    from dra_toolkit.evaluation.report.push import check_push
+
+    problems = []
+    if push and out is None:
+        problems.append("--push: expected --out FOLDER too, which is what is uploaded")
+    if published and metric != "avg":
+        problems.append(f"--published: the reported figures are accuracies, not {metric}; leave --metric {metric} out")
+    if diversity and paths > 1:
+        problems.append(f"--diversity: found {paths} paths, expected one run or folder of evaluations")
+    if out is not None and out.exists() and not out.is_dir():
+        problems.append(f"--out: {out} is a file, expected a folder")
+    if problems:
+        raise EvaluationError(*problems)
+    if push:
+        check_push(push)
 
 
 def _place(path: Path | None) -> Path:
@@ -168,37 +189,39 @@ def _diversity(report: Report) -> dict[str, dict[str, Score]]:
     from rich.progress import track
 
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
-    from dra_toolkit.evaluation.cells import sample_diversity
-    from dra_toolkit.evaluation.statistics import average
+    from dra_toolkit.evaluation.report.diversity import measure
 
-    embedder = load_embedder(EmbedderSettings(name="hash"))
-    found: dict[str, dict[str, list[Score]]] = {}
     console = Console(stderr=True)
-    evaluations = report.evaluations
-    shown = track(evaluations, "embedding samples", console=console, disable=not console.is_terminal, transient=True)
-    for evaluation in shown:
-        for measure, value in sample_diversity(evaluation, embedder).items():
-            found.setdefault(evaluation.label, {}).setdefault(measure, []).append(value)
-    return {label: {m: v[0] if len(v) == 1 else average(v) for m, v in by.items()} for label, by in found.items()}
+    return measure(
+        report,
+        load_embedder(EmbedderSettings(name="hash")),
+        lambda found: track(
+            found, "embedding samples", console=console, disable=not console.is_terminal, transient=True
+        ),
+    )
 
 
 def _write(report: Report, out: Path, metric: str, published: bool, diversity: dict[str, dict[str, Score]]) -> None:
+    """Write the tables and curves of a report; without a browser the pictures are left out, and that is said."""
     from dra_toolkit.errors import DRAError
-    from dra_toolkit.evaluation.report.figures import figures, write_html, write_png
+    from dra_toolkit.evaluation.report.figures import figures
+    from dra_toolkit.evaluation.report.pictures import write_html, write_png
     from dra_toolkit.evaluation.report.texts import as_text
     from dra_toolkit.runs.files import publish_text
 
     out.mkdir(parents=True, exist_ok=True)
     for format, ending in (("markdown", "md"), ("latex", "tex"), ("csv", "csv")):
         publish_text(out / f"table.{ending}", as_text(report, format, metric=metric, published=published))
-    problems: list[str] = []
     drawn = figures(report, diversity)
+    pictures = True
     for name, figure in drawn.items():
         write_html(figure, out / f"{name}.html")
+        if not pictures:
+            continue
         try:
             write_png(figure, out / f"{name}.png")
         except DRAError as error:
-            problems += error.problems
-    print_problems(problems[:1])
+            pictures = False  # each further one would wait for the same browser
+            print_problems([f"{problem}; no further picture was tried" for problem in error.problems])
     curves = f" and {', '.join(drawn)}" if drawn else "; curves need two steps or two samples"
     typer.echo(f"wrote table.md, table.tex, table.csv{curves} to {out}", err=True)

@@ -19,6 +19,10 @@ MUST_AGREE = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_t
 """Settings without whose equality a difference may be theirs and not the models'."""
 FEWEST = 2
 AVERAGE = "average"
+UNPAIRED = (
+    "which of the same problems were solved is not known of both, so scores are compared and not paired: the interval is "
+    "wider than pairing would make it, and small differences cannot show"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,7 @@ class Paired:
         """The finding in words."""
         points = f"{100 * abs(self.difference):.1f} points"
         reach = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
-        how = "" if self.paired else "; from the scores alone, not paired, so small differences cannot show"
+        how = "" if self.paired else " (not paired)"
         if np.isnan(self.p) or (self.paired and self.problems < FEWEST):
             return "cannot be told: there are too few problems, or the error is unknown"
         apart, likely = not self.low <= 0 <= self.high, self.p_adjusted < LEVEL
@@ -94,6 +98,8 @@ def compare(
         columns = _shared_problems(*pair, notes)
         found.append(_unpaired(*pair) if columns is None else _paired(pair[0].benchmark, *columns, rng))
         gaps.append(None if columns is None else columns[1].mean(axis=1) - columns[0].mean(axis=1))
+    if unpaired := [each.benchmark for each in found if not each.paired]:
+        notes.append(f"{', '.join(unpaired)}: {UNPAIRED}")
     adjusted = holm([each.p for each in found])
     found = [replace(each, p_adjusted=p) for each, p in zip(found, adjusted, strict=True)]
     return [*found, _average(found, gaps, rng)] if len(found) > 1 else found
@@ -113,12 +119,10 @@ def _shared_problems(left: Cell, right: Cell, notes: list[str]) -> tuple[Array, 
     """Return what both have of the problems that both answered, (P, n) each; None where they cannot be paired."""
     name = left.benchmark
     if left.correct is None or right.correct is None:
-        notes.append(f"{name}: which problems were solved is not known of both, so they are compared by their scores")
         return None
     places = {problem: i for i, problem in enumerate(right.problems)}
     shared = [(i, places[problem]) for i, problem in enumerate(left.problems) if problem in places]
     if not shared:
-        notes.append(f"{name}: no problem in common, so they are compared by their scores")
         return None
     if len(shared) < max(len(left.problems), len(right.problems)):
         notes.append(f"{name}: compared on {len(shared)} problems of {len(left.problems)} and {len(right.problems)}")

@@ -139,10 +139,10 @@ def _told_by_problem(cell: Cell, details: Details) -> Cell:
         scores = {name: value for name, value in cell.scores.items() if name not in ("avg", "pass@1")}
         return replace(cell, n=details.samples, scores={f"pass@{details.samples}": measured} | scores)
     if not np.isin(details.values, (0.0, 1.0)).all():
-        return replace(cell, scores=cell.scores | {"avg": measured})
+        return replace(cell, scores={**cell.scores, "avg": measured})
     correct = details.values.astype(bool)[:, None]
     return replace(
-        cell, problems=details.problems, correct=correct, scores=cell.scores | {"avg": measured, "pass@1": measured}
+        cell, problems=details.problems, correct=correct, scores={**cell.scores, "avg": measured, "pass@1": measured}
     )
 
 

@@ -85,5 +85,6 @@ def _column(path: Path, parts: tuple[str, ...]) -> list[Any]:
     """Return one column, or one field of a struct, without reading what lies beside it: answers can be large."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(path, columns=[".".join(parts)])[parts[0]].to_pylist()
+    with pq.ParquetFile(path) as file:
+        rows = file.read(columns=[".".join(parts)])[parts[0]].to_pylist()
     return rows if len(parts) == 1 else [None if row is None else row.get(parts[1]) for row in rows]

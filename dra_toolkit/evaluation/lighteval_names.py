@@ -50,7 +50,7 @@ def metric_of(name: str) -> tuple[str, int] | None:
     (('pass@4', 16), ('pass@1', 16), ('avg', 8))
     """
     match = _NUMBERED.match(name)
-    if match is None:
+    if match is None or name.endswith("_stderr"):
         return None
     kind, number, rest = match[1], match[2], match[3] or ""
     told = {key: int(value) for key, value in re.findall(r"\b([kn])=(\d+)", rest)}

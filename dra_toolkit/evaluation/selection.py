@@ -13,7 +13,9 @@ from dra_toolkit.evaluation.statistics import average
 from dra_toolkit.groups import Array
 
 AROUND = 25
-"""Training steps to either side over which the reward is averaged: one step's reward is mostly noise."""
+"""Training steps to either side over which the reward is averaged, at most: one step's reward is mostly noise."""
+PART = 8
+"""Of a short run no more than this part of its steps to either side, or all steps would have the same mean."""
 RESAMPLES = 2_000
 
 
@@ -25,6 +27,8 @@ class Choice:
     rule: str
     value: float
     """What the rule looked at."""
+    honest: bool = True
+    """Whether the rule leaves the benchmarks reported out."""
     optimism: float | None = None
     """By how much a fresh set of problems would be expected to score lower than the chosen step does here."""
     optimism_at_most: float | None = None
@@ -36,11 +40,12 @@ def by_training_reward(steps: Sequence[int], rewards: Mapping[int, float]) -> Ch
 
     rewards: mean raw training reward by step. It is the rule for a report: no benchmark takes part in it.
     """
-    found = [(mean, step) for step in steps if step and (mean := _around(step, rewards)) is not None]
+    around = min(AROUND, max(1, max(steps, default=0) // PART))
+    found = [(mean, step) for step in steps if step and (mean := _around(step, rewards, around)) is not None]
     if not found:
         return None
     value, step = max(found, key=lambda pair: (pair[0], -pair[1]))
-    return Choice(step=step, rule=f"training reward, mean of {AROUND} steps to either side", value=value)
+    return Choice(step=step, rule=f"training reward, mean of {around} steps to either side", value=value)
 
 
 def by_held_out(cells: Sequence[Cell], benchmark: str) -> Choice | None:
@@ -72,8 +77,9 @@ def by_benchmarks(cells: Sequence[Cell], *, seed: int = 0) -> Choice | None:
     bound = float(np.mean([mean.spread for mean in means])) * expected_best(len(steps))
     return Choice(
         step=steps[best],
-        rule="average over the benchmarks reported, which flatters it",
+        rule="mean accuracy over the benchmarks reported, which flatters it",
         value=means[best].value,
+        honest=False,
         optimism=optimism(known, seed=seed) if len(known) == len(grids) else None,
         optimism_at_most=None if len(known) == len(grids) or np.isnan(bound) else bound,
     )
@@ -119,6 +125,6 @@ def _grid(cells: Sequence[Cell]) -> Array | None:
     return np.stack([cell.correct.mean(axis=1) for cell in cells if cell.correct is not None])
 
 
-def _around(step: int, rewards: Mapping[int, float]) -> float | None:
-    near = [value for at, value in rewards.items() if abs(at - step) <= AROUND and not np.isnan(value)]
+def _around(step: int, rewards: Mapping[int, float], around: int) -> float | None:
+    near = [value for at, value in rewards.items() if abs(at - step) <= around and not np.isnan(value)]
     return float(np.mean(near)) if near else None

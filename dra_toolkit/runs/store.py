@@ -8,6 +8,7 @@ snapshot by listing the folder; nothing is locked.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,7 @@ class GroupStore:
         self._checked: dict[tuple[Path, int, int], FileFacts | str] = {}
         self._indices: dict[Path, list[Batch]] = {}
         self._open: SegmentReader | None = None
+        self._reading = threading.Lock()  # one reader is kept open, and threads of a server share it
 
     def listing(self, mode: Mode | None = None) -> Listing:
         """Return what there is by name; foreign files are noted in `problems`."""
@@ -100,14 +102,16 @@ class GroupStore:
         """Return the rows of a batch; None, with the reason in `problems`, if they are damaged."""
         try:
             if isinstance(source, SegmentName):
-                return self._segment(source).read(batch)
+                with self._reading:
+                    return self._segment(source).read(batch)
             reader = RowReader(source.path)
             try:
                 return of_this_version(reader.rows(0, len(reader)), read_facts(reader.schema, source.path.name))
             finally:
                 reader.close()
         except FileNotFoundError:
-            self._open = None
+            with self._reading:
+                self._open = None
             raise
         except (OSError, ValueError) as error:
             self.problems[source.path.name] = f"cannot be read ({_first_line(error)})"
@@ -197,7 +201,8 @@ class GroupStore:
                 return (snapshot.facts[file.path], rows) if rows is not None and len(rows) else None
         for segment in sorted(snapshot.segments, key=lambda s: s.order, reverse=True):
             if batch not in snapshot.hidden.get(segment.path, ()) and batch in self.batches_of(segment):
-                rows = self._segment(segment).read_group(batch, index)
+                with self._reading:
+                    rows = self._segment(segment).read_group(batch, index)
                 return (snapshot.facts[segment.path], rows) if len(rows) else None
         return None
 

@@ -22,7 +22,14 @@ SECONDS = 60
 @contextmanager
 def dra_app(*arguments: object, **environment: str) -> Iterator[str]:
     """Run `dra app` on a free port; yield its address; stop it by its process id."""
-    command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "app", "--no-open", *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-c",
+        "from dra_toolkit.cli import main; main()",
+        "app",
+        "--no-open",
+        *map(str, arguments),
+    ]
     variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:

@@ -147,7 +147,9 @@ def test_a_search_that_cannot_be_is_answered_in_one_line(browser: Browser, query
     assert said in browser.text("#dra-search [data-part=message]")
 
 
-@pytest.mark.parametrize("query", ["run=../etc", "run=demo-grpo&step=x&mode=%3Cscript%3E", "run=demo-grpo&smooth=-9&other=.."])
+@pytest.mark.parametrize(
+    "query", ["run=../etc", "run=demo-grpo&step=x&mode=%3Cscript%3E", "run=demo-grpo&smooth=-9&other=.."]
+)
 def test_an_address_typed_by_anybody_breaks_nothing(chromium: Any, address: str, query: str) -> None:
     browser = Browser(chromium, address)
     for name in ("overview", "groups", "compare", "evaluate", "nonsense"):

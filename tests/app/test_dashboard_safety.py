@@ -83,7 +83,12 @@ def test_nothing_of_gradio_reads_or_takes_files(address: str, places: Path) -> N
     paths = [f"/gradio_api/file={file}" for file in (secret, inside, "/etc/passwd", "https://example.org/")]
     paths += [f"/file={secret}", f"/gradio_api/file/{secret}", f"/gradio_api/proxy={secret}", "/gradio_api/info"]
     paths += ["/gradio_api/openapi.json", "/docs", "/monitoring", "/gradio_api/runs", "/gradio_api/queue/data"]
-    paths += ["/gradio_api/deep_link", f"/assets/../../..{secret}", f"/assets/%2e%2e/%2e%2e{secret}", f"/static/..{secret}"]
+    paths += [
+        "/gradio_api/deep_link",
+        f"/assets/../../..{secret}",
+        f"/assets/%2e%2e/%2e%2e{secret}",
+        f"/static/..{secret}",
+    ]
     paths += [f"/svelte/..{secret}", f"/gradio_api/custom_component/1/server/component/..{secret}", f"/dra/..{secret}"]
     paths += ["/gradio_api/call/x/y", "/gradio_api/stream/a/b/1/playlist-file", "/pwa_icon", "/gradio_api/vibe-code/"]
     for path in paths:
@@ -91,7 +96,13 @@ def test_nothing_of_gradio_reads_or_takes_files(address: str, places: Path) -> N
         assert status in (400, 403, 404), (path, status)
         assert SECRET.encode() not in body
         assert b"root:" not in body
-    for path in ("/gradio_api/upload", "/gradio_api/run/predict", "/gradio_api/queue/join", "/gradio_api/reset", "/upload"):
+    for path in (
+        "/gradio_api/upload",
+        "/gradio_api/run/predict",
+        "/gradio_api/queue/join",
+        "/gradio_api/reset",
+        "/upload",
+    ):
         assert ask(address, path, data=b"{}", Content_Type="application/json")[0] == 405, path
 
 
@@ -172,7 +183,9 @@ def test_a_password_is_asked_for_and_opens(places: Path) -> None:
         assert ask(address, "/login", data=away, Content_Type="x")[2]["location"] == "/"
 
 
-@pytest.mark.parametrize("arguments", [("--host", "0.0.0.0"), ("--host", "::"), ("--password", "short"), ("no-such-run",)])
+@pytest.mark.parametrize(
+    "arguments", [("--host", "0.0.0.0"), ("--host", "::"), ("--password", "short"), ("no-such-run",)]
+)
 def test_what_would_be_open_to_others_or_is_not_there_is_refused(arguments: tuple[str, ...]) -> None:
     variables = {name: value for name, value in os.environ.items() if name != "DRA_APP_PASSWORD"}
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "app", "--no-open", *arguments]

@@ -1,87 +1,30 @@
-"""Reports and comparisons of what was evaluated: numbers against the outcomes, verdicts, foreign results."""
+"""Reports of what was evaluated: numbers against the outcomes, tables, curves, and their upload."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
-from recorded import make_run, record, record_all
-from typer.testing import CliRunner
+from evaluated import eval_, evaluate, three_steps
+from writable_hub import OWNER, PLACE, writable_hub
 
-from dra_toolkit.cli.main import app
+from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.evaluation.cells import cell_of
-from dra_toolkit.evaluation.foreign import read_foreign
-from dra_toolkit.evaluation.outcomes import EvaluationError, find_evaluations, write_outcomes
+from dra_toolkit.evaluation.outcomes import EvaluationError, find_evaluations
 from dra_toolkit.evaluation.published import REPORTED, SIZES
-from dra_toolkit.evaluation.report.figures import figures, write_html
+from dra_toolkit.evaluation.report.diversity import measure
+from dra_toolkit.evaluation.report.figures import HEIGHT, WIDTH, figures
 from dra_toolkit.evaluation.report.gather import gather
-from dra_toolkit.evaluation.selection import by_benchmarks, by_training_reward
-
-OPEN_RS = os.environ.get("DRA_OPENRS_EVALS", "")
-
-
-def evaluate(root: Path, step: int, benchmark: str, correct, *, answers=None, repaired=None, key="0" * 16) -> Path:
-    """Write one finished evaluation; correct: a row of 0 and 1 for each problem."""
-    folder = root / f"step-{step}" / benchmark / key
-    folder.mkdir(parents=True)
-    rows = [
-        {
-            "label": f"step-{step}",
-            "run": "r",
-            "step": step,
-            "model": "m",
-            "benchmark": benchmark,
-            "problem": f"p{p}",
-            "problem_index": p,
-            "sample": s,
-            "seed": 7,
-            "correct": bool(right),
-            "correct_repaired": None if repaired is None else bool(repaired[p][s]),
-            "answer": answers[p][s] if answers else str(int(right)),
-            "tokens": 3,
-            "finish_reason": "stop",
-            "gold": "1",
-            "completion": f"I think {right} of {p}",
-        }
-        for p, samples in enumerate(correct)
-        for s, right in enumerate(samples)
-    ]
-    facts = {
-        "label": f"step-{step}",
-        "run": "r",
-        "step": step,
-        "model": "m",
-        "benchmark": benchmark,
-        "key": key,
-        "n": len(correct[0]),
-        "settings": {"temperature": 0.6},
-        "hash_examples": "abc",
-        "finished": f"2026-01-01T00:00:{int(key[0]):02}",
-    }
-    write_outcomes(folder / "outcomes.parquet", rows, facts)
-    return folder
-
-
-def eval_(*arguments: object, status: int = 0):
-    ran = CliRunner().invoke(app, ["eval", *map(str, arguments)])
-    assert ran.exit_code == status, ran.output
-    assert "Traceback" not in ran.output
-    return ran
+from dra_toolkit.evaluation.report.pictures import BROWSERS, write_html, write_png
 
 
 @pytest.fixture
 def evals(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    root = tmp_path / "evals"
-    rng = np.random.default_rng(0)
-    for step, skill in ((0, 0.2), (50, 0.5), (100, 0.5)):
-        evaluate(root, step, "aime24", (rng.random((30, 4)) < skill).astype(int).tolist())
-        evaluate(root, step, "minerva", (rng.random((40, 4)) < skill).astype(int).tolist(), repaired=np.ones((40, 4)))
-    return root
+    return three_steps(tmp_path / "evals")
 
 
 class TestCells:
@@ -149,13 +92,18 @@ class TestReport:
     def test_reported_figures_have_errors_of_their_own(self, evals):
         shown = eval_("report", evals, "--published").stdout
         assert "36.7 ± 8.8" in shown
-        assert "sqrt(p (1 - p) / N)" in shown.replace("\n", "")
+        assert "sqrt(p (1 - p) / N)" in " ".join(shown.split())
+        rows = eval_("report", evals, "--published", "--format", "csv").stdout
+        assert "DRA-Dr. GRPO,,aime24,avg,0.367," in rows
+        latex = eval_("report", evals, "--published", "--format", "latex").stdout
+        assert "arXiv 2505.09655" in latex
 
-    def test_files(self, evals, tmp_path):
+    def test_files(self, evals, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
         eval_("report", evals, "--out", tmp_path / "out")
         page = (tmp_path / "out" / "accuracy.html").read_text()
         assert "minerva" in page
-        assert "cdn.plot.ly" not in re.sub(r'"[^"]*plotlyServerURL[^"]*"', "", page).split("<body>")[1][:500]
+        assert not re.search(r"<(script|link)[^>]+(src|href)=", page), "nothing is fetched"
         assert (tmp_path / "out" / "pass-at-k.html").is_file()
         assert (tmp_path / "out" / "table.tex").read_text().startswith("\\begin{tabular}")
 
@@ -173,7 +121,10 @@ class TestReport:
             (("--metric", "pass@8"), "each problem has 4 samples; evaluate with --n 8"),
             (("--metric", "avgg"), "did you mean 'avg'"),
             (("--held-out", "amc23"), "is not among the benchmarks evaluated here"),
+            (("--held-out", "minervaa"), "did you mean 'minerva'"),
             (("--push", "me/report"), "expected --out FOLDER"),
+            (("--published", "--metric", "maj"), "the reported figures are accuracies, not maj"),
+            (("--push", "a b", "--out", "."), "cannot name a data set on the Hub"),
         ],
     )
     def test_what_cannot_be_asked(self, evals, arguments, told):
@@ -183,17 +134,90 @@ class TestReport:
         assert "there is nothing" in eval_("report", tmp_path / "none", status=2).stderr
         assert "nothing is evaluated here yet" in eval_("report", tmp_path, status=2).stderr
 
-    def test_push_without_a_login_says_which_command_logs_in(self, evals, tmp_path, monkeypatch):
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        ran = eval_("report", evals, "--out", tmp_path / "out", "--push", "me/report", status=2)
-        assert "hf auth login" in ran.stderr
+    @pytest.mark.parametrize("columns", [80, 60, 200])
+    def test_five_benchmarks_fit_the_terminal_with_their_error_bars_whole(self, tmp_path, monkeypatch, columns):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for step in (0, 400):
+            for name in SIZES:
+                evaluate(
+                    tmp_path, step, name, [[1, 0]] * 5 + [[int(step > 0), 1]] * 5 if name != "amc23" else [[0]] * 40
+                )
+        shown = eval_("report", tmp_path, "--published").stdout.splitlines()
+        assert max(map(len, shown)) <= columns
+        for step in (0, 400):
+            assert sum(line.count(" ± ") for line in shown if line.startswith(f"step-{step} ")) == 5
+        wide = [line for line in shown if line.startswith("model")]
+        assert len(wide) == (1 if columns >= 80 else 2), "one table where it fits, else several"
+        assert sum("0.0 (≤8.8)" in line for line in shown if line.startswith("step-")) == 2, "Wilson's bound at 0 of 40"
+
+    def test_more_than_one_path_is_one_table_and_equal_labels_are_told_apart(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "120")
+        for name in ("one", "two"):
+            evaluate(tmp_path / name, 5, "b", [[1], [0]], hash_examples=name)
+        evaluate(tmp_path / "two", 6, "b", [[1], [1]], hash_examples="two")
+        told = json.loads(eval_("report", tmp_path / "one", tmp_path / "two", "--json").stdout)
+        assert [row["label"] for row in told["rows"]] == ["one/step-5", "two/step-5", "step-6"]
+        assert told["notes"] == ["b: the rows differ in prompts or problems"]
+        assert told["choices"] == []
+
+    def test_a_part_of_a_folder_of_evaluations_is_read_as_well(self, evals):
+        assert [row.label for row in gather(evals / "step-50").rows] == ["step-50"]
+        assert gather(evals / "step-50" / "aime24").benchmarks == ("aime24",)
+
+    def test_what_differs_between_rows_is_said(self, tmp_path):
+        evaluate(tmp_path, 1, "b", [[1, 0], [0, 1]], settings={"temperature": 0.6, "limit": None})
+        evaluate(tmp_path, 2, "b", [[1], [0]], settings={"temperature": 1.0, "limit": 2})
+        (note,) = gather(tmp_path).notes
+        assert note == "b: the rows differ in n (1, 2), temperature (0.6, 1.0), limit (none, 2)"
 
     def test_diversity_of_the_samples(self, evals):
         told = json.loads(eval_("report", evals, "--diversity", "--json").stdout)["diversity"]
         assert 0 < told["step-50"]["similarity"]["value"] <= 1
         assert 1 <= told["step-50"]["vendi_score"]["value"] <= 4
+        shown = eval_("report", evals, "--diversity").stdout
+        assert "distinct answers" in shown
+        assert "Vendi score" in shown
+
+    def test_equal_samples_are_one_and_the_mean_is_not_cut(self, tmp_path):
+        evaluate(tmp_path, 1, "b", [[1, 1, 1]] * 3)
+        measured = measure(gather(tmp_path), load_embedder(EmbedderSettings(name="hash")))["step-1"]
+        assert measured["similarity"].value == pytest.approx(1)
+        assert measured["vendi_score"].value == pytest.approx(1)
+        evaluate(tmp_path, 2, "b", [[0, 1, 0, 1]] * 3)
+        other = measure(gather(tmp_path), load_embedder(EmbedderSettings(name="hash")))["step-2"]
+        assert 1.05 < other["vendi_score"].value < 2
+        assert other["vendi_score"].low > 1
+
+    def test_every_curve_is_drawn_from_several_samples(self, evals):
+        drawn = figures(gather(evals))
+        assert set(drawn) == {"accuracy", "pass-at-k", "pass-at-k-by-step", "diversity"}
+        names = [trace.name for trace in drawn["pass-at-k-by-step"].data]
+        assert names == ["pass@1", "pass@2", "pass@4"]
+        assert list(drawn["diversity"].data[-1].x) == [0, 50, 100]
+
+    def test_two_runs_are_two_lines_and_a_name_cannot_be_markup(self, tmp_path):
+        for name in ("one", "<a href='javascript:x'>"):
+            for step in (1, 2):
+                evaluate(tmp_path / name, step, "b", [[1], [0]])
+        drawn = figures(gather(*tmp_path.iterdir()))["accuracy"]
+        assert len(drawn.data) == 2
+        assert all(list(trace.x) == [1, 2] for trace in drawn.data)
+        assert any("&lt;a href" in trace.name for trace in drawn.data)
+        assert not any("<" in trace.name for trace in drawn.data)
+
+    @pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no browser is installed")
+    def test_a_picture_is_drawn_by_an_installed_browser(self, evals, tmp_path):
+        write_png(figures(gather(evals))["accuracy"], tmp_path / "x.png")
+        head = (tmp_path / "x.png").read_bytes()[:24]
+        assert head.startswith(b"\x89PNG")
+        assert (int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")) == (2 * WIDTH, 2 * HEIGHT)
+
+    def test_without_a_browser_the_pages_remain_and_it_is_said_once(self, evals, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        told = eval_("report", evals, "--out", tmp_path / "out").stderr
+        assert told.count("install chromium") == 1
+        assert (tmp_path / "out" / "diversity.html").is_file()
+        assert not list((tmp_path / "out").glob("*.png"))
 
     def test_figures_hold_the_numbers(self, evals, tmp_path):
         report = gather(evals)
@@ -206,136 +230,66 @@ class TestReport:
         assert (tmp_path / "x.html").stat().st_size > 1_000_000, "the page carries Plotly with it"
 
 
-class TestCompare:
-    def test_a_clear_and_an_unclear_difference(self, evals):
-        told = json.loads(eval_("compare", "0", "100", "--in", evals, "--json").stdout)["pairs"]
-        assert [pair["benchmark"] for pair in told] == ["aime24", "minerva", "average"]
-        assert "the right one is better" in told[2]["verdict"]
-        assert told[2]["low"] > 0
-
-    def test_an_unclear_difference(self, tmp_path):
-        evaluate(tmp_path, 1, "b", [[1, 0]] * 5 + [[0, 1]] * 5 + [[1, 1], [0, 0]])
-        evaluate(tmp_path, 2, "b", [[1, 1]] * 4 + [[0, 0]] * 3 + [[0, 1]] * 3 + [[1, 1], [0, 0]])
-        (pair,) = json.loads(eval_("compare", "1", "2", "--in", tmp_path, "--json").stdout)["pairs"]
-        assert pair["difference"] == pytest.approx(0.5 / 12)
-        assert pair["low"] < 0 < pair["high"]
-        assert "no difference shown: 4.2 points apart" in pair["verdict"]
-
-    def test_one_sample_has_mcnemars_test(self, tmp_path):
-        evaluate(tmp_path, 1, "b", [[0]] * 8 + [[1]])
-        evaluate(tmp_path, 2, "b", [[1]] * 8 + [[0]])
-        (pair,) = json.loads(eval_("compare", "1", "2", "--in", tmp_path, "--json").stdout)["pairs"]
-        assert (pair["only_left"], pair["only_right"]) == (1, 8)
-        assert pair["mcnemar"] == pytest.approx(20 / 512)
-        assert pair["difference"] == pytest.approx(7 / 9)
-
-    def test_swapping_sides_swaps_the_sign(self, evals):
-        one = json.loads(eval_("compare", "0", "50", "--in", evals, "--json").stdout)["pairs"][0]
-        other = json.loads(eval_("compare", "50", "0", "--in", evals, "--json").stdout)["pairs"][0]
-        assert one["difference"] == -other["difference"]
-
-    def test_only_shared_problems_are_paired(self, tmp_path):
-        evaluate(tmp_path, 1, "b", [[0], [0], [1]])
-        evaluate(tmp_path, 2, "b", [[1], [0]])
-        (pair,) = json.loads(eval_("compare", "1", "2", "--in", tmp_path, "--json").stdout)["pairs"]
-        assert (pair["problems"], pair["left"], pair["right"]) == (2, 0, 0.5)
-
-    def test_what_cannot_be_compared(self, evals, tmp_path):
-        assert "did you mean 'step-50'" in eval_("compare", "step-5", "0", "--in", evals, status=2).stderr
-        other = tmp_path / "other"
-        evaluate(other, 1, "unknown", [[1], [0]])
-        assert "share no benchmark" in eval_("compare", other, "0", "--in", evals, status=2).stderr
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub on 127.0.0.1 with a login that may write."""
+    monkeypatch.setattr("writable_hub.PLACE", re.compile(PLACE.pattern.replace("models", "datasets")))
+    with writable_hub() as state:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", state.address)
+        monkeypatch.setenv("HF_TOKEN", "hf_ours")
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        yield state
 
 
-class TestSelection:
-    def test_the_honest_rule_looks_at_training_only(self, tmp_path):
-        directory = make_run(tmp_path / "run")
-        record_all(directory, *[[record(step)] for step in (1, 2, 3)])
-        evals = directory.path / "evals"
-        for step in (1, 2, 3):
-            evaluate(evals, step, "b", [[int(step == 1)], [1]])
-        choices = json.loads(eval_("report", directory.path, "--json").stdout)["choices"]
-        assert "training reward" in choices[0]["rule"]
-        assert choices[0]["optimism"] is None
-        assert (choices[1]["step"], "flatters" in choices[1]["rule"]) == (1, True)
-        assert choices[1]["optimism"] is not None
+class TestPush:
+    def test_the_folder_becomes_a_private_data_set(self, evals, tmp_path, hub, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        ran = eval_("report", evals, "--out", tmp_path / "out", "--push", f"{OWNER}/report")
+        assert f"uploaded to {hub.address}" in ran.stderr
+        assert hub.repositories == {f"{OWNER}/report"}
+        table = (tmp_path / "out" / "table.md").read_bytes()
+        assert hub.branches["main"]["table.md"] == table
+        assert "accuracy.html" in hub.branches["main"]
+        assert not any("/api/models/" in request for request in hub.requests), "a data set, not a model"
 
-    def test_training_reward_is_smoothed(self):
-        rewards = {step: 0.5 + (step == 50) * 0.4 + (90 <= step <= 130) * 0.2 for step in range(1, 200)}
-        assert by_training_reward([0, 50, 100, 150], rewards).step == 100
-        assert by_training_reward([50], {}) is None
+    def test_a_refusal_is_one_line_and_the_report_is_kept(self, evals, tmp_path, hub, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        hub.refuse = lambda method, path: 403 if path == "/api/repos/create" else None
+        told = eval_("report", evals, "--out", tmp_path / "out", "--push", f"{OWNER}/report", status=2).stderr
+        assert "the Hub did not take it" in told
+        assert (tmp_path / "out" / "table.md").is_file()
 
-    def test_optimism_of_choosing_among_equals_is_positive(self, tmp_path):
-        rng = np.random.default_rng(3)
-        for step in range(10, 110, 10):
-            evaluate(tmp_path, step, "b", (rng.random((30, 1)) < 0.5).astype(int).tolist())
-        cells = [row.cells["b"] for row in gather(tmp_path).rows]
-        choice = by_benchmarks(cells)
-        assert choice.value > 0.55, "the best of ten equals looks better than it is"
-        assert choice.optimism > 0.05
+    def test_a_token_that_may_only_read_is_refused_before_anything_is_written(self, evals, tmp_path, hub):
+        hub.role = "read"
+        told = eval_("report", evals, "--out", tmp_path / "out", "--push", f"{OWNER}/report", status=2).stderr
+        assert "may only read" in told
+        assert not (tmp_path / "out").exists()
 
-    def test_a_held_out_benchmark_chooses_and_is_not_reported(self, tmp_path):
-        for step, right in ((1, 1), (2, 0)):
-            evaluate(tmp_path, step, "kept", [[right], [0]])
-            evaluate(tmp_path, step, "b", [[1 - right], [1]])
-        told = json.loads(eval_("report", tmp_path, "--held-out", "kept", "--json").stdout)
-        assert told["benchmarks"] == ["b"]
-        assert told["choices"][0]["step"] == 1
+    def test_without_a_login_the_command_that_logs_in_is_named(self, evals, tmp_path, monkeypatch):
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        ran = eval_("report", evals, "--out", tmp_path / "out", "--push", "me/report", status=2)
+        assert "hf auth login" in ran.stderr
+        assert not (tmp_path / "out").exists()
 
 
-def lighteval_results(folder: Path, rows: dict, *, name="results_2025-01-01T00-00-00.0.json") -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    hashes = {"hashes": {"hash_examples": "ddec8fc79d0a014b"}, "truncated": 0, "non_truncated": 30}
-    document = {
-        "config_general": {"model_name": "org/model"},
-        "results": {**rows, "all": {"extractive_match": 0.1}},
-        "summary_tasks": dict.fromkeys(rows, hashes),
-    }
-    (folder / name).write_text(json.dumps(document))
-    return folder / name
+class TestPublished:
+    def test_a_rows_average_is_that_of_its_scores(self):
+        for row in REPORTED:
+            if set(row.scores) == set(SIZES):
+                assert np.mean(list(row.scores.values())) == pytest.approx(row.average, abs=0.11), row.name
 
+    def test_errors_are_those_of_one_sample(self):
+        (row,) = [row for row in REPORTED if row.name == "DRA-Dr. GRPO"]
+        assert row.error("aime24") == pytest.approx(100 * np.sqrt(0.367 * 0.633 / 30))
+        assert row.average_error() == pytest.approx(2.2, abs=0.1)
+        for row in REPORTED:
+            if row.n == 1:
+                assert 2 < row.about_average_error() < 2.6
+            else:
+                assert np.isnan(row.about_average_error()), "the error of several samples is not known"
 
-class TestForeign:
-    def test_both_spellings_and_several_files(self, tmp_path):
-        row = {"extractive_match": 0.4, "extractive_match_stderr": 0.09}
-        lighteval_results(tmp_path / "Exp_50", {"custom|aime24|0": row})
-        lighteval_results(tmp_path / "Exp_100", {"aime24:0": {**row, "extractive_match": 0.5}})
-        later = {"extractive_match": 0.6, "extractive_match_stderr": 0.01}
-        lighteval_results(tmp_path / "Exp_100", {"math_500|0": later}, name="results_2026.json")
-        report = gather(tmp_path)
-        assert [(row.label, row.step) for row in report.rows] == [("Exp_50", 50), ("Exp_100", 100)]
-        assert report.rows[0].score("aime24").value == 0.4
-        assert report.rows[0].score("aime24").problems == 30
-        assert report.rows[1].score("math_500").error == 0.01
-        assert report.rows[0].cells["aime24"].hash_examples == "ddec8fc79d0a014b"
-
-    def test_damage_is_named_and_the_rest_goes_on(self, tmp_path):
-        lighteval_results(tmp_path / "a", {"aime24:0": {"extractive_match": 0.4, "extractive_match_stderr": 0.09}})
-        (tmp_path / "a" / "results_torn.json").write_text('{"results": {')
-        (tmp_path / "a" / "results_other.json").write_text("[1, 2]")
-        lighteval_results(tmp_path / "b", {"odd:0": {"x": 3, "y": 4}})
-        found = read_foreign(tmp_path)
-        assert [cell.benchmark for cell in found.cells] == ["aime24"]
-        told = "\n".join(found.problems)
-        assert "torn or no JSON" in told
-        assert "has no table of results" in told
-        assert "no accuracy from 0 to 1" in told
-
-    def test_zero_has_an_interval(self, tmp_path):
-        lighteval_results(tmp_path, {"aime24:0": {"extractive_match": 0.0, "extractive_match_stderr": 0.0}})
-        assert gather(tmp_path).rows[0].score("aime24").high > 0.1
-
-    @pytest.mark.skipif(not OPEN_RS, reason="set DRA_OPENRS_EVALS to the evaluation logs that Open-RS published")
-    def test_what_open_rs_published(self):
-        report = gather(Path(OPEN_RS))
-        assert len(report.rows) == 8
-        assert report.problems == ()
-        assert {row.cells["aime24"].hash_examples for row in report.rows} == {"ddec8fc79d0a014b"}
-
-
-def test_reported_rows_add_up():
-    """A row's average is that of its scores, as it was reported, to the rounding of one digit."""
-    for row in REPORTED:
-        if set(row.scores) == set(SIZES):
-            assert np.mean(list(row.scores.values())) == pytest.approx(row.average, abs=0.11), row.name
-            assert 2 < row.average_error() < 2.6
+    def test_names_are_told_apart(self):
+        assert len({row.name for row in REPORTED}) == len(REPORTED)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from dra_toolkit.evaluation.comparison import mcnemar, resampled_means
 from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.statistics import average, majority, pass_at_k, score, wilson
+from dra_toolkit.evaluation.statistics import average, interval, majority, pass_at_k, score, wilson
 
 GRIDS = (
     st.integers(1, 6)
@@ -86,6 +86,7 @@ class TestScore:
     def test_wilson_is_the_textbook_formula(self):
         z, n, p = 1.959964, 40, 0.3
         centre, half = (p + z * z / (2 * n)), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        assert wilson(0, 10) == pytest.approx(tuple(binomtest(0, 10).proportion_ci(0.95, "wilson")), rel=1e-5)
         assert wilson(12, 40) == pytest.approx(
             ((centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)), 1e-5
         )
@@ -96,6 +97,22 @@ class TestScore:
         assert mean.value == pytest.approx((0.75 + 0.6) / 2)
         assert mean.error == pytest.approx(np.sqrt(a.error**2 + b.error**2) / 2)
         assert mean.problems == 9
+
+    def test_equal_values_are_not_certain(self):
+        found = score(np.full(4, 0.5))
+        assert found.error == 0
+        assert (found.low, found.high) == pytest.approx(wilson(2, 4))
+
+    def test_benchmarks_without_a_spread_do_not_make_the_average_certain(self):
+        mean = average([score(np.zeros(30)), score(np.zeros(40))])
+        assert mean.value == 0
+        assert mean.error == pytest.approx(np.hypot(wilson(0, 30)[1], wilson(0, 40)[1]) / 2 / (2 * 1.959964), rel=1e-5)
+        assert mean.high > 0.03
+
+    def test_an_unknown_error_leaves_everything_possible(self):
+        for found in (interval(0.4, float("nan"), 30), interval(0.0, 0.0, 0), average([score(np.array([1.0]))] * 2)):
+            assert np.isnan(found.error)
+            assert (found.low, found.high) == (0, 1)
 
     @given(st.lists(st.floats(0, 1), min_size=2, max_size=40))
     def test_interval_holds_the_mean_and_stays_a_share(self, values):
@@ -109,19 +126,3 @@ def test_the_error_is_what_fresh_problems_would_vary_by():
     skills = rng.beta(0.5, 0.5, size=(400, 50))
     scores = [score((rng.random((50, 4)) < row[:, None]).mean(axis=1)) for row in skills]
     assert np.mean([s.error for s in scores]) == pytest.approx(np.std([s.value for s in scores]), rel=0.1)
-
-
-def test_mcnemar_exact():
-    assert mcnemar(0, 0) == 1
-    assert mcnemar(5, 5) == 1
-    assert mcnemar(0, 6) == pytest.approx(2 / 2**6)
-    assert mcnemar(1, 8) == pytest.approx(2 * (1 + 9) / 2**9)
-    assert mcnemar(1, 8) == mcnemar(8, 1)
-
-
-def test_bootstrap_is_seeded_and_about_the_standard_error():
-    values = np.random.default_rng(1).normal(size=200)
-    one = resampled_means(values, np.random.default_rng(0))
-    assert np.array_equal(one, resampled_means(values, np.random.default_rng(0)))
-    assert one.std() == pytest.approx(values.std(ddof=1) / np.sqrt(200), rel=0.05)
-    assert one.mean() == pytest.approx(values.mean(), abs=0.01)

@@ -367,3 +367,31 @@ class TestKilled:
                     compact(run.groups, grace=0)
             writers.stdin.close()
         assert len(joined) > 5, "compaction was among what was killed"
+
+
+def test_threads_share_a_store(tmp_path):
+    """A server asks one store from many threads, about groups in different segments."""
+    run = make_run(tmp_path / "run")
+    for first in (1, 21):
+        record_all(run, *[[record(step, i) for i in range(2)] for step in range(first, first + 20)])
+        compact(run.groups, everything=first == 1, grace=0)
+    compact(run.groups, grace=0)
+    store, wrong = Run(run), []
+
+    def ask(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(60):
+            step, index = int(rng.integers(1, 41)), int(rng.integers(0, 2))
+            try:
+                found = store.group(step, index)
+                if (found.step, found.index) != (step, index):
+                    wrong.append((step, index))
+            except Exception as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

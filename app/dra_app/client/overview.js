@@ -8,7 +8,7 @@ function fromAddress() {
   now = { run: found.run ?? "", smooth: found.smooth ?? "" };
   smooth.value = now.smooth;
 }
-const question = () => ({ ...now, dark: isDark() ? "1" : "" });
+const question = () => ({ ...now, dark: isDark() ? "1" : "", fresh: window.Plotly ? "" : "1" });
 const first = () => refresh();
 function refresh() {
   ask("overview_show", question(), draw);
@@ -16,6 +16,8 @@ function refresh() {
 async function draw(answer, isNewest) {
   fill({ facts: answer.parts.facts });
   fillFrames("figures", answer.parts.figures);
+  showPreviews(answer.previews);
+  document.getElementById("dra-first")?.remove();
   part("bar").hidden = !Object.keys(answer.figures).length;
   if (!isNewest) return;
   const mine = ++asked;

@@ -17,11 +17,18 @@ function fillFrames(name, html) {
   place.innerHTML = html;
   place.dataset.filled = html;
 }
+function showPreviews(previews) {
+  for (const [key, svg] of Object.entries(previews || {})) {
+    const place = root.querySelector(`[data-figure="${key}"] [data-plot]`);
+    if (place && !place.dataset.drawn) place.innerHTML = svg;
+  }
+}
 async function drawPlots(figures, onPoint) {
   const Plotly = await plotly();
   for (const [key, figure] of Object.entries(figures || {})) {
     const place = root.querySelector(`[data-figure="${key}"] [data-plot]`);
     if (!place) continue;
+    if (!place.dataset.drawn) place.replaceChildren();
     await Plotly.react(place, figure.data, figure.layout, CONFIG);
     if (!place.dataset.clicks && onPoint) {
       place.dataset.clicks = "1";

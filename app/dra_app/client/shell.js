@@ -94,9 +94,11 @@ root.addEventListener("click", (event) => {
 });
 chooser.addEventListener("change", () => go(pageOf(new URLSearchParams(location.search)), { run: chooser.value }));
 addEventListener("dra-go", (event) => go(event.detail.page, event.detail.changes || {}));
+document.addEventListener("click", () => document.getElementById("dra-first")?.remove(), { once: true });
 addEventListener("popstate", () => {
   show();
   look();
 });
 show();
 look().then(() => setTimeout(follow, PAUSE));
+setTimeout(() => document.getElementById("dra-first")?.remove(), 8000); // whatever the page met

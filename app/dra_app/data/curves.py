@@ -63,6 +63,12 @@ def function_curves(run: Run, mode: Mode = "train") -> Curves:
     return _kept_up(run, mode, True, sql)
 
 
+def is_read(run: Run) -> bool:
+    """Return whether the measures of a run have been read before, so that they cost little."""
+    with _lock:
+        return ("train", False) in _known.get(run, {})
+
+
 def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
     with _lock:
         kept = _known.setdefault(run, {})

@@ -101,4 +101,5 @@ def _value(value: float | None) -> str:
 
 def _rows(S: list[list[float | None]]) -> list[list[Cell]]:
     head: list[Cell] = ["completion", *range(len(S))]
-    return [head, *([i, *row] for i, row in enumerate(S))]
+    rows: list[list[Cell]] = [[i, *row] for i, row in enumerate(S)]
+    return [head, *rows]

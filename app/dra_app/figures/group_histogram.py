@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dra_app.data.group_step import StepGroups
-from dra_app.figures.svg import Scale, figure, line, rect, short, text, y_axis
+from dra_app.figures.svg import Cell, Scale, figure, line, rect, short, text, y_axis
 from dra_toolkit.runs.group_measures import MEANINGS
 
 WIDTH, HEIGHT = 400.0, 132.0
@@ -35,7 +35,8 @@ def step_histogram(groups: StepGroups, name: str) -> str:
     ends = ((LEFT, low, "start"), (WIDTH - 6, high, "end")) if low != high else ((middle, low, "middle"),)
     parts += [text(x, HEIGHT - BOTTOM + 13, short(value), anchor=anchor) for x, value, anchor in ends]
     parts.append(text(middle, HEIGHT - 4, MEANINGS[measure], "axis"))
-    rows = [["low", "high", "groups"], *([each.low, each.high, each.groups] for each in bins)]
+    rows: list[list[Cell]] = [["low", "high", "groups"]]
+    rows += [[each.low, each.high, each.groups] for each in bins]
     return figure(
         f"Groups by {measure.replace('_', ' ')}",
         "".join(parts),

@@ -22,6 +22,7 @@ from dra_app.figures.overview_figures import (
     short_name,
     shown_panels,
 )
+from dra_app.figures.preview import preview
 from dra_app.figures.svg import csv_text
 from dra_app.pages.overview_parts import facts_part, notes_part, nothing_part, runs_part
 from dra_app.pages.plot_frames import frame
@@ -57,7 +58,10 @@ def show(run: Run, params: read.Params) -> Answer:
     if found:
         frames.append(frame(SCORES, "Evaluation scores", [], name=f"{run.name}-evaluation"))
         figures[SCORES] = scores_figure(found, look, keep=run.name)
-    return {"parts": {"facts": facts, "figures": "".join(frames)}, "figures": figures, "state": {}}
+    answer: Answer = {"parts": {"facts": facts, "figures": "".join(frames)}, "figures": figures, "state": {}}
+    if read.flag(params, "fresh"):
+        answer["previews"] = {key: preview(figure) for key, figure in figures.items()}
+    return answer
 
 
 def functions(run: Run, params: read.Params) -> Answer:
@@ -78,6 +82,13 @@ def health(run: Run, params: read.Params) -> Answer:
         with _lock:
             _notes[run] = known
     return {"parts": {"notes": notes_part(known[1], len(steps))}}
+
+
+def known_notes(run: Run) -> str:
+    """Return the health notes if they have been worked out before; nothing otherwise."""
+    with _lock:
+        known = _notes.get(run)
+    return notes_part(known[1], len(measure_curves(run).steps)) if known else ""
 
 
 def runs(context: Context, params: Any) -> Answer:

@@ -108,7 +108,7 @@ def _run_row(line: RunLine, is_chosen: bool) -> str:
     step = f"{line.last_step:,}" if line.last_step is not None else "–"  # noqa: RUF001
     return (
         f'<tr{" class=chosen" if is_chosen else ""}><th scope="row">{link}</th><td>{state}</td><td>{step}</td>'
-        f'<td>{last}</td><td>{sparkline(line.reward)}</td><td class="differences">{detail}</td></tr>'
+        f'<td>{last}</td><td>{sparkline(line.reward)}</td><td><div class="differences">{detail}</div></td></tr>'
     )
 
 

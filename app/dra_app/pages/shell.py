@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dra_app import palette, state
+from dra_app import state
 from dra_app.figures.svg import escaped
 from dra_app.pages.group_client import script
 from dra_toolkit.errors import DRAError
@@ -15,7 +13,6 @@ from dra_toolkit.errors import DRAError
 if TYPE_CHECKING:
     from dra_app.context import Context
 
-_CLIENT = Path(__file__).parent.parent / "client"
 SHELL = """
 <div class="dra">
   <header class="dra-top">
@@ -43,7 +40,7 @@ def build(context: Context) -> None:
 
     links = "".join(f'<a href="?page={name}" data-page="{name}">{said}</a>' for name, said in state.PAGES.items())
     gr.HTML(
-        f"<style>{style()}</style>{SHELL.replace('{links}', links)}",
+        SHELL.replace("{links}", links),
         js_on_load=script("shell"),
         server_functions=[shell_look],
         apply_default_css=False,
@@ -76,9 +73,3 @@ def welcome(context: Context) -> str:
         "</code></dd><dt>Look around first, with a small recorded run</dt><dd><code>dra app --demo</code></dd>"
         "<dt>Show runs that lie elsewhere</dt><dd><code>dra app FOLDER</code></dd></dl>"
     )
-
-
-@functools.cache
-def style() -> str:
-    """Return the colours and the style sheet of what all pages share."""
-    return palette.style() + (_CLIENT / "shell.css").read_text(encoding="utf-8")

@@ -1,56 +1,76 @@
-"""Curves of a report with Plotly: accuracy by step, pass@k by k, diversity of the samples by step."""
+"""Curves of a report with Plotly: accuracy by step, pass@k by k and by step, diversity of the samples by step."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
+import html
+import math
+import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.evaluation.report.diversity import Measured, distinct_answers, sampled_pass
 from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.statistics import Score
+from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 # Okabe and Ito's colours: told apart with any colour vision, on white and on black.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7f7f7f")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+DASHES = ("solid", "dash", "dot", "dashdot")
 WIDTH, HEIGHT = 960, 540
 
 
-def figures(report: Report, diversity: Mapping[str, Mapping[str, Score]] | None = None) -> dict[str, go.Figure]:
+def figures(report: Report, diversity: Measured | None = None) -> dict[str, go.Figure]:
     """Return the figures that a report has data for, by name.
 
     diversity: label -> similarity and Vendi score of the samples, where they were measured.
     """
-    steps = [row for row in report.rows if row.step is not None]
+    runs = _runs(report.rows)
+    sampled = any(sampled_pass(row) for row in report.rows)
     found: dict[str, Any] = {}
-    if len(steps) > 1:
-        found["accuracy"] = _accuracy(report, steps)
+    if runs:
+        found["accuracy"] = _accuracy(report, runs)
     if any(len(cell.ks) > 1 for row in report.rows for cell in row.cells.values()):
         found["pass-at-k"] = _pass_at_k(report)
-    if diversity and len(steps) > 1:
-        found["diversity"] = _diversity(steps, diversity)
+    if runs and sampled:
+        found["pass-at-k-by-step"] = _pass_by_step(runs)
+        found["diversity"] = _diversity(runs, diversity or {})
     return found
 
 
-def _accuracy(report: Report, rows: Sequence[Row]) -> go.Figure:
+def _runs(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return rows that are steps, by what their labels share but the number: each is a line from step to step."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.step is not None:
+            found.setdefault(re.sub(r"[_\-/]?(?:step|checkpoint)?[_\-]?\d+$", "", row.label), []).append(row)
+    return {stem: of for stem, of in found.items() if len(of) > 1}
+
+
+def _name(runs: Mapping[str, object], stem: str, name: str) -> str:
+    return name if len(runs) == 1 else f"{name}, {stem}"
+
+
+def _accuracy(report: Report, runs: Mapping[str, Sequence[Row]]) -> go.Figure:
     figure = _figure("training step", "accuracy, mean of n samples (%)")
-    for number, name in enumerate(report.benchmarks):
-        _line(figure, name, [(row.step, row.score(name)) for row in rows], COLOURS[number % len(COLOURS)])
-    if len(report.benchmarks) > 1:
-        _line(figure, "average", [(row.step, report.average(row)) for row in rows], "#000000", width=3)
+    for run, (stem, rows) in enumerate(runs.items()):
+        dash = DASHES[run % len(DASHES)]
+        for number, name in enumerate(report.benchmarks):
+            values = [(row.step, row.score(name)) for row in rows]
+            colour = COLOURS[(number if len(report.benchmarks) > 1 else run) % len(COLOURS)]
+            _line(figure, _name(runs, stem, name), values, colour, dash=dash)
+        if len(report.benchmarks) > 1:
+            values = [(row.step, report.average(row)) for row in rows]
+            _line(figure, _name(runs, stem, "average"), values, "#000000", width=3, dash=dash)
     return figure
 
 
 def _pass_at_k(report: Report) -> go.Figure:
     figure = _figure("k, samples of a problem", "pass@k, mean over benchmarks (%)")
-    figure.update_xaxes(type="log")
+    known = sorted({k for row in report.rows for cell in row.cells.values() for k in cell.ks})
+    figure.update_xaxes(type="log", tickvals=[k for k in known if k & (k - 1) == 0 or k == known[-1]])
     chosen = [row for row in report.rows if len(row.cells) == len(report.benchmarks)]
     ends = chosen if len(chosen) <= 4 else [chosen[i * (len(chosen) - 1) // 3] for i in range(4)]
     for number, row in enumerate(ends):
@@ -60,14 +80,35 @@ def _pass_at_k(report: Report) -> go.Figure:
     return figure
 
 
-def _diversity(rows: Sequence[Row], diversity: Mapping[str, Mapping[str, Score]]) -> go.Figure:
-    figure = _figure("training step", "similarity of the n samples of a problem")
-    values = [(row.step, diversity.get(row.label, {}).get("similarity")) for row in rows]
-    _line(figure, "mean similarity", values, COLOURS[0], scale=1)
-    vendi = [(row.step, diversity.get(row.label, {}).get("vendi_score")) for row in rows]
-    _line(figure, "Vendi score (right)", vendi, COLOURS[1], scale=1, axis="y2")
-    right = {"title": {"text": "Vendi score: samples that count as different"}, "overlaying": "y", "side": "right"}
-    figure.update_layout(yaxis2={**right, "showgrid": False, "rangemode": "tozero"})
+def _pass_by_step(runs: Mapping[str, Sequence[Row]]) -> go.Figure:
+    figure = _figure("training step", "pass@k, mean over benchmarks (%)")
+    for stem, rows in runs.items():
+        known = [(row.step, sampled_pass(row)) for row in rows]
+        ks = sorted(set.union(*(set(found) for _, found in known)))
+        powers = [k for k in ks if k & (k - 1) == 0 or k == ks[-1]]
+        for number, k in enumerate(powers):
+            values = [(step, found.get(k)) for step, found in known]
+            _plain(figure, _name(runs, stem, f"pass@{k}"), values, COLOURS[number % len(COLOURS)], scale=100)
+    return figure
+
+
+def _diversity(runs: Mapping[str, Sequence[Row]], measured: Measured) -> go.Figure:
+    figure = _figure("training step", "mean similarity of the n samples" if measured else "")
+    for number, (stem, rows) in enumerate(runs.items()):
+        for name, shown, axis, at in (
+            ("similarity", "mean similarity", "y", 0),
+            ("vendi_score", "Vendi score", "y2", 1),
+        ):
+            values = [(row.step, measured.get(row.label, {}).get(name)) for row in rows]
+            colour = COLOURS[(3 * number + at) % len(COLOURS)]
+            _line(figure, _name(runs, stem, shown), values, colour, scale=1, axis=axis)
+        counts = [(row.step, distinct_answers(row)) for row in rows]
+        colour = COLOURS[(3 * number + 2) % len(COLOURS)]
+        _plain(figure, _name(runs, stem, "distinct answers"), counts, colour, scale=1, axis="y2")
+    what = "of n samples: distinct answers" + (", Vendi score" if measured else "")
+    right = {"title": {"text": what}, "overlaying": "y", "side": "right", "showgrid": False, "rangemode": "tozero"}
+    right["tickmode"] = "auto"  # else its ticks follow the other axis, at odd numbers
+    figure.update_layout(yaxis2=right, yaxis={"visible": bool(measured)})
     return figure
 
 
@@ -97,57 +138,41 @@ def _line(
     scale: float = 100,
     width: int = 2,
     axis: str = "y",
+    dash: str = "solid",
 ) -> None:
-    import plotly.graph_objects as go
-
+    """Draw means with their 95 % intervals; one whose error is not known has no bar."""
     known = [(at, score) for at, score in values if score is not None]
     if not known:
         return
-    up = [scale * (score.high - score.value) for _, score in known]
-    down = [scale * (score.value - score.low) for _, score in known]
-    figure.add_trace(
-        go.Scatter(
-            x=[at for at, _ in known],
-            y=[scale * score.value for _, score in known],
-            error_y={"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1},
-            name=name,
-            mode="lines+markers",
-            line={"color": colour, "width": width},
-            yaxis=axis,
-        )
-    )
+    bars = [(0.0, 0.0) if math.isnan(s.error) else (s.high - s.value, s.value - s.low) for _, s in known]
+    trace = _trace(figure, name, [(at, s.value) for at, s in known], colour, scale, axis)
+    up, down = ([scale * side for side in sides] for sides in zip(*bars, strict=True))
+    trace.error_y = {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1}
+    trace.line.update(width=width, dash=dash)
 
 
-def write_html(figure: go.Figure, path: Path) -> None:
-    """Write a page that opens without a network."""
-    path.write_text(figure.to_html(include_plotlyjs=True, full_html=True), encoding="utf-8")
+def _plain(
+    figure: go.Figure,
+    name: str,
+    values: Sequence[tuple[int | None, float | None]],
+    colour: str,
+    *,
+    scale: float,
+    axis: str = "y",
+) -> None:
+    known = [(at, value) for at, value in values if value is not None]
+    if known:
+        _trace(figure, name, known, colour, scale, axis)
 
 
-def write_png(figure: go.Figure, path: Path) -> None:
-    """Write a picture with a browser that is installed; raises EvaluationError where there is none or it fails."""
-    browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if browser is None:
-        raise EvaluationError(f"{path}: no picture without a browser; install chromium, or use the HTML page beside it")
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "figure.html"
-        inside = figure.to_html(include_plotlyjs=True, full_html=False, config={"displayModeBar": False})
-        page.write_text(f'<!doctype html><meta charset="utf-8"><body style="margin:0">{inside}</body>', "utf-8")
-        command = [
-            browser,
-            "--headless=new",
-            *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium refuses to start as root otherwise
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--force-device-scale-factor=2",
-            f"--user-data-dir={folder}/profile",
-            f"--window-size={WIDTH},{HEIGHT}",
-            "--virtual-time-budget=5000",
-            f"--screenshot={path.absolute()}",
-            page.as_uri(),
-        ]
-        try:
-            ran = subprocess.run(command, capture_output=True, timeout=120, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise EvaluationError(f"{path}: {browser} did not draw the picture ({error})") from None
-    if ran.returncode or not path.is_file():
-        raise EvaluationError(f"{path}: {browser} did not draw the picture (status {ran.returncode})")
+def _trace(
+    figure: go.Figure, name: str, values: Sequence[tuple[int | None, float]], colour: str, scale: float, axis: str
+) -> Any:
+    """Add a line; Plotly reads a part of HTML in names, so theirs is escaped."""
+    import plotly.graph_objects as go
+
+    shown = html.escape(visible(name, one_line=True), quote=False)
+    line = {"color": colour, "width": 2}
+    x, y = [at for at, _ in values], [scale * value for _, value in values]
+    figure.add_trace(go.Scatter(x=x, y=y, name=shown, mode="lines+markers", line=line, yaxis=axis))
+    return figure.data[-1]

@@ -108,9 +108,9 @@ def _read(path: Path) -> _Read:
     run = RunDirectory(path) if (path / "resolved.json").is_file() else None
     evaluations = _evaluations(path / "evals" if run is not None else path)
     if evaluations:
-        return _Read(*_cells(evaluations), evaluations=_newest(evaluations), run=run)
+        return _own(evaluations, run)
     foreign = read_foreign(path)
-    return _Read(list(foreign.cells), list(foreign.problems), [], evaluations=[], run=run)
+    return _Read(list(foreign.cells), list(foreign.problems), [], [], run)
 
 
 def _evaluations(path: Path) -> list[Evaluation]:
@@ -123,35 +123,28 @@ def _evaluations(path: Path) -> list[Evaluation]:
     return sorted(map(read_evaluation, folders), key=lambda e: str(e.facts.get("finished", "")), reverse=True)
 
 
-def _newest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
-    """Return the newest sound evaluation of each label and benchmark."""
-    found: dict[tuple[str, str], Evaluation] = {}
-    for evaluation in evaluations:
-        if not evaluation.problems:
-            found.setdefault((evaluation.label, evaluation.benchmark), evaluation)
-    return list(found.values())
-
-
-def _cells(evaluations: Sequence[Evaluation]) -> tuple[list[Cell], list[str], list[str]]:
-    """Return the newest evaluation of each label and benchmark as a cell, what is damaged, and what else there is."""
-    found: dict[tuple[str, str], Cell] = {}
+def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
+    """Return the newest sound evaluation of each label and benchmark as a cell, what is damaged, and what else there is."""
+    cells: list[Cell] = []
     problems: list[str] = []
+    used: dict[tuple[str, str], Evaluation] = {}
     older: Counter[tuple[str, str]] = Counter()
     for evaluation in evaluations:
         place = (evaluation.label, evaluation.benchmark)
-        if place in found:
+        if place in used:
             older[place] += 1
             continue
         try:
-            found[place] = cell_of(evaluation)
+            cells.append(cell_of(evaluation))
+            used[place] = evaluation
         except DRAError as error:
             problems += [f"{problem}; skipped" for problem in error.problems]
     notes = []
     if older:
         some = ", ".join(f"{label} on {benchmark}" for label, benchmark in list(older)[:3])
         rest = f" and {len(older) - 3} more" if len(older) > 3 else ""
-        notes = [f"the newest of several evaluations with other settings is shown of {some}{rest}"]
-    return list(found.values()), problems, notes
+        notes = [f"evaluated more than once, with other settings; the newest is shown: {some}{rest}"]
+    return _Read(cells, problems, notes, list(used.values()), run)
 
 
 def _apart(paths: Sequence[Path], found: Sequence[Sequence[Cell]]) -> list[Cell]:

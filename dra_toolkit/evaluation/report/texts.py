@@ -6,7 +6,7 @@ import csv
 import io
 import math
 
-from dra_toolkit.evaluation.published import NOTE, REPORTED, SIZES
+from dra_toolkit.evaluation.published import NOTE, REPORTED, SIZES, Reported
 from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.evaluation.statistics import Score
 from dra_toolkit.safe_text import visible
@@ -16,19 +16,23 @@ FORMATS = ("markdown", "latex", "csv")
 
 def as_text(report: Report, format: str, *, metric: str = "avg", published: bool = False) -> str:
     """Return the table of a report in one of `FORMATS`; published: with the figures that others reported below it."""
-    table = _table(report, metric)
-    rows = [*table, *(published_rows(report) if published else [])]
     if format == "csv":
-        return _csv(report, metric)
-    return _latex(rows) if format == "latex" else _markdown(rows) + (f"\n{NOTE}\n" if published else "")
+        return _csv(report, metric, published)
+    rows = [*_table(report, metric), *(published_rows(report) if published else [])]
+    notes = [visible(note, one_line=True) for note in report.notes] + ([NOTE] if published else [])
+    if format == "latex":
+        return _latex(rows) + "".join(f"% {note}\n" for note in notes)
+    return _markdown(rows) + "".join(f"\n{note}\n" for note in notes)
 
 
 def points(score: Score | None) -> str:
-    """Return a score in per cent with its standard error in points, or a dash."""
+    """Return a score in per cent with its standard error in points, the bound at 0 and 100, or a dash."""
     if score is None:
         return "-"
-    if score.value in (0.0, 1.0):
-        return f"{100 * score.value:.1f} [{100 * score.low:.1f}, {100 * score.high:.1f}]"
+    if score.value == 0:
+        return f"0.0 (≤{100 * score.high:.1f})"
+    if score.value == 1:
+        return f"100 (≥{100 * score.low:.1f})"
     return f"{100 * score.value:.1f}" + ("" if math.isnan(score.error) else f" ± {100 * score.error:.1f}")
 
 
@@ -42,23 +46,31 @@ def _table(report: Report, metric: str) -> list[list[str]]:
 
 
 def published_rows(report: Report) -> list[list[str]]:
-    """Return the figures that others reported, as rows beside those of the report; none without a benchmark of the paper."""
-    if not set(report.benchmarks) & set(SIZES):
-        return []
+    """Return the figures that others reported, as rows beside those of the report; none without a benchmark of the paper.
+
+    Averages stand there only beside averages over the same five benchmarks.
+    """
+    all_five = set(report.benchmarks) == set(SIZES)
     rows = []
-    for each in REPORTED:
-        if not set(each.scores) & set(report.benchmarks) and set(report.benchmarks) != set(SIZES):
-            continue
+    for each in _reported(report):
         cells = [
             f"{each.scores[name]:.1f} ± {each.error(name):.1f}" if name in each.scores else "-"
             for name in report.benchmarks
         ]
-        error = each.average_error()
-        mean = f"{each.average:.1f}" + ("" if math.isnan(error) else f" ± {error:.1f}")
-        comparable = set(report.benchmarks) == set(SIZES)
-        name = f"{each.name} (reported: {each.source})"
-        rows.append([name, *cells, *([mean if comparable else "-"] if len(report.benchmarks) > 1 else [])])
+        error, about = each.average_error(), each.about_average_error()
+        mean = f"{each.average:.1f}" + (
+            "" if math.isnan(about) else f" {'≈' if math.isnan(error) else '±'} {about:.1f}"
+        )
+        sampled = f", n = {each.n}" if each.n > 1 else ""
+        name = f"{each.name} ({each.source}{sampled})"
+        rows.append([name, *cells, *([mean if all_five else "-"] if len(report.benchmarks) > 1 else [])])
     return rows
+
+
+def _reported(report: Report) -> list[Reported]:
+    """Return the rows of others that say something about the benchmarks of a report."""
+    asked = set(report.benchmarks)
+    return [each for each in REPORTED if asked & set(each.scores) or asked == set(SIZES)]
 
 
 def _markdown(rows: list[list[str]]) -> str:
@@ -66,8 +78,9 @@ def _markdown(rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-_LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"±": "$\\pm$", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}"}
-_LATEX |= {"\\": "\\textbackslash{}"}
+_LATEX = {c: f"\\{c}" for c in "&%$#_{}"}
+_LATEX |= {"~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}"}
+_LATEX |= {"±": "$\\pm$", "≤": "$\\leq$", "≥": "$\\geq$", "≈": "$\\approx$"}
 
 
 def _latex(rows: list[list[str]]) -> str:
@@ -81,7 +94,7 @@ def _latex(rows: list[list[str]]) -> str:
     )
 
 
-def _csv(report: Report, metric: str) -> str:
+def _csv(report: Report, metric: str, published: bool) -> str:
     """Return a row for each cell, in shares, not per cent: for programs, and harmless in a spreadsheet."""
     from dra_toolkit.inspection.export.csv_file import cell as safe
 
@@ -92,13 +105,30 @@ def _csv(report: Report, metric: str) -> str:
     )
     for row in report.rows:
         for name in report.benchmarks:
-            found = row.score(name, metric)
-            if found is not None:
+            if (found := row.score(name, metric)) is not None:
                 cell = row.cells[name]
-                numbers = [found.value, found.error, found.low, found.high, found.problems, cell.n]
-                writer.writerow(map(safe, [row.label, row.step, name, metric, *numbers, cell.source]))
-        mean = report.average(row, metric)
-        if mean is not None:
-            numbers = [mean.value, mean.error, mean.low, mean.high, mean.problems]
-            writer.writerow(map(safe, [row.label, row.step, "average", metric, *numbers, "", ""]))
+                writer.writerow(map(safe, [row.label, row.step, name, metric, *_numbers(found), cell.n, cell.source]))
+        if (mean := report.average(row, metric)) is not None:
+            writer.writerow(map(safe, [row.label, row.step, "average", metric, *_numbers(mean), "", ""]))
+    for each in _reported(report) if published else []:
+        for name, value in each.scores.items():
+            if name in report.benchmarks:
+                numbers = [round(value / 100, 6), each.error(name) / 100, "", "", SIZES[name], each.n]
+                writer.writerow(map(safe, [each.name, "", name, "avg", *numbers, f"reported: {each.source}"]))
+        error = each.about_average_error()
+        numbers = [
+            round(each.average / 100, 6),
+            "" if math.isnan(error) else error / 100,
+            "",
+            "",
+            sum(SIZES.values()),
+            each.n,
+        ]
+        if set(report.benchmarks) == set(SIZES):
+            writer.writerow(map(safe, [each.name, "", "average", "avg", *numbers, f"reported: {each.source}"]))
     return out.getvalue()
+
+
+def _numbers(score: Score) -> list[object]:
+    error = "" if math.isnan(score.error) else score.error
+    return [score.value, error, score.low, score.high, score.problems or ""]

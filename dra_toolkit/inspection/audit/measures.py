@@ -143,7 +143,8 @@ def agreement(audited: Sequence[Audited]) -> list[Agreement]:
 
 def _pairs(group: LabelledGroup, similarity: Array) -> tuple[Array, Array]:
     """Return the similarities of pairs with equal and with different labels; equal texts are no pair."""
-    equal, other = [], []
+    equal: list[float] = []
+    other: list[float] = []
     for i in range(len(group.texts)):
         for j in range(i):
             if group.texts[i] == group.texts[j] or group.labels[i] is None or group.labels[j] is None:
