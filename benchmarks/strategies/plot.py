@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-WIDTH, ROW, LEFT, TOP = 900, 22, 230, 46
+WIDTH, ROW, LEFT, TOP = 960, 22, 290, 46
 PANELS = ("pass@1", "pass@8", "distinct correct ways of 8")
 INK, DOT, MEAN = "#333333", "#56B4E9", "#0072B2"
 

@@ -33,10 +33,20 @@ def slug(name: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in name.lower()).replace("--", "-").strip("-")
 
 
+def place(arm: Arm, task: str, seed: int, folder: Path) -> Path:
+    """Return where the run of an arm lies."""
+    return folder / f"{task}-{slug(arm.name)}-{seed}"
+
+
+def is_finished(run: Path) -> bool:
+    """Return whether a run was trained to its end."""
+    return (run / "status.json").exists() and Run.open(run).directory.status()["state"] == "finished"
+
+
 def train(arm: Arm, task: str, seed: int, folder: Path) -> Path:
     """Train one run, go on with it, or find it trained."""
-    run = folder / f"{task}-{slug(arm.name)}-{seed}"
-    if (run / "status.json").exists() and Run.open(run).directory.status()["state"] == "finished":
+    run = place(arm, task, seed, folder)
+    if is_finished(run):
         return run
     settings = {**TASKS[task], **arm.settings, "seed": seed, "output_dir": str(run)}
     changes = [f"{key}={json.dumps(value)}" for key, value in settings.items()]
@@ -114,11 +124,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in ARMS], default=[arm.name for arm in ARMS])
+    parser.add_argument("--finished", action="store_true", help="train nothing, report the runs that are finished")
     arguments = parser.parse_args()
     found: dict[str, dict[str, dict[int, dict[str, float]]]] = {}
     for seed in arguments.seeds:  # seed by seed, so that what is there at any time is a whole comparison
         for task in arguments.tasks:
             for arm in (arm for arm in ARMS if arm.name in arguments.arms):
+                if arguments.finished and not is_finished(place(arm, task, seed, arguments.runs)):
+                    continue
                 run = train(arm, task, seed, arguments.runs)
                 found.setdefault(task, {}).setdefault(arm.name, {})[seed] = measured(run, task)
         report(found)
