@@ -18,7 +18,7 @@ SIZE = {"width": 1280, "height": 800}
 PICTURES = {
     "dashboard-overview": ("overview", "run=demo-grpo", "light"),
     "dashboard-groups": ("groups", "run=demo-dra-grpo&step=20&group=3", "light"),
-    "dashboard-what-if": ("what-if", "run=demo-dra-grpo&step=20&group=3&set=measure%3Dnone", "light"),
+    "dashboard-what-if": ("what-if", "run=demo-dra-grpo&step=20&group=3&set=diversity%3Dnone", "light"),
     "dashboard-compare-dark": ("compare", "run=demo-dra-grpo&other=demo-grpo", "dark"),
 }
 """Name of a picture -> page, what is in the address, light or dark."""

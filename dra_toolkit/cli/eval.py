@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from dra_toolkit.cli import eval_report
 from dra_toolkit.cli.errors import print_problems, user_errors
 from dra_toolkit.cli.eval_report import register
 
@@ -172,9 +171,6 @@ def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
         print(f"Error bars and curves: dra eval report {chosen.report}", file=sys.stderr)
     print_problems(problems)
     return 1 if problems else 0
-
-
-eval_report.register(app)
 
 
 register(app)

@@ -22,6 +22,8 @@ PATTERN = "results_*.json"
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(.*?)[_\-/]?(\d+)$")
 _ROUNDING = 1e-6
+OURS = "KeptScores"
+"""The metric of `dra eval` as it stands in the configuration of a task: the mean over the samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +65,8 @@ def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]
         name = benchmark_of(str(task))
         if name is None or not isinstance(row, dict):
             continue
-        scores, n, metric = _scores(row, _size(document, task), _asked_samples(document, task))
+        config = _config(document, task)
+        scores, n, metric = _scores(row, _size(document, task), _asked_samples(config), is_mean=OURS in str(config))
         if not scores:
             told = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
             problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
@@ -82,10 +85,13 @@ def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]
         yield cell if metric is None else _with_details(cell, file, task, metric, problems)
 
 
-def _scores(row: Mapping[str, object], size: int, asked: int) -> tuple[dict[str, Score], int, str | None]:
+def _scores(
+    row: Mapping[str, object], size: int, asked: int, *, is_mean: bool
+) -> tuple[dict[str, Score], int, str | None]:
     """Return the scores under our names, the samples of each problem (0: not known), and the metric of one sample.
 
-    lighteval's extractive_match takes the best of the samples, so with several it is pass@n and not accuracy.
+    is_mean: the metric is the mean over the samples. lighteval's own extractive_match takes the best of the samples, so with
+    several it is pass@n and not accuracy.
     """
     found: dict[str, Score] = {}
     n = 0
@@ -102,6 +108,8 @@ def _scores(row: Mapping[str, object], size: int, asked: int) -> tuple[dict[str,
     if single is None or metric is None:
         return found, n, None
     samples = max(n, asked)
+    if samples > 1 and is_mean:
+        return {"avg": single} | found, samples, None
     if samples > 1:
         found.setdefault(f"pass@{samples}", single)
         return found, samples, None
@@ -155,8 +163,8 @@ def _size(document: dict[str, Any], task: str) -> int:
     return told or (effective if isinstance(effective, int) and effective > 0 else 0)
 
 
-def _asked_samples(document: dict[str, Any], task: str) -> int:
-    asked = _config(document, task).get("num_samples")
+def _asked_samples(config: dict[str, Any]) -> int:
+    asked = config.get("num_samples")
     counts = asked if isinstance(asked, list) else [asked]
     return max((count for count in counts if isinstance(count, int)), default=1)
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from dashboard import CHROMIUM, Browser, dra_app, wait_until
@@ -17,6 +18,7 @@ from dra_app.demo import make_demo
 from dra_app.state import PAGES
 from dra_toolkit.runs.compaction import compact
 
+HOSTILE_NAME = "<img src=x onerror='window.hacked=9'>"
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
 
@@ -27,6 +29,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_demo(folder, steps=12)
     hostile = make_run(folder / "hostile")
     record_all(hostile, *([record(step, 0, G=4, texts=HOSTILE, prompt=HOSTILE[0])] for step in range(1, 4)))
+    record_all(make_run(folder / HOSTILE_NAME), [record(1, 0)])
     return folder
 
 
@@ -81,6 +84,14 @@ def test_overview_draws_the_curves_and_a_click_opens_the_step(browser: Browser) 
     assert 5 <= int(browser.state()["step"]) <= 8
     browser.page.go_back()
     browser.page.wait_for_selector("#dra-overview .dra-plots:visible")
+
+
+def test_the_first_page_has_the_curves_in_it_and_gives_way(browser: Browser) -> None:
+    browser.page.goto(f"{browser.address}/?run=demo-grpo", wait_until="commit")
+    browser.page.wait_for_selector("#dra-first svg.dra-preview path")
+    browser.drawn("overview")
+    browser.plots("overview", "reward")
+    assert not browser.page.locator("#dra-first, .dra-preview").count()
 
 
 def test_figures_and_their_numbers_can_be_saved(browser: Browser) -> None:
@@ -196,6 +207,11 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Browser) -> None:
         browser.page.wait_for_timeout(300)
         assert browser.page.evaluate("window.hacked") is None
         assert not browser.page.locator(f"#dra-{name} iframe, #dra-{name} img, #dra-{name} script").count()
+    browser.open("overview", f"run={quote(HOSTILE_NAME)}")
+    browser.page.wait_for_selector("#dra-overview .dra-runs tr.chosen")
+    assert HOSTILE_NAME in browser.text("#dra-overview .dra-runs tr.chosen")
+    assert not browser.page.locator(".dra img").count()
+    assert browser.page.evaluate("window.hacked") is None
     browser.open("search", "run=hostile&q=onerror")
     assert "onerror='window.hacked" in browser.text("#dra-search .dra-hits")
 

@@ -65,10 +65,8 @@ def test_lighteval_files_hold_the_same_accuracy(undisturbed):
 
 def test_a_second_call_does_nothing_and_says_so(run, undisturbed, benchmarks):
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
-    started = time.monotonic()
     said = finish(dra_eval(run, "--all-steps", *asked(benchmarks)))
     assert "Nothing to do: 6 evaluations are there already" in said
-    assert time.monotonic() - started < 6, "no child was started"
     after = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
     changed = {path.name for path in after if before.get(path) != after[path]}
     assert changed <= {".lock", ".hashes.json"}

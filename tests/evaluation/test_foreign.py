@@ -139,6 +139,12 @@ class TestResults:
         results(tmp_path, {"aime24|0": ROW}, config_tasks={"aime24|0": {"num_samples": [8]}})
         assert set(gather(tmp_path).rows[0].cells["aime24"].scores) == {"pass@8"}
 
+    def test_our_own_metric_is_the_mean_of_several_samples(self, tmp_path):
+        config = {"aime24|0": {"metrics": [{"sample_level_fn": "KeptScores(_n=4, _scores=scores_of)"}]}}
+        results(tmp_path, {"aime24|0": {**ROW, "pass@k:k=4&n=4": 0.7}}, config_tasks=config)
+        cell = gather(tmp_path).rows[0].cells["aime24"]
+        assert (cell.n, cell.scores["avg"].value, cell.scores["pass@4"].value) == (4, 0.4, 0.7)
+
     def test_zero_has_an_interval(self, tmp_path):
         results(tmp_path, {"aime24:0": {"extractive_match": 0.0, "extractive_match_stderr": 0.0}})
         assert gather(tmp_path).rows[0].score("aime24").high == pytest.approx(0.1135, abs=1e-4)

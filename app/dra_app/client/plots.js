@@ -1,8 +1,11 @@
 // Plotly's figures: loaded once for all pages, drawn in place, saved with their title.
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: "reset+autosize", scrollZoom: false };
 const isDark = () => document.body.classList.contains("dark");
+const idle = () => new Promise((done) => requestIdleCallback(done, { timeout: 1_000 }));
 function plotly() {
-  window.draPlotly ??= new Promise((done, failed) => {
+  window.draPlotly ??= new Promise(async (done, failed) => {
+    await painted();
+    await idle(); // it takes a second of a slow machine: what the reader does first comes first
     const script = document.createElement("script");
     script.src = new URL(props.plotly_js, document.baseURI).href;
     script.onload = () => done(window.Plotly);

@@ -41,9 +41,8 @@ def report_view(report: Report, *, metric: str, width: int, published: bool) -> 
         others = published_rows(report)
         told = _tables(["reported by others", *names], others, width, sparse=True)
         if len(told) > 1:
-            told = _tables(
-                ["reported by others", *names], [[cell.replace(" ± ", "±") for cell in line] for line in others], width
-            )
+            others = [[cell.replace(" ± ", "±") for cell in line] for line in others]
+            told = _tables(["reported by others", *names], others, width, sparse=True)
         parts += [Text(""), *told, Text(NOTE, "dim")]
     parts += [Text(visible(note, one_line=True), "dim") for note in report.notes]
     parts += [_choice(report, choice) for choice in report.choices]
@@ -86,9 +85,9 @@ def _choice(report: Report, choice: Choice) -> Text:
     """Return what a rule chooses, what that step scores here, and by how much that flatters it."""
     text = Text(f"best step {choice.step} by {choice.rule}")
     row = next((row for row in report.rows if row.step == choice.step), None)
-    here = None if row is None else report.average(row) or row.score(report.benchmarks[0])
-    if here is not None and (len(report.benchmarks) == 1 or report.average(row) is not None):  # type: ignore[arg-type]
-        text.append(f": {points(here)}")
+    if row is not None:
+        here = report.average(row) if len(report.benchmarks) > 1 else row.score(report.benchmarks[0])
+        text.append("" if here is None else f": {points(here)}")
     if choice.optimism is not None:
         text.append(f"; expect about {100 * max(0.0, choice.optimism):.1f} points less on other problems", "yellow")
     elif choice.optimism_at_most is not None:
