@@ -66,7 +66,8 @@ def in_words(ratio: Mapping[str, float]) -> str:
 def write_markdown(name: str, title: str, lines: Sequence[str]) -> None:
     """Write results/NAME.md: title, the command that made it, the machine, and the lines."""
     script = Path(sys.argv[0]).resolve().relative_to(Path(__file__).resolve().parents[1])
-    command = shlex.join(["python", str(script), *sys.argv[1:]])
+    given = ["FOLDER" if argument.startswith("/") else argument for argument in sys.argv[1:]]
+    command = shlex.join(["python", str(script), *given])
     machine = f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     versions = ", ".join(f"{package} {metadata.version(package)}" for package in ("torch", "transformers", "trl"))
     head = [f"# {title}", "", f"Made by `{command}` on {machine}; {versions}.", ""]
