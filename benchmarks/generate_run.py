@@ -100,14 +100,15 @@ def _segment(groups: Path, number: int, first: int, last: int, words: Words, see
     def write(folder: Path) -> None:
         writer = SegmentWriter(folder, FACTS, frozenset(), [])
         for step in range(first, last + 1):
-            writer.add(_step(step, words, np.random.default_rng([seed, step])))
+            writer.add(step_rows(step, words, np.random.default_rng([seed, step])))
         writer.close()
 
     publish_folder(groups / segment_folder("train", first, last, number), write)
     print(f"steps {first} to {last}", flush=True)
 
 
-def _step(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
+def step_rows(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
+    """Return the rows of one step."""
     P = STEP // G
     base = rng.beta(4, 2, size=(P, 1, 1))
     noise = rng.normal(0, 0.05, size=(P, G, G))

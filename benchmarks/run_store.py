@@ -8,18 +8,22 @@ questions are asked with pandas over completions files as TRL writes them, of 1 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from common import write, write_markdown
-from generate_run import STEP, generate
+from generate_run import FACTS, STEP, Words, generate, step_rows
 
-from dra_toolkit.runs import Run
+from dra_toolkit.runs import Recorder, Run
+from dra_toolkit.runs.rows import from_table
 
 REPEATS = 5
 WORD = "qzjx"
@@ -108,6 +112,26 @@ def on_disk(run: Run) -> dict[str, float]:
     return {f"zstd -{level}": whole / size for level, size in alone.items()}
 
 
+def recording(groups: int = 16, batches: int = 20) -> dict[str, float]:
+    """Return what recording 16 groups of 8 with 3,800 characters each costs a step: seconds on its thread, and beside it.
+
+    The second is processor time of the whole process, so it includes the first; a step comes when the last is on disk.
+    """
+    rows = step_rows(2, Words(3_800, 0), np.random.default_rng(0)).slice(0, groups * 8)
+    records = list(from_table(rows, FACTS))
+    with tempfile.TemporaryDirectory() as folder:
+        recorder = Recorder(Path(folder), FACTS, tell=print)
+        on_thread, beside = [], []
+        for step in range(1, batches + 2):  # the first loads what is loaded late
+            batch = [dataclasses.replace(record, step=step) for record in records]
+            started = time.process_time()
+            on_thread.append(_seconds(lambda batch=batch: recorder.submit(batch)))
+            recorder.flush()
+            beside.append(time.process_time() - started)
+        recorder.close()
+    return {"thread of the training": statistics.median(on_thread[1:]), "processor": statistics.median(beside[1:])}
+
+
 def _seconds(call: Callable[[], object]) -> float:
     started = time.perf_counter()
     call()
@@ -160,12 +184,15 @@ def report(work: Path) -> None:
             row["pandas"] = _child("--pandas", str(frames), name)
         found[name] = row
         print(name, row, file=sys.stderr)
-    sizes = on_disk(Run.open(work / "100k"))
-    write("run_store", {"completions in a step": STEP, "questions": found, "size on disk over the texts alone": sizes})
-    _write_table(found, sizes)
+    sizes, cost = on_disk(Run.open(work / "100k")), recording()
+    content = {"questions": found, "size on disk over the texts alone": sizes, "seconds of recording": cost}
+    write("run_store", {"completions in a step": STEP, **content})
+    _write_table(found, sizes, cost)
 
 
-def _write_table(found: dict[str, dict[str, dict[str, float]]], sizes: dict[str, float]) -> None:
+def _write_table(
+    found: dict[str, dict[str, dict[str, float]]], sizes: dict[str, float], cost: dict[str, float]
+) -> None:
     lines = [
         "1 million completions of 3,800 characters on average and 10 million of 200, in groups of 8, 1,000 in a step, made "
         f"by `generate_run.py` (seed 0). Each question is asked in a fresh process: once, then {REPEATS} times more, of "
@@ -186,6 +213,12 @@ def _write_table(found: dict[str, dict[str, dict[str, float]]], sizes: dict[str,
             f"{_ms(ten['median']) if ten else ''} | {memory:.0f} | | |"
         )
     lines += ["", *(f"Size on disk over the same texts in {name} alone: {size:.3f}." for name, size in sizes.items())]
+    thread, processor = cost["thread of the training"], cost["processor"]
+    lines += [
+        "",
+        f"Recording 16 groups of 8 with 3,800 characters each: {1e6 * thread:.0f} microseconds on the training thread, "
+        f"{thread / 2:.4%} of a step of 2 seconds, and {1e3 * processor:.0f} ms of a processor beside it.",
+    ]
     write_markdown("run_store", "Questions of a large run", lines)
 
 
