@@ -137,7 +137,7 @@ def measure(run: Path, chromium: str) -> dict[str, Any]:
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         started = time.perf_counter()
         page.goto(f"{address}?run={run.name}")
-        page.wait_for_selector("#dra-overview .dra[data-drawn]")
+        page.wait_for_selector("#dra-first svg.dra-preview, #dra-overview .dra[data-drawn]")
         found["first useful paint"] = [1000 * (time.perf_counter() - started)]
         groups = Clicks(page, "groups")
         groups.jump(0.5)
