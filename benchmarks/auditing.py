@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.inspection.audit import LabelledGroup, agreement, audit, verdict
-from dra_toolkit.inspection.audit.view import HEADS, cells
+from dra_toolkit.inspection.audit.view import cells, heads, in_words
 from dra_toolkit.quickstart.labels import styles_of
 from dra_toolkit.quickstart.make import ways
 from dra_toolkit.quickstart.measure import sample
@@ -35,7 +35,7 @@ def main() -> None:
         return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]  # type: ignore[attr-defined]
 
     groups = [
-        LabelledGroup(texts=tuple(texts), labels=tuple(styles_of(texts)), tokens=tuple(map(len, tokens_of(texts))))
+        LabelledGroup(texts=tuple(texts), labels=tuple(styles_of(texts)), lengths=tuple(map(len, tokens_of(texts))))
         for texts in sample(model, tokenizer, chosen, samples=arguments.samples, seed=0)
     ]
     audited = [audit(groups, load_embedder(EmbedderSettings(name=name))) for name in ("hash", "minilm")]
@@ -48,11 +48,11 @@ def main() -> None:
         f"{len(groups)} groups of {arguments.samples} sampled from the quickstart's base model, labelled by the way that "
         "each completion takes; completions without a recognised way are left out, and pairs of equal texts too.",
         "",
-        f"| {' | '.join(HEADS)} | verdict |",
-        "| --- |" + " ---: |" * (len(HEADS) - 1) + " --- |",
+        f"| {' | '.join(heads())} | verdict |",
+        "| --- |" + " ---: |" * (len(heads()) - 1) + " --- |",
         *(f"| {' | '.join(cells(found))} | {verdict(found)} |" for found in audited),
         "",
-        *(f"- {p.left} and {p.right}: Spearman {p.spearman:.2f} of redundancies, {p.groups} groups" for p in pairs),
+        *(f"- {in_words(pair)}" for pair in pairs),
     ]
     write_markdown("auditing", "Strategies or phrasing: what offline embedders see", lines)
 

@@ -14,6 +14,7 @@ from dra_toolkit.cli.errors import user_errors
 if TYPE_CHECKING:
     from dra_toolkit.embedding import Embedder
     from dra_toolkit.inspection.audit import LabelledGroup
+    from dra_toolkit.runs import Run
 
 
 @user_errors
@@ -22,15 +23,19 @@ def audit(
         None, help="A run, or a JSONL or Parquet file of labelled texts; else the latest run."
     ),
     embedder: list[str] = typer.Option(
-        None, "--embedder", "-e", help="May be repeated; left out, hash, and minilm if it is installed."
+        None, "--embedder", "-e", help="May be repeated; left out, hash, and minilm where it is installed."
     ),
     labels: str = typer.Option(
         "answer", "--labels", help="Of a run: answer, recorded, or a dotted path to a function of a group's texts."
     ),
-    policy: str = typer.Option(None, "--policy", help="A checkpoint whose states are audited as embedder policy."),
+    policy: Path = typer.Option(
+        None, "--policy", help="Checkpoint of embedder policy, which it adds; of a run, else its newest."
+    ),
     text_column: str = typer.Option("text", "--text-column", help="Of a file."),
     label_column: str = typer.Option("label", "--label-column", help="Of a file."),
-    group_column: str = typer.Option("group", "--group-column", help="Of a file; without it all texts are one group."),
+    group_column: str = typer.Option(
+        None, "--group-column", help="Of a file; left out, group or prompt, else all texts are one group."
+    ),
     groups: int = typer.Option(200, "--groups", min=1, help="Groups embedded, chosen at random."),
     seed: int = typer.Option(0, "--seed", help="Of that choice and of the bootstrap."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
@@ -43,19 +48,18 @@ def audit(
     from dra_toolkit.inspection.audit.view import as_plain, audit_view
     from dra_toolkit.runs import Run, latest_run
 
+    run = None
     if source is not None and source.is_file():
         columns = {"text": text_column, "label": label_column, "group": group_column}
         found = from_file(source, **columns, groups=groups, seed=seed)
     else:
         run = Run(latest_run()) if source is None else Run.open(source)
         found = from_run(run, labels=labels, groups=groups, seed=seed)
-    loaded = [_load(name, None) for name in embedder or _offline()]
-    if policy is not None:
-        loaded.append(_load("policy", policy))
+    names = dict.fromkeys([*(embedder or _offline()), *(["policy"] if policy else [])])
+    loaded = [_load(name, policy, run) for name in names]
     audited = [
-        measure(found, each, tokens_of=tokens_of, embedded=told, seed=seed)
+        measure(found, each, tokens_of=tokens_of, embedded=_progress(each.name, found), seed=seed)
         for each, tokens_of in loaded
-        for told in [_progress(each.name, found)]
     ]
     agreements = agreement(audited)
     if as_json:
@@ -75,18 +79,26 @@ def _offline() -> list[str]:
 TokensOf = Callable[[Sequence[str]], list[list[int]]]
 
 
-def _load(name: str, policy: str | None) -> tuple[Embedder, TokensOf | None]:
+def _load(name: str, policy: Path | None, run: Run | None) -> tuple[Embedder, TokensOf | None]:
     """Return an embedder, and for the policy what turns texts into its tokens."""
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
-    from dra_toolkit.errors import EmbedderError
+    from dra_toolkit.embedding.checkpoint import load_checkpoint_embedder
 
     if name != "policy":
         return load_embedder(EmbedderSettings(name=name)), None
-    if policy is None:
-        raise EmbedderError("--embedder policy: name the checkpoint whose states are meant with --policy FOLDER")
-    from dra_toolkit.embedding.checkpoint import load_checkpoint_embedder
+    return load_checkpoint_embedder(policy or _newest_checkpoint(run))
 
-    return load_checkpoint_embedder(Path(policy))
+
+def _newest_checkpoint(run: Run | None) -> Path:
+    from dra_toolkit.errors import EmbedderError
+    from dra_toolkit.runs.checkpoints import complete_checkpoints
+
+    if run is None:
+        raise EmbedderError("--embedder policy: name the checkpoint whose states are meant with --policy FOLDER")
+    there = complete_checkpoints(run.directory.checkpoints)
+    if not there:
+        raise EmbedderError(f"--embedder policy: {run.name} has no complete checkpoint; name one with --policy FOLDER")
+    return there[-1]
 
 
 def _progress(name: str, groups: Sequence[LabelledGroup]) -> Callable[[int], None]:

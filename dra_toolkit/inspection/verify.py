@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from dra_toolkit.errors import DRAError
+from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.replay import replay_run
 from dra_toolkit.inspection.replay.run import TOLERANCE
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.provenance import read_provenance
-from dra_toolkit.runs.names import MODES
+from dra_toolkit.runs.names import MODES, BatchName, SegmentName
+from dra_toolkit.runs.parquet import RowReader
+from dra_toolkit.runs.schema import read_facts
+from dra_toolkit.runs.segments import FILES
 
 STEPS_AT_ONCE = 500
 """Steps whose measures are compared by one question: what bounds the memory."""
 NAMED = 5
 """Groups or steps named of each kind of problem; the others are counted."""
+_MEND = "restore it from a copy, or delete it"
 _KEY = "mode, step, batch, group_index"
 _MEASURES = {
     "size": "count(*)",
@@ -63,7 +67,12 @@ def verify(run: Run, *, tell: Callable[[str], None] = lambda what: None) -> Veri
         ("advantages", _advantages),
     ):
         tell(what)
-        found.problems += list(check(run, found))
+        try:
+            found.problems += list(check(run, found))
+        except (RunError, NotImplementedError) as error:
+            found.problems += list(_unreadable(run)) or [f"{what}: cannot be checked ({_first_line(error)})"]
+            found.notes.append(f"{what} and what follows: not checked, since files cannot be read")
+            break
     return found
 
 
@@ -77,7 +86,57 @@ def _files(run: Run, found: Verified) -> Iterator[str]:
         if name in listing.foreign:
             yield f"groups/{name}: {why}; move it somewhere else"
         else:
-            yield f"groups/{name}: {why}; it is skipped: restore it from a copy, or delete it"
+            yield f"groups/{name}: {why}; it is skipped: {_MEND}"
+    for file in listing.batches:
+        if file.path.name not in run.problems:
+            yield from _other_rows(file)
+    for segment in listing.segments:
+        if segment.path.name not in run.problems:
+            yield from _other_columns(segment)
+
+
+def _other_columns(segment: SegmentName) -> Iterator[str]:
+    """Tell of columns that are not as they were written: the end of the file, which no checksum guards, is damaged."""
+    for name in FILES:
+        where = f"groups/{segment.path.name}/{name}"
+        reader = RowReader(segment.path / name)
+        try:
+            read_facts(reader.schema, where)
+        except RunError as error:
+            yield f"{error}; {_MEND}"
+        finally:
+            reader.close()
+
+
+def _other_rows(file: BatchName) -> Iterator[str]:
+    """Tell of rows that are not those that the file's name promises: it was copied or renamed."""
+    reader = RowReader(file.path, ["mode", "step", "batch"])
+    rows = reader.rows(0, len(reader))
+    reader.close()
+    held = {tuple(row.values()) for row in rows.to_pylist()}
+    if strange := sorted(held - {(file.mode, file.step, file.batch)}):
+        mode, step, batch = strange[0]
+        yield (
+            f"groups/{file.path.name}: holds {mode} step {step}, batch {batch}, which its name does not say; it was copied "
+            "or renamed: delete it, or give it its name again"
+        )
+
+
+def _unreadable(run: Run) -> Iterator[str]:
+    """Ask both readers for each file alone, and tell of those that one of them cannot read though its checksums hold."""
+    import duckdb
+
+    listing = run.store.listing()
+    places = [source.path for source in listing.batches] + [source.path for source in listing.segments]
+    for place in places:
+        for path in sorted(place.iterdir()) if place.is_dir() else [place]:
+            try:
+                RowReader(path).close()
+                with duckdb.connect() as connection:
+                    connection.execute("SELECT count(COLUMNS(*)) FROM read_parquet($1)", [str(path)]).fetchall()
+            except (duckdb.Error, OSError, ValueError, NotImplementedError) as error:
+                name = path.relative_to(run.directory.groups)
+                yield f"groups/{name}: cannot be read ({_first_line(error)}); {_MEND}"
 
 
 def _duplicates(run: Run, found: Verified) -> Iterator[str]:
@@ -165,18 +224,23 @@ def _replayed(run: Run, mode: Mode, found: Verified) -> Iterator[str]:
     except DRAError as error:
         found.notes += [f"advantages of {mode} groups: not replayed; {problem}" for problem in error.problems]
         return
-    worst, beyond = report.differences.worst, report.differences.beyond_rounding
+    worst, wrong = report.differences.worst, report.differences.wrong
     if worst is None:
         return
     found.largest_replay_error = max(found.largest_replay_error or 0.0, worst.error)
-    if beyond:
+    if wrong is not None:
+        key = {"mode": mode, "step": wrong.step, "batch": wrong.batch, "group_index": wrong.group}
         yield (
-            f"{mode} step {worst.step}, group {worst.group}, completion {worst.completion}: its advantage is "
-            f"{worst.recorded:.6g}, the recorded settings give {worst.replayed:.6g}; {beyond} advantages differ by more "
+            f"{_group(key)}, completion {wrong.completion}: its advantage is {wrong.recorded:.6g}, the recorded settings "
+            f"give {wrong.replayed:.6g}; {report.differences.beyond_rounding} advantages differ by more "
             f"than {TOLERANCE:g}: `dra inspect replay {run.directory.path} --mode {mode}` shows where"
         )
 
 
-def _group(row: dict[str, object]) -> str:
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+
+
+def _group(row: Mapping[str, object]) -> str:
     batch = f" of batch {row['batch']}" if row["batch"] else ""
     return f"{row['mode']} step {row['step']}, group {row['group_index']}{batch}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
@@ -169,6 +170,18 @@ OPTIONAL = tuple(column.name for column in COLUMNS if column.optional)
 GROUP_COLUMNS = tuple(column.name for column in COLUMNS if column.part == "group")
 
 
+_KINDS = tuple(
+    frozenset(column.name for column in COLUMNS if column.part in parts and not column.optional) - {left_out}
+    for parts, left_out in (
+        (("key", "number", "text", "group"), ""),
+        (("key", "group"), "completion_index"),
+        (("key", "number"), ""),
+        (("key", "text"), ""),
+    )
+)
+"""Columns that a file must have: that of a batch, and the three of a segment."""
+
+
 def columns_of(*parts: Part) -> list[str]:
     """Return the names of the columns of some parts, in order."""
     return [column.name for column in COLUMNS if column.part in parts]
@@ -210,7 +223,33 @@ def read_facts(schema: pa.Schema, where: str) -> FileFacts:
         )
     known = {field.name for field in fields(FileFacts)}
     settings = _settings(found["diversity"], where)
-    return FileFacts(**{**{k: v for k, v in found.items() if k in known}, "diversity": settings})
+    facts = FileFacts(**{**{k: v for k, v in found.items() if k in known}, "diversity": settings})
+    if facts.version == SCHEMA_VERSION:
+        _check_columns(schema, facts, where)
+    return facts
+
+
+def _check_columns(schema: pa.Schema, facts: FileFacts, where: str) -> None:
+    """Raise RunError for a column that is missing or of another type: the footer, which no checksum guards, is damaged."""
+    types, there = _types(tuple(facts.reward_weights)), set(schema.names)
+    required = max(_KINDS, key=lambda kind: len(kind & there) / len(kind | (there & _KINDS[0])))
+    for name in sorted(required - there):
+        raise RunError(f"{where}: torn: has no column {name}")
+    for field in schema:
+        if field.name in types and field.type != types[field.name]:
+            raise RunError(f"{where}: torn: the column {field.name} is {field.type}, expected {types[field.name]}")
+
+
+@functools.cache
+def _types(rewards: tuple[str, ...]) -> dict[str, pa.DataType]:
+    facts = FileFacts(
+        run="",
+        reward_weights=dict.fromkeys(rewards, 1.0),
+        scale_rewards="",
+        diversity=DiversitySettings(),
+        embedder="",
+    )
+    return {field.name: field.type for field in arrow_schema(facts, optional=frozenset(OPTIONAL))}
 
 
 def _settings(stored: dict[str, Any], where: str) -> DiversitySettings:

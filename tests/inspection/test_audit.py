@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from recorded import make_run, record, record_all
 from scipy.stats import mannwhitneyu, spearmanr
@@ -15,8 +17,8 @@ from typer.testing import CliRunner
 from dra_toolkit.cli.main import app
 from dra_toolkit.embedding.protocol import Embeddings
 from dra_toolkit.errors import RunError
-from dra_toolkit.inspection.audit import LabelledGroup, agreement, audit, from_run, verdict
-from dra_toolkit.inspection.audit.measures import _ranks, _spearman, _wins
+from dra_toolkit.inspection.audit import LabelledGroup, agreement, audit, from_file, from_run, verdict
+from dra_toolkit.inspection.audit.ranks import mean_ranks, spearman, wins
 from dra_toolkit.runs import Run
 
 COLUMN = "<think> Ones column: {a} + {b} = {c}, write {c}, carry 0. </think> \\boxed{{{c}}}"
@@ -35,7 +37,7 @@ class Known:
 
 
 def group(texts, labels):
-    return LabelledGroup(texts=tuple(texts), labels=tuple(labels), tokens=(10,) * len(texts))
+    return LabelledGroup(texts=tuple(texts), labels=tuple(labels), lengths=(10,) * len(texts))
 
 
 def audit_(*arguments: object, status: int = 0):
@@ -57,13 +59,13 @@ class TestMeasures:
     def test_auc_is_mann_and_whitneys(self):
         rng = np.random.default_rng(0)
         equal, other = np.round(rng.normal(1, 1, 40), 1), np.round(rng.normal(0, 1, 70), 1)
-        assert _wins(equal, other) == mannwhitneyu(equal, other).statistic
+        assert wins(equal, other) == mannwhitneyu(equal, other).statistic
 
     def test_rank_correlation_is_spearmans(self):
         rng = np.random.default_rng(1)
         a, b = np.round(rng.random(30), 1), np.round(rng.random(30), 1)
-        assert _spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-        assert _ranks(np.array([3.0, 1.0, 1.0])).tolist() == [3, 1.5, 1.5]
+        assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+        assert mean_ranks(np.array([3.0, 1.0, 1.0])).tolist() == [3, 1.5, 1.5]
 
     def test_only_pairs_of_one_group_and_of_different_texts_count(self):
         one = group(["a:0", "a:0", "b:1"], ["x", "x", "y"])
@@ -90,6 +92,9 @@ class TestMeasures:
         assert found.low < found.auc < found.high
         assert verdict(replace(found, low=0.65)) == "the signal is weak"
         assert "upside down" in verdict(replace(found, low=0.1, high=0.3))
+        few = audit(groups(0.1)[:5], Known())
+        assert np.isnan(few.low)
+        assert "too few groups" in verdict(few)
 
     def test_agreement_with_itself_is_perfect(self):
         found = audit([group(["a:0", "b:0.1", "c:1.5", "d:1.2"], ["x", "x", "y", "z"])], Known())
@@ -102,7 +107,7 @@ def run(tmp_path) -> Path:
     """Groups in which two strategies are worded with many numbers."""
     directory = make_run(tmp_path / "run")
     batches = []
-    for step in range(1, 6):
+    for step in range(1, 13):
         texts = []
         for i in range(4):
             numbers = {"a": 10 * step + i, "b": 3 + i, "c": 10 * step + 2 * i + 3}
@@ -123,7 +128,7 @@ class TestCommand:
         (found,) = told["embedders"]
         assert found["auc"] > 0.9
         assert found["verdict"] == "the signal is there"
-        assert found["groups"] == 5
+        assert found["groups"] == 12
         shown = audit_(run, "--labels", "test_audit.strategies", "-e", "hash").stdout
         assert "the signal is there" in shown
 
@@ -168,6 +173,28 @@ class TestCommand:
         assert found["groups"] == 3
         assert found["within_pairs"] == 3 * 2 * 3
 
+    def test_a_parquet_file_is_read_as_the_same_texts_in_jsonl(self, tmp_path):
+        rows = [
+            {"text": f"{word} {i}", "label": word, "prompt": i // 3, "x": 0} for i in range(9) for word in ("a", "b")
+        ]
+        (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
+        found = from_file(tmp_path / "x.parquet")
+        assert found == from_file(tmp_path / "x.jsonl")
+        assert [len(each.texts) for each in found] == [6, 6, 6]  # grouped by the column `prompt`, unasked
+
+    def test_labels_that_are_missing_are_unknown_and_lists_are_compared_by_content(self, tmp_path):
+        rows = [{"text": str(i), "label": label} for i, label in enumerate([None, float("nan"), [1, 2], [1, 2]])]
+        (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (found,) = from_file(tmp_path / "x.jsonl")
+        assert found.labels[:2] == (None, None)
+        assert found.labels[2] == found.labels[3] is not None
+
+    def test_too_many_texts_without_a_group_are_refused(self, tmp_path):
+        (tmp_path / "x.jsonl").write_text('{"text": "a", "label": 1}\n' * 2_001)
+        with pytest.raises(RunError, match="2,001 texts and no column that groups them"):
+            from_file(tmp_path / "x.jsonl")
+
     def test_recorded_labels(self, tmp_path):
         directory = make_run(tmp_path / "run")
         record_all(directory, [replace(record(1, 0, G=4), labels=np.array([0, 0, 1, 1]))])
@@ -198,6 +225,7 @@ class TestCommand:
         ("content", "told"),
         [
             ('{"texts": "a", "label": 1}\n', "no column 'text'; did you mean 'texts'"),
+            ('{"text": "a", "label": 1, "group": 1}\n{"text": "a", "label": 1}\n', "row 2: no column 'group'"),
             ('{"text": 5, "label": 1}\n', "text is of type int, expected a text"),
             ("[1]\n", "x.jsonl:1: a JSON list, expected an object"),
             ("{torn", "x.jsonl:1: not JSON"),
@@ -207,3 +235,7 @@ class TestCommand:
     def test_bad_files(self, tmp_path, content, told):
         (tmp_path / "x.jsonl").write_text(content)
         assert told in audit_(tmp_path / "x.jsonl", "-e", "hash", status=2).stderr.replace("\n", " ")
+
+    def test_a_file_of_another_kind(self, tmp_path):
+        (tmp_path / "x.csv").write_text("text,label")
+        assert "expected one of .jsonl, .parquet" in audit_(tmp_path / "x.csv", status=2).stderr.replace("\n", " ")

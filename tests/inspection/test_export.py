@@ -250,3 +250,33 @@ class TestVerify:
         pq.write_table(changed.cast(table.schema), path)
         problems = "\n".join(self.verify(sound.path, status=1)["problems"])
         assert "its measures do not follow from its rows" in problems
+
+    def test_a_copy_under_another_name_is_told_by_its_rows(self, sound):
+        first, last = (sorted(sound.groups.glob("*.parquet"))[i] for i in (0, -1))
+        step = int(pq.read_table(last)["step"][0].as_py())
+        other = last.with_name(last.name.replace(f"{step:08d}", f"{step + 1:08d}"))
+        assert other != last
+        other.write_bytes(first.read_bytes())
+        problems = "\n".join(self.verify(sound.path, status=1)["problems"])
+        assert f"groups/{other.name}: holds train step 1, batch 0, which its name does not say" in problems
+
+    @pytest.mark.parametrize(
+        ("change", "told"),
+        [
+            (lambda table: table.drop(["weight"]), "torn: has no column weight"),
+            (lambda table: table.drop(["completion", "prompt"]), "torn: has no column completion"),
+            (
+                lambda table: table.set_column(
+                    table.column_names.index("step"), "step", table["step"].cast("float64").combine_chunks()
+                ),
+                "torn: the column step is double, expected int32",
+            ),
+        ],
+    )
+    def test_a_file_whose_columns_are_not_those_written_is_named_and_the_others_are_read(self, sound, change, told):
+        path = sorted(sound.groups.glob("*.parquet"))[0]
+        pq.write_table(change(pq.read_table(path)), path)
+        found = self.verify(sound.path, status=1)
+        (problem,) = [each for each in found["problems"] if path.name in each]
+        assert told in problem
+        assert found["groups"] == 4

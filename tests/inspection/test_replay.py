@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,15 @@ class TestRecordedSettings:
         found = replay_run(Run(directory)).differences
         assert found.worst.error > 1e-5
         assert found.beyond_rounding == 0
+
+    def test_an_advantage_that_is_no_number_counts_as_wrong(self, tmp_path):
+        wrong = record(1, 1, G=4)
+        directory = make_run(tmp_path / "run")
+        record_all(directory, [record(1), replace(wrong, advantages=np.array([np.nan, *wrong.advantages[1:]]))])
+        found = replay_run(Run(directory)).differences
+        assert (found.wrong.group, found.wrong.completion, found.wrong.error) == (1, 0, float("inf"))
+        assert found.beyond_rounding == 1
+        assert np.isfinite(found.total().moved)
 
     def test_evaluation_was_never_adjusted(self, tmp_path):
         directory = make_run(tmp_path / "run")
@@ -255,6 +265,40 @@ class TestOtherSettings:
         with pytest.raises(RunError, match="embedder=hash, or another, embeds the texts anew"):
             replay_run(run, read_changes(["diversity=graph_cut"]))
         assert replay_run(run, read_changes(["diversity=graph_cut", "embedder=hash"])).differences.total().groups == 1
+
+
+def by_length(texts):
+    """Return labels as a user's own function does."""
+    return [len(text) % 2 for text in texts]
+
+
+class TestLabels:
+    def test_of_the_users_own_function(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(str(Path(__file__).parent))
+        groups = [record(step, G=4, texts=["a", "bb", "ccc", "d" * step]) for step in (1, 2)]
+        directory = make_run(tmp_path / "run")
+        record_all(directory, *[[group] for group in groups])
+        settings = DiversitySettings(measure="cluster_size", labels="test_replay.by_length")
+        expected = [
+            group_advantages(
+                adjust_similarity(
+                    similarity=group.adjustment.similarity,
+                    totals=group.adjustment.totals,
+                    labels=np.array(by_length(group.group.completions)),
+                    settings=settings,
+                ).adjusted[None]
+            )[0]
+            for group in groups
+        ]
+        changes = read_changes(["diversity=cluster_size", "diversity_labels=test_replay.by_length"])
+        again = make_run(tmp_path / "again")
+        record_all(again, *[[replace(group, advantages=each)] for group, each in zip(groups, expected, strict=True)])
+        assert replay_run(Run(again), changes).differences.worst.error < 1e-9
+        assert replay_run(Run(directory), changes).differences.worst.error > 0.01
+
+    def test_a_function_that_is_not_there(self):
+        with pytest.raises(RecipeError, match="importing 'no_such_module' failed"):
+            read_changes(["diversity=cluster_size", "diversity_labels=no_such_module.at_all"])
 
 
 class TestChanges:

@@ -1,7 +1,8 @@
-"""Does an embedder see what it is meant to see? `samples` reads labelled groups, `measures` judges, `view` shows."""
+"""Does an embedder see what it is meant to see? `samples` and `files` read labelled groups, `measures` judges, `view` shows."""
 
+from dra_toolkit.inspection.audit.files import from_file
 from dra_toolkit.inspection.audit.measures import Agreement, Audited, agreement, audit, verdict
-from dra_toolkit.inspection.audit.samples import LabelledGroup, from_file, from_run
+from dra_toolkit.inspection.audit.samples import LabelledGroup, from_run
 
 __all__ = [
     "Agreement",

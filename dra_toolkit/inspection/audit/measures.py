@@ -12,16 +12,22 @@ from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
+from dra_toolkit.inspection.audit.ranks import spearman, wins
 from dra_toolkit.inspection.audit.samples import LabelledGroup
 
 RESAMPLES = 2_000
 THERE, WEAK = 0.75, 0.6
 """Lower ends of the AUC's interval from which the signal counts as there, and as weak."""
+ENOUGH = 10
+"""Groups that tell something below which there is neither interval nor verdict: a bootstrap of few is too narrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audited:
-    """What one embedder makes of labelled groups. Pairs are of different texts in one group, both labelled."""
+    """What one embedder makes of labelled groups. Pairs are of different texts in one group, both labelled.
+
+    The similarity is the one that weights are made of: cosine, clamped at 0.
+    """
 
     embedder: str
     within: float
@@ -31,7 +37,7 @@ class Audited:
     auc: float
     """Chance that a pair with equal labels is more similar than one of the same group with different labels."""
     low: float
-    """Lower end of the 95 % interval of the AUC, by bootstrap over groups."""
+    """Lower end of the 95 % interval of the AUC, by bootstrap over groups; NaN for fewer than `ENOUGH`."""
     high: float
     within_pairs: int
     between_pairs: int
@@ -41,7 +47,9 @@ class Audited:
     """Share of completions of which only the beginning was read."""
     seconds: float
     """Seconds to embed one completion."""
-    seconds_per_1000_tokens: float
+    seconds_per_1000: float
+    """Seconds to embed 1,000 tokens, or words: `unit`."""
+    unit: str
     redundancies: tuple[Array, ...] = field(repr=False, default=())
     """Graph-cut redundancy of each completion, by group."""
 
@@ -70,26 +78,25 @@ def audit(
     tokens_of: for an embedder that reads token ids. embedded: called with the completions embedded since the last call.
     Raises RunError if no group has pairs of both kinds.
     """
-    wins, counts = [], []
-    within, between, redundancies = list[float](), list[float](), list[Array]()
-    truncated = total = tokens = 0
+    won, counts, redundancies = list[float](), list[int](), list[Array]()
+    within, between = _Mean(), _Mean()
+    truncated = total = length = 0
     seconds = 0.0
-    embedder.embed(
-        list(groups[0].texts), tokens_of(groups[0].texts) if tokens_of else None
-    )  # loads what is loaded late
+    first = list(groups[0].texts)
+    embedder.embed(first, tokens_of(first) if tokens_of else None)  # loads what is loaded late
     for group in groups:
         ids = tokens_of(group.texts) if tokens_of else None
         started = time.perf_counter()
         found = embedder.embed(list(group.texts), ids)
         seconds += time.perf_counter() - started
-        truncated, total, tokens = truncated + found.truncated, total + len(group.texts), tokens + sum(group.tokens)
+        truncated, total, length = truncated + found.truncated, total + len(group.texts), length + sum(group.lengths)
         measured = adjust(embeddings=found.vectors, totals=np.zeros(len(group.texts)))
         redundancies.append(measured.redundancy)
         equal, other = _pairs(group, measured.similarity)
-        within += equal.tolist()
-        between += other.tolist()
+        within.add(equal)
+        between.add(other)
         if len(equal) and len(other):
-            wins.append(_wins(equal, other))
+            won.append(wins(equal, other))
             counts.append(len(equal) * len(other))
         embedded(len(group.texts))
     if not counts:
@@ -97,26 +104,29 @@ def audit(
             "audit: no group has two texts with equal labels and two with different ones, so nothing can be told apart; "
             "use other labels, or groups of a step at which the model still varies"
         )
-    low, high = _interval(np.array(wins), np.array(counts, dtype=np.float64), seed)
+    low, high = _interval(np.array(won), np.array(counts, dtype=np.float64), seed)
     return Audited(
         embedder=embedder.name,
-        within=float(np.mean(within)),
-        between=float(np.mean(between)),
-        auc=float(np.sum(wins) / np.sum(counts)),
+        within=within.value,
+        between=between.value,
+        auc=sum(won) / sum(counts),
         low=low,
         high=high,
-        within_pairs=len(within),
-        between_pairs=len(between),
+        within_pairs=within.count,
+        between_pairs=between.count,
         groups=len(counts),
         truncated=truncated / total,
         seconds=seconds / total,
-        seconds_per_1000_tokens=1_000 * seconds / max(1, tokens),
+        seconds_per_1000=1_000 * seconds / max(1, length),
+        unit=groups[0].unit,
         redundancies=tuple(redundancies),
     )
 
 
 def verdict(found: Audited) -> str:
-    """Return in words whether the signal is there, by the lower end of the AUC's interval."""
+    """Return in words whether the signal is there, by the interval of the AUC."""
+    if found.groups < ENOUGH:
+        return f"too few groups to say: {found.groups}, at least {ENOUGH} are needed"
     if found.low >= THERE:
         return "the signal is there"
     if found.low >= WEAK:
@@ -131,48 +141,48 @@ def agreement(audited: Sequence[Audited]) -> list[Agreement]:
     found = []
     for i, left in enumerate(audited):
         for right in audited[i + 1 :]:
-            ranks = [
-                _spearman(a, b)
-                for a, b in zip(left.redundancies, right.redundancies, strict=True)
-                if np.ptp(a) > 1e-9 and np.ptp(b) > 1e-9
-            ]
+            all_ranks = map(spearman, left.redundancies, right.redundancies)
+            ranks = [each for each in all_ranks if not np.isnan(each)]
             mean = float(np.mean(ranks)) if ranks else float("nan")
             found.append(Agreement(left=left.embedder, right=right.embedder, spearman=mean, groups=len(ranks)))
     return found
 
 
+@dataclass
+class _Mean:
+    """A mean of values that come in parts; NaN where none came."""
+
+    total: float = 0.0
+    count: int = 0
+
+    def add(self, values: Array) -> None:
+        self.total, self.count = self.total + float(values.sum()), self.count + len(values)
+
+    @property
+    def value(self) -> float:
+        return self.total / self.count if self.count else float("nan")
+
+
 def _pairs(group: LabelledGroup, similarity: Array) -> tuple[Array, Array]:
     """Return the similarities of pairs with equal and with different labels; equal texts are no pair."""
-    equal: list[float] = []
-    other: list[float] = []
-    for i in range(len(group.texts)):
-        for j in range(i):
-            if group.texts[i] == group.texts[j] or group.labels[i] is None or group.labels[j] is None:
-                continue
-            (equal if group.labels[i] == group.labels[j] else other).append(float(similarity[i, j]))
-    return np.array(equal), np.array(other)
+    texts, labels = _codes(group.texts), _codes(group.labels)
+    labelled = np.array([label is not None for label in group.labels])
+    i, j = np.tril_indices(len(texts), -1)
+    counted = (texts[i] != texts[j]) & labelled[i] & labelled[j]
+    i, j = i[counted], j[counted]
+    similarities, equal = similarity[i, j], labels[i] == labels[j]
+    return similarities[equal], similarities[~equal]
 
 
-def _wins(equal: Array, other: Array) -> float:
-    """Return in how many of all (equal, other) the first is larger; ties count half: Mann and Whitney's U."""
-    differences = equal[:, None] - other[None, :]
-    return float((differences > 0).sum() + 0.5 * (differences == 0).sum())
+def _codes(values: Sequence[object]) -> Array:
+    """Return a number for each value, equal where values are equal."""
+    codes: dict[object, int] = {}
+    return np.array([codes.setdefault(value, len(codes)) for value in values])
 
 
-def _interval(wins: Array, counts: Array, seed: int) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, len(wins), size=(RESAMPLES, len(wins)))
-    low, high = np.quantile(wins[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
+def _interval(won: Array, counts: Array, seed: int) -> tuple[float, float]:
+    if len(won) < ENOUGH:
+        return float("nan"), float("nan")
+    drawn = np.random.default_rng(seed).integers(0, len(won), size=(RESAMPLES, len(won)))
+    low, high = np.quantile(won[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)
-
-
-def _spearman(a: Array, b: Array) -> float:
-    """Return the correlation of mean ranks."""
-    return float(np.corrcoef(_ranks(a), _ranks(b))[0, 1])
-
-
-def _ranks(values: Array) -> Array:
-    """Return the ranks, (G,); equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(np.round(values, 9), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,10 +25,11 @@ class LabelledGroup:
     """Texts that answer one prompt."""
 
     texts: tuple[str, ...]
-    labels: tuple[object, ...]
+    labels: tuple[Hashable, ...]
     """What each text does, whatever its words; None where that is not known."""
-    tokens: tuple[int, ...]
-    """Tokens of each, or words where tokens are not known."""
+    lengths: tuple[int, ...]
+    """How long each is, in `unit`."""
+    unit: Literal["tokens", "words"] = "tokens"
 
 
 def from_run(
@@ -45,19 +45,32 @@ def from_run(
     if not keys:
         raise RunError(f"{run.name}: no {mode} groups are recorded")
     label = load_dotted("--labels", labels) if is_dotted(labels) else None
-    rng = np.random.default_rng(seed)
-    chosen = sorted(rng.choice(len(keys), size=min(groups, len(keys)), replace=False).tolist())
     found = []
-    for i in chosen:
+    for i in chosen(len(keys), groups, seed):
         record = run.group(keys[i]["step"], keys[i]["group_index"], mode=mode, batch=keys[i]["batch"])
         found.append(
             LabelledGroup(
                 texts=record.group.completions,
-                labels=tuple(_labels(record, labels, label, run.name)),
-                tokens=tuple(record.group.token_counts.tolist()),
+                labels=tuple(map(known, _labels(record, labels, label, run.name))),
+                lengths=tuple(record.group.token_counts.tolist()),
             )
         )
     return found
+
+
+def chosen(there: int, wanted: int, seed: int) -> list[int]:
+    """Return the positions of up to `wanted` of `there` groups, drawn at random, in order."""
+    drawn: list[int] = np.random.default_rng(seed).choice(there, size=min(wanted, there), replace=False).tolist()
+    return sorted(drawn)
+
+
+def known(label: Any) -> Hashable:
+    """Return a label that can be compared; None, which says that it is not known, also for NaN."""
+    try:
+        hash(label)
+        return label if label == label else None
+    except (TypeError, ValueError):
+        return json.dumps(label, sort_keys=True, default=str)
 
 
 def require_labels(labels: str) -> None:
@@ -70,8 +83,8 @@ def require_labels(labels: str) -> None:
 
 
 def _labels(
-    record: GroupRecord, labels: str, label: Callable[[list[str]], Sequence[object]] | None, name: str
-) -> Sequence[object]:
+    record: GroupRecord, labels: str, label: Callable[[list[str]], Iterable[Any]] | None, name: str
+) -> Sequence[Any]:
     texts = list(record.group.completions)
     if label is not None:
         try:
@@ -86,69 +99,3 @@ def _labels(
     if record.labels is None:
         raise RunError(f"{name}: labels were not recorded, as no measure read them; use --labels answer or a function")
     return [int(each) for each in record.labels]
-
-
-def from_file(
-    path: Path, *, text: str = "text", label: str = "label", group: str = "group", groups: int = 200, seed: int = 0
-) -> list[LabelledGroup]:
-    """Return up to `groups` groups of a JSONL or Parquet file with a row for each text.
-
-    text, label, group: names of the columns; rows of equal `group` are compared with each other, all rows if there is no
-    such column. Raises RunError, naming file and line or column, for a file that cannot be read so.
-    """
-    by_group: dict[object, list[tuple[str, object]]] = {}
-    for number, row in _rows(path):
-        missing = [name for name in (text, label) if name not in row]
-        if missing:
-            near = did_you_mean(missing[0], row)
-            raise RunError(f"{path}: row {number}: no column {missing[0]!r}{near}; has {', '.join(map(str, row))}")
-        if not isinstance(row[text], str):
-            raise RunError(f"{path}: row {number}: {text} is of type {type(row[text]).__name__}, expected a text")
-        key = json.dumps(row.get(group), sort_keys=True, default=str)
-        by_group.setdefault(key, []).append((row[text], _hashable(row[label])))
-    if not by_group:
-        raise RunError(f"{path}: holds no row")
-    keys = list(by_group)
-    rng = np.random.default_rng(seed)
-    chosen = sorted(rng.choice(len(keys), size=min(groups, len(keys)), replace=False).tolist())
-    return [_group(by_group[keys[i]]) for i in chosen]
-
-
-def _group(rows: list[tuple[str, object]]) -> LabelledGroup:
-    texts = tuple(text for text, _ in rows)
-    return LabelledGroup(
-        texts=texts, labels=tuple(label for _, label in rows), tokens=tuple(len(text.split()) for text in texts)
-    )
-
-
-def _hashable(label: Any) -> object:
-    return json.dumps(label, sort_keys=True) if isinstance(label, list | dict) else label
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    if path.suffix == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            yield from enumerate(pq.read_table(path).to_pylist(), start=1)
-        except (OSError, pa.ArrowException) as error:
-            raise RunError(f"{path}: cannot be read ({str(error).splitlines()[0][:120]})") from None
-        return
-    try:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _object(path, number, line)
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: cannot be read ({error})") from None
-
-
-def _object(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        raise RunError(f"{path}:{number}: not JSON") from None
-    if not isinstance(row, dict):
-        raise RunError(f"{path}:{number}: a JSON {type(row).__name__}, expected an object")
-    return row

@@ -6,53 +6,67 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dra_toolkit.inspection.audit.measures import THERE, WEAK, Agreement, Audited, verdict
+from dra_toolkit.inspection.audit.measures import ENOUGH, THERE, WEAK, Agreement, Audited, verdict
 from dra_toolkit.inspection.plain import plain
 from dra_toolkit.safe_text import visible
 
-HEADS = ("embedder", "within", "between", "AUC", "95 % interval", "cut", "ms each", "s / 1,000 tokens")
+RULE = (
+    f"the signal is there if the interval begins at {THERE} or above, weak from {WEAK}; "
+    f"fewer than {ENOUGH} groups say nothing"
+)
+
+
+def heads(unit: str = "tokens") -> tuple[str, ...]:
+    """Return the heads of the table."""
+    return "embedder", "within", "between", "AUC", "95 % interval", "cut", "ms each", f"s / 1,000 {unit}"
 
 
 def cells(found: Audited) -> list[str]:
-    """Return one row of the table, as `HEADS` says."""
+    """Return one row of the table, as `heads` says."""
     return [
         visible(found.embedder, one_line=True),
         f"{found.within:.3f}",
         f"{found.between:.3f}",
         f"{found.auc:.3f}",
-        f"{found.low:.3f} to {found.high:.3f}",
+        "-" if np.isnan(found.low) else f"{found.low:.3f} to {found.high:.3f}",
         f"{100 * found.truncated:.0f} %",
         f"{1_000 * found.seconds:.2f}",
-        f"{found.seconds_per_1000_tokens:.4f}",
+        f"{found.seconds_per_1000:.4f}",
     ]
+
+
+def in_words(pair: Agreement) -> str:
+    """Return how far two embedders agree, as one line."""
+    names = f"{visible(pair.left, one_line=True)} and {visible(pair.right, one_line=True)}"
+    if not pair.groups:
+        return f"{names}: no group in which both rank redundancies"
+    return f"{names} rank redundancy alike: Spearman {pair.spearman:.2f}, mean of {pair.groups} groups"
 
 
 def audit_view(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> RenderableType:
     """Return the table, a verdict for each embedder, and how far embedders agree."""
+    first = audited[0]
     table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    for head in HEADS:
+    for head in heads(first.unit):
         table.add_column(head, justify="left" if head == "embedder" else "right", no_wrap=True)
     for found in audited:
         table.add_row(*cells(found))
-    first = audited[0]
     counts = (
-        f"{first.groups} groups tell something: {first.within_pairs:,} pairs with equal labels, {first.between_pairs:,} "
-        "with different ones; pairs of equal texts are left out"
+        f"groups that tell something: {first.groups:,}, with {first.within_pairs:,} pairs of equal labels and "
+        f"{first.between_pairs:,} of different ones; pairs of equal texts are left out"
     )
-    parts: list[RenderableType] = [table, Text(counts, "dim")]
-    parts += [Text(f"{visible(found.embedder, one_line=True)}: {verdict(found)}") for found in audited]
-    parts += [
-        Text(
-            f"{each.left} and {each.right} rank redundancy alike: Spearman {each.spearman:.2f} over {each.groups} groups"
-        )
-        for each in agreements
+    lines = [
+        Text(counts, "dim"),
+        *(Text(f"{visible(found.embedder, one_line=True)}: {verdict(found)}") for found in audited),
+        *(Text(in_words(each)) for each in agreements),
+        Text(RULE, "dim"),
     ]
-    parts.append(Text(f"the signal is there from a lower end of {THERE}, weak from {WEAK}", "dim"))
-    return Group(*parts)
+    return Group(table, *lines)
 
 
 def as_plain(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> dict[str, Any]:

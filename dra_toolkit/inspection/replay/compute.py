@@ -65,15 +65,16 @@ def _adjusted(piece: Piece, block: Block, settings: DiversitySettings) -> Adjust
         "step": piece.keys[block.groups, 0].astype(np.float64),
         **{name: block.of(found) for name, found in piece.signals().items()},
     }
-    if piece.embeddings is not None:
-        return adjust(embeddings=piece.embeddings[block.rows], **known)
+    embeddings = None if piece.embeddings is None else piece.embeddings[block.rows]
+    if embeddings is not None and piece.embedded_anew:
+        return adjust(embeddings=embeddings, **known)
     similarity = block.similarity(piece.similarity)
     if "similarity" in settings.needs and np.isnan(similarity).any():
         raise RunError(
             f"{piece.facts.run}: the similarity was not recorded (embedder: {piece.facts.embedder}); "
             + MISSING.format("hash, or another,")
         )
-    return adjust_similarity(similarity=similarity, **known)
+    return adjust_similarity(similarity=similarity, embeddings=embeddings, **known)
 
 
 def _sliced(piece: Piece, settings: DiversitySettings, first: int, end: int) -> Adjustment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -14,7 +15,6 @@ from dra_toolkit.inspection.replay.pieces import Piece
 
 NOTHING = 1e-6
 """An advantage, or a difference of two, below it counts as zero: rounding is no change of mind."""
-FLOAT32 = float(np.finfo(np.float32).eps)
 
 
 @dataclass(kw_only=True)
@@ -71,8 +71,9 @@ class Place:
 
     @property
     def error(self) -> float:
-        """|A' - A|."""
-        return abs(self.replayed - self.recorded)
+        """|A' - A|; infinite where the recorded one is no number."""
+        error = abs(self.replayed - self.recorded)
+        return float("inf") if math.isnan(error) else error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,8 @@ class Differences:
     steps: dict[int, Sums] = field(default_factory=dict)
     worst: Place | None = None
     """Where |A' - A| is largest."""
+    wrong: Place | None = None
+    """Where |A' - A| is largest of those that count as `beyond_rounding`."""
     beyond_rounding: int = 0
     """Completions whose |A' - A| is more than the tolerance and than float32 arithmetic explains."""
     groups: list[ChangedGroup] = field(default_factory=list)
@@ -118,34 +121,22 @@ class Differences:
         steps, place = np.unique(piece.keys[:, 0], return_inverse=True)
         counts = {each.name: np.zeros(len(piece.keys)) for each in fields(Sums)}
         for block in piece.blocks:
-            before, after = block.of(piece.advantages), block.of(advantages)
+            before, after = block.of(piece.known_advantages), block.of(advantages)
             for name, values in _counts(before, after, block.of(piece.tokens)).items():
                 counts[name][block.groups] = values
         sums = {name: np.bincount(place, weights=values, minlength=len(steps)) for name, values in counts.items()}
         for i, step in enumerate(steps.tolist()):
             values = {name: _as_type(name, found[i]) for name, found in sums.items()}
             self.steps.setdefault(step, Sums()).add(Sums(**values))
-        self._note_worst(piece, advantages)
+        error = np.abs(advantages - piece.advantages)
+        error[np.isnan(error)] = np.inf
+        self.worst = _worse(self.worst, piece, advantages, error)
         self._note_groups(piece, counts["moved"], counts["flips"])
-        if tolerance is not None:
-            error = np.abs(advantages - piece.advantages)
-            if error.max(initial=0.0) > tolerance:
-                self.beyond_rounding += int((error > tolerance + _rounding(piece, adjusted, scaling)).sum())
-
-    def _note_worst(self, piece: Piece, advantages: Array) -> None:
-        row = int(np.argmax(np.abs(advantages - piece.advantages)))
-        group = int(np.searchsorted(piece.starts, row, side="right")) - 1
-        step, batch, index = map(int, piece.keys[group])
-        here = Place(
-            step=step,
-            batch=batch,
-            group=index,
-            completion=row - int(piece.starts[group]),
-            recorded=float(piece.advantages[row]),
-            replayed=float(advantages[row]),
-        )
-        if self.worst is None or here.error > self.worst.error:
-            self.worst = here
+        if tolerance is not None and error.max(initial=0.0) > tolerance:
+            is_beyond = error > tolerance + _rounding(piece, adjusted, scaling)
+            self.beyond_rounding += int(is_beyond.sum())
+            if is_beyond.any():
+                self.wrong = _worse(self.wrong, piece, advantages, np.where(is_beyond, error, 0.0))
 
     def _note_groups(self, piece: Piece, moved: Array, flips: Array) -> None:
         if not self.top:
@@ -164,6 +155,23 @@ class Differences:
             for g in better
         ]
         self.groups = sorted([*self.groups, *found], key=lambda group: -group.moved)[: self.top]
+
+
+def _worse(known: Place | None, piece: Piece, advantages: Array, error: Array) -> Place:
+    """Return the place of the largest error, (N,), of a piece, or the one that is known if that is no better."""
+    row = int(np.argmax(error))
+    if known is not None and known.error >= error[row]:
+        return known
+    group = int(np.searchsorted(piece.starts, row, side="right")) - 1
+    step, batch, index = map(int, piece.keys[group])
+    return Place(
+        step=step,
+        batch=batch,
+        group=index,
+        completion=row - int(piece.starts[group]),
+        recorded=float(piece.advantages[row]),
+        replayed=float(advantages[row]),
+    )
 
 
 def _counts(before: Array, after: Array, tokens: Array) -> dict[str, Any]:
@@ -212,7 +220,7 @@ def _pairs(G: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def _rounding(piece: Piece, adjusted: Array, scaling: str) -> Array:
-    """Return how far float32 totals, as a trainer computes them, may move each advantage, (N,)."""
+    """Return how far the precision of what was recorded, and of a trainer's totals, may move each advantage, (N,)."""
     starts = piece.starts[piece.batches] if scaling == "batch" else piece.starts
     counts = np.diff(starts)
     values = np.nan_to_num(adjusted, posinf=0.0, neginf=0.0)
@@ -220,7 +228,7 @@ def _rounding(piece: Piece, adjusted: Array, scaling: str) -> Array:
     mean = np.add.reduceat(values, starts[:-1]) / counts
     spread = np.add.reduceat((values - np.repeat(mean, counts)) ** 2, starts[:-1]) / np.maximum(counts - 1, 1)
     scale = np.ones_like(largest) if scaling == "none" else np.sqrt(spread) + 1e-4
-    return 16 * FLOAT32 * np.repeat(largest / scale, counts) * (1 + np.abs(piece.advantages))
+    return piece.precision * np.repeat(largest / scale, counts) * (1 + np.abs(piece.known_advantages))
 
 
 def _as_type(name: str, value: float) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
-from dra_toolkit.inspection.replay.signals import correct_of, labels_of, log_probs_of, reads_correct
+from dra_toolkit.inspection.replay.signals import Labeller, Labels, correct_of, labels_of, log_probs_of, reads_correct
 from dra_toolkit.runs.numbers import KEYS, starts_of
 from dra_toolkit.runs.schema import FileFacts
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 COLUMNS = ("total", "similarity", "advantage", "tokens")
 """What a replay reads of each completion, beside its keys."""
 Indices = NDArray[np.intp]
+SINGLE = 16 * float(np.finfo(np.float32).eps)
+HALF = float(np.finfo(np.float16).eps) / 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,12 +46,28 @@ class Piece:
     """The upper triangles of all groups, row by row, one after the other."""
     correct: NDArray[np.bool_] | None = None
     """(N,) which completions count as correct, where a reward function tells."""
-    labels: NDArray[np.int32] | None = None
+    labels: Labels | None = None
     """(N,) clusters, where the measure reads them."""
     log_probs: Array | None = None
     """(N,) where the measure reads them and they were recorded."""
     embeddings: Array | None = None
     """(N, d), where the replay embeds anew or needs them."""
+    embedded_anew: bool = False
+    """Whether the similarity is that of these embeddings, not the recorded one."""
+
+    @property
+    def precision(self) -> float:
+        """How exactly adjusted totals follow from what was recorded, as a share of the largest of the group.
+
+        Embeddings are recorded in half precision. That moves a similarity by much less than their largest relative
+        error, since the errors of the dimensions cancel: a quarter of it is twice what was seen in any group.
+        """
+        return SINGLE if self.embeddings is None or self.embedded_anew else HALF
+
+    @functools.cached_property
+    def known_advantages(self) -> Array:
+        """(N,) as recorded, 0 for what is no finite number."""
+        return np.nan_to_num(self.advantages, posinf=0.0, neginf=0.0)
 
     @property
     def sizes(self) -> Indices:
@@ -125,8 +143,14 @@ def piece_of(
     settings: DiversitySettings,
     recorded: DiversitySettings,
     embeddings: Array | None = None,
+    *,
+    anew: bool = False,
+    labeller: Labeller | None = None,
 ) -> Piece:
-    """Return the rows of a table as arrays, with what `settings` need; raises RunError if they do not fit together."""
+    """Return the rows of a table as arrays, with what `settings` need; raises RunError if they do not fit together.
+
+    anew: whether the embeddings take the place of the recorded similarity. labeller: makes the clusters of the texts.
+    """
     starts = starts_of(table, KEYS)
     similarity = table["similarity"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     sizes = np.diff(starts)
@@ -142,9 +166,10 @@ def piece_of(
         tokens=_numbers(table, "tokens"),
         similarity=similarity,
         correct=correct_of(table, facts) if reads_correct(settings) else None,
-        labels=labels_of(table, settings, recorded),
+        labels=labels_of(table, settings, recorded, labeller),
         log_probs=log_probs_of(table),
         embeddings=embeddings,
+        embedded_anew=anew,
     )
 
 

@@ -111,7 +111,7 @@ def _correct(record: GroupRecord, correct_by: str | None) -> NDArray[np.bool_] |
 
 
 def _labels(record: GroupRecord, settings: DiversitySettings) -> NDArray[np.integer[Any]] | None:
-    if not reads_labels(settings) or record.labels is not None or is_dotted(settings.labels):
+    if not reads_labels(settings) or is_dotted(settings.labels):
         return record.labels
     return equal_labels(map(final_answer, record.group.completions))
 

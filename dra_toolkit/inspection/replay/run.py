@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dra_toolkit.diversity import DiversitySettings
+from dra_toolkit.diversity import DiversitySettings, load_labeller
 from dra_toolkit.embedding import load_embedder
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
@@ -85,25 +85,34 @@ def replay_run(
 
 def _pieces(run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell) -> Iterator[Piece]:
     settings = [changes.settings(facts, mode) for facts in run.facts(mode)]
-    if changes.embedder is not None or any(map(needs_embeddings, settings)):
-        yield from _with_embeddings(run, changes, mode, steps, embedded)
+    if changes.embedder is not None or changes.labels_by or any(map(needs_embeddings, settings)):
+        yield from _with_texts(run, changes, mode, steps, embedded)
         return
     columns = dict.fromkeys([*COLUMNS, *(name for each in settings for name in columns_for(each))])
     for facts, table in read_numbers(run.store, list(columns), mode=mode, steps=steps):
         yield piece_of(table, facts, changes.settings(facts, mode), recorded_settings(facts, mode))
 
 
-def _with_embeddings(
+def _with_texts(
     run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell
 ) -> Iterator[Piece]:
     embedder = None if changes.embedder is None else load_embedder(changes.embedder)
+    labeller = None if changes.labels_by is None else load_labeller(changes.labels_by)
     for facts, table in run.store.read(mode=mode, steps=steps):
         if embedder is None:
             vectors = _recorded_embeddings(table)
         else:
             vectors = embedder.embed(table["completion"].to_pylist()).vectors
             embedded(len(table))
-        yield piece_of(table, facts, changes.settings(facts, mode), recorded_settings(facts, mode), vectors)
+        yield piece_of(
+            table,
+            facts,
+            changes.settings(facts, mode),
+            recorded_settings(facts, mode),
+            vectors,
+            anew=embedder is not None,
+            labeller=labeller,
+        )
 
 
 def _recorded_embeddings(table: object) -> Array | None:

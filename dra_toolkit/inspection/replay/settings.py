@@ -9,7 +9,14 @@ from typing import Any, cast
 
 import yaml
 
-from dra_toolkit.diversity import DiversitySettings, Scaling, is_dotted, load_measure, measure_options
+from dra_toolkit.diversity import (
+    DiversitySettings,
+    Scaling,
+    is_dotted,
+    load_labeller,
+    load_measure,
+    measure_options,
+)
 from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
 from dra_toolkit.errors import MeasureError, RecipeError, did_you_mean
 from dra_toolkit.groups import Mode
@@ -42,6 +49,12 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.given)
+
+    @property
+    def labels_by(self) -> str | None:
+        """The user's own function that makes the clusters, where the changes name one: the texts are then read."""
+        name = self.given.get("diversity_labels", "")
+        return name if is_dotted(name) else None
 
     def settings(self, facts: FileFacts, mode: Mode) -> DiversitySettings:
         """Return how rewards are adjusted in the replay of a file; raises RecipeError for what cannot go together."""
@@ -94,14 +107,24 @@ def read_changes(overrides: Sequence[str]) -> Changes:
     problems = [f"override {item!r}: {problem}" for item in overrides for problem in _read(given, item)]
     if problems:
         raise RecipeError(*problems)
-    given = {**DIVERSITY_PRESETS.get(given.pop(PRESET, ""), {}), **given}
+    given = {**_preset(given.pop(PRESET, None)), **given}
     embedder = _embedder(given)
-    if is_dotted(given.get("diversity", "")):
-        try:
+    try:
+        if is_dotted(given.get("diversity", "")):
             load_measure(given["diversity"])
-        except MeasureError as error:
-            raise RecipeError(*error.problems) from None
+        if is_dotted(given.get("diversity_labels", "")):
+            load_labeller(given["diversity_labels"])
+    except MeasureError as error:
+        raise RecipeError(*error.problems) from None
     return Changes(given=given, embedder=embedder)
+
+
+def _preset(name: str | None) -> dict[str, Any]:
+    """Return what a preset says of every key that presets are about, so that one recorded with another is replaced."""
+    if name is None:
+        return {}
+    keys = dict.fromkeys(key for preset in DIVERSITY_PRESETS.values() for key in preset)
+    return {key: DIVERSITY_PRESETS[name].get(key, known_keys()[key].default) for key in keys}
 
 
 def _read(given: dict[str, Any], item: str) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from dra_toolkit.runs.schema import COLUMNS, FileFacts
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Labels = NDArray[np.integer[Any]]
+Labeller = Callable[[Sequence[str]], Labels]
+"""From the texts of a group to their clusters."""
 _RECORDED = {column.field: column.name for column in COLUMNS if column.field in ("labels", "log_probs")}
 """Field of GroupRecord -> the column that holds it, where the schema has one."""
 
@@ -49,10 +53,15 @@ def correct_of(table: pa.Table, facts: FileFacts) -> NDArray[np.bool_] | None:
     return np.nan_to_num(values.to_numpy(zero_copy_only=False).astype(np.float64)) > CORRECT_ABOVE
 
 
-def labels_of(table: pa.Table, settings: DiversitySettings, recorded: DiversitySettings) -> NDArray[np.int32] | None:
-    """Return the cluster of each completion, (N,): as recorded with these settings, or by equal final answers."""
+def labels_of(
+    table: pa.Table, settings: DiversitySettings, recorded: DiversitySettings, labeller: Labeller | None = None
+) -> Labels | None:
+    """Return the cluster of each completion, (N,): the labeller's, as recorded with these settings, or by equal answers."""
     if not reads_labels(settings):
         return None
+    if labeller is not None:
+        texts = table["completion"].to_pylist()
+        return np.concatenate([labeller(texts[a:b]) for a, b in pairwise(starts_of(table, KEYS))])
     column = _column(table, "labels")
     if column is not None and settings.labels == recorded.labels:
         return column.astype(np.int32)

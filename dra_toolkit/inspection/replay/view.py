@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.replay.differences import Place, Sums
 from dra_toolkit.inspection.replay.run import TOLERANCE, ReplayReport
 from dra_toolkit.inspection.replay.settings import recipe_lines
@@ -23,7 +24,7 @@ MOST_STEPS = 12
 def as_plain(report: ReplayReport) -> dict[str, Any]:
     """Return everything a replay found, as JSON can hold it."""
     found = report.differences
-    worst = None if found.worst is None else {**asdict(found.worst), "error": found.worst.error}
+    worst = None if found.worst is None else plain({**asdict(found.worst), "error": found.worst.error})
     return {
         "run": report.run,
         "mode": report.mode,
@@ -80,12 +81,13 @@ def _verdict(report: ReplayReport) -> Text:
         )
     if not found.beyond_rounding:
         return Text(
-            f"Reproduced as far as float32 goes: the largest difference is {found.worst.error:.1e} ({where}), in a group "
-            "whose totals are so close that rounding them explains it."
+            f"Reproduced as far as rounding goes: the largest difference is {found.worst.error:.1e} ({where}), no more "
+            "than float32 totals, or embeddings recorded in float16, explain in that group."
         )
+    wrong = found.wrong or found.worst
     return Text(
         f"Not reproduced: {found.beyond_rounding:,} advantages differ by more than {TOLERANCE:g} and than rounding "
-        f"explains; the largest difference is {found.worst.error:.3g} ({where}).",
+        f"explains; the largest of these differences is {wrong.error:.3g} ({_where(wrong)}).",
         "yellow",
     )
 
