@@ -73,11 +73,21 @@ class Context:
         return "_".join(parts)
 
     def _path(self, run_id: str) -> Path:
-        ids = [self.only] if self.only else self.run_ids()
-        if run_id not in ids:
+        if not (run_id == self.only if self.only else self._is_id(run_id)):
+            ids = [self.only] if self.only else self.run_ids()
             known = did_you_mean(run_id[:80], ids) or (f"; there are {', '.join(ids[:5])}" if ids else "")
             raise RunError(f"run: {run_id[:80]!r} is no run under {self.root.name}{known}")
         return self.root / run_id
+
+    def _is_id(self, run_id: str) -> bool:
+        """Return whether a text is the plain name of a run's folder under the root, as `run_ids` would find it."""
+        if run_id in ("", ".", "..") or any(sign in run_id for sign in (os.sep, os.altsep or os.sep, "\0")):
+            return False
+        path = self.root / run_id
+        try:
+            return (path / "resolved.json").is_file() and self._is_inside(path)
+        except OSError:  # a name too long to be one
+            return False
 
     def _forget(self, run_id: str) -> None:
         with self._lock:

@@ -6,6 +6,7 @@ train-00000001-00000064-s000003-9f2c41d0/       a segment: many batches of these
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def list_folder(folder: Path) -> Listing:
             names = sorted(entry.name for entry in entries if not entry.name.startswith(TEMPORARY_PREFIX))
     except FileNotFoundError:
         names = []
-    found = [(name, _parse(folder / name)) for name in names]
+    found = [(name, _parse(folder, name)) for name in names]
     return Listing(
         batches=tuple(sorted(f for _, f in found if isinstance(f, BatchName))),
         segments=tuple(f for _, f in found if isinstance(f, SegmentName)),
@@ -96,10 +97,12 @@ def overlapping(segments: tuple[SegmentName, ...]) -> Iterator[tuple[SegmentName
             yield (left, right) if left.order < right.order else (right, left)
 
 
-def _parse(path: Path) -> BatchName | SegmentName | None:
-    if match := _BATCH.fullmatch(path.name):
+@functools.lru_cache(maxsize=50_000)  # a folder that is followed is listed every few seconds
+def _parse(folder: Path, name: str) -> BatchName | SegmentName | None:
+    path = folder / name
+    if match := _BATCH.fullmatch(name):
         return BatchName(mode=cast(Mode, match["mode"]), step=int(match["step"]), batch=int(match["batch"]), path=path)
-    if match := _SEGMENT.fullmatch(path.name):
+    if match := _SEGMENT.fullmatch(name):
         return SegmentName(
             mode=cast(Mode, match["mode"]),
             first=int(match["first"]),

@@ -107,6 +107,33 @@ def test_runs_are_told_apart_by_their_recipes(tmp_path: Path) -> None:
     assert {line.state for line in lines} == {"finished"}
 
 
+def test_only_a_run_that_was_written_to_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_demo(tmp_path, steps=2)
+    context, opened = Context(tmp_path), []
+    open_run = context.run
+    monkeypatch.setattr(context, "run", lambda run_id: (opened.append(run_id), open_run(run_id))[1])
+    first = run_lines(context)
+    assert sorted(opened) == ["demo-dra-grpo", "demo-grpo"]
+    assert [line.run_id for line in run_lines(context)] == [line.run_id for line in first]
+    assert len(opened) == 2
+    with open(tmp_path / "demo-grpo" / "metrics.jsonl", "a") as file:
+        file.write('{"step": 3, "reward": 0.25}\n')
+    (line,) = [line for line in run_lines(context) if line.run_id == "demo-grpo"]
+    assert opened[2:] == ["demo-grpo"]
+    assert line.reward[-1] == 0.25
+
+
+def test_health_is_judged_again_when_a_twentieth_of_the_steps_is_new(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "run")
+    record_all(directory, *[[record(step)] for step in range(1, 41)])
+    run = Run(directory)
+    overview_answers.health(run, {})
+    for step, judged in ((41, 40), (42, 40), (43, 43)):
+        record_all(directory, [record(step)])
+        overview_answers.health(run, {})
+        assert overview_answers._notes[run][0] == judged
+
+
 def test_a_run_that_cannot_be_read_is_a_line_of_the_table(tmp_path: Path) -> None:
     make_run(tmp_path / "good")
     (tmp_path / "bad").mkdir()

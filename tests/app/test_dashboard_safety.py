@@ -213,6 +213,16 @@ def test_a_run_that_is_a_link_to_elsewhere_is_not_opened(tmp_path: Path) -> None
         Context(tmp_path / "root").run("own")
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "own/groups", "../root/own", "own\0", "x" * 5_000, "/etc"])
+def test_only_the_name_of_a_folder_is_an_id(tmp_path: Path, name: str) -> None:
+    (tmp_path / "root").mkdir()
+    make_run(tmp_path / "root" / "own")
+    context = Context(tmp_path / "root")
+    assert context.stamp("own")
+    with pytest.raises(RunError):
+        context.stamp(name)
+
+
 def test_one_named_run_is_the_only_one_that_is_opened(tmp_path: Path) -> None:
     make_run(tmp_path / "a")
     make_run(tmp_path / "b")

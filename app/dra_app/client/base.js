@@ -41,8 +41,10 @@ async function work() {
   running = false;
 }
 async function call(name, params) {
+  const asked = performance.now();
   try {
     const answer = await server[name](params);
+    window.draAnswers = (window.draAnswers || 0) + performance.now() - asked; // what following goes by, see shell.js
     say(answer.error || "");
     return answer;
   } catch (error) {

@@ -2,6 +2,8 @@
 const known = JSON.parse(props.address_keys);
 const chooser = root.querySelector("[data-run]");
 const PAUSE = 2000;
+const LONGEST_PAUSE = 10_000;
+const PAUSES = 20; // times what the last answers took: following keeps the server busy for a twentieth of the time at most
 const FIRST_PAGE = "overview";
 let stamp = null;
 
@@ -69,8 +71,10 @@ async function look() {
   if (changed) dispatchEvent(new CustomEvent("dra-live", { detail: stamp }));
 }
 async function follow() {
+  const pause = Math.min(LONGEST_PAUSE, Math.max(PAUSE, PAUSES * (window.draAnswers || 0)));
+  window.draAnswers = 0;
   if (!document.hidden && address().still !== "1") await look();
-  setTimeout(follow, PAUSE);
+  setTimeout(follow, pause);
 }
 root.addEventListener("click", (event) => {
   const found = (selector) => event.target.closest(selector);
@@ -100,5 +104,7 @@ addEventListener("popstate", () => {
   look();
 });
 show();
-look().then(() => setTimeout(follow, PAUSE));
+look().then(() => {
+  setTimeout(follow, PAUSE);
+});
 setTimeout(() => document.getElementById("dra-first")?.remove(), 8000); // whatever the page met

@@ -18,6 +18,7 @@ from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.step_range import LAST
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.group_measures import MEANINGS
+from dra_toolkit.runs.names import Listing
 
 Steps = NDArray[np.integer[Any]]
 READ_AGAIN = 2
@@ -40,6 +41,8 @@ class Curves:
 @dataclass
 class _Known:
     attempt: int
+    listing: Listing
+    """The files that there were before they were read."""
     curves: Curves
 
 
@@ -74,6 +77,9 @@ def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
         kept = _known.setdefault(run, {})
         known = kept.get((mode, of_functions))
     attempt = run.directory.last_attempt()
+    listing = run.store.listing(mode)
+    if known and known.attempt == attempt and known.listing == listing:
+        return known.curves
     old = known.curves if known and known.attempt == attempt else Curves()
     first = int(old.steps[-READ_AGAIN]) if len(old.steps) >= READ_AGAIN else 0
     table = run.query(sql, [mode, first], steps=(first, LAST) if first else None)
@@ -88,7 +94,7 @@ def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
     else:
         curves = Curves(steps=steps, groups=np.concatenate([old.groups[:before], counts]), measures=joined)
     with _lock:
-        kept[mode, of_functions] = _Known(attempt, curves)
+        kept[mode, of_functions] = _Known(attempt, listing, curves)
     return curves
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from dra_app.data.curves import measure_curves
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import Array
 from dra_toolkit.inspection.run_list import IGNORED
+from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:
     from dra_app.context import Context
@@ -25,47 +27,64 @@ class RunLine:
 
     run_id: str
     state: str
-    steps: int = 0
     last_step: int | None = None
-    groups: int = 0
     reward: Array
-    """Mean raw reward at each recorded step."""
+    """Mean raw reward at each logged step, or at each recorded one where nothing was logged."""
     differences: dict[str, Any]
     """Recipe keys with different values among the runs shown."""
     problem: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What was read of a run, and the stamp that it had."""
+
+    stamp: str
+    line: RunLine
+    recipe: dict[str, Any] | None
+
+
+_known: WeakKeyDictionary[Context, dict[str, _Known]] = WeakKeyDictionary()
+
+
 def run_lines(context: Context) -> list[RunLine]:
-    """Return the runs, the most recently written first."""
-    lines: list[RunLine] = []
-    recipes: dict[str, dict[str, Any]] = {}
+    """Return the runs, the most recently written first; a run is read again only if something was written to it."""
+    old, new = _known.get(context, {}), dict[str, _Known]()
     for run_id in context.run_ids()[:MOST_RUNS]:
         try:
-            run = context.run(run_id)
-            recipe = dict(run.recipe.items())
-            curves = measure_curves(run)
-            state = str(run.directory.status()["state"])
+            stamp = context.stamp(run_id)
+            known = old.get(run_id)
+            new[run_id] = known if known and known.stamp == stamp else _read(context, run_id, stamp)
         except DRAError as error:
-            lines.append(_broken(run_id, error.problems[0]))
-            continue
-        recipes[run_id] = {key: value for key, value in recipe.items() if key not in IGNORED}
-        steps = curves.steps
-        lines.append(
-            RunLine(
-                run_id=run_id,
-                state=state,
-                steps=len(steps),
-                last_step=int(steps[-1]) if len(steps) else None,
-                groups=int(curves.groups.sum()),
-                reward=curves.measures.get("reward", np.zeros(0)),
-                differences={},
-            )
-        )
-    differing = differing_keys(list(recipes.values()))
-    for line in lines:
-        recipe = recipes.get(line.run_id, {})
-        line.differences.update({key: recipe[key] for key in differing if key in recipe})
-    return lines
+            new[run_id] = _Known(stamp="", line=_broken(run_id, error.problems[0]), recipe=None)
+    _known[context] = new
+    differing = differing_keys([known.recipe for known in new.values() if known.recipe is not None])
+    return [
+        replace(known.line, differences={key: known.recipe[key] for key in differing if key in known.recipe})
+        if known.recipe is not None
+        else known.line
+        for known in new.values()
+    ]
+
+
+def _read(context: Context, run_id: str, stamp: str) -> _Known:
+    run = context.run(run_id)
+    recipe = {key: value for key, value in run.recipe.items() if key not in IGNORED}
+    steps = run.steps()
+    line = RunLine(
+        run_id=run_id,
+        state=str(run.directory.status()["state"]),
+        last_step=steps[-1] if steps else None,
+        reward=_rewards(run) if steps else np.zeros(0),
+        differences={},
+    )
+    return _Known(stamp=stamp, line=line, recipe=recipe)
+
+
+def _rewards(run: Run) -> Array:
+    """Return what was logged, which is one small file; what was recorded only where that is missing."""
+    logged = [row["reward"] for row in run.metrics() if isinstance(row.get("reward"), float)]
+    return np.array(logged) if logged else measure_curves(run).measures.get("reward", np.zeros(0))
 
 
 def differing_keys(recipes: list[dict[str, Any]]) -> list[str]:

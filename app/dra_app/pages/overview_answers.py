@@ -6,6 +6,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from dra_app.data import params as read
 from dra_app.data.curves import Curves, function_curves, measure_curves
 from dra_app.data.evaluation_scores import score_rows, scores
@@ -36,7 +38,9 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 LONGEST_MEAN = 1_000
-_notes: WeakKeyDictionary[Run, tuple[object, tuple[Note, ...]]] = WeakKeyDictionary()
+AGAIN = 0.05
+"""Share of the steps that must be new before a run's health, which reads a third of its groups, is judged again."""
+_notes: WeakKeyDictionary[Run, tuple[int, tuple[Note, ...]]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -72,16 +76,19 @@ def functions(run: Run, params: read.Params) -> Answer:
 
 
 def health(run: Run, params: read.Params) -> Answer:
-    """Return the health notes; they are worked out again only when there are more steps."""
-    steps = measure_curves(run).steps
-    key = (len(steps), int(steps[-1]) if len(steps) else 0)
+    """Return the health notes; they are worked out again when there are more steps by a twentieth, or fewer."""
+    curves = measure_curves(run)
+    count = len(curves.steps)
     with _lock:
         known = _notes.get(run)
-    if known is None or known[0] != key:
-        known = (key, health_notes(run) if len(steps) else ())
+    if known is None or not known[0] <= count < 1 + known[0] * (1 + AGAIN):
+        known = (
+            count,
+            health_notes(run, {"step": curves.steps.astype(np.float64), **curves.measures}) if count else (),
+        )
         with _lock:
             _notes[run] = known
-    return {"parts": {"notes": notes_part(known[1], len(steps))}}
+    return {"parts": {"notes": notes_part(known[1], count)}}
 
 
 def known_notes(run: Run) -> str:

@@ -1,4 +1,4 @@
-"""Does an embedder see what it is meant to see? `samples` and `files` read labelled groups, `measures` judges, `view` shows."""
+"""Does an embedder see what it is meant to see? `samples`, `files` read labelled groups, `measures` judges, `view` shows."""
 
 from dra_toolkit.inspection.audit.files import from_file
 from dra_toolkit.inspection.audit.measures import Agreement, Audited, agreement, audit, verdict
