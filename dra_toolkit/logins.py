@@ -145,7 +145,7 @@ def _token_problems(token: str, endpoint: str) -> Iterator[str]:
         who = answer.json() if answer.status_code == 200 else {}
     except (httpx.HTTPError, OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        yield f"the Hub at {endpoint} cannot be reached ({reason}); training would lose every upload"
+        yield f"the Hub at {endpoint} cannot be reached ({reason}); nothing could be uploaded"
         return
     from_environment = "HF_TOKEN" in os.environ or "HUGGING_FACE_HUB_TOKEN" in os.environ
     if answer.status_code in (401, 403):

@@ -1,6 +1,6 @@
 """Small drawings as SVG text: escaped, coloured by the page's style sheet, with their data as CSV.
 
-A drawing of some hundred marks is on the screen in a few milliseconds this way, several times sooner than a Plotly figure.
+A drawing of some hundred marks is one string that the browser draws at once; the curves, which are zoomed into, are Plotly's.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def table_part(report: Report, metric: str, metrics: Sequence[str]) -> str:
         f'</select></label></div>{damaged}<div class="dra-scroll short"><table class="dra-plain"><thead><tr>'
         f'<th scope="col">model or step</th>{heads}<th scope="col">samples</th></tr></thead><tbody>{body}</tbody></table>'
         f'</div><p class="dra-note">in % of the problems, ± standard error by problem; the 95 % interval on hover</p>'
-        f"{''.join(map(_choice, report.choices))}</section>"
+        f"{''.join(map(_choice, report.choices))}{_notes(report)}</section>"
     )
 
 
@@ -66,13 +66,21 @@ def _cell(score: Score | None) -> str:
 
 
 def _choice(choice: Choice) -> str:
-    optimism = (
-        ""
-        if choice.optimism is None
-        else f"; fresh problems would score about {100 * choice.optimism:.1f} points lower"
-    )
+    optimism = ""
+    if choice.optimism is not None:
+        optimism = f"; fresh problems would score about {100 * max(0.0, choice.optimism):.1f} points lower"
+    elif choice.optimism_at_most is not None:
+        optimism = f"; by luck alone the best of equal steps would look {100 * choice.optimism_at_most:.1f} points better"
     found = f"<b>step {choice.step}</b> ({choice.value:.3f}{optimism})"
     return f'<p class="dra-note">Best step by {escaped(choice.rule)}: {found}</p>'
+
+
+def _notes(report: Report) -> str:
+    """Return what limits the comparison of the rows, and whether any step was chosen without looking at the benchmarks."""
+    notes = [*report.notes]
+    if report.choices and not any(choice.honest for choice in report.choices):
+        notes.append("no rule that leaves these benchmarks out: training rewards are not known")
+    return "".join(f'<p class="dra-note">{escaped(visible(note, one_line=True))}</p>' for note in notes)
 
 
 def pair_part(labels: Sequence[str], left: str, right: str, found: Sequence[Paired], problem: str) -> str:
