@@ -1,6 +1,6 @@
 """Small drawings as SVG text: escaped, coloured by the page's style sheet, with their data as CSV.
 
-A drawing of some hundred marks is one string that the browser draws at once; the curves, which are zoomed into, are Plotly's.
+A drawing of some hundred marks is one string, drawn at once; the curves, which are zoomed into, are Plotly's.
 """
 
 from __future__ import annotations

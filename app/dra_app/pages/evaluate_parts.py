@@ -70,7 +70,9 @@ def _choice(choice: Choice) -> str:
     if choice.optimism is not None:
         optimism = f"; fresh problems would score about {100 * max(0.0, choice.optimism):.1f} points lower"
     elif choice.optimism_at_most is not None:
-        optimism = f"; by luck alone the best of equal steps would look {100 * choice.optimism_at_most:.1f} points better"
+        optimism = (
+            f"; by luck alone the best of equal steps would look {100 * choice.optimism_at_most:.1f} points better"
+        )
     found = f"<b>step {choice.step}</b> ({choice.value:.3f}{optimism})"
     return f'<p class="dra-note">Best step by {escaped(choice.rule)}: {found}</p>'
 
