@@ -57,6 +57,13 @@ class Palette:
         """Return the colour and the dash of one of several lines that have no meaning of their own."""
         return _SERIES[number % len(_SERIES)][self.is_dark], DASHES[number // len(_SERIES) % len(DASHES)]
 
+    def function(self, number: int) -> tuple[str, str]:
+        """Return the colour and the dash of a reward function, on every page the same.
+
+        The first colour of the series is that of the adjusted reward, which stands beside them.
+        """
+        return self.series(number + 2)
+
 
 LIGHT, DARK = Palette(False), Palette(True)
 

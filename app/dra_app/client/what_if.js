@@ -24,7 +24,7 @@ function drawGroup(answer, isNewest) {
   if (!isNewest) return;
   Object.assign(now, answer.state || {});
   tellSteps();
-  root.querySelector("[data-group]").textContent = Number(now.batch) ? `${now.batch}·${now.group}` : now.group || "–";
+  root.querySelector("[data-group]").textContent = Number(now.batch) ? `${now.batch}·${now.group}` : (now.group === "" ? "–" : now.group);
   writeAddress(now);
   if (steps.length && !answer.error) askStep();
 }

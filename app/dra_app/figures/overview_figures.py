@@ -118,7 +118,7 @@ def functions_figure(curves: Curves, look: Palette, *, smooth: int, keep: str) -
     """Return the figure of the reward functions."""
     lines = []
     for number, (name, values) in enumerate(curves.functions.items()):
-        colour, dash = look.series(number)
+        colour, dash = look.function(number)
         lines.append(Line(name=short_name(name), values=values, colour=colour, dash=dash))
     return curve_figure(curves.steps, lines, look, y_title="mean raw value", smooth=smooth, keep=f"{keep} functions")
 

@@ -38,8 +38,8 @@ def prompts_part(found: Comparison, chosen: str | None) -> str:
         return '<section><h4>Prompts</h4><p class="dra-note">No prompt was sampled in both runs.</p></section>'
     error = "" if math.isnan(found.gap_error) else f" ± {found.gap_error:.3f}"
     said = (
-        f"{found.shared_prompts:,} prompts were sampled in both; on average {escaped(found.right)} has "
-        f"{signed(found.mean_gap)}{error} more reward. The largest gaps:"
+        f"{found.shared_prompts:,} prompts were sampled in both; the mean reward of {escaped(found.right)} is "
+        f"{short(abs(found.mean_gap))}{error} {'higher' if found.mean_gap > 0 else 'lower'} there. The largest gaps:"
     )
     rows = "".join(_prompt_row(pair, pair.prompt_hash == chosen) for pair in found.prompts)
     heads = "".join(

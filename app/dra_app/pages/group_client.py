@@ -28,8 +28,7 @@ def series_style() -> str:
     """Return the colours of reward functions, which have no meaning of their own, in light and in dark."""
     rules = []
     for number in range(SERIES):
-        of = (number + 2) % SERIES  # the first is that of the adjusted reward, which stands beside them
-        light, dark = palette.LIGHT.series(of)[0], palette.DARK.series(of)[0]
+        light, dark = palette.LIGHT.function(number)[0], palette.DARK.function(number)[0]
         rules.append(f":root{{--dra-fn{number}:{light}}}.dark{{--dra-fn{number}:{dark}}}")
         rules.append(f".dra svg .fn{number}{{fill:var(--dra-fn{number})}}")
         rules.append(f".dra-key.fn{number}{{background:var(--dra-fn{number})}}")

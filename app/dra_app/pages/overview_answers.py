@@ -138,4 +138,4 @@ def _with_steps(curves: Curves) -> Curves:
 
 
 def _legend(names: list[str], look: Palette) -> list[tuple[str, str]]:
-    return [(short_name(name), " ".join(look.series(number))) for number, name in enumerate(names)]
+    return [(short_name(name), " ".join(look.function(number))) for number, name in enumerate(names)]

@@ -105,6 +105,10 @@ def _thumb(run: Run, row: GroupRow, place: int, chosen: bool) -> str:
     )
 
 
+def _span(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
+
+
 def _list(run: Run, mode: Mode) -> str:
     rows = list_prompts(run, mode)
     if not rows:
@@ -113,7 +117,7 @@ def _list(run: Run, mode: Mode) -> str:
         )
     body = "".join(
         f'<tr data-prompt="{row.prompt_hash}" tabindex="0"><th scope="row">{escaped(one_line(row.prompt, 160))}</th>'
-        f"<td>{row.groups}</td><td>{row.first} to {row.last}</td><td>{short(row.reward_first)}</td>"
+        f"<td>{row.groups}</td><td>{_span(row.first, row.last)}</td><td>{short(row.reward_first)}</td>"
         f"<td>{short(row.reward_last)}</td></tr>"
         for row in rows
     )

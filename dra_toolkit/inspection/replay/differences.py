@@ -15,6 +15,9 @@ from dra_toolkit.inspection.replay.pieces import Piece
 
 NOTHING = 1e-6
 """An advantage, or a difference of two, below it counts as zero: rounding is no change of mind."""
+CHANGED = 1e-4
+"""A difference of two advantages up to it leaves a group as it is: a trainer's float32 totals, where they are nearly equal,
+explain as much."""
 
 
 @dataclass(kw_only=True)
@@ -30,7 +33,7 @@ class Sums:
     pairs: int = 0
     """Pairs of completions of a group."""
     changed_groups: int = 0
-    """Groups with an advantage that changed."""
+    """Groups with an advantage that changed by more than 1e-4."""
     recorded: float = 0.0
     """Sum of |A|."""
     replayed: float = 0.0
@@ -131,18 +134,18 @@ class Differences:
         error = np.abs(advantages - piece.advantages)
         error[np.isnan(error)] = np.inf
         self.worst = _worse(self.worst, piece, advantages, error)
-        self._note_groups(piece, counts["moved"], counts["flips"])
+        self._note_groups(piece, counts["moved"], counts["flips"], counts["changed_groups"] > 0)
         if tolerance is not None and error.max(initial=0.0) > tolerance:
             is_beyond = error > tolerance + _rounding(piece, adjusted, scaling)
             self.beyond_rounding += int(is_beyond.sum())
             if is_beyond.any():
                 self.wrong = _worse(self.wrong, piece, advantages, np.where(is_beyond, error, 0.0))
 
-    def _note_groups(self, piece: Piece, moved: Array, flips: Array) -> None:
+    def _note_groups(self, piece: Piece, moved: Array, flips: Array, is_changed: NDArray[np.bool_]) -> None:
         if not self.top:
             return
-        least = self.groups[-1].moved if len(self.groups) == self.top else NOTHING
-        better = np.flatnonzero(moved > least)
+        least = self.groups[-1].moved if len(self.groups) == self.top else 0.0
+        better = np.flatnonzero((moved > least) & is_changed)
         better = better[np.argsort(-moved[better], kind="stable")[: self.top]]
         found = [
             ChangedGroup(
@@ -183,7 +186,7 @@ def _counts(before: Array, after: Array, tokens: Array) -> dict[str, Any]:
     is_other = distance > NOTHING
     if is_other.any():
         flips = ((before * after < 0) & (size > NOTHING) & (np.abs(after) > NOTHING)) @ ones
-        swaps, changed = _swaps(before, after, moved), np.sign(is_other @ ones)
+        swaps, changed = _swaps(before, after, moved), np.sign((distance > CHANGED) @ ones)
     else:
         flips = swaps = changed = np.zeros(len(before))
     return {
