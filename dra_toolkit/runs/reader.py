@@ -113,6 +113,10 @@ class Run:
         self.require_step(step, mode)
         there = {(record.batch, record.index) for record in self.groups(step=step, mode=mode)}
         batches = sorted({b for b, _ in there})
+        if not batches:
+            problems = {name: why for name, why in self.problems.items() if f"-{step:08d}-" in name} or self.problems
+            damaged = "; ".join(f"groups/{name}: {why}" for name, why in sorted(problems.items()))
+            raise RunError(f"{self.name}: step {step} cannot be read ({damaged or 'its file vanished'})")
         if batch not in batches:
             raise RunError(f"{self.name}: step {step} has no batch {batch}, it has batches {_span(batches)}")
         indices = sorted(i for b, i in there if b == batch)

@@ -205,7 +205,7 @@ def test_what_if_shows_the_advantages_of_the_replay(pages: Pages, run: Run) -> N
     pages.do(lambda: pages.root.locator("[data-key=scale_rewards]").select_option("none"))
     assert pages.state()["set"] == "diversity=facility_location,scale_rewards=none"
     cells = pages.root.locator("table.dra-what-if tbody tr").evaluate_all(
-        "rows => rows.map(row => [row.dataset.i, row.cells[7].innerText])"
+        "rows => rows.map(row => [row.dataset.i, row.cells[2].innerText])"
     )
     shown = {int(i): float(text.replace("\u2212", "-")) for i, text in cells}
     changes, facts = changes_from({"set": pages.state()["set"]}), facts_of(run, 2, "train")

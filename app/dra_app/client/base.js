@@ -32,7 +32,7 @@ async function work() {
     const { name, params, draw, since } = waiting;
     waiting = null;
     const answer = await call(name, params);
-    if (answer && !answer.error) draw(answer, waiting === null);
+    if (answer && (answer.parts || !answer.error)) draw(answer, waiting === null);
     await painted();
     root.dataset.milliseconds = (performance.now() - since).toFixed(1);
     root.dataset.drawn = String(++drawn);

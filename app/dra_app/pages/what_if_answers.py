@@ -12,7 +12,7 @@ from dra_app.pages.groups_answers import as_span
 from dra_app.pages.what_if_parts import figures_part, form_part, group_part, recipe_part, run_part, step_part
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.replay import recipe_lines, recorded_settings
+from dra_toolkit.inspection.replay import Changes, recipe_lines, recorded_settings
 from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
 from dra_toolkit.runs import Run
 
@@ -29,11 +29,15 @@ def show_group(run: Run, params: read.Params) -> Answer:
         return {"parts": {**parts, "group": f'<p class="dra-empty">{said}</p>'}}
     step = read.whole(params, "step") or steps[-1]
     step = min(steps, key=lambda s: abs(s - step))
-    record = _record(run, params, step)
+    try:
+        record = _record(run, params, step)
+    except DRAError as error:
+        parts = dict.fromkeys(("form", "lines", "group", "figures", "all-step", "all-run"), "")
+        return {"error": "; ".join(error.problems), "parts": parts, "state": {"step": step}, "steps": as_span(steps)}
     facts = facts_of(run, step, mode)
-    changes = changes_from(params)
+    changes, wrong = _changes(params)
     state = {"step": step, "mode": mode, "batch": record.batch, "group": record.index, "set": written(changes)}
-    answer: Answer = {"parts": {}, "state": state, "steps": as_span(steps)}
+    answer: Answer = {"parts": {}, "state": state, "steps": as_span(steps)} | ({"error": wrong} if wrong else {})
     try:
         settings, scaling = changes.settings(facts, mode), changes.scaling(facts)
         answer["parts"]["form"] = form_part(fields_of(facts, mode, changes, record))
@@ -45,9 +49,18 @@ def show_group(run: Run, params: read.Params) -> Answer:
         answer["parts"] |= {"group": group_part(found), "figures": figures_part(found, name)}
     except DRAError as error:
         answer["error"] = "; ".join(error.problems)
+        answer["parts"] |= dict.fromkeys(("group", "figures", "all-step"), "")  # nothing follows from these settings
     if read.flag(params, "fresh"):
         answer["parts"]["all-run"] = run_part(None)
     return answer
+
+
+def _changes(params: read.Params) -> tuple[Changes, str]:
+    """Return the changes asked for; none, and why, where the address has what cannot be changed so."""
+    try:
+        return changes_from(params), ""
+    except DRAError as error:
+        return changes_from({}), "; ".join(error.problems)
 
 
 def show_step(run: Run, params: read.Params) -> Answer:

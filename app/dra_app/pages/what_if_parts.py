@@ -90,21 +90,21 @@ def figures_part(found: GroupWhatIf, name: str) -> str:
 
 def _table(found: GroupWhatIf) -> str:
     record, after = found.record, found.replayed
-    heads = ("completion", "reward", "weight", "→", "adjusted", "→", "advantage", "→", "change", "")
+    heads = ("#", "advantage", "→", "change", "", "reward", "weight", "→", "adjusted", "→")
     body = []
     for i in (int(i) for i in (-after.advantages).argsort(kind="stable")):
         was, then = float(record.advantages[i]), float(after.advantages[i])
         flip = '<span class="mark flips" title="sign flipped">⇅</span>' if was * then < 0 else ""
         numbers = (
+            signed(was),
+            f"<b>{signed(then)}</b>",
+            signed(then - was),
+            flip,
             short(float(record.adjustment.totals[i])),
             short(float(record.adjustment.weights[i])),
             short(float(after.adjustment.weights[i])),
             short(float(record.adjustment.adjusted[i])),
             short(float(after.adjustment.adjusted[i])),
-            signed(was),
-            f"<b>{signed(then)}</b>",
-            signed(then - was),
-            flip,
         )
         body.append(f'<tr data-i="{i}"><th scope="row">{i}</th>{"".join(f"<td>{n}</td>" for n in numbers)}</tr>')
     head = "".join(f'<th scope="col">{said}</th>' for said in heads)
