@@ -79,6 +79,14 @@ ARMS = (
     ),
     Arm(name="robust GRPO", question="mean-one weights, sign-safe, solved groups skipped", settings={**DRA, **ROBUST}),
     Arm(name="robust Dr. GRPO", question="the same on Dr. GRPO", settings={**DRA, **ROBUST, **DR}),
+    *(
+        Arm(name=f"{name}, {said}", question=f"{key} of robust alone", settings={**settings, key: ROBUST[key]})
+        for name, settings, key, said in (
+            ("DRA-Dr. GRPO", {**DRA, **DR}, "diversity_weights", "mean-one weights"),
+            ("DRA-GRPO", DRA, "negative_totals", "negatives multiplied"),
+            ("DRA-GRPO", DRA, "zero_spread_groups", "solved groups skipped"),
+        )
+    ),
     Arm(
         name="oracle labels",
         question="upper bound: the true way as similarity",

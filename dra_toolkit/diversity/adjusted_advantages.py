@@ -19,7 +19,8 @@ def adjusted_advantages(
     Those of the adjusted totals; or, for a measure that acts on advantages, the plain ones times the weights plus the
     bonus. With `zero_spread_groups: cap` a group whose totals are all R is divided by no less than |R| / sqrt(G): the
     standard deviation that it would have if one of its completions had got nothing. A difference of rewards then weighs
-    there what it weighs in such a group. Where R is 0 there is nothing to compare with, and no advantage.
+    there what it weighs in such a group. Where R is 0 there is nothing to compare with, and no advantage. A completion that
+    is alone with its total has no advantage, whatever is added to it.
     """
     settings = settings or DiversitySettings()
     least = _least_std(adjustment.totals) if settings.adjusts and settings.zero_spread_groups == "cap" else None
@@ -28,7 +29,8 @@ def adjusted_advantages(
     plain = group_advantages(adjustment.totals, scale_rewards)
     shift = settings.negative_totals == "shift"
     changed = combined(plain, adjustment.weights, adjustment.bonus, shift=shift)
-    return np.where(np.isnan(adjustment.totals), 0.0, changed)
+    known = ~np.isnan(adjustment.totals)
+    return np.where(known & (known.sum(axis=-1, keepdims=True) > 1), changed, 0.0)
 
 
 def replaces_advantages(settings: DiversitySettings, scale_rewards: str) -> bool:

@@ -6,6 +6,8 @@ import importlib
 import importlib.util
 import os
 import sys
+import traceback
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -44,3 +46,19 @@ def load_dotted(key: str, path: str) -> Any:
         nearest = did_you_mean(attribute, [name for name, value in vars(module).items() if callable(value)])
         raise MeasureError(f"{key}: found {path!r}, but {module_name!r} has nothing of this name{nearest}")
     return getattr(module, attribute)
+
+
+def call_users(key: str, path: str, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Return what a function of the user's returns; raises MeasureError, naming the line, for whatever it raises.
+
+    key     the recipe key that names it
+    """
+    try:
+        return function(*arguments, **named)
+    except MeasureError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        frames = traceback.extract_tb(error.__traceback__)[1:]  # without the call above
+        where = f" ({os.path.basename(frames[-1].filename)}:{frames[-1].lineno})" if frames else ""
+        raise MeasureError(f"{key}: {path!r} raised {type(error).__name__}: {reason}{where}") from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity.dotted import load_dotted
+from dra_toolkit.diversity.dotted import call_users, load_dotted
 from dra_toolkit.errors import MeasureError
 from dra_toolkit.groups import Array
 
@@ -52,9 +52,9 @@ def load_labeller(path: str) -> Callable[[Sequence[str]], Labels]:
         raise MeasureError(f"diversity_labels: {path!r} is a {type(function).__name__}, expected a function of texts")
 
     def label(texts: Sequence[str]) -> Labels:
-        returned = function(list(texts))
+        returned = call_users("diversity_labels", path, function, list(texts))
         try:
-            keys = list(returned)
+            keys = [_key(each) for each in (returned.tolist() if hasattr(returned, "tolist") else returned)]
             labels = equal_labels(keys)
         except TypeError:
             raise MeasureError(
@@ -67,3 +67,9 @@ def load_labeller(path: str) -> Callable[[Sequence[str]], Labels]:
         return labels
 
     return label
+
+
+def _key(label: Any) -> Hashable:
+    """Return a label that can be compared; None, no label, also for NaN."""
+    found = label.item() if hasattr(label, "item") else label
+    return None if found != found else found

@@ -55,6 +55,7 @@ class DiversitySettings:
 
     def __post_init__(self) -> None:
         self._check_choices()
+        self._check_similarities()
         if (self.scope == "rank_slice") != (self.slice_rows is not None):
             raise ValueError("slice_rows: expected with scope rank_slice, and only there")
         built_in = MEASURES.get(self.measure)
@@ -66,6 +67,12 @@ class DiversitySettings:
                 "start_step, stop_step, ramp_steps: expected a start of at least 1, a stop not before it, and no "
                 f"negative ramp, found {self.start_step}, {self.stop_step}, {self.ramp_steps}"
             )
+
+    def _check_similarities(self) -> None:
+        for name in ("similarity_floor", "label_threshold"):
+            value = getattr(self, name)
+            if value is not None and not -1.0 <= value <= 1.0:
+                raise ValueError(f"{name}: found {value:g}, expected a similarity from -1 to 1")
 
     def _check_options(self) -> None:
         known = measure_options()

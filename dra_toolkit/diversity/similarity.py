@@ -33,26 +33,28 @@ def cosine_similarity(embeddings: Array) -> Array:
     return S
 
 
-SAME = 1e-6
-"""Squared distance of two unit vectors below which they are one, in single precision."""
+LEFT = 1e-5
+"""Squared length that is left to all completions in common: far above what rounding leaves of equal vectors, far below
+what different texts do."""
 
 
 def centred_similarity(similarity: Array) -> Array:
     """Return the cosine similarity, (..., G, G), of a group's unit vectors after their mean was taken from each.
 
     What all completions of a group share, such as the words of the problem, no longer counts. For unit vectors the
-    similarities themselves are enough: with H = I - 1/G, the centred inner products are H S H. Two completions that were
-    the same stay similar by 1, also where nothing is left of them; one at the mean of the others is similar to none. In a
-    group of two different completions the similarity is -1.
+    similarities themselves are enough: with H = I - 1/G, the centred inner products are H S H.
+
+    A common part of squared length 1e-5 stays in each, so that completions that were the same stay similar by 1 where
+    nothing else is left of them, and rounding decides nothing; the matrix is positive semi-definite as S is. But for that
+    part, one at the mean of the others is similar to none, and two different completions alone to -1.
     """
     S = np.asarray(similarity, dtype=np.float64)
     means = S.mean(axis=-1)
     C = S - means[..., :, None] - means[..., None, :] + means.mean(axis=-1)[..., None, None]
-    squares = np.diagonal(C, axis1=-2, axis2=-1)
-    scale = np.divide(1.0, np.sqrt(np.maximum(squares, 0)), out=np.zeros_like(squares), where=squares > SAME)
+    C += LEFT
+    scale = 1.0 / np.sqrt(np.maximum(np.diagonal(C, axis1=-2, axis2=-1), LEFT))
     C *= scale[..., :, None] * scale[..., None, :]
     np.clip(C, -1.0, 1.0, out=C)
-    C[2.0 - 2.0 * S <= SAME] = 1.0
     diagonal = np.arange(S.shape[-1])
     C[..., diagonal, diagonal] = 1.0
     return C

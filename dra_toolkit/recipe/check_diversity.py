@@ -36,6 +36,9 @@ def check_diversity(recipe: Mapping[str, Any]) -> Iterator[str]:
     name = recipe["diversity"]
     if not recipe["embed_part"] or len(set(recipe["embed_part"])) < len(recipe["embed_part"]):
         yield f"embed_part: found {recipe['embed_part']}, expected one part, or several different ones"
+    for key in ("similarity_floor", "diversity_label_threshold"):
+        if recipe[key] is not None and not -1.0 <= recipe[key] <= 1.0:
+            yield f"{key}: found {recipe[key]:g}, expected a similarity from -1 to 1"
     if name == "none":
         return
     if name not in MEASURES:

@@ -130,7 +130,7 @@ OUR_KEYS = (
         "str",
         "paper",
         "Settings of the adjustment in one word, for those left out: paper, or robust (mean_one weights, negative totals "
-        "multiplied, groups without spread skipped), which no experiment recommends yet.",
+        "multiplied, groups without spread skipped); docs/experiment.md says what it does.",
         choices=tuple(DIVERSITY_PRESETS),
     ),
     _ours(

@@ -65,12 +65,29 @@ def _undoing(recipe: Recipe) -> Iterator[str]:
             f"diversity: {recipe['diversity']} reads log-probabilities, which only use_vllm gives for nothing; without it "
             "the policy reads every completion once more"
         )
+    if recipe["diversity"] in ADDING:
+        yield from _without_factor(recipe)
+    if recipe["similarity_floor"] is None and measure in (MEASURES["graph_cut"], MEASURES["facility_location"]):
+        yield (
+            "similarity_floor: with null, completions that are each other's opposites make weights above 1, or negative; "
+            "0.0 counts them as unlike"
+        )
     rows, group = recipe["per_device_train_batch_size"], recipe["num_generations"]
     if recipe["diversity_scope"] == "rank_slice" and rows % group:
         yield (
             f"diversity_scope: rank slices of {rows} rows split groups of {group} and mix prompts; group compares whole "
             "groups, and a per_device_train_batch_size that is a multiple of num_generations keeps them whole"
         )
+
+
+def _without_factor(recipe: Recipe) -> Iterator[str]:
+    """Settings of the factor, which a measure that adds does not have."""
+    for key, value in (("diversity_weights", "raw"), ("negative_totals", "divide")):
+        found = recipe[key]
+        if found not in (value, "correct_only"):
+            yield f"{key}: {found} has no effect, since diversity: {recipe['diversity']} adds and does not multiply"
+    if recipe["diversity"] == "set_utility" and recipe["zero_spread_groups"] == "cap":
+        yield "zero_spread_groups: cap has no effect on advantages, to which set_utility adds; skip leaves such groups out"
 
 
 def _rounding(recipe: Recipe) -> Iterator[str]:

@@ -12,7 +12,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
-from dra_toolkit.diversity import is_dotted, load_measure
+from dra_toolkit.diversity import is_dotted, load_labeller, load_measure
 from dra_toolkit.errors import MeasureError, RecipeError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_diversity import diversity_settings
@@ -65,12 +65,17 @@ def build_trainer(
 
 
 def check_measure(recipe: Recipe) -> None:
-    """Load a measure of the user's own; raises MeasureError if it cannot be used with the recipe's embedder."""
-    name = recipe["diversity"]
-    if is_dotted(name):
-        needs = load_measure(name).needs
-        if recipe["embedder"] == "none" and {"similarity", "embeddings"} & set(needs):
-            raise MeasureError(f"embedder: none cannot measure the similarity that diversity: {name} needs")
+    """Load a measure of the user's own, and labels; raises MeasureError if the recipe's embedder cannot serve them."""
+    name, labels = recipe["diversity"], recipe["diversity_labels"]
+    if not is_dotted(name):
+        return
+    needs = set(load_measure(name).needs)
+    if "labels" in needs and is_dotted(labels):
+        load_labeller(labels)
+    clusters = "labels" in needs and labels == "similarity"
+    if recipe["embedder"] == "none" and (clusters or {"similarity", "embeddings"} & needs):
+        reason = "diversity_labels: similarity" if clusters else f"diversity: {name}"
+        raise MeasureError(f"embedder: none cannot measure the similarity that {reason} needs")
 
 
 def file_facts(recipe: Recipe, run_name: str, trainer: DRATrainer) -> FileFacts:

@@ -213,11 +213,11 @@ def test_a_run_that_is_a_link_to_elsewhere_is_not_opened(tmp_path: Path) -> None
         Context(tmp_path / "root").run("own")
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "own/groups", "../root/own", "own\0", "x" * 5_000, "/etc"])
+@pytest.mark.parametrize("name", ["..", ".", "", "own/groups", "../top/own", "own\0", "x" * 5_000, "/etc"])
 def test_only_the_name_of_a_folder_is_an_id(tmp_path: Path, name: str) -> None:
-    (tmp_path / "root").mkdir()
-    make_run(tmp_path / "root" / "own")
-    context = Context(tmp_path / "root")
+    (tmp_path / "top").mkdir()
+    make_run(tmp_path / "top" / "own")
+    context = Context(tmp_path / "top")
     assert context.stamp("own")
     with pytest.raises(RunError):
         context.stamp(name)

@@ -19,6 +19,7 @@ from dra_toolkit.diversity import (
     group_advantages,
     replaces_advantages,
 )
+from dra_toolkit.diversity.similarity import LEFT
 
 HALVES = np.ones((2, 2))
 """Two copies: graph-cut weights of 1/2."""
@@ -135,18 +136,21 @@ class TestCentre:
     def test_is_the_cosine_of_centred_unit_vectors(self, seed, G):
         E = np.random.default_rng(seed).standard_normal((2, G, 5))
         E /= np.linalg.norm(E, axis=-1, keepdims=True)
-        expected = cosine_similarity(E - E.mean(axis=1, keepdims=True)) if G > 1 else np.ones((2, 1, 1))
-        np.testing.assert_allclose(centred_similarity(cosine_similarity(E)), expected, atol=1e-6)
+        left = np.full((2, G, 1), np.sqrt(LEFT))  # what all have in common
+        expected = cosine_similarity(np.concatenate([E - E.mean(axis=1, keepdims=True), left], axis=-1))
+        np.testing.assert_allclose(centred_similarity(cosine_similarity(E)), expected, atol=1e-9)
 
     def test_copies_stay_copies(self):
-        np.testing.assert_array_equal(centred_similarity(np.ones((4, 4))), 1)
+        np.testing.assert_allclose(centred_similarity(np.ones((4, 4))), 1, atol=1e-12)
         two_and_two = np.kron(np.array([[1, 0.9], [0.9, 1]]), np.ones((2, 2)))
-        np.testing.assert_allclose(centred_similarity(two_and_two), np.kron([[1, -1], [-1, 1]], np.ones((2, 2))))
+        apart = centred_similarity(two_and_two)
+        np.testing.assert_allclose(apart, np.kron([[1, -1], [-1, 1]], np.ones((2, 2))), atol=1e-3)
+        np.testing.assert_allclose(apart[:2, :2], 1, atol=1e-12)
 
     def test_what_all_share_no_longer_counts(self):
         """Three unit vectors alike by 0.9 are, less their mean, as far apart as three can be."""
         S = np.full((3, 3), 0.9) + 0.1 * np.eye(3)
-        np.testing.assert_allclose(centred_similarity(S), np.full((3, 3), -0.5) + 1.5 * np.eye(3), atol=1e-12)
+        np.testing.assert_allclose(centred_similarity(S), np.full((3, 3), -0.5) + 1.5 * np.eye(3), atol=1e-3)
         settings = DiversitySettings(similarity_centre="group_mean")
         adjusted = of(settings, np.ones(3), S)
         np.testing.assert_allclose(adjusted.weights, 1)

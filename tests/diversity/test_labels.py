@@ -51,6 +51,47 @@ def too_few(texts):
 def unhashable(texts):
     return [[text] for text in texts]
 
+def torch_labels(texts):
+    import torch
+    return torch.zeros(len(texts), dtype=torch.long)
+
+def nan_labels(texts):
+    return [float("nan") for _ in texts]
+
+def fails(texts_or_signals):
+    raise KeyError("oops\\nsecond line")
+
+def list_in_effect(signals):
+    return Effect(weights=[2.0, 2.0], redundancy=[0, 1])
+
+def complex_weights(signals):
+    return np.full(signals.totals.shape, 1j)
+
+def other_redundancy(signals):
+    return Effect(weights=np.ones(signals.totals.shape), redundancy=np.ones(3))
+
+def bonus_without_total(signals):
+    return Effect(weights=1 / (1 + np.abs(signals.totals)), bonus=signals.totals)
+
+def writes(signals):
+    signals.totals[:] = 7
+    return np.ones(signals.totals.shape)
+
+def unknown_need(signals):
+    return np.ones(signals.totals.shape)
+unknown_need.needs = ("label",)
+
+def text_as_needs(signals):
+    return np.ones(signals.totals.shape)
+text_as_needs.needs = "labels"
+
+def acts_on_nothing(signals):
+    return np.ones(signals.totals.shape)
+acts_on_nothing.acts_on = "advantages"
+
+from dra_toolkit.diversity import Measure
+unchecked = Measure(compute=lambda signals: signals.totals * np.nan, needs=("similarity",), rule="r", source="s")
+
 number = 3
 '''
 
@@ -114,7 +155,16 @@ class TestMeasureOfTheUsersOwn:
 
     @pytest.mark.parametrize(
         ("name", "said"),
-        [("wrong_shape", r"shape \(3,\), expected"), ("not_finite", "NaN or infinity"), ("words", "expected weights")],
+        [
+            ("wrong_shape", r"weights of the shape \(3,\), expected"),
+            ("not_finite", "NaN or infinity"),
+            ("words", "list for weights, expected real numbers"),
+            ("complex_weights", "expected real numbers"),
+            ("other_redundancy", r"redundancy of the shape \(3,\)"),
+            ("unchecked", "NaN or infinity"),
+            ("fails", r"raised KeyError: .oops.* \(users_own.py:\d+\)"),
+            ("writes", "raised ValueError: assignment destination is read-only"),
+        ],
     )
     def test_what_it_returns_is_checked(self, own, name, said):
         load_measure(f"{own}.{name}")
@@ -124,11 +174,29 @@ class TestMeasureOfTheUsersOwn:
 
     @pytest.mark.parametrize(
         ("name", "said"),
-        [("halfs", "did you mean 'halves'"), ("number", "is a int, expected a function")],
+        [
+            ("halfs", "did you mean 'halves'"),
+            ("number", "is a int, expected a function"),
+            ("unknown_need", "needs 'label', expected some of .*; did you mean 'labels'"),
+            ("text_as_needs", "has needs = 'labels', expected a tuple"),
+            ("acts_on_nothing", "has acts_on = 'advantages', expected one of total, advantage"),
+        ],
     )
     def test_what_is_not_there_or_no_function(self, own, name, said):
         with pytest.raises(MeasureError, match=said):
             load_measure(f"{own}.{name}")
+
+    def test_lists_are_taken_and_a_completion_without_a_total_needs_no_number(self, own):
+        for name in ("list_in_effect", "bonus_without_total"):
+            load_measure(f"{own}.{name}")
+        settings = DiversitySettings(measure=f"{own}.list_in_effect", weights="mean_one")
+        np.testing.assert_allclose(
+            adjust_similarity(similarity=np.eye(2), totals=np.ones(2), settings=settings).weights, 1
+        )
+        settings = DiversitySettings(measure=f"{own}.bonus_without_total", weights="mean_one")
+        found = adjust_similarity(similarity=np.eye(2), totals=np.array([1.0, np.nan]), settings=settings)
+        np.testing.assert_allclose(found.weights, [0.5 / 0.75, 1 / 0.75])
+        np.testing.assert_allclose(found.adjusted, [0.5 / 0.75 + 1, np.nan])
 
     def test_module_that_fails(self, own, tmp_path):
         (tmp_path / "broken_module.py").write_text("1 / 0")
@@ -150,7 +218,18 @@ class TestLabellerOfTheUsersOwn:
     def test_labels(self, own):
         np.testing.assert_array_equal(load_labeller(f"{own}.first_letter")(["ab", "b", "ac"]), [0, 1, 0])
 
-    @pytest.mark.parametrize(("name", "said"), [("too_few", "1 labels for 2 texts"), ("unhashable", "one label for")])
+    def test_tensors_and_nan(self, own):
+        np.testing.assert_array_equal(load_labeller(f"{own}.torch_labels")(["a", "b"]), [0, 0])
+        np.testing.assert_array_equal(load_labeller(f"{own}.nan_labels")(["a", "b"]), [0, 0])
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("too_few", "1 labels for 2 texts"),
+            ("unhashable", "one label for"),
+            ("fails", "raised KeyError"),
+        ],
+    )
     def test_what_it_returns_is_checked(self, own, name, said):
         with pytest.raises(MeasureError, match=said):
             load_labeller(f"{own}.{name}")(["a", "b"])

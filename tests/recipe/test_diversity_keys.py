@@ -135,8 +135,8 @@ class TestPreset:
         assert recipe["diversity_preset"] == "paper"
         assert recipe.settings["diversity_weights"].origin == "dra default"
 
-    def test_says_that_it_is_not_recommended_yet(self):
-        assert "no experiment recommends yet" in known_keys()["diversity_preset"].help
+    def test_says_where_it_was_measured(self):
+        assert "docs/experiment.md" in known_keys()["diversity_preset"].help
 
 
 class TestEmbedPart:

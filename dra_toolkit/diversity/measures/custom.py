@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from typing import Any, cast, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dra_toolkit.diversity.dotted import check_dotted, is_dotted, load_dotted
-from dra_toolkit.diversity.measures.interface import Effect, Measure, Signals
-from dra_toolkit.errors import MeasureError
+from dra_toolkit.diversity.dotted import call_users, check_dotted, is_dotted, load_dotted
+from dra_toolkit.diversity.measures.interface import ActsOn, Effect, Measure, Need, Signals
+from dra_toolkit.errors import MeasureError, did_you_mean
+from dra_toolkit.groups import Array
+
+NEEDS: tuple[Need, ...] = get_args(Need)
 
 _LOADED: dict[str, Measure] = {}
 
@@ -25,21 +30,41 @@ def load_measure(path: str) -> Measure:
     """Import the measure at a dotted path, which then goes by that name in this process; raises MeasureError.
 
     A function of `Signals` may say what it needs and acts on by attributes of the same names as those of `Measure`;
-    without them it needs the similarity and acts on totals.
+    without them it needs the similarity and acts on totals. The arrays that it is given cannot be written to.
     """
     found = load_dotted("diversity", path)
     if not isinstance(found, Measure):
         if not callable(found):
             raise MeasureError(f"diversity: {path!r} is a {type(found).__name__}, expected a function or a Measure")
         found = Measure(
-            compute=_checked(path, found),
-            needs=tuple(getattr(found, "needs", ("similarity",))),
-            acts_on=getattr(found, "acts_on", "total"),
+            compute=found,
+            needs=_needs(path, getattr(found, "needs", ("similarity",))),
+            acts_on=_acts_on(path, getattr(found, "acts_on", "total")),
             rule=(getattr(found, "__doc__", None) or "").strip().partition("\n")[0],
             source=path,
         )
-    _LOADED[path] = found
+    _LOADED[path] = found = replace(found, compute=_checked(path, found.compute))
     return found
+
+
+def _needs(path: str, needs: Any) -> tuple[Need, ...]:
+    if isinstance(needs, str) or not isinstance(needs, Iterable):
+        raise MeasureError(f"diversity: {path!r} has needs = {needs!r}, expected a tuple of {', '.join(NEEDS)}")
+    unknown = [need for need in needs if need not in NEEDS]
+    if unknown:
+        raise MeasureError(
+            f"diversity: {path!r} needs {unknown[0]!r}, expected some of {', '.join(NEEDS)}"
+            f"{did_you_mean(str(unknown[0]), NEEDS)}"
+        )
+    return tuple(needs)
+
+
+def _acts_on(path: str, acts_on: Any) -> ActsOn:
+    if acts_on not in get_args(ActsOn):
+        raise MeasureError(
+            f"diversity: {path!r} has acts_on = {acts_on!r}, expected one of {', '.join(get_args(ActsOn))}"
+        )
+    return cast(ActsOn, acts_on)
 
 
 def loaded_measure(name: str) -> Measure:
@@ -47,36 +72,61 @@ def loaded_measure(name: str) -> Measure:
     if name not in _LOADED:
         raise MeasureError(
             f"diversity: {name!r} is code of its user's, which is not run to read a record; "
-            f"load_measure({name!r}) loads it"
+            f"diversity={name} on the command line, or load_measure({name!r}), runs it"
         )
     return _LOADED[name]
 
 
-def _checked(path: str, function: Callable[[Signals], Any]) -> Callable[[Signals], Effect]:
-    """Wrap a user's function so that what it returns is an effect of the right shape and finite."""
+def _checked(path: str, function: Callable[..., Any]) -> Callable[..., Effect]:
+    """Wrap a user's function so that what it returns is an effect of finite numbers of the right shape."""
 
-    def compute(signals: Signals) -> Effect:
-        returned = function(signals)
-        effect = returned if isinstance(returned, Effect) else Effect(weights=_numbers(path, returned))
-        bonus = np.zeros(1) if effect.bonus is None else effect.bonus
-        shape = signals.totals.shape
-        if effect.weights.shape != shape or (effect.bonus is not None and bonus.shape != shape):
-            raise MeasureError(
-                f"diversity: {path!r} returned the shape {effect.weights.shape}, expected one number for each of the "
-                f"completions, {shape}"
-            )
+    def compute(signals: Signals, **options: float) -> Effect:
+        returned = call_users("diversity", path, function, _read_only(signals), **options)
+        effect = returned if isinstance(returned, Effect) else Effect(weights=returned)
         scorable = ~np.isnan(signals.totals)
-        if not (np.isfinite(effect.weights) | ~scorable).all() or not (np.isfinite(bonus) | ~scorable).all():
-            raise MeasureError(f"diversity: {path!r} returned NaN or infinity, expected finite numbers")
-        return effect
+        return Effect(
+            weights=np.where(scorable, _numbers(path, "weights", effect.weights, scorable), 1.0),
+            bonus=None
+            if effect.bonus is None
+            else np.where(scorable, _numbers(path, "bonus", effect.bonus, scorable), 0.0),
+            redundancy=None
+            if effect.redundancy is None
+            else _numbers(path, "redundancy", effect.redundancy, np.zeros_like(scorable)),
+        )
 
     return compute
 
 
-def _numbers(path: str, returned: Any) -> np.ndarray:
+def _read_only(signals: Signals) -> Signals:
+    """Return the signals as arrays that cannot be written to: some are the trainer's own, or what is recorded."""
+    views: dict[str, Any] = {}
+    for each in fields(Signals):
+        value = getattr(signals, each.name)
+        if value is not None:
+            value = np.asarray(value).view()
+            value.flags.writeable = False
+        views[each.name] = value
+    return Signals(**views)
+
+
+def _numbers(path: str, what: str, returned: Any, needed: NDArray[np.bool_]) -> Array:
+    """Return numbers, (..., G), finite where they are needed; raises MeasureError for anything else."""
+    shape = needed.shape
     try:
-        return np.asarray(returned, dtype=np.float64)
-    except (TypeError, ValueError):
+        numbers = np.asarray(returned)
+        if np.iscomplexobj(numbers) or numbers.dtype == object:
+            raise TypeError
+        numbers = numbers.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError):
         raise MeasureError(
-            f"diversity: {path!r} returned a {type(returned).__name__}, expected weights (..., G) or an Effect"
+            f"diversity: {path!r} returned a {type(returned).__name__} for {what}, expected real numbers {shape} or "
+            "an Effect"
         ) from None
+    if numbers.shape != shape:
+        raise MeasureError(
+            f"diversity: {path!r} returned {what} of the shape {numbers.shape}, expected one number for each of the "
+            f"completions, {shape}"
+        )
+    if not (np.isfinite(numbers) | ~needed).all():
+        raise MeasureError(f"diversity: {path!r} returned NaN or infinity for {what}, expected finite numbers")
+    return numbers

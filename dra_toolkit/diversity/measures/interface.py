@@ -98,8 +98,22 @@ def inverse_diagonal(kernel: Array, ridge: float) -> Array:
     """Return the diagonal of (K + ridge * identity)^-1, (..., G), for positive semi-definite kernels (..., G, G).
 
     By Cramer's rule its entry i is det(K without i) / det(K), ridge included: what one completion adds to the volume.
+    Between 1 / (G + ridge) and 1 / ridge; where rounding of the kernel leads out of that, its negative eigenvalues count
+    as 0.
     """
     K = np.array(kernel, dtype=np.float64)
-    diagonal = np.arange(K.shape[-1])
-    K[..., diagonal, diagonal] += ridge
-    return np.diagonal(np.linalg.inv(K), axis1=-2, axis2=-1)
+    G = K.shape[-1]
+    K[..., np.arange(G), np.arange(G)] += ridge
+    try:
+        found = np.array(np.diagonal(np.linalg.inv(K), axis1=-2, axis2=-1))
+    except np.linalg.LinAlgError:
+        return _clipped_inverse_diagonal(kernel, ridge)
+    broken = ~((found > 0.5 / (G + ridge)) & (found < 2.0 / ridge)).all(axis=-1)
+    if broken.any():
+        found[broken] = _clipped_inverse_diagonal(np.asarray(kernel)[broken], ridge)
+    return found
+
+
+def _clipped_inverse_diagonal(kernel: Array, ridge: float) -> Array:
+    values, vectors = np.linalg.eigh(np.asarray(kernel, dtype=np.float64))
+    return (np.square(vectors) / (np.maximum(values, 0.0) + ridge)[..., None, :]).sum(axis=-1)

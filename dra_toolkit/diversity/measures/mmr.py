@@ -22,27 +22,41 @@ def mmr(similarity: Array, totals: Array, *, trade_off: float) -> tuple[Array, A
     trade_off * R_i - (1 - trade_off) * max over picked j of S_ij, which becomes its reward; the first has nothing to
     subtract. The paper sets the trade-off from the spread of the rewards; here it is a number.
 
-    Among equal candidates the one with the least graph-cut redundancy comes first. Completions that nothing tells apart,
-    such as copies, or two in a group of two, share the mean of their scores, so that none gains from its place: same
-    total, same sum and same sum of squares of its similarities. A completion without a total (NaN) is picked last.
+    Among equal candidates the one with the least graph-cut redundancy comes first, then the one with the least
+    `_signature`. Completions that nothing tells apart, such as copies, or two in a group of two, share the mean of their
+    scores, so that none gains from its place. A completion without a total (NaN) is picked last.
     """
     S = np.asarray(similarity, dtype=np.float64)
     relevance = np.where(np.isnan(totals), -np.inf, trade_off * totals)
     redundancy = graph_cut(S)
+    signature = _signature(S, redundancy, relevance)
     nearest = np.zeros_like(relevance)
     penalty = np.zeros_like(relevance)
     left = np.ones(relevance.shape, dtype=bool)
     for turn in range(relevance.shape[-1]):
         gain = np.where(left, relevance - (1 - trade_off) * nearest, -np.inf)
         best = left & (gain >= gain.max(axis=-1, keepdims=True) - TIE)
-        picked = np.where(best, redundancy, np.inf).argmin(axis=-1)[..., None]
+        least = np.where(best, redundancy, np.inf)
+        best &= least <= least.min(axis=-1, keepdims=True) + ALIKE
+        picked = np.where(best, signature, np.inf).argmin(axis=-1)[..., None]
         np.put_along_axis(penalty, picked, np.take_along_axis(nearest, picked, axis=-1), axis=-1)
         np.put_along_axis(left, picked, False, axis=-1)
         to_picked = np.take_along_axis(S, picked[..., None], axis=-1)[..., 0]
         nearest = to_picked if turn == 0 else np.maximum(nearest, to_picked)
-    alike = _equal(relevance) & _close(redundancy) & _close(np.square(S).sum(axis=-1))
+    alike = _equal(relevance) & _close(redundancy) & _close(signature)
     penalty = (alike * penalty[..., None, :]).sum(axis=-1) / alike.sum(axis=-1)
     return trade_off * totals - (1 - trade_off) * penalty, penalty
+
+
+def _signature(S: Array, redundancy: Array, relevance: Array) -> Array:
+    """Return a number for each completion, (..., G), that is the same whatever the order of the group.
+
+    It sums up what a completion is similar to, what its total is, and the same of those that it is similar to, so that two
+    completions agree in it only if nothing tells them apart.
+    """
+    rank = (relevance[..., None, :] < relevance[..., :, None]).sum(axis=-1)
+    own = redundancy + np.sqrt(2.0) * np.square(S).sum(axis=-1) + np.sqrt(3.0) * rank
+    return own + (np.square(S) * np.sin(own)[..., None, :]).sum(axis=-1)
 
 
 def _equal(values: Array) -> NDArray[np.bool_]:

@@ -7,11 +7,15 @@ import numpy as np
 from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, Signals
 from dra_toolkit.groups import Array
 
+TIE = 1e-4
+"""Log-probabilities that differ by less are equal: those of one text in two batches do, by rounding."""
+
 
 def ranks(log_probs: Array) -> Array:
     """Return the rank of each completion, (..., G): 1 the least likely; equal ones share the mean of their ranks."""
-    below = (log_probs[..., None, :] < log_probs[..., :, None]).sum(axis=-1)
-    equal = (log_probs[..., None, :] == log_probs[..., :, None]).sum(axis=-1)
+    difference = log_probs[..., None, :] - log_probs[..., :, None]
+    below = (difference < -TIE).sum(axis=-1)
+    equal = (np.abs(difference) <= TIE).sum(axis=-1)
     return below + (equal + 1) / 2
 
 
