@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,20 @@ from dra_toolkit.runs.compaction import compact
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
 PAGES = ("groups", "prompt", "what-if")
+SHOWN = {"groups": "table.dra-groups tbody tr", "prompt": "tr[data-prompt]", "what-if": "table.dra-what-if tbody tr"}
+"""What a page shows as soon as there are groups."""
+Make = Callable[..., RunDirectory]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with dra_app(root) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +41,31 @@ def chromium() -> Iterator[Any]:
         found.close()
 
 
-def step(directory: RunDirectory, number: int) -> None:
-    """Record one more step of three groups."""
-    record_all(directory, [record(number, i, G=4, prompt=f"prompt {i}") for i in range(3)])
+@pytest.fixture
+def browser(chromium: Any, address: str) -> Iterator[Browser]:
+    opened = Browser(chromium, address, size=(1280, 600))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def make(root: Path) -> Iterator[Make]:
+    """Make a run of some steps; the root is empty again after the test."""
+
+    def made(name: str, steps: int) -> RunDirectory:
+        directory = make_run(root / name)
+        for number in range(1, steps + 1):
+            step(directory, number)
+        return directory
+
+    yield made
+    for left in root.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def step(directory: RunDirectory, number: int, batch: int = 0) -> None:
+    """Record one more batch of three groups."""
+    record_all(directory, [record(number, i, G=4, prompt=f"prompt {i}", batch=batch) for i in range(3)])
 
 
 def last_step(browser: Browser, name: str) -> str:
@@ -37,93 +73,155 @@ def last_step(browser: Browser, name: str) -> str:
     return browser.text(f"#dra-{name} [data-step]").rpartition(" ")[2]
 
 
-def test_a_run_without_groups_says_so_and_shows_them_when_they_come(chromium: Any, tmp_path: Path) -> None:
-    directory = make_run(tmp_path / "young")
-    with dra_app(tmp_path) as address:
-        browsers = {name: Browser(chromium, address) for name in PAGES}
-        for name, browser in browsers.items():
-            browser.open(name, "run=young")
-            browser.page.wait_for_selector(f"#dra-{name} .dra-empty:visible")
-            assert "yet" in browser.text(f"#dra-{name} .dra-empty:visible")
-            assert "Loading" not in browser.text(f"#dra-{name}")
-        step(directory, 1)
-        browsers["groups"].page.wait_for_selector("#dra-groups table.dra-groups tbody tr")
-        browsers["what-if"].page.wait_for_selector("#dra-what-if table.dra-what-if tbody tr")
-        browsers["prompt"].page.wait_for_selector("#dra-prompt tr[data-prompt]")
-        for browser in browsers.values():
-            browser.close()
+def message(browser: Browser, name: str) -> str:
+    """Return what a page tells of a mistake: one line, or nothing."""
+    said = browser.text(f"#dra-{name} [data-part=message]")
+    assert len(said.splitlines()) <= 1
+    return said
 
 
-def test_a_growing_run_is_followed_and_the_reader_stays_where_he_is(chromium: Any, tmp_path: Path) -> None:
-    directory = make_run(tmp_path / "grows")
-    for number in (1, 2, 3):
-        step(directory, number)
-    with dra_app(tmp_path / "grows") as address:
-        reading = Browser(chromium, address, size=(1280, 600))
-        asking = Browser(chromium, address, size=(1280, 600))
-        reading.open("groups", "step=2&group=1")
-        asking.open("what-if", "step=2&group=1&set=negative_totals=multiply")
-        reading.page.click("#dra-groups .dra-card [data-raw]")
-        reading.page.evaluate("scrollTo(0, 250)")
-        asking.page.evaluate("document.querySelector('#dra-what-if [data-key=negative_totals]').mark = 1")
-        step(directory, 4)
-        wait_until(lambda: last_step(reading, "groups") == last_step(asking, "what-if") == "4")
-        assert reading.state()["step"] == asking.state()["step"] == "2"
-        assert reading.text("#dra-groups [data-part=page] h3, #dra-groups h3").startswith("Step 2, group 1")
-        assert reading.page.evaluate("scrollY") == 250
-        assert reading.page.locator("#dra-groups .dra-card .raw:visible").count() == 1
-        assert asking.page.evaluate("document.querySelector('#dra-what-if [data-key=negative_totals]').mark") == 1
-        reading.page.evaluate("scrollTo(0, 0)")
-        reading.page.click("#dra-shell [data-live]")
-        step(directory, 5)
-        wait_until(lambda: last_step(asking, "what-if") == "5")
-        assert last_step(reading, "groups") == "4"
-        compact(directory.groups, everything=True)
-        reading.page.keyboard.press("k")
-        reading.page.wait_for_function("location.search.includes('group=0')")
-        reading.drawn("groups")
-        assert reading.text("#dra-groups h3").startswith("Step 2, group 0")
-        shutil.rmtree(directory.path)
-        asking.page.wait_for_selector("#dra-shell [data-part=message]:visible, #dra-shell .dra-welcome:visible")
-        reading.page.keyboard.press("j")
-        reading.page.wait_for_selector("#dra-groups [data-part=message]:visible")
-        assert len(reading.text("#dra-groups [data-part=message]").splitlines()) == 1
-        for browser in (reading, asking):
-            browser.close()
-
-
-def test_what_is_damaged_is_named_and_the_rest_is_shown(chromium: Any, tmp_path: Path) -> None:
-    directory = make_run(tmp_path / "torn")
-    for number in (1, 2, 3, 4):
-        step(directory, number)
-    files = sorted(directory.groups.glob("*.parquet"))
-    files[1].write_bytes(files[1].read_bytes()[:300])
-    rubbish = bytearray(files[2].read_bytes())
-    rubbish[40 : len(rubbish) // 2] = b"\xff" * (len(rubbish) // 2 - 40)
-    files[2].write_bytes(bytes(rubbish))
-    with dra_app(tmp_path / "torn") as address:
-        browser = Browser(chromium, address)
-        for name in PAGES:
-            browser.open(name, "step=2&run=torn")
-            assert "Loading" not in browser.text(f"#dra-{name}")
-        browser.open("groups", "step=1&run=torn")
-        assert browser.text("#dra-groups h3").startswith("Step 1, group 0")
-        browser.open("groups", "step=3&run=torn")
-        said = browser.text("#dra-groups [data-part=message]")
-        assert said == "" or len(said.splitlines()) == 1
-        browser.open("what-if", "step=4&run=torn")
-        browser.page.wait_for_selector("#dra-what-if table.dra-what-if tbody tr")
-        browser.close()
-
-
-def test_settings_that_cannot_be_are_told_and_the_recorded_ones_are_shown(chromium: Any, tmp_path: Path) -> None:
-    directory = make_run(tmp_path / "r")
+def test_an_empty_root_and_a_run_without_groups_say_so_until_there_are_groups(browser: Browser, make: Make) -> None:
+    page = browser.page
+    page.goto(f"{browser.address}/?page=groups")
+    page.wait_for_selector("#dra-shell .dra-welcome:visible")
+    assert "dra train" in browser.text("#dra-shell .dra-welcome")
+    assert not page.locator("#dra-groups:visible").count()
+    directory = make("young", 0)
+    for name in PAGES:
+        if name != "groups":
+            browser.go(name)
+        page.wait_for_selector(f"#dra-{name} .dra-empty:has-text('yet'):visible")
+        assert "Loading" not in browser.text(f"#dra-{name}")
+        assert message(browser, name) == ""
+        assert browser.state() | {"page": name, "run": "young"} == browser.state()
     step(directory, 1)
-    with dra_app(tmp_path) as address:
-        browser = Browser(chromium, address)
-        browser.open("what-if", "run=r&set=diversity=grph_cut")
-        assert "'grph_cut'" in browser.text("#dra-what-if [data-part=message]")
-        assert browser.page.locator("#dra-what-if [data-key=diversity]").input_value() == "graph_cut"
-        assert browser.page.locator("#dra-what-if table.dra-what-if tbody tr").count() == 4
-        assert "set" not in browser.state()
-        browser.close()
+    page.wait_for_selector(f"#dra-what-if {SHOWN['what-if']}")
+    for name in ("prompt", "groups"):  # out of sight while the step was recorded
+        browser.go(name)
+        page.wait_for_selector(f"#dra-{name} {SHOWN[name]}")
+
+
+def test_groups_and_what_if_are_followed_and_hold_still_and_the_reader_stays(browser: Browser, make: Make) -> None:
+    directory, page = make("grows", 3), browser.page
+    browser.open("groups", "run=grows&step=2&group=1")
+    page.click("#dra-groups .dra-card [data-raw]")
+    page.evaluate("scrollTo(0, 250)")
+    step(directory, 4)
+    wait_until(lambda: last_step(browser, "groups") == "4")
+    assert browser.state() | {"step": "2", "group": "1"} == browser.state()
+    assert browser.text("#dra-groups h3").startswith("Step 2, group 1")
+    assert page.evaluate("scrollY") == 250
+    assert page.locator("#dra-groups .dra-card .raw:visible").count() == 1
+    browser.go("what-if")
+    assert last_step(browser, "what-if") == "4"
+    page.select_option("#dra-what-if [data-key=negative_totals]", "multiply")
+    page.wait_for_selector("#dra-what-if .dra-field.changed")
+    browser.drawn("what-if")
+    field = "document.querySelector('#dra-what-if [data-key=negative_totals]')"
+    page.evaluate(f"{field}.mark = 1")
+    step(directory, 5)
+    wait_until(lambda: last_step(browser, "what-if") == "5")
+    assert page.evaluate(f"[{field}.mark, {field}.value]") == [1, "multiply"]
+    page.click("#dra-shell [data-live]")
+    step(directory, 6)
+    page.wait_for_timeout(3_000)
+    assert last_step(browser, "what-if") == "5"
+    page.click("#dra-shell [data-live]")
+    wait_until(lambda: last_step(browser, "what-if") == "6")
+    browser.go("groups")
+    wait_until(lambda: last_step(browser, "groups") == "6")
+    assert browser.text("#dra-groups h3").startswith("Step 2, group 1")
+
+
+def test_a_prompt_is_followed_and_what_is_typed_and_compared_stays(browser: Browser, make: Make) -> None:
+    directory, page = make("prompts", 1), browser.page
+    browser.open("prompt", "run=prompts")
+    page.fill("#dra-prompt [name=find]", "prom")
+    step(directory, 2)
+    page.wait_for_selector("#dra-prompt tr[data-prompt]:has-text('1 to 2')")
+    assert page.input_value("#dra-prompt [name=find]") == "prom"
+    assert page.evaluate("document.activeElement.name") == "find"
+    page.click("#dra-prompt tr[data-prompt]")
+    page.wait_for_selector("#dra-prompt .dra-pair")
+    page.wait_for_selector("#dra-prompt .dra-thumb-box")
+    page.evaluate("document.querySelector('#dra-prompt .dra-pair').mark = 1")
+    step(directory, 3)
+    wait_until(lambda: page.locator("#dra-prompt .dra-thumb-box").count() == 3)
+    assert "3 groups, steps 1 to 3" in browser.text("#dra-prompt header")
+    assert page.locator("#dra-prompt .dra-figures").first.locator("figure").first.locator(".raw.point").count() == 3
+    assert browser.state()["between"] == "0,1"
+    assert page.evaluate("document.querySelector('#dra-prompt .dra-pair').mark") == 1
+
+
+def test_a_compacted_run_is_read_on_and_a_lost_one_is_told(browser: Browser, make: Make) -> None:
+    directory, page = make("lost", 3), browser.page
+    make("other", 1)
+    browser.open("groups", "run=lost&step=2&group=1")
+    compact(directory.groups, everything=True)
+    page.keyboard.press("k")
+    page.wait_for_selector("#dra-groups h3:has-text('Step 2, group 0')")
+    assert message(browser, "groups") == ""
+    shutil.rmtree(directory.path)
+    page.keyboard.press("l")
+    page.wait_for_selector("#dra-groups [data-part=message]:visible")
+    assert "'lost' is no run" in message(browser, "groups")
+    for name in ("prompt", "what-if"):
+        browser.go(name)
+        wait_until(lambda name=name: "'lost' is no run" in message(browser, name))
+        assert "Loading" not in browser.text(f"#dra-{name}")
+    page.select_option("#dra-shell [data-run]", "other")
+    page.wait_for_selector(f"#dra-what-if {SHOWN['what-if']}")
+    assert message(browser, "what-if") == ""
+
+
+def test_damaged_files_are_named_and_every_other_group_is_shown(browser: Browser, make: Make) -> None:
+    directory, page = make("torn", 4), browser.page
+    step(directory, 4, batch=1)
+    truncated, rubbish, _, second = sorted(directory.groups.glob("*.parquet"))[1:]
+    truncated.write_bytes(truncated.read_bytes()[:300])
+    content = rubbish.read_bytes()
+    rubbish.write_bytes(content[:40] + b"\xff" * (len(content) // 2 - 40) + content[len(content) // 2 :])
+    second.write_bytes(b"PAR1 torn")
+    for name in ("what-if", "groups"):
+        for number, file in ((2, truncated), (3, rubbish)):
+            browser.open(name, f"run=torn&step={number}")
+            assert f"step {number} cannot be read (groups/{file.name}" in message(browser, name)
+            assert not page.locator(f"#dra-{name} {SHOWN[name]}").count()
+            assert "Loading" not in browser.text(f"#dra-{name}")
+    step(directory, 5)
+    wait_until(lambda: last_step(browser, "groups") == "5")
+    assert "step 3 cannot be read" in message(browser, "groups")  # following does not take the line away
+    page.keyboard.press("l")
+    page.wait_for_selector("#dra-groups h3:has-text('Step 4, group 0')")
+    assert message(browser, "groups") == ""
+    assert page.locator(f"#dra-groups {SHOWN['groups']}").count() == 3
+    assert f"groups/{second.name}" in browser.text("#dra-groups .dra-problem")
+    browser.open("what-if", "run=torn&step=1")
+    assert page.locator(f"#dra-what-if {SHOWN['what-if']}").count() == 4
+    browser.open("prompt", "run=torn")
+    page.click("#dra-prompt tr[data-prompt]")
+    page.wait_for_selector("#dra-prompt .dra-thumb-box >> nth=2")  # steps 1, 4 and 5
+    assert message(browser, "prompt") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "said"),
+    [("groups", "step=x", "step: found 'x'"), ("prompt", "prompt=zz", "16 hexadecimal"), ("what-if", "step=x", "step")],
+)
+def test_an_address_that_cannot_be_is_told_and_nothing_goes_on_loading(
+    browser: Browser, make: Make, name: str, query: str, said: str
+) -> None:
+    make("r", 1)
+    browser.open(name, f"run=r&{query}")
+    assert said in message(browser, name)
+    assert "Loading" not in browser.text(f"#dra-{name}")
+
+
+def test_settings_that_cannot_be_are_told_and_the_recorded_ones_are_shown(browser: Browser, make: Make) -> None:
+    make("r", 1)
+    browser.open("what-if", "run=r&set=diversity=grph_cut&group=99")
+    assert "'grph_cut'" in message(browser, "what-if")
+    assert browser.page.locator("#dra-what-if [data-key=diversity]").input_value() == "graph_cut"
+    assert browser.page.locator(f"#dra-what-if {SHOWN['what-if']}").count() == 4
+    assert "set" not in browser.state()
+    assert browser.state()["group"] == "2"  # the nearest one that the step has

@@ -7,6 +7,11 @@ const isShown = () => root.offsetParent !== null;
 
 // ---- the address ----
 const address = () => Object.fromEntries(new URLSearchParams(location.search));
+const PLACES = ["step", "batch", "group", "prompt", "between", "pair"];
+let clicked = -Infinity; // a place that was gone to by a click is one that "back" comes back from; keys and sliders pass through
+root.addEventListener("click", () => {
+  clicked = performance.now();
+}, true);
 function writeAddress(changes) {
   const query = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
@@ -14,10 +19,16 @@ function writeAddress(changes) {
     else query.set(name, value);
   }
   const written = query.toString().replaceAll("%2C", ",");
-  if (written !== location.search.slice(1)) history.replaceState(history.state, "", `?${written}${location.hash}`);
+  if (written === location.search.slice(1)) return;
+  const old = address();
+  const isGoneTo = PLACES.some((name) => name in changes && String(changes[name] ?? "") !== (old[name] ?? ""));
+  const isDeliberate = isGoneTo && performance.now() - clicked < 2000;
+  if (isDeliberate) clicked = -Infinity;
+  history[isDeliberate ? "pushState" : "replaceState"](history.state, "", `?${written}${location.hash}`);
 }
 
 // ---- asking: one request at a time, of those that wait only the newest ----
+const LOADING = "Loading …"; // stands in a page until its first answer
 let running = false;
 let waiting = null;
 let drawn = 0;
@@ -33,6 +44,7 @@ async function work() {
     waiting = null;
     const answer = await call(name, params);
     if (answer && (answer.parts || !answer.error)) draw(answer, waiting === null);
+    else all(".dra-empty").filter((note) => note.textContent === LOADING).forEach((note) => note.remove());
     await painted();
     root.dataset.milliseconds = (performance.now() - since).toFixed(1);
     root.dataset.drawn = String(++drawn);
@@ -40,20 +52,22 @@ async function work() {
   root.removeAttribute("aria-busy");
   running = false;
 }
-async function call(name, params) {
+async function call(name, params, isFollowing = false) {
   const asked = performance.now();
   try {
     const answer = await server[name](params);
     window.draAnswers = (window.draAnswers || 0) + performance.now() - asked; // what following goes by, see shell.js
-    say(answer.error || "");
+    if (answer.error || !isFollowing || wasFollowing) say(answer.error || "", isFollowing);
     return answer;
   } catch (error) {
-    say("The server does not answer. Is dra app still running?");
+    say("The server does not answer. Is dra app still running?", isFollowing);
     return null;
   }
 }
 const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
-function say(text) {
+let wasFollowing = false; // following a run takes back what it said itself, not what the reader was told
+function say(text, isFollowing = false) {
+  wasFollowing = isFollowing;
   const place = part("message");
   if (!place) return;
   place.textContent = text;
@@ -61,6 +75,7 @@ function say(text) {
 }
 const KEPT = new Set(["chips", "measure", "histogram", "form"]); // parts that only the server changes, never the page itself
 function fill(parts) {
+  hideTip();
   for (const [name, html] of Object.entries(parts || {})) {
     const place = part(name);
     if (!place || place.filled === html) continue;
@@ -68,6 +83,18 @@ function fill(parts) {
     place.filled = KEPT.has(name) ? html : undefined;
   }
 }
+
+// ---- a page that was out of sight while its run grew catches up when it is seen again, with its own `grown` ----
+let isBehind = false;
+addEventListener("dra-live", (event) => {
+  if (!isShown() && event.detail.run === address().run) isBehind = true;
+});
+new IntersectionObserver(async () => {
+  if (!isBehind || !isShown()) return;
+  isBehind = false;
+  await painted(); // with another address the page asks for everything anyhow, see enter.js
+  if (!running && root.dataset.drawn) grown();
+}).observe(root);
 
 // ---- keys, where no field is being filled in ----
 function onKeys(keys) {
@@ -225,6 +252,11 @@ function cellAt(event) {
   const value = JSON.parse(svg.dataset.values)[order[y]][order[x]];
   return { svg, i: order[y], j: order[x], value, box: { x: left + x * cell, y: top + y * cell, width: cell, height: cell } };
 }
+function hideTip() {
+  const box = part("tip");
+  if (box) box.hidden = true;
+}
+addEventListener("scroll", hideTip, { capture: true, passive: true });
 function tip(event, text) {
   const box = part("tip");
   if (!box) return;

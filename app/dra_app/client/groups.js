@@ -11,7 +11,8 @@ function fromAddress() {
 }
 function request(want, changes = {}, since = performance.now()) {
   Object.assign(now, changes);
-  ask("groups_show", { ...now, want }, draw, since);
+  const wanted = want === "view" && !root.querySelector(".dra-card") ? "step" : want; // there is no group to keep
+  ask("groups_show", { ...now, want: wanted }, draw, since);
 }
 function draw(answer, isNewest) {
   fill(answer.parts);
@@ -91,7 +92,7 @@ function play() {
       else moveStep(1);
     }, 700);
   }
-  button.textContent = player ? "⏸" : "▶";
+  button.textContent = player ? "⏸" : "▶▶";
   button.setAttribute("aria-label", player ? "pause" : "play the steps");
 }
 const wantsFormulas = () => sessionStorage.getItem("dra-formulas") !== "off";
@@ -206,7 +207,7 @@ onKeys({
 const first = () => request("step");
 // While the run is written: the slider reaches further, the reader stays where he is.
 async function grown() {
-  const answer = await call("groups_steps", { ...now });
+  const answer = await call("groups_steps", { ...now }, true);
   if (!answer?.steps || running) return;
   if (!steps.length) return first();
   steps = stepsOf(answer.steps);

@@ -15,6 +15,9 @@ const first = () => refresh();
 function grown() {} // a page of hits stays as it is until the next search
 function refresh() {
   ask("search_show", { ...now }, (answer) => fill(answer.parts));
+  setTimeout(() => {
+    if (running && now.q) part("hits").innerHTML = '<p class="dra-empty">Searching … the texts of the whole run are read.</p>';
+  }, 400);
 }
 function submit(changes = {}) {
   const given = new FormData(form);

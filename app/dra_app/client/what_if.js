@@ -35,7 +35,7 @@ function tellSteps() {
   root.querySelector("[data-step]").textContent = steps.length ? `${now.step} of ${steps[steps.length - 1]}` : "–";
 }
 async function grown() {
-  const answer = await call("what_if_steps", { ...now });
+  const answer = await call("what_if_steps", { ...now }, true);
   if (!answer?.steps || running) return;
   if (!steps.length) return first();
   steps = stepsOf(answer.steps);
@@ -73,6 +73,12 @@ function settings() {
   }
   return changed.join(",");
 }
+function withPreset() {
+  const pairs = [...settings().split(","), ...root.dataset.robust.split(",")].filter(Boolean).map((pair) => pair.split("="));
+  const set = new Map(pairs);
+  if (root.querySelector("[data-key=diversity]")?.value === "none") set.set("diversity", "graph_cut"); // guards of nothing do nothing
+  return [...set].map((pair) => pair.join("=")).join(",");
+}
 function move(by, since) {
   const step = steps[steps.indexOf(Number(now.step)) + by];
   if (step !== undefined) request({ step }, since);
@@ -95,7 +101,7 @@ root.addEventListener("click", (event) => {
   if ((hit = found("[data-by]"))) return move(Number(hit.dataset.by), since);
   if ((hit = found("[data-group-by]"))) return moveGroup(Number(hit.dataset.groupBy), since);
   if (found("[data-reset]")) return request({ set: "" }, since);
-  if (found("[data-preset]")) return request({ set: root.dataset.robust }, since);
+  if (found("[data-preset]")) return request({ set: withPreset() }, since);
   if (found("[data-run-all]")) return recomputeRun();
   if (found("[data-stop]")) {
     wholeRun++;

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dra_app.data.group_detail import CompletionView, GroupView
 from dra_app.figures.svg import NOT_KNOWN, Cell, Scale, around, figure, key, line, rect, short, text, y_axis
 
-WIDTH, HEIGHT = 400.0, 176.0
-LEFT, TOP, BOTTOM = 48.0, 12.0, 22.0
+WIDTH, HEIGHT = 400.0, 188.0
+LEFT, TOP, BOTTOM = 48.0, 12.0, 34.0
 NUMBERED = 32
 """Largest group whose bars are numbered."""
 FUNCTIONS = 6
@@ -74,7 +74,7 @@ def pairs(
     rows = [head] + [
         [c.index, *(value(c) for _, _, value in series), *([marked(c)] if mark_said else [])] for c in view.completions
     ]
-    return figure(title, "".join(parts), (WIDTH, HEIGHT), rows=rows, name=name, legend=key(*items))
+    return figure(title, "".join(parts) + _across(), (WIDTH, HEIGHT), rows=rows, name=name, legend=key(*items))
 
 
 def reward_functions(view: GroupView, name: str) -> str:
@@ -101,12 +101,17 @@ def reward_functions(view: GroupView, name: str) -> str:
         parts.append(_completion(c, place, slot, "".join(inside), said, len(bars)))
     return figure(
         "Reward functions, weighted",
-        "".join(parts),
+        "".join(parts) + _across(),
         (WIDTH, HEIGHT),
         rows=[["completion", *view.functions], *([c.index, *c.parts.values()] for c in view.completions)],
         name=f"{name}-reward-functions",
         legend=key(*((f"fn{k % FUNCTIONS}", function) for k, function in enumerate(view.functions))),
     )
+
+
+def _across() -> str:
+    """Return the title of the axis across."""
+    return text((LEFT + WIDTH - 4) / 2, HEIGHT - 4, "completion", "axis")
 
 
 def _scales(low: float, high: float, count: int) -> tuple[Scale, float]:

@@ -20,8 +20,8 @@ _EXPONENT = 1.7
 """Above 1 makes differences between large similarities visible, which is where groups differ."""
 
 
-def similarity_map(view: GroupView, name: str, *, chosen: tuple[int, int] | None = None) -> str:
-    """Return the heat map, rows and columns in clustered order; a click on a cell compares two completions."""
+def similarity_map(view: GroupView, name: str, *, chosen: tuple[int, int] | None = None, compares: bool = True) -> str:
+    """Return the heat map, rows and columns in clustered order; compares: a click on a cell compares two completions."""
     order, S = view.order, view.similarity
     if not view.measured:
         return (
@@ -50,8 +50,15 @@ def similarity_map(view: GroupView, name: str, *, chosen: tuple[int, int] | None
         rows=_rows(S),
         name=f"{name}-similarity",
         attributes=f'data-heat="{escaped(shape)}" data-values="{escaped(values)}"',
-        legend=_LEGEND,
+        legend=_legend(S, compares),
     )
+
+
+def _legend(S: list[list[float | None]], compares: bool) -> str:
+    negative = any(value is not None and value < 0 for row in S for value in row)
+    minus = '<span><i class="dra-key minus"></i>negative</span>' if negative else ""
+    hint = "<span>click a cell to compare two texts</span>" if compares else ""
+    return f'<div class="dra-legend"><span>0<i class="dra-ramp"></i>1</span>{minus}{hint}</div>'
 
 
 def thumbnail(view: GroupView, side: float = 64.0) -> str:

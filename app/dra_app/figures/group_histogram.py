@@ -19,16 +19,16 @@ def step_histogram(groups: StepGroups, name: str) -> str:
     y = Scale(0, most * 1.05, HEIGHT - BOTTOM, TOP)
     low, high = bins[0].low, bins[-1].high
     slot = (WIDTH - 6 - LEFT) / len(bins)
-    parts = [y_axis(y, LEFT, WIDTH - 6, "groups", count=3)]
+    parts = [y_axis(y, LEFT, WIDTH - 6, "groups", count=min(3, most))]
     for place, each in enumerate(bins):
         x = LEFT + place * slot
         said = (
             f"{measure} {short(each.low)} to {short(each.high)}: {each.groups} group{'' if each.groups == 1 else 's'}"
         )
-        edges = f'data-low="{each.low!r}" data-high="{each.high!r}"'
+        edges = f'data-low="{each.low!r}" data-high="{each.high!r}" tabindex=0 role=button' if each.groups else ""
         height = HEIGHT - BOTTOM - y(each.groups)
         parts.append(rect(x, y(each.groups), slot - 1, height, "bin" if each.chosen else "bin off"))
-        field = rect(x, TOP, slot, HEIGHT - BOTTOM - TOP, "field", title=said, rest=f"{edges} tabindex=0 role=button")
+        field = rect(x, TOP, slot, HEIGHT - BOTTOM - TOP, "field", title=said, rest=edges)
         parts.append(field)
     parts.append(line(LEFT, HEIGHT - BOTTOM, WIDTH - 6, HEIGHT - BOTTOM, "zero"))
     middle = (LEFT + WIDTH - 6) / 2

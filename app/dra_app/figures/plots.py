@@ -80,7 +80,8 @@ def base_layout(look: Palette, *, y_title: str, keep: str = "", x_title: str = "
         },
         "xaxis": axis
         | {"showgrid": False, "title": {"text": x_title, "standoff": 4, "font": {"size": 11}}, "nticks": 7},
-        "yaxis": axis | {"title": {"text": y_title, "standoff": 6, "font": {"size": 11}}, "nticks": 5},
+        "yaxis": axis
+        | {"title": {"text": y_title, "standoff": 6, "font": {"size": 11}}, "nticks": 5, "fixedrange": True},
         "hovermode": "x unified",
         "hoverlabel": {
             "bgcolor": look["panel"],

@@ -140,10 +140,13 @@ def short(value: float | None, digits: int = 3) -> str:
 
 
 def signed(value: float | None) -> str:
-    """Return a number with its sign and two decimals."""
+    """Return a number with its sign and two decimals; of a small one more, since its sign may be what matters."""
     if value is None or not math.isfinite(value):
         return NOT_KNOWN
-    return ("+" if value > 0 else "") + f"{value:.2f}".replace("-", MINUS) if abs(value) >= 0.005 else "0"
+    if abs(value) < 0.0001:
+        return "0"
+    written = f"{value:.2f}" if abs(value) >= 0.005 else f"{value:.4f}".rstrip("0")
+    return ("+" if value > 0 else "") + written.replace("-", MINUS)
 
 
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:

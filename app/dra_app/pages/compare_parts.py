@@ -42,9 +42,8 @@ def prompts_part(found: Comparison, chosen: str | None) -> str:
         f"{short(abs(found.mean_gap))}{error} {'higher' if found.mean_gap > 0 else 'lower'} there. The largest gaps:"
     )
     rows = "".join(_prompt_row(pair, pair.prompt_hash == chosen) for pair in found.prompts)
-    heads = "".join(
-        f'<th scope="col">{name}</th>' for name in ("prompt", "reward", "reward", "gap", "similarity", "similarity")
-    )
+    names = ("prompt", "reward, left", "right", "right - left", "similarity, left", "right")
+    heads = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
         f'<section><h4>The same prompts</h4><p class="dra-note">{said}</p><div class="dra-scroll short">'
         '<table class="dra-plain dra-sides"><thead><tr>'

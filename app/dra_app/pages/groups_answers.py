@@ -38,6 +38,8 @@ def show(run: Run, params: read.Params) -> Answer:
     with ThreadPoolExecutor(1) as beside:  # the group is most likely shown again: it is read while the step is counted
         likely = beside.submit(_likely, run, params, step, mode)
         groups = arrange(read_step(run, step, mode), step, mode, view)
+    if not groups.total:
+        return _unreadable(run, step, mode, steps)
     answer = _step(run, groups)
     found = _group(run, params, step, mode, groups, likely.result())
     answer["parts"] |= found["parts"]
@@ -47,11 +49,29 @@ def show(run: Run, params: read.Params) -> Answer:
 
 
 def _step(run: Run, groups: StepGroups) -> Answer:
+    parts = step_parts(groups, f"{run.name}-step-{groups.step}")
+    parts["chips"] += _damage(run, groups.step, groups.mode)
     return {
-        "parts": step_parts(groups, f"{run.name}-step-{groups.step}"),
+        "parts": parts,
         "late": late_rows(groups),
         "state": {"step": groups.step, "mode": groups.mode},
     }
+
+
+def _damage(run: Run, step: int, mode: Mode) -> str:
+    """Name the files of a step that cannot be read, beside its groups that can."""
+    problems = dict(run.problems)
+    if not problems:
+        return ""
+    read_from = run.store.snapshot(mode=mode, steps=(step, step)).facts
+    lost = [
+        file.path.name for file in run.store.listing(mode).batches if file.step == step and file.path not in read_from
+    ]
+    return "".join(
+        f'<p class="dra-note dra-problem">groups/{escaped(name)}: {escaped(problems.get(name, "cannot be read"))}; '
+        "its groups are left out</p>"
+        for name in lost
+    )
 
 
 def _likely(run: Run, params: read.Params, step: int, mode: Mode) -> GroupRecord | None:
@@ -131,7 +151,7 @@ def _group(
         is_shown = any((row["batch"], row["group_index"]) == (batch, index) for row in groups.rows)
         if not is_shown and (chosen := after or before):
             batch, index = chosen["batch"], chosen["group_index"]
-    elif groups is not None:
+    elif groups is not None and likely is None:
         return {"parts": {"group": "", "cards": "", "pair": ""}, "state": {}}
     is_likely = likely is not None and (likely.batch, likely.index) == (batch, index)
     record = likely if likely and is_likely else run.group(step, index, mode=mode, batch=batch)
@@ -163,18 +183,31 @@ def _pair(record: GroupRecord, pair: tuple[int, int]) -> str:
     return pair_part(view.completions[left], view.completions[right], found, view.similarity[left][right])
 
 
+_PARTS = ("chips", "measure", "histogram", "table", "group", "cards", "pair")
+
+
+def _unreadable(run: Run, step: int, mode: Mode, steps: list[int]) -> Answer:
+    """Say why no group of a step can be read; the other steps can still be gone to."""
+    try:
+        run.group(step, 0, mode=mode)
+        why = f"{run.name}: step {step} was being written; show it again"
+    except RunError as error:
+        why = "; ".join(error.problems)
+    state = {"step": step, "mode": mode, "pair": ""}
+    return {"error": why, "parts": dict.fromkeys(_PARTS, ""), "state": state, "steps": as_span(steps)}
+
+
 def _nothing(run: Run, mode: Mode) -> Answer:
     others = [other for other in read.MODES if other != mode and run.steps(other)]
     if others:
-        said = f"This run has no {mode} groups. Choose {' or '.join(others)} above."
+        said = f"Nothing is recorded there. Choose {' or '.join(others)} above."
     else:
         said = (
             f"No groups are recorded in {escaped(run.name)} yet. They appear here as soon as the first step has been "
             "sampled; a run whose recipe says <code>record_groups: false</code> records none."
         )
-    empty = dict.fromkeys(("measure", "histogram", "table", "group", "cards", "pair"), "")
     return {
-        "parts": {**empty, "chips": f'<p class="dra-empty">{said}</p>'},
+        "parts": {**dict.fromkeys(_PARTS, ""), "chips": f'<p class="dra-empty">{said}</p>'},
         "state": {"mode": mode},
         "steps": {"list": []},
     }

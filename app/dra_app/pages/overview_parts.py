@@ -65,7 +65,7 @@ def facts_part(run: Run, curves: Curves) -> str:
 
 def nothing_part(run: Run, state: str) -> str:
     """Return what is shown in place of the curves of a run without groups."""
-    if state in ("running", "not started"):
+    if state in ("running", "starting", "not started"):
         said = "The curves appear by themselves when the first step has been sampled."
     else:
         said = "Train it further with <code>dra train RECIPE --resume</code>, or choose another run above."

@@ -25,17 +25,25 @@ SHOWN_PROMPT = 3_000
 def show(run: Run, params: read.Params) -> Answer:
     """Return the curves of a prompt, or the prompts to choose from."""
     mode = read.mode(params)
-    prompt = read.identity(params)
     wanted = str(params.get("find") or "").strip()[:500]
-    if wanted:
-        prompt = find_prompt(run, wanted, mode)
-    if prompt is None:
-        return {"parts": {"prompt": _list(run, mode), "thumbs": "", "pairs": ""}, "state": {"mode": mode}}
-    found = history(run, prompt, mode)
-    chosen = _chosen(params, found)
+    try:
+        prompt = find_prompt(run, wanted, mode) if wanted else read.identity(params)
+        if prompt is None:
+            return _choice(run, mode)
+        found = history(run, prompt, mode)
+        chosen = _chosen(params, found)
+    except RunError as error:
+        if wanted:
+            raise
+        return _choice(run, mode) | {"error": "; ".join(error.problems)}
     name = f"{run.name}-prompt-{prompt}"
     state = {"prompt": prompt, "mode": mode, "between": f"{chosen[0]},{chosen[1]}"}
     return {"parts": {"prompt": _head(found, mode) + curves(found.rows, name, chosen)}, "state": state}
+
+
+def _choice(run: Run, mode: Mode) -> Answer:
+    state = {"mode": mode, "prompt": "", "between": ""}
+    return {"parts": {"prompt": _list(run, mode), "thumbs": "", "pairs": ""}, "state": state}
 
 
 def thumbnails(run: Run, params: read.Params) -> Answer:
@@ -80,7 +88,7 @@ def _chosen(params: read.Params, found: PromptHistory) -> tuple[int, int]:
     """Return the places of the two groups to compare: as asked, or the first and the last."""
     last = len(found.rows) - 1
     first, second = read.pair(params, "between") or (0, last)
-    return (first, second) if max(first, second) <= last else (0, last)
+    return (first, second) if first != second and max(first, second) <= last else (0, last)
 
 
 def _head(found: PromptHistory, mode: Mode) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from dra_app.data import params as read
 from dra_app.figures.svg import escaped
+from dra_toolkit.errors import DRAError
 from dra_toolkit.inspection.selection import Selection, read_condition
 from dra_toolkit.inspection.step_range import read_steps
 from dra_toolkit.inspection.text_search import Hit, Hits, Wanted, search
@@ -30,6 +31,14 @@ def show(run: Run, params: read.Params) -> Answer:
             "Each hit opens its group."
         )
         return {"parts": {"hits": f'<p class="dra-empty">{said}</p>'}, "state": {}}
+    try:
+        return _found(run, params, text)
+    except DRAError as error:
+        said = "; ".join(error.problems).replace("--where", "groups where")
+        return {"error": said, "parts": {"hits": ""}, "state": {}}
+
+
+def _found(run: Run, params: read.Params, text: str) -> Answer:
     offset = min(read.whole(params, "offset", 0) or 0, FURTHEST)
     since = time.perf_counter()
     hits = search(run, wanted_from(params, text), selection_from(params), limit=PAGE, offset=offset)

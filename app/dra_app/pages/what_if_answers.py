@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from dra_app.data import params as read
+from dra_app.data.group_step import read_step
 from dra_app.data.what_if_results import group_what_if, next_piece, steps_what_if, sums_from
 from dra_app.data.what_if_settings import changed_lines, changes_from, facts_of, fields_of, written
 from dra_app.pages.groups_answers import as_span
 from dra_app.pages.what_if_parts import figures_part, form_part, group_part, recipe_part, run_part, step_part
-from dra_toolkit.errors import DRAError
+from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.replay import Changes, recipe_lines, recorded_settings
 from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
@@ -92,5 +93,14 @@ def preset(name: str) -> str:
 
 
 def _record(run: Run, params: read.Params, step: int) -> GroupRecord:
+    """Return the group asked for, or the nearest one that the step has."""
     batch, index = read.whole(params, "batch", 0) or 0, read.whole(params, "group", 0) or 0
-    return run.group(step, index, mode=read.mode(params), batch=batch)
+    mode = read.mode(params)
+    try:
+        return run.group(step, index, mode=mode, batch=batch)
+    except RunError:
+        there = [(row["batch"], row["group_index"]) for row in read_step(run, step, mode)]
+        if not there:
+            raise
+        batch, index = min(there, key=lambda place: (abs(place[0] - batch), abs(place[1] - index)))
+        return run.group(step, index, mode=mode, batch=batch)

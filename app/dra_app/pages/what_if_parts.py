@@ -42,7 +42,8 @@ def _field(field: Field) -> str:
         value = "" if field.value is None else shown(field.value)
         empty = 'placeholder="none" data-empty="null"' if field.may_be_empty else "required"
         step = "1" if field.whole else "any"
-        control = f'<input type="number" step="{step}" {name} value="{escaped(value)}" {empty}>'
+        limits = 'min="-1" max="1"' if field.key in ("similarity_floor", "diversity_label_threshold") else ""
+        control = f'<input type="number" step="{step}" {limits} {name} value="{escaped(value)}" {empty}>'
     was = f'<span class="was">recorded: {recorded}</span>' if field.is_changed else ""
     kind = " changed" if field.is_changed else ""
     label = f"<span>{escaped(field.label)}</span>{control}{was}"
@@ -85,7 +86,8 @@ def figures_part(found: GroupWhatIf, name: str) -> str:
     """Return the bars, the numbers by completion and the heat map."""
     view = view_of(found.record)
     bars = f'<div class="dra-figures">{advantages(view, found, name)}{totals(view, found, name)}</div>'
-    return f'{bars}<div class="dra-what-if-grid">{_table(found)}{group_heatmap.similarity_map(view, name)}</div>'
+    heat = group_heatmap.similarity_map(view, name, compares=False)
+    return f'{bars}<div class="dra-what-if-grid">{_table(found)}{heat}</div>'
 
 
 def _table(found: GroupWhatIf) -> str:

@@ -65,7 +65,7 @@ class Changes:
         try:
             return diversity_settings(recipe)
         except ValueError as error:
-            raise RecipeError(f"replay: {error}") from None
+            raise RecipeError(str(error)) from None
 
     def scaling(self, facts: FileFacts) -> Scaling:
         """Return how advantages are scaled in the replay of a file."""
