@@ -21,6 +21,7 @@ from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.rows import of_this_version
 from dra_toolkit.runs.schema import FileFacts, read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader
+from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -286,4 +287,4 @@ def _why_broken(path: Path) -> str | None:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+    return visible(str(error).splitlines()[0][:120], one_line=True) if str(error) else type(error).__name__

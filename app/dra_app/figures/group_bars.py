@@ -130,6 +130,6 @@ def _bar(x: float, width: float, y: Scale, start: float, end: float | None, kind
 def _completion(c: CompletionView, place: int, slot: float, inside: str, said: str, count: int) -> str:
     """Return one completion's bars over a field that answers to the pointer, with its number below."""
     x = LEFT + place * slot
-    label = text(x + slot / 2, HEIGHT - 7, c.index) if count <= NUMBERED else ""
+    label = text(x + slot / 2, HEIGHT - BOTTOM + 15, c.index) if count <= NUMBERED else ""
     field = rect(x, TOP, slot, HEIGHT - BOTTOM - TOP, "field", title=said)
     return f'<g class="bar" data-i="{c.index}">{field}{inside}{label}</g>'
