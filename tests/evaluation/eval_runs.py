@@ -57,6 +57,17 @@ def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
     return out + err
 
 
+def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
+    """Read what it tells of its progress until a line has this text."""
+    assert process.stderr is not None
+    said = ""
+    for line in process.stderr:
+        said += line
+        if text in line:
+            return
+    raise AssertionError(f"it ended without {text!r}: {said}")
+
+
 def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Return a started command and everything that it has started."""
     return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
