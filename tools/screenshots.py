@@ -48,9 +48,10 @@ def serve_aside(context: Any) -> tuple[str, Any]:
 
     from dra_app.guard import Rules
     from dra_app.server import build_app
-    from dra_toolkit.cli.app import free_port
+    from dra_toolkit.cli.app import take_port
 
-    port = free_port("127.0.0.1")
+    with take_port("127.0.0.1") as taken:
+        port = taken.getsockname()[1]
     server = Server(Config(build_app(context, Rules()), host="127.0.0.1", port=port, log_level="warning", ws="none"))
     threading.Thread(target=server.run, daemon=True).start()
     while not server.started:

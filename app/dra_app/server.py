@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import os
 import re
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -74,8 +75,19 @@ def build_app(context: Context, rules: Rules) -> Guard:
     return Guard(_Page(inner, context, rules), rules)
 
 
-def serve(context: Context, rules: Rules, *, host: str, port: int, when_up: Callable[[], None] = lambda: None) -> None:
-    """Serve the dashboard until it is interrupted; `when_up` is called once, when it answers."""
+def serve(
+    context: Context,
+    rules: Rules,
+    *,
+    host: str,
+    port: int,
+    listener: socket.socket | None = None,
+    when_up: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve the dashboard until it is interrupted.
+
+    listener: a socket that listens there already. when_up: called once, when the dashboard answers.
+    """
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -93,7 +105,7 @@ def serve(context: Context, rules: Rules, *, host: str, port: int, when_up: Call
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    Server(config).run()
+    Server(config).run(sockets=None if listener is None else [listener])
 
 
 def _warm(context: Context) -> None:

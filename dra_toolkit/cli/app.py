@@ -53,16 +53,15 @@ def dashboard(
     _require_app()
     if demo and where:
         raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
-    if port is not None and not is_free(host, port):
-        raise RunError(f"--port: {port} is in use on {host}; expected a free port, or none given, so that one is found")
     rules = rules_for(host, password, allow_host or [])
-    with _context(where, demo) as context:
-        _serve(context, rules, host, port or free_port(host), open_browser)
+    with take_port(host, port) as listener, _context(where, demo) as context:
+        _serve(context, rules, host, listener, open_browser)
 
 
-def _serve(context: Context, rules: Rules, host: str, port: int, open_browser: bool) -> None:
+def _serve(context: Context, rules: Rules, host: str, listener: socket.socket, open_browser: bool) -> None:
     from dra_app.server import serve
 
+    port = listener.getsockname()[1]
     name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     address = f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
 
@@ -76,7 +75,7 @@ def _serve(context: Context, rules: Rules, host: str, port: int, open_browser: b
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
     with suppress(KeyboardInterrupt):
-        serve(context, rules, host=host, port=port, when_up=tell)
+        serve(context, rules, host=host, port=port, listener=listener, when_up=tell)
 
 
 @contextmanager
@@ -137,31 +136,38 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def free_port(host: str) -> int:
-    """Return the first free port from the usual one on."""
+def take_port(host: str, port: int | None = None) -> socket.socket:
+    """Return a socket that listens on a port, or on the first free one from the usual one on; raises RunError.
+
+    It is held from then on, so that nothing else can take the port before the server is up.
+    """
     from dra_toolkit.errors import RunError
 
-    for port in range(PORT, PORT + PORTS_TRIED):
-        if is_free(host, port):
-            return port
+    for each in range(PORT, PORT + PORTS_TRIED) if port is None else (port,):
+        listener = _listen(host, each)
+        if listener is not None:
+            return listener
+    if port is not None:
+        raise RunError(f"--port: {port} is in use on {host}; expected a free port, or none given, so that one is found")
     raise RunError(f"--port: {PORT} to {PORT + PORTS_TRIED - 1} are in use on {host}; name a free one")
 
 
-def is_free(host: str, port: int) -> bool:
-    """Return whether a port can be listened on; raises RunError for an address that is not this machine's."""
+def _listen(host: str, port: int) -> socket.socket | None:
     from dra_toolkit.errors import RunError
 
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError:
         raise RunError(f"--host: {host!r} is not an address of this machine") from None
-    with socket.socket(family, kind, protocol) as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tried.bind(address)
-        except OSError:
-            return False
-    return True
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen()
+    except OSError:
+        listener.close()
+        return None
+    return listener
 
 
 def has_screen() -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dashboard import CHROMIUM, Browser, dra_app, wait_until
+from dashboard import Browser, dra_app, wait_until
 from group_app import HOSTILE
 from recorded import make_run, record, record_all
 
@@ -19,8 +19,6 @@ from dra_app.state import PAGES
 from dra_toolkit.runs.compaction import compact
 
 HOSTILE_NAME = "<img src=x onerror='window.hacked=9'>"
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +29,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record_all(hostile, *([record(step, 0, G=4, texts=HOSTILE, prompt=HOSTILE[0])] for step in range(1, 4)))
     record_all(make_run(folder / HOSTILE_NAME), [record(1, 0)])
     return folder
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as library:
-        found = library.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +82,39 @@ def test_the_first_page_has_the_curves_in_it_and_gives_way(browser: Browser) -> 
     browser.drawn("overview")
     browser.plots("overview", "reward")
     assert not browser.page.locator("#dra-first, .dra-preview").count()
+
+
+def test_back_returns_from_a_click_and_not_through_every_key(browser: Browser) -> None:
+    browser.open("groups", "run=demo-dra-grpo&step=6&group=0")
+    rows = browser.page.locator("#dra-groups table.dra-groups tbody tr")
+    rows.nth(2).click()
+    browser.page.wait_for_function("new URLSearchParams(location.search).get('group') === '2'")
+    browser.drawn("groups")
+    browser.page.keyboard.press("j")
+    browser.page.wait_for_function("new URLSearchParams(location.search).get('group') === '3'")
+    browser.drawn("groups")
+    browser.page.go_back()
+    browser.page.wait_for_function("document.querySelector('#dra-groups h3').textContent.startsWith('Step 6, group 0')")
+    assert browser.state()["group"] == "0"
+
+
+def test_a_search_that_fails_leaves_no_hits_of_another(browser: Browser) -> None:
+    browser.open("search", "run=demo-dra-grpo&q=ones")
+    assert browser.page.locator("#dra-search [data-hit]").count()
+    browser.page.fill("#dra-search [name=where]", "flps > 0")
+    browser.page.keyboard.press("Enter")
+    browser.page.wait_for_selector("#dra-search [data-part=message]:visible")
+    assert not browser.page.locator("#dra-search [data-hit]").count()
+    assert "groups where: no measure 'flps'; did you mean 'flips'" in browser.text("#dra-search [data-part=message]")
+
+
+def test_the_robust_preset_keeps_the_readers_settings_and_guards_something(browser: Browser) -> None:
+    browser.open("what-if", "run=demo-grpo&set=scale_rewards=none")
+    browser.page.click("#dra-what-if [data-preset]")
+    browser.page.wait_for_function("location.search.includes('multiply')")
+    browser.drawn("what-if")
+    kept = set(browser.state()["set"].split(","))
+    assert {"scale_rewards=none", "diversity=graph_cut", "negative_totals=multiply"} <= kept
 
 
 def test_figures_and_their_numbers_can_be_saved(browser: Browser) -> None:

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import CHROMIUM, Browser, dra_app, wait_until
+from dashboard import Browser, dra_app, wait_until
 from recorded import make_run, record, record_all
 
 from dra_toolkit.runs import RunDirectory
 from dra_toolkit.runs.compaction import compact
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
 PAGES = ("groups", "prompt", "what-if")
 SHOWN = {"groups": "table.dra-groups tbody tr", "prompt": "tr[data-prompt]", "what-if": "table.dra-what-if tbody tr"}
 """What a page shows as soon as there are groups."""
@@ -31,14 +29,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(root: Path) -> Iterator[str]:
     with dra_app(root) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as library:
-        found = library.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield found
-        found.close()
 
 
 @pytest.fixture
