@@ -133,7 +133,9 @@ def _unreadable(run: Run) -> Iterator[str]:
             try:
                 RowReader(path).close()
                 with duckdb.connect() as connection:
-                    connection.execute("SELECT count(COLUMNS(*)) FROM read_parquet($1)", [str(path)]).fetchall()
+                    connection.execute(
+                        "SELECT count(COLUMNS(*)) FROM read_parquet($1, hive_partitioning = false)", [str(path)]
+                    ).fetchall()
             except (duckdb.Error, OSError, ValueError, NotImplementedError) as error:
                 name = path.relative_to(run.directory.groups)
                 yield f"groups/{name}: cannot be read ({_first_line(error)}); {_MEND}"

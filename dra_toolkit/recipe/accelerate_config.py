@@ -10,12 +10,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dra_toolkit.errors import RecipeError, did_you_mean
 from dra_toolkit.recipe.keys import known_keys
 from dra_toolkit.recipe.shipped import shipped_launch_configs
 from dra_toolkit.recipe.values import BadValueError, read_value
+from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
 
 SUPPORTED = ("NO", "MULTI_GPU", "MULTI_CPU", "DEEPSPEED", "FSDP")
 LAYOUT_KEYS = ("num_processes", "num_machines", "machine_rank", "main_process_ip", "main_process_port")
@@ -49,11 +48,12 @@ def read_accelerate_config(name: str) -> AccelerateConfig:
     """Read a shipped configuration by its name, or a file; raises RecipeError with a line for each problem."""
     path = _find(name)
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = read_yaml(path.read_text(encoding="utf-8"))
+    except BadYamlError as error:
+        line = f":{error.line}" if error.line else ""
+        raise RecipeError(f"accelerate_config: {path}{line} is not YAML ({error})") from None
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"accelerate_config: {path} cannot be read ({error})") from None
-    except yaml.YAMLError as error:
-        raise RecipeError(f"accelerate_config: {path} is not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(found, dict):
         raise RecipeError(f"accelerate_config: {path} holds a {type(found).__name__}, expected accelerate's mapping")
     problems = [f"accelerate_config: {path}: {problem}" for problem in _problems(found)]

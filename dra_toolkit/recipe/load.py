@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dra_toolkit.errors import RecipeError, did_you_mean
 from dra_toolkit.recipe.checks import check
 from dra_toolkit.recipe.derived import derive
@@ -18,6 +16,7 @@ from dra_toolkit.recipe.shipped import find_recipe
 from dra_toolkit.recipe.tokens import check_no_token, check_text, shown_override
 from dra_toolkit.recipe.traps import notes
 from dra_toolkit.recipe.values import BadValueError, read_value
+from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -58,26 +57,12 @@ def _read(path: Path) -> str:
         raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, which also refuses a key that stands twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = {str(key) for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.MarkedYAMLError(
-                problem=f"key {', '.join(sorted(twice))} stands twice", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
 def _mapping(path: Path, text: str) -> dict[str, Any]:
     try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise RecipeError(f"{path}{line}: not YAML ({getattr(error, 'problem', None) or error})") from None
+        document = read_yaml(text)
+    except BadYamlError as error:
+        line = f":{error.line}" if error.line else ""
+        raise RecipeError(f"{path}{line}: not YAML ({error})") from None
     if document is None:
         raise RecipeError(f"{path}: empty, expected `key: value` lines")
     if not isinstance(document, dict):
@@ -90,9 +75,9 @@ def _override(item: str) -> tuple[str, Any]:
     if not equals or not key.strip():
         raise RecipeError(f"override {shown_override(item)!r}: expected key=value")
     try:
-        return key.strip().removeprefix("--"), yaml.safe_load(value) if value.strip() else None
-    except yaml.YAMLError:
-        return key.strip(), value
+        return key.strip().removeprefix("--"), read_yaml(value) if value.strip() else None
+    except BadYamlError:
+        return key.strip().removeprefix("--"), value
 
 
 def _defaults(path: Path) -> dict[str, Setting]:

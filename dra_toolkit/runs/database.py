@@ -129,7 +129,7 @@ def _nothing(name: str, *, only_optional: bool) -> str:
 
 
 def _read(paths: Sequence[Path]) -> str:
-    return f"read_parquet({_list(paths)}, union_by_name = true)"
+    return f"read_parquet({_list(paths)}, union_by_name = true, hive_partitioning = false)"
 
 
 def _list(paths: Sequence[Path]) -> str:

@@ -215,3 +215,28 @@ def test_settings_that_cannot_be_are_told_and_the_recorded_ones_are_shown(browse
     assert browser.page.locator(f"#dra-what-if {SHOWN['what-if']}").count() == 4
     assert "set" not in browser.state()
     assert browser.state()["group"] == "2"  # the nearest one that the step has
+
+
+@pytest.mark.parametrize("act", ["click", "Enter"])
+def test_what_unfolds_unfolds_and_the_page_does_not_move(browser: Browser, make: Make, act: str) -> None:
+    """A click that a page's handler takes for a link would throw the reader to the top."""
+    directory = make("thinking", 0)
+    texts = [f"<think>{'so ' * 400}{i}</think> {i}" for i in range(4)]
+    record_all(directory, [record(1, 0, G=4, texts=texts, prompt="p")])
+    page = browser.page
+    for name, fewest in {"groups": 4, "what-if": 1}.items():
+        page.goto(f"{browser.address}/?page={name}&run=thinking&step=1")
+        page.wait_for_selector(f"#dra-{name} .dra[data-drawn]:not([aria-busy]) details summary:visible")
+        found = page.query_selector_all(f"#dra-{name} details:not([open]) > summary")
+        folded = [summary for summary in found if summary.is_visible()]
+        assert len(folded) >= fewest
+        for summary in folded:
+            summary.evaluate("e => e.scrollIntoView({block: 'center'})")
+            before = page.evaluate("scrollY")
+            if act == "click":
+                summary.click()
+            else:
+                summary.focus()
+                page.keyboard.press("Enter")
+            assert summary.evaluate("e => e.parentElement.open")
+            assert page.evaluate("scrollY") == before

@@ -397,7 +397,8 @@ class TestOwnConfig:
     )
     def test_no_mapping_at_all(self, problems, config, tmp_path, text, expected):
         (line,) = problems(config(text))
-        assert line.startswith(f"accelerate_config: {tmp_path / 'accelerate.yaml'} {expected}")
+        assert line.startswith(f"accelerate_config: {tmp_path / 'accelerate.yaml'}")
+        assert f" {expected}" in line
 
     def test_binary(self, problems, tmp_path):
         (tmp_path / "accelerate.yaml").write_bytes(b"\xff\xfe\x00")

@@ -111,6 +111,14 @@ class TestMistakes:
     def test_python_objects_are_not_built(self, write):
         assert "not YAML" in problems(write("a: !!python/object/apply:os.system ['echo']"))[0]
 
+    def test_what_only_looks_like_a_number_or_a_date_is_a_text(self, write):
+        recipe = load_recipe(write(GOOD + "run_name: 2024-13-45\n"), ["hub_model_id=0x_"])
+        assert (recipe["run_name"], recipe["hub_model_id"]) == ("2024-13-45", "0x_")
+
+    def test_a_value_that_contains_itself(self, write):
+        (line,) = problems(write(GOOD + "reward_weights: &a [*a]\n"))
+        assert "not YAML (*a contains itself)" in line
+
     def test_key_twice(self, write):
         assert "beta stands twice" in problems(write(GOOD + "beta: 1\nbeta: 2"))[0]
 

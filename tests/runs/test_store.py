@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,22 @@ class TestRoundTrip:
         (facts,) = Run.open(run.path).facts()
         assert facts == FACTS
         assert facts.version == SCHEMA_VERSION
+
+
+@pytest.mark.parametrize("folder", ["step=2", "mode=eval", "tokens=512", "weight=0.5", "completion=x", "seed=1/ü b"])
+def test_the_path_of_a_run_means_nothing(tmp_path, folder):
+    record_all(make_run(tmp_path / "plain"), [record(step) for step in (1, 2)])
+    shutil.copytree(tmp_path / "plain", tmp_path / folder / "run")
+    questions = (
+        "SELECT * FROM completions ORDER BY ALL",
+        "SELECT * FROM texts ORDER BY ALL",
+        "SELECT * FROM groups ORDER BY ALL",
+        "SELECT * FROM steps ORDER BY ALL",
+    )
+    for question in questions:
+        found, expected = (Run.open(tmp_path / name).query(question) for name in (f"{folder}/run", "plain"))
+        assert found.num_rows
+        assert found.equals(expected)
 
 
 class TestDamage:

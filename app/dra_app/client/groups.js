@@ -119,7 +119,7 @@ root.addEventListener("click", (event) => {
   if ((hit = found("[data-whole]"))) return showWhole(hit);
   if ((hit = found("[data-formulas]"))) return toggleFormulas(hit);
   if (found("[data-close]")) return closePair();
-  if ((hit = found("[data-page]"))) {
+  if ((hit = found("a[data-page]"))) {
     event.preventDefault();
     if (hit.dataset.page === "prompt") writeAddress({ prompt: rows().find(isChosen)?.dataset.prompt, between: "" });
     return leave(hit.dataset.page);

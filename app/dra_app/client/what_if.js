@@ -112,7 +112,7 @@ root.addEventListener("click", (event) => {
     return request({ step, batch, group }, since);
   }
   if ((hit = found("[data-copy-lines]"))) return copyLines(hit);
-  if ((hit = found("[data-page]"))) {
+  if ((hit = found("a[data-page]"))) {
     event.preventDefault();
     return leave(hit.dataset.page);
   }

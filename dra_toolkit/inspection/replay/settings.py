@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
-import yaml
-
 from dra_toolkit.diversity import (
     DiversitySettings,
     Scaling,
@@ -25,6 +23,7 @@ from dra_toolkit.recipe.check_diversity import diversity_settings
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
 from dra_toolkit.recipe.values import BadValueError, read_value
+from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
 from dra_toolkit.runs import FileFacts
 
 _OTHER_NAMES = {"measure": "diversity", "slice_rows": "per_device_train_batch_size"}
@@ -141,8 +140,8 @@ def _read(given: dict[str, Any], item: str) -> Iterator[str]:
         yield f"{key}: {why}{did_you_mean(key, keys) or known}"
         return
     try:
-        found = yaml.safe_load(written) if written.strip() else None
-    except yaml.YAMLError:
+        found = read_yaml(written) if written.strip() else None
+    except BadYamlError:
         found = written
     if key == "scale_rewards" and isinstance(found, bool):
         found = "group" if found else "none"  # TRL's former spelling
