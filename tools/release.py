@@ -1,6 +1,6 @@
 """Build the wheel and check it as a stranger would use it: `python tools/release.py`, with `--extras` all of them.
 
-Writes dist/. Checks what the wheel holds, then installs it into fresh environments away from the checkout and runs its commands
+Writes dist/. Checks what the wheel holds, then installs it into fresh environments away from the checkout and runs commands
 there. Publishing is not done here: see docs/releasing.md.
 """
 
