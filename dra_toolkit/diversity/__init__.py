@@ -6,7 +6,7 @@ module each, of how much a completion adds to its group; `weights` on the `total
 Every function works on one group or on many stacked on leading axes (...).
 """
 
-from dra_toolkit.diversity.adjust import adjust, adjust_similarity
+from dra_toolkit.diversity.adjust import adjust, adjust_signals, adjust_similarity
 from dra_toolkit.diversity.adjusted_advantages import adjusted_advantages, replaces_advantages
 from dra_toolkit.diversity.advantages import SCALINGS, Scaling, group_advantages
 from dra_toolkit.diversity.dotted import check_dotted, is_dotted
@@ -28,6 +28,7 @@ from dra_toolkit.diversity.measures import (
     find_measure,
     load_measure,
     measure_options,
+    replacement,
 )
 from dra_toolkit.diversity.measures.graph_cut import graph_cut
 from dra_toolkit.diversity.settings import CENTRES, SCOPES, DiversitySettings
@@ -51,6 +52,7 @@ __all__ = [
     "Scaling",
     "Signals",
     "adjust",
+    "adjust_signals",
     "adjust_similarity",
     "adjusted_advantages",
     "centred_similarity",
@@ -68,6 +70,7 @@ __all__ = [
     "mean_similarity",
     "measure_options",
     "redundancy_weights",
+    "replacement",
     "replaces_advantages",
     "reward_spread",
     "similar_labels",

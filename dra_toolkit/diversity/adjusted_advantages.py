@@ -27,8 +27,7 @@ def adjusted_advantages(
     if settings.acts_on == "total":
         return group_advantages(adjustment.adjusted, scale_rewards, least_std=least)
     plain = group_advantages(adjustment.totals, scale_rewards)
-    shift = settings.negative_totals == "shift"
-    changed = combined(plain, adjustment.weights, adjustment.bonus, shift=shift)
+    changed = combined(plain, adjustment.weights, adjustment.bonus, shift=settings.shifts)
     known = ~np.isnan(adjustment.totals)
     return np.where(known & (known.sum(axis=-1, keepdims=True) > 1), changed, 0.0)
 

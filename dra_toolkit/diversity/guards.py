@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dra_toolkit.diversity.group_statistics import zero_spread
+from dra_toolkit.diversity.measures import Effect, Signals
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.diversity.weights import inverted_for_negatives, mean_one, one_without_spread
 from dra_toolkit.groups import Array
 
 
 def guarded(
-    weights: Array,
-    bonus: Array | None,
-    totals: Array,
-    correct: NDArray[np.bool_],
-    settings: DiversitySettings,
-    step: int | Array | None,
+    effect: Effect, signals: Signals, settings: DiversitySettings, step: int | Array | None
 ) -> tuple[Array, Array | None]:
     """Return weights and bonus, (..., G), as the settings want them, in this order: scale, sign, spread, schedule."""
-    if settings.weights == "mean_one":
+    weights, bonus, totals = effect.weights, effect.bonus, signals.totals
+    if settings.has_factor and settings.weights == "mean_one":
         weights = mean_one(weights)
-    if settings.negative_totals == "multiply":
+    if settings.has_factor and settings.negative_totals == "multiply":
         weights = inverted_for_negatives(weights, _signed(totals, settings))
-    elif settings.negative_totals == "correct_only":
-        weights = np.where(correct, weights, 1.0)
-        bonus = None if bonus is None else np.where(correct, bonus, 0.0)
+    if settings.negative_totals == "correct_only":
+        weights = np.where(signals.correct, weights, 1.0)
+        bonus = None if bonus is None else np.where(signals.correct, bonus, 0.0)
     if settings.zero_spread_groups == "skip":
         weights = one_without_spread(weights, totals)
         bonus = None if bonus is None else np.where(zero_spread(totals)[..., None], 0.0, bonus)

@@ -110,18 +110,31 @@ class DiversitySettings:
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What must be known of a group to adjust it; nothing for `none`. Raises MeasureError as `definition` does."""
+        """What must be known of a group to adjust it; nothing for `none`. Raises MeasureError as `definition` does.
+
+        Labels that follow from the similarity need it, and nobody else's.
+        """
         if not self.adjusts:
             return frozenset()
         needs = set(self.definition.needs)
         if "labels" in needs and self.labels == "similarity":
-            needs.add("similarity")
+            needs = needs - {"labels"} | {"similarity"}
         return frozenset(needs)
 
     @property
     def acts_on(self) -> ActsOn:
         """Whether total rewards are adjusted, or advantages. Raises MeasureError as `definition` does."""
         return self.definition.acts_on if self.adjusts else "total"
+
+    @property
+    def has_factor(self) -> bool:
+        """Whether there are weights that settings may scale or turn round. Raises MeasureError as `definition` does."""
+        return self.adjusts and self.definition.acts_by != "replacement"
+
+    @property
+    def shifts(self) -> bool:
+        """Whether weights act on how far a value is above the smallest of its group, where that is negative."""
+        return self.has_factor and self.negative_totals == "shift"
 
     def strength(self, step: int | Array | None) -> Array:
         """Return how much of the adjustment is in force at a step, (...,) from 0 to 1; None is outside any schedule."""

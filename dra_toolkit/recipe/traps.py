@@ -14,8 +14,6 @@ from dra_toolkit.rewards import REWARDS
 
 NEGATIVE_REWARDS = ("cosine", "cosine_as_released", "length", "repetition_penalty")
 """Rewards that are negative for some completions with their default parameters."""
-ADDING = ("mmr", "dqo", "evol", "set_utility")
-"""Measures that add to a value instead of multiplying it."""
 SMALL_LEARNING_RATE = 1e-5
 """Below it most updates of a bfloat16 weight are smaller than half its last digit, about 0.2 % of it."""
 
@@ -34,7 +32,7 @@ def _undoing(recipe: Recipe) -> Iterator[str]:
     negative = [name for name in recipe["reward_funcs"] if name in NEGATIVE_REWARDS]
     measure = MEASURES.get(recipe["diversity"])
     on_totals = measure is None or measure.acts_on == "total"
-    divides = on_totals and recipe["diversity"] not in ADDING
+    divides = on_totals and (measure is None or measure.acts_by == "factor")
     if negative and divides and recipe["negative_totals"] == "divide":
         yield (
             f"negative_totals: {', '.join(negative)} can be negative, and dividing a negative total punishes a repeated "
@@ -65,8 +63,13 @@ def _undoing(recipe: Recipe) -> Iterator[str]:
             f"diversity: {recipe['diversity']} reads log-probabilities, which only use_vllm gives for nothing; without it "
             "the policy reads every completion once more"
         )
-    if recipe["diversity"] in ADDING:
-        yield from _without_factor(recipe)
+    if measure and measure.acts_by != "factor":
+        yield from _without_factor(recipe, "adds" if measure.acts_by == "bonus" else "replaces")
+    if measure and measure.acts_on == "advantage" and recipe["zero_spread_groups"] == "cap":
+        yield (
+            f"zero_spread_groups: cap has no effect on advantages, on which {recipe['diversity']} acts; skip leaves such "
+            "groups out"
+        )
     if recipe["similarity_floor"] is None and measure in (MEASURES["graph_cut"], MEASURES["facility_location"]):
         yield (
             "similarity_floor: with null, completions that are each other's opposites make weights above 1, or negative; "
@@ -80,14 +83,12 @@ def _undoing(recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _without_factor(recipe: Recipe) -> Iterator[str]:
-    """Settings of the factor, which a measure that adds does not have."""
+def _without_factor(recipe: Recipe, does: str) -> Iterator[str]:
+    """Settings of the factor, which a measure that adds or replaces does not have."""
     for key, value in (("diversity_weights", "raw"), ("negative_totals", "divide")):
         found = recipe[key]
         if found not in (value, "correct_only"):
-            yield f"{key}: {found} has no effect, since diversity: {recipe['diversity']} adds and does not multiply"
-    if recipe["diversity"] == "set_utility" and recipe["zero_spread_groups"] == "cap":
-        yield "zero_spread_groups: cap has no effect on advantages, to which set_utility adds; skip leaves such groups out"
+            yield f"{key}: {found} has no effect, since diversity: {recipe['diversity']} {does} and does not multiply"
 
 
 def _rounding(recipe: Recipe) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from dra_toolkit.diversity import (
     DiversitySettings,
     Scaling,
-    adjust,
-    adjust_similarity,
+    Signals,
+    adjust_signals,
     adjusted_advantages,
     distinct_ratio,
     equal_labels,
@@ -57,12 +57,8 @@ class MeasuredBatch:
     """(P, G)."""
     adjusted_advantages: Array
     """(P, G), as they follow from the adjustment."""
-    embeddings: Array | None
-    """(P, G, d)."""
-    labels: NDArray[np.integer[Any]] | None = None
-    """(P, G) clusters, where the measure reads them."""
-    log_probs: Array | None = None
-    """(P, G) mean log-probabilities of the tokens, where the measure reads them."""
+    signals: Signals
+    """What was known of all P groups; embeddings only where they are to be kept."""
 
     @property
     def shift(self) -> Array:
@@ -88,7 +84,8 @@ class MeasuredBatch:
 
     def records(self, *, mode: Mode, step: int, batch: int, attempt: int, advantages: Array) -> list[GroupRecord]:
         """Return one record for each group, with the (N,) advantages that the trainer used."""
-        P, G = self.adjustment.totals.shape
+        signals = self.signals
+        P, G = signals.totals.shape
         used = np.asarray(advantages, dtype=np.float64).reshape(P, G)
         return [
             GroupRecord(
@@ -101,9 +98,9 @@ class MeasuredBatch:
                 adjustment=self.adjustment[p],
                 plain_advantages=self.plain_advantages[p],
                 advantages=used[p],
-                embeddings=None if self.embeddings is None else self.embeddings[p],
-                labels=None if self.labels is None else self.labels[p],
-                log_probs=None if self.log_probs is None else self.log_probs[p],
+                embeddings=None if signals.embeddings is None else signals.embeddings[p],
+                labels=None if signals.labels is None else signals.labels[p],
+                log_probs=None if signals.log_probs is None else signals.log_probs[p],
             )
             for p in range(P)
         ]
@@ -143,20 +140,15 @@ def measure(
     """
     totals = total_rewards(rewards, np.array(list(reward_weights.values()))).reshape(-1, group_size)
     P, G = totals.shape
-    grouped = None if embeddings is None else embeddings.reshape(P, G, -1)
-    known: dict[str, Any] = {
-        "totals": totals,
-        "settings": settings,
-        "step": step,
-        "correct": _correct(rewards, reward_weights, (P, G)),
-        "labels": _labels(samples, G, labeller) if _reads_labels(settings) else None,
-        "log_probs": log_probs.reshape(P, G) if log_probs is not None else None,
-        "lengths": np.array([sample.tokens for sample in samples], dtype=np.float64).reshape(P, G),
-    }
-    if grouped is None:
-        adjustment = adjust_similarity(similarity=np.full((P, G, G), np.nan), **known)
-    else:
-        adjustment = adjust(embeddings=grouped, **known)
+    signals = Signals(
+        totals=totals,
+        embeddings=None if embeddings is None else embeddings.reshape(P, G, -1),
+        correct=_correct(rewards, reward_weights, (P, G)),
+        labels=_labels(samples, G, labeller) if "labels" in settings.needs else None,
+        log_probs=None if log_probs is None else log_probs.reshape(P, G),
+        lengths=np.array([sample.tokens for sample in samples], dtype=np.float64).reshape(P, G),
+    )
+    adjustment = adjust_signals(signals, settings, step)
     return MeasuredBatch(
         samples=samples,
         rewards=rewards,
@@ -164,22 +156,15 @@ def measure(
         adjustment=adjustment,
         plain_advantages=group_advantages(totals, scale_rewards),
         adjusted_advantages=adjusted_advantages(adjustment, scale_rewards, settings),
-        embeddings=grouped if keep_embeddings else None,
-        labels=known["labels"],
-        log_probs=known["log_probs"],
+        signals=signals if keep_embeddings else replace(signals, embeddings=None),
     )
 
 
-def _correct(rewards: Array, reward_weights: Mapping[str, float], shape: tuple[int, int]) -> NDArray[np.bool_] | None:
+def _correct(rewards: Array, reward_weights: Mapping[str, float], shape: tuple[int, int]) -> Any:
     """Return which completions the reward function that tells right from wrong calls correct; None without one."""
     names = list(reward_weights)
     telling = tells_right_from_wrong(names)
     return None if telling is None else (rewards[:, names.index(telling)] > CORRECT_ABOVE).reshape(shape)
-
-
-def _reads_labels(settings: DiversitySettings) -> bool:
-    """Return whether the measure reads clusters that do not follow from the similarity."""
-    return "labels" in settings.needs and settings.labels != "similarity"
 
 
 def _labels(samples: Sequence[Sample], G: int, labeller: Labeller | None) -> NDArray[np.integer[Any]]:

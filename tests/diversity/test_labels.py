@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dra_toolkit.diversity import (
+    NEGATIVE_TOTALS,
+    WEIGHT_SCALES,
     DiversitySettings,
     adjust_similarity,
+    adjusted_advantages,
     cosine_similarity,
     equal_labels,
     find_measure,
     load_labeller,
     load_measure,
+    replaces_advantages,
     similar_labels,
 )
 from dra_toolkit.errors import MeasureError
@@ -89,7 +93,16 @@ def acts_on_nothing(signals):
     return np.ones(signals.totals.shape)
 acts_on_nothing.acts_on = "advantages"
 
-from dra_toolkit.diversity import Measure
+def acts_by_magic(signals):
+    return np.ones(signals.totals.shape)
+acts_by_magic.acts_by = "magic"
+
+def maxrl(signals):
+    mean = signals.totals.mean(axis=-1, keepdims=True)
+    return replacement((signals.totals - mean) / mean)
+maxrl.acts_on, maxrl.acts_by, maxrl.needs = "advantage", "replacement", ()
+
+from dra_toolkit.diversity import Measure, replacement
 unchecked = Measure(compute=lambda signals: signals.totals * np.nan, needs=("similarity",), rule="r", source="s")
 
 number = 3
@@ -180,11 +193,30 @@ class TestMeasureOfTheUsersOwn:
             ("unknown_need", "needs 'label', expected some of .*; did you mean 'labels'"),
             ("text_as_needs", "has needs = 'labels', expected a tuple"),
             ("acts_on_nothing", "has acts_on = 'advantages', expected one of total, advantage"),
+            ("acts_by_magic", "has acts_by = 'magic', expected one of factor, bonus, replacement"),
         ],
     )
     def test_what_is_not_there_or_no_function(self, own, name, said):
         with pytest.raises(MeasureError, match=said):
             load_measure(f"{own}.{name}")
+
+    @pytest.mark.parametrize("negative", NEGATIVE_TOTALS)
+    @pytest.mark.parametrize("weights", WEIGHT_SCALES)
+    def test_advantages_that_it_returns_are_used_whatever_is_said_of_factors(self, own, weights, negative):
+        """(r - m) / m for 3, 1, -1 is 2, 0, -2; correct_only leaves the wrong one's plain advantage, the same -2."""
+        load_measure(f"{own}.maxrl")
+        settings = DiversitySettings(measure=f"{own}.maxrl", weights=weights, negative_totals=negative)
+        found = adjust_similarity(similarity=np.eye(3)[None], totals=np.array([[3.0, 1, -1]]), settings=settings)
+        np.testing.assert_array_equal(adjusted_advantages(found, "none", settings), [[2, 0, -2]])
+        np.testing.assert_array_equal(found.adjusted, found.totals)
+        assert replaces_advantages(settings, "none")
+
+    def test_returned_advantages_grow_in_with_the_schedule(self, own):
+        load_measure(f"{own}.maxrl")
+        settings = DiversitySettings(measure=f"{own}.maxrl", ramp_steps=4)
+        known = {"similarity": np.eye(2)[None], "totals": np.array([[3.0, 0]])}
+        half = adjusted_advantages(adjust_similarity(settings=settings, step=2, **known), "none", settings)
+        np.testing.assert_allclose(half, [[(1.5 + 1) / 2, (-1.5 - 1) / 2]])
 
     def test_lists_are_taken_and_a_completion_without_a_total_needs_no_number(self, own):
         for name in ("list_in_effect", "bonus_without_total"):

@@ -118,6 +118,16 @@ class TestRankSlices:
         assert notes(**settings) == ()
 
 
+@pytest.mark.parametrize("measure", ["set_utility", "uniqueness"])
+def test_cap_says_that_it_does_nothing_to_advantages(notes, measure):
+    assert any("cap has no effect on advantages" in note for note in notes(diversity=measure, zero_spread_groups="cap"))
+
+
+@pytest.mark.parametrize(("measure", "told"), [("mmr", True), ("dqo", True), ("evol", True), ("log_det", False)])
+def test_settings_of_a_factor_say_that_a_measure_adds(notes, measure, told):
+    assert any("adds and does not" in note for note in notes(diversity=measure, diversity_weights="mean_one")) is told
+
+
 def test_no_adjustment_no_note_on_it(notes):
     """With diversity: none, nothing works against the adjustment, however many of its traps are set."""
     traps = {

@@ -1,8 +1,8 @@
 """Diversity measures by name, one module for each: from what is known of a group to factors and bonuses.
 
 A measure maps `Signals` to an `Effect`: value -> weights * value + bonus. The value is the total reward, or, where the
-paper has it so, the plain advantage. A user's own is a dotted path to a function of `Signals` that returns weights
-(..., G) or an `Effect`, or to a `Measure`.
+paper has it so, the plain advantage; `replacement(values)` takes its place. A user's own is a dotted path to a function of
+`Signals` that returns weights (..., G) or an `Effect`, or to a `Measure`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,17 @@ from dra_toolkit.diversity.measures import (
     unlikeliness,
 )
 from dra_toolkit.diversity.measures.custom import check_measure_name, load_measure, loaded_measure
-from dra_toolkit.diversity.measures.interface import ActsOn, Effect, Measure, Need, Option, Signals
+from dra_toolkit.diversity.measures.interface import (
+    NEEDS,
+    ActsBy,
+    ActsOn,
+    Effect,
+    Measure,
+    Need,
+    Option,
+    Signals,
+    replacement,
+)
 
 MEASURES: dict[str, Measure] = {
     "graph_cut": graph_cut.MEASURE,
@@ -42,6 +52,8 @@ MEASURES: dict[str, Measure] = {
 
 __all__ = [
     "MEASURES",
+    "NEEDS",
+    "ActsBy",
     "ActsOn",
     "Effect",
     "Measure",
@@ -52,6 +64,7 @@ __all__ = [
     "find_measure",
     "load_measure",
     "measure_options",
+    "replacement",
 ]
 
 

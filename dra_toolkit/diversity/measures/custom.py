@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dra_toolkit.diversity.dotted import call_users, check_dotted, is_dotted, load_dotted
-from dra_toolkit.diversity.measures.interface import ActsOn, Effect, Measure, Need, Signals
+from dra_toolkit.diversity.measures.interface import NEEDS, ActsBy, ActsOn, Effect, Measure, Need, Signals
 from dra_toolkit.errors import MeasureError, did_you_mean
 from dra_toolkit.groups import Array
-
-NEEDS: tuple[Need, ...] = get_args(Need)
 
 _LOADED: dict[str, Measure] = {}
 
@@ -29,8 +27,9 @@ def check_measure_name(name: str) -> str | None:
 def load_measure(path: str) -> Measure:
     """Import the measure at a dotted path, which then goes by that name in this process; raises MeasureError.
 
-    A function of `Signals` may say what it needs and acts on by attributes of the same names as those of `Measure`;
-    without them it needs the similarity and acts on totals. The arrays that it is given cannot be written to.
+    A function of `Signals` may say what it needs, acts on and acts by with attributes of the same names as those of
+    `Measure`; without them it needs the similarity and is a factor on totals. The arrays that it is
+    given cannot be written to.
     """
     found = load_dotted("diversity", path)
     if not isinstance(found, Measure):
@@ -39,7 +38,8 @@ def load_measure(path: str) -> Measure:
         found = Measure(
             compute=found,
             needs=_needs(path, getattr(found, "needs", ("similarity",))),
-            acts_on=_acts_on(path, getattr(found, "acts_on", "total")),
+            acts_on=_chosen(path, found, "acts_on", get_args(ActsOn)),
+            acts_by=_chosen(path, found, "acts_by", get_args(ActsBy)),
             rule=(getattr(found, "__doc__", None) or "").strip().partition("\n")[0],
             source=path,
         )
@@ -59,12 +59,11 @@ def _needs(path: str, needs: Any) -> tuple[Need, ...]:
     return tuple(needs)
 
 
-def _acts_on(path: str, acts_on: Any) -> ActsOn:
-    if acts_on not in get_args(ActsOn):
-        raise MeasureError(
-            f"diversity: {path!r} has acts_on = {acts_on!r}, expected one of {', '.join(get_args(ActsOn))}"
-        )
-    return cast(ActsOn, acts_on)
+def _chosen(path: str, function: Any, name: str, choices: tuple[str, ...]) -> Any:
+    found = getattr(function, name, choices[0])
+    if found not in choices:
+        raise MeasureError(f"diversity: {path!r} has {name} = {found!r}, expected one of {', '.join(choices)}")
+    return found
 
 
 def loaded_measure(name: str) -> Measure:

@@ -31,6 +31,7 @@ MEASURE = Measure(
     needs=("similarity",),
     rule="R_i + scale (log det K - log det K_rest), K = S + ridge I",
     source="arXiv 2509.04784",
+    acts_by="bonus",
     options=(
         Option(name="scale", default=0.1, low=0, high=1e6, meaning="Factor on what is added."),
         Option(name="ridge", default=RIDGE, low=1e-6, high=1e6, meaning="Added to the kernel's diagonal."),

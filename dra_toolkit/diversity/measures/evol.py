@@ -59,6 +59,7 @@ MEASURE = Measure(
     needs=("similarity",),
     rule="correct: 0.5 + n_i / 2, wrong: -1 + n_i / 2, n_i novelty scaled to [0, 1] on its side",
     source="arXiv 2509.15194",
+    acts_by="bonus",
     options=(
         Option(
             name="share",

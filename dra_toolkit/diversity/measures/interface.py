@@ -2,41 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dra_toolkit.diversity.similarity import cosine_similarity
 from dra_toolkit.diversity.weights import redundancy_weights
 from dra_toolkit.groups import Array
 
-Need = Literal["similarity", "labels", "log_probs", "embeddings", "lengths"]
-"""A field of `Signals` that is not always there."""
+UNKNOWN: Any = None
+
+Need = str
+"""A field of `Signals` that is not always there: one of `NEEDS`."""
 ActsOn = Literal["total", "advantage"]
+ActsBy = Literal["factor", "bonus", "replacement"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Signals:
-    """What is known of one group, or of many of the same G stacked on leading axes (...)."""
+    """What is known of one group, or of many of the same G stacked on leading axes (...): all that a measure may read.
 
-    similarity: Array
-    """(..., G, G) cosine similarity, centred and floored as the settings say; diagonal 1."""
-    kernel: Array
-    """(..., G, G) the same without the floor, which would cost the matrix its positive semi-definiteness."""
+    Of what is left out, the similarity follows from the embeddings, or is NaN; correct are positive totals; all else is
+    None. Raises ValueError for embeddings that are not finite.
+    """
+
     totals: Array
     """(..., G) total rewards; NaN where every reward function abstained."""
-    correct: NDArray[np.bool_]
+    similarity: Array = UNKNOWN
+    """(..., G, G) cosine similarity, diagonal 1: as it was measured, NaN where it was not; for a measure centred and
+    floored as the settings say."""
+    kernel: Array = UNKNOWN
+    """(..., G, G) the same without the floor, which would cost the matrix its positive semi-definiteness."""
+    correct: NDArray[np.bool_] = UNKNOWN
     """(..., G) which completions count as correct."""
-    labels: NDArray[np.integer[Any]] | None = None
+    labels: NDArray[np.integer[Any]] | None = field(
+        default=None,
+        metadata={
+            "remedy": "they are recorded by runs with a measure that reads them, and labels: similarity needs none"
+        },
+    )
     """(..., G) which cluster of its group a completion belongs to."""
-    log_probs: Array | None = None
+    log_probs: Array | None = field(
+        default=None, metadata={"remedy": "they are recorded by runs with a measure that reads them"}
+    )
     """(..., G) mean log-probability of a completion's tokens when it was sampled; NaN without tokens."""
-    embeddings: Array | None = None
+    embeddings: Array | None = field(
+        default=None, metadata={"remedy": "they are recorded with record_embeddings: true"}
+    )
     """(..., G, d) unit vectors; not there when recorded groups are replayed without them."""
-    lengths: Array | None = None
+    lengths: Array | None = field(default=None, metadata={"remedy": "give them by keyword"})
     """(..., G) tokens of each completion."""
+
+    def __post_init__(self) -> None:
+        put = functools.partial(object.__setattr__, self)
+        if self.similarity is None:
+            G = self.totals.shape[-1]
+            unknown = np.full((*self.totals.shape, G), np.nan)
+            put("similarity", unknown if self.embeddings is None else cosine_similarity(self.embeddings))
+        if self.kernel is None:
+            put("kernel", self.similarity)
+        put("correct", self.totals > 0 if self.correct is None else np.asarray(self.correct, dtype=bool))
+
+
+_REMEDIES = {each.name: each.metadata["remedy"] for each in fields(Signals) if "remedy" in each.metadata}
+NEEDS: tuple[Need, ...] = ("similarity", *_REMEDIES)
+
+
+def missing(signals: Signals, needs: Iterable[Need]) -> tuple[list[Need], str]:
+    """Return which needs are not there, and how to have the first of them."""
+    absent = [need for need in needs if getattr(signals, need) is None]
+    return absent, _REMEDIES[absent[0]] if absent else ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
@@ -78,9 +117,17 @@ class Measure:
     """Where the formula comes from."""
     acts_on: ActsOn = "total"
     """Whether the effect is on total rewards, before the advantage, or on the plain advantages."""
+    acts_by: ActsBy = "factor"
+    """Whether it multiplies what it acts on, adds to it, or takes its place (`replacement`): settings of the factor then
+    do nothing."""
     options: tuple[Option, ...] = field(default=())
     in_slices: bool = False
     """Whether it means anything in a rank slice that mixes the completions of several prompts."""
+
+
+def replacement(values: Array) -> Effect:
+    """Return the effect of values, (..., G), that take the place of what the measure acts on."""
+    return Effect(weights=np.zeros_like(values), bonus=values)
 
 
 def redundancy_effect(redundancy: Array) -> Effect:

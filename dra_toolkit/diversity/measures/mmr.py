@@ -78,6 +78,7 @@ MEASURE = Measure(
     needs=("similarity",),
     rule="greedily, t R_i - (1 - t) max over picked j of S_ij",
     source="arXiv 2601.09085",
+    acts_by="bonus",
     options=(
         Option(name="trade_off", default=0.7, low=0, high=1, meaning="Share of the reward against the similarity."),
     ),

@@ -28,6 +28,7 @@ MEASURE = Measure(
     needs=("similarity",),
     rule="A_i + scale (D(group) - D(group without i)), D(X) = log det(I + S_X)",
     source="arXiv 2602.01062",
+    acts_by="bonus",
     acts_on="advantage",
     options=(Option(name="scale", default=0.1, low=0, high=1e6, meaning="Factor on what is added."),),
 )

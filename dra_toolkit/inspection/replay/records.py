@@ -21,7 +21,6 @@ from dra_toolkit.diversity import (
 )
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, Array, GroupRecord
-from dra_toolkit.inspection.replay.signals import reads_labels
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.runs.group_measures import CORRECT_ABOVE
 
@@ -111,7 +110,7 @@ def _correct(record: GroupRecord, correct_by: str | None) -> NDArray[np.bool_] |
 
 
 def _labels(record: GroupRecord, settings: DiversitySettings) -> NDArray[np.integer[Any]] | None:
-    if not reads_labels(settings) or is_dotted(settings.labels):
+    if "labels" not in settings.needs or is_dotted(settings.labels):
         return record.labels
     return equal_labels(map(final_answer, record.group.completions))
 

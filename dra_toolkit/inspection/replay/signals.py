@@ -28,7 +28,7 @@ _RECORDED = {column.field: column.name for column in COLUMNS if column.field in 
 def columns_for(settings: DiversitySettings) -> list[str]:
     """Return the columns, beside those of every replay, that settings need of the recorded numbers."""
     wanted = ["rewards"] if reads_correct(settings) else []
-    if reads_labels(settings):
+    if "labels" in settings.needs:
         wanted += ["answer", *([_RECORDED["labels"]] if "labels" in _RECORDED else [])]
     if "log_probs" in settings.needs and "log_probs" in _RECORDED:
         wanted.append(_RECORDED["log_probs"])
@@ -38,11 +38,6 @@ def columns_for(settings: DiversitySettings) -> list[str]:
 def reads_correct(settings: DiversitySettings) -> bool:
     """Return whether settings may ask which completions are correct; graph cut, the usual measure, does not."""
     return settings.adjusts and (settings.measure != "graph_cut" or settings.negative_totals == "correct_only")
-
-
-def reads_labels(settings: DiversitySettings) -> bool:
-    """Return whether a measure reads clusters that do not follow from the similarity."""
-    return "labels" in settings.needs and settings.labels != "similarity"
 
 
 def correct_of(table: pa.Table, facts: FileFacts) -> NDArray[np.bool_] | None:
@@ -57,7 +52,7 @@ def labels_of(
     table: pa.Table, settings: DiversitySettings, recorded: DiversitySettings, labeller: Labeller | None = None
 ) -> Labels | None:
     """Return the cluster of each completion, (N,): the labeller's, as recorded with these settings, or by equal answers."""
-    if not reads_labels(settings):
+    if "labels" not in settings.needs:
         return None
     if labeller is not None:
         texts = table["completion"].to_pylist()
