@@ -34,6 +34,17 @@ class Message:
 Prompt = tuple[Message, ...]
 
 
+def mean_of_known(values: Any) -> float:
+    """Return the mean of the values that are neither None nor NaN; NaN if there are none.
+
+    >>> mean_of_known([1.0, None, 3.0])
+    2.0
+    """
+    numbers = np.asarray(values if isinstance(values, np.ndarray) else list(values), dtype=np.float64)
+    known = numbers[~np.isnan(numbers)]
+    return float(known.mean()) if known.size else float("nan")
+
+
 def prompt_hash(prompt: Prompt) -> str:
     """Identify a prompt by its content: 16 hexadecimal digits, equal for equal messages in every run."""
     digest = hashlib.blake2b(digest_size=8)

@@ -24,3 +24,13 @@ def _spelt(character: str) -> str:
     if unicodedata.category(character) == "Zs":
         return " "
     return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def first_line(error: BaseException, characters: int = 160) -> str:
+    """Return the first line of what an error says, made visible and shortened; its kind where it says nothing.
+
+    >>> first_line(ValueError("no such file\\nmore")), first_line(KeyError())
+    ('no such file', 'KeyError')
+    """
+    said = (str(error).splitlines() or [""])[0][:characters]
+    return visible(said, one_line=True) or type(error).__name__

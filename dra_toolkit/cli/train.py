@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from collections.abc import Iterator
@@ -206,6 +207,7 @@ def _say_what_next(start: Start, again: str, outcome: Outcome) -> None:
 
 def _first_and_last(metrics: Path) -> Iterator[str]:
     """Yield what a run's main figures were in its first and its last five logged steps."""
+    from dra_toolkit.groups import mean_of_known
     from dra_toolkit.runs.metrics import read_metrics
 
     rows: list[dict[str, Any]] = [row for row in read_metrics(metrics) if row.get("reward") is not None]
@@ -217,11 +219,6 @@ def _first_and_last(metrics: Path) -> Iterator[str]:
         ("similarity", "diversity/similarity"),
         ("Vendi score", "diversity/vendi_score"),
     ):
-        first, last = (_mean([row.get(key) for row in part]) for part in (rows[:5], rows[-5:]))
-        if first is not None and last is not None:
+        first, last = (mean_of_known(row.get(key) for row in part) for part in (rows[:5], rows[-5:]))
+        if not math.isnan(first + last):
             yield f"{label:<16} {first:6.3f} -> {last:6.3f}"
-
-
-def _mean(values: list[Any]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None

@@ -9,6 +9,7 @@ from typing import Any
 from dra_toolkit.embedding.policy import PolicyEmbedder
 from dra_toolkit.embedding.protocol import EmbedderSettings
 from dra_toolkit.errors import EmbedderError
+from dra_toolkit.safe_text import first_line
 
 TokensOf = Callable[[Sequence[str]], list[list[int]]]
 
@@ -26,7 +27,7 @@ def load_checkpoint_embedder(folder: Path) -> tuple[PolicyEmbedder, TokensOf]:
         model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
         tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
-        raise EmbedderError(f"{folder}: cannot be loaded ({str(error).splitlines()[0]})") from None
+        raise EmbedderError(f"{folder}: cannot be loaded ({first_line(error)})") from None
 
     def tokens_of(texts: Sequence[str]) -> list[list[int]]:
         return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]

@@ -8,6 +8,7 @@ from typing import Any
 
 from dra_toolkit.evaluation.benchmarks import Benchmark
 from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.safe_text import first_line
 
 MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 DATA_SUFFIXES = (".parquet", ".jsonl")
@@ -86,6 +87,6 @@ def _reason(error: Exception, name: str, kind: str, revision: str | None) -> str
     try:
         from dra_toolkit.training.hub_errors import first_words, hub_problem
     except ImportError:
-        return f"{name} cannot be fetched ({str(error).splitlines()[0] if str(error) else type(error).__name__})"
+        return f"{name} cannot be fetched ({first_line(error)})"
     told = hub_problem(error, name, "dataset" if kind == "dataset" else "model", revision)
     return told or f"{name} cannot be fetched ({first_words(error, 200)})"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from dra_toolkit.errors import DRAError
 from dra_toolkit.runs.files import publish, publish_text
+from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -166,7 +167,7 @@ def read_outcomes(evaluation: Evaluation) -> pa.Table:
         return pq.read_table(path, schema=arrow_schema(), page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise EvaluationError(
-            f"{path}: cannot be read ({_first_line(error)}); delete its folder to run it anew"
+            f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"
         ) from None
 
 
@@ -178,13 +179,9 @@ def _parquet_problems(path: Path) -> list[str]:
     try:
         names = set(pq.read_schema(path).names)
     except (OSError, pa.ArrowException) as error:
-        return [f"{path}: cannot be read ({_first_line(error)}); delete its folder to run it anew"]
+        return [f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"]
     missing = [name for name in OUTCOME_COLUMNS if name not in names]
     return [f"{path}: column {name} is missing" for name in missing]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def append_line(descriptor: int, row: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.safe_text import first_line
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -42,5 +43,5 @@ def _parquet_rows(path: Path) -> list[dict[str, Any]]:
     try:
         rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     except (OSError, pa.ArrowException) as error:
-        raise EvaluationError(f"{path}: cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+        raise EvaluationError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
     return rows

@@ -8,6 +8,7 @@ import numpy as np
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
+from dra_toolkit.inspection.run_list import differing_keys
 from dra_toolkit.runs import Run
 
 COMPARED = (
@@ -100,10 +101,9 @@ def compare(left: Run, right: Run, *, mode: Mode = "train", limit: int = 10) -> 
 
 
 def _settings(left: Run, right: Run) -> dict[str, tuple[object, object]]:
-    a, b = dict(left.recipe), dict(right.recipe)
-    ignored = ("output_dir", "run_name")
-    keys = [key for key in dict.fromkeys([*a, *b]) if key not in ignored]
-    return {key: (a.get(key), b.get(key)) for key in keys if a.get(key) != b.get(key)}
+    a, b = left.recipe, right.recipe
+    known = [dict.fromkeys({**a, **b}) | dict(recipe) for recipe in (a, b)]  # a key of one run alone differs here
+    return {key: (a.get(key), b.get(key)) for key in differing_keys(known)}
 
 
 def _curves(left: Run, right: Run, mode: Mode) -> tuple[tuple[int, ...], tuple[Curve, ...]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dra_toolkit.groups import Array
+from dra_toolkit.groups import Array, mean_of_known
 from dra_toolkit.runs import FileFacts, Run
 
 FEWEST_STEPS = 6
@@ -188,17 +188,12 @@ def _sign(curves: Curves, name: str, speaks: Callable[[float, float], bool], *, 
     """Return the sign if it speaks. It compares the first third of the steps with the last; `late`: the two last thirds."""
     values = curves[name]
     third = max(1, len(values) // 3)
-    before = _mean(values[-2 * third : -third] if late else values[:third])
-    after = _mean(values[-third:])
+    before = mean_of_known(values[-2 * third : -third] if late else values[:third])
+    after = mean_of_known(values[-third:])
     if np.isnan(before) or np.isnan(after) or not speaks(before, after):
         return None
     return Sign(what=name.replace("_", " "), before=before, after=after)
 
 
 def _overall(curves: Curves, name: str) -> float:
-    return _mean(curves[name])
-
-
-def _mean(values: Array) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    return mean_of_known(curves[name])

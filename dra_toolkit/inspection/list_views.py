@@ -105,7 +105,10 @@ def pairs_view(pairs: Sequence[Pair], earlier: int, later: int) -> RenderableTyp
     ]
     for pair in pairs:
         title = f"#{pair.later} and #{pair.earlier} of step {earlier}, similarity {number(pair.similarity, 2)}"
-        parts += [Rule(Text(title), align="left", style="dim", characters="─"), difference_text(pair.differences)]
+        parts += [
+            Rule(Text(title), align="left", style="dim", characters="─"),
+            difference_text(pair.differences.stretches),
+        ]
     return Group(*parts)
 
 

@@ -12,7 +12,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.group_list import GroupRow, group_row
 from dra_toolkit.inspection.text_search import require_unicode
-from dra_toolkit.inspection.word_differences import Stretch, word_differences
+from dra_toolkit.inspection.word_differences import Differences, word_differences
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.group_measures import MEANINGS
 
@@ -26,7 +26,7 @@ class Pair:
     earlier: int
     later: int
     similarity: float
-    differences: tuple[Stretch, ...]
+    differences: Differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def nearest_pairs(
             earlier=i,
             later=j,
             similarity=float(similarity[j, i]),
-            differences=tuple(word_differences(before[i], after[j])),
+            differences=word_differences(before[i], after[j]),
         )
         for i, j in nearest
     ]

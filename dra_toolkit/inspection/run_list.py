@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> RunPa
     """
     runs = [Run(directory) for directory in reversed(find_runs(root))]
     recipes = [_recipe(run) for run in runs]
-    differing = _differing([recipe for recipe in recipes if not isinstance(recipe, str)])
+    differing = differing_keys([recipe for recipe in recipes if not isinstance(recipe, str)])
     end = len(runs) if limit is None else offset + limit
     rows = [_row(run, recipe, differing) for run, recipe in zip(runs[offset:end], recipes[offset:end], strict=True)]
     return RunPage(rows=tuple(rows), offset=offset, total=len(runs))
@@ -99,7 +100,7 @@ def _broken(run: Run, problem: str) -> RunRow:
     )
 
 
-def _differing(recipes: list[dict[str, Any]]) -> list[str]:
+def differing_keys(recipes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the keys, in order, with different values; one that older recipes do not know does not count for that."""
-    keys = dict.fromkeys(key for recipe in recipes for key in recipe)
+    keys = dict.fromkeys(key for recipe in recipes for key in recipe if key not in IGNORED)
     return [key for key in keys if len({repr(recipe[key]) for recipe in recipes if key in recipe}) > 1]

@@ -12,6 +12,8 @@ from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.group_measures import CORRECT_ABOVE
+from dra_toolkit.runs.names import quoted_name
+from dra_toolkit.safe_text import first_line
 
 AROUND = 60
 """Characters shown on either side of what was found."""
@@ -109,7 +111,7 @@ def _require_expression(text: str) -> None:
     try:
         duckdb.connect().execute("SELECT regexp_matches('', $1)", [text])
     except duckdb.Error as error:
-        why = str(error).splitlines()[0].removeprefix("Invalid Input Error: ")
+        why = first_line(error).removeprefix("Invalid Input Error: ")
         raise RunError(f"search: found {text!r}, which is no regular expression as RE2 reads them ({why})") from None
 
 
@@ -161,7 +163,7 @@ def _telling(run: Run, modes: tuple[Mode, ...]) -> str:
     name = next(iter(names)) if len(names) == 1 else None
     if name is None:
         raise RunError(f"{run.name}: no one reward function tells right from wrong, so neither can be searched for")
-    return '"' + name.replace('"', '""') + '"'
+    return quoted_name(name)
 
 
 def _hit(row: dict[str, Any], wanted: Wanted) -> Hit:

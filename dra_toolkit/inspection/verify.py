@@ -16,6 +16,7 @@ from dra_toolkit.runs.names import MODES, BatchName, SegmentName
 from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.schema import read_facts
 from dra_toolkit.runs.segments import FILES
+from dra_toolkit.safe_text import first_line
 
 STEPS_AT_ONCE = 500
 """Steps whose measures are compared by one question: what bounds the memory."""
@@ -70,7 +71,7 @@ def verify(run: Run, *, tell: Callable[[str], None] = lambda what: None) -> Veri
         try:
             found.problems += list(check(run, found))
         except (RunError, NotImplementedError) as error:
-            found.problems += list(_unreadable(run)) or [f"{what}: cannot be checked ({_first_line(error)})"]
+            found.problems += list(_unreadable(run)) or [f"{what}: cannot be checked ({first_line(error)})"]
             found.notes.append(f"{what} and what follows: not checked, since files cannot be read")
             break
     return found
@@ -138,7 +139,7 @@ def _unreadable(run: Run) -> Iterator[str]:
                     ).fetchall()
             except (duckdb.Error, OSError, ValueError, NotImplementedError) as error:
                 name = path.relative_to(run.directory.groups)
-                yield f"groups/{name}: cannot be read ({_first_line(error)}); {_MEND}"
+                yield f"groups/{name}: cannot be read ({first_line(error)}); {_MEND}"
 
 
 def _duplicates(run: Run, found: Verified) -> Iterator[str]:
@@ -237,10 +238,6 @@ def _replayed(run: Run, mode: Mode, found: Verified) -> Iterator[str]:
             f"give {wrong.replayed:.6g}; {report.differences.beyond_rounding} advantages differ by more "
             f"than {TOLERANCE:g}: `dra inspect replay {run.directory.path} --mode {mode}` shows where"
         )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
 
 
 def _group(row: Mapping[str, object]) -> str:

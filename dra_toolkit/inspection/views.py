@@ -11,7 +11,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from dra_toolkit.groups import GroupRecord
+from dra_toolkit.groups import GroupRecord, mean_of_known
 from dra_toolkit.inspection.health import Note
 from dra_toolkit.inspection.heatmap import heat_map
 from dra_toolkit.inspection.overview import RunOverview
@@ -49,18 +49,13 @@ def sparkline(values: Sequence[float], width: int) -> str:
     if not values or width < 1:
         return ""
     parts = [values[i * len(values) // width : (i + 1) * len(values) // width] for i in range(width)]
-    shown = [_mean(part) for part in parts if part] if len(values) > width else list(values)
+    shown = [mean_of_known(part) for part in parts if part] if len(values) > width else list(values)
     known = [value for value in shown if not math.isnan(value)]
     if not known:
         return " " * len(shown)
     low, high = min(known), max(known)
     scale = (len(BLOCKS) - 1) / (high - low) if high > low else 0.0
     return "".join(" " if math.isnan(value) else BLOCKS[round((value - low) * scale)] for value in shown)
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else float("nan")
 
 
 def run_view(overview: RunOverview, *, width: int) -> RenderableType:

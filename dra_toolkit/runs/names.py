@@ -111,3 +111,8 @@ def _parse(folder: Path, name: str) -> BatchName | SegmentName | None:
             path=path,
         )
     return None
+
+
+def quoted_name(name: str) -> str:
+    """Return the name of a column as SQL has it, whatever signs it is made of."""
+    return '"' + name.replace('"', '""') + '"'

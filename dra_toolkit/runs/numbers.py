@@ -16,6 +16,7 @@ from dra_toolkit.runs.names import SegmentName
 from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.segments import COMPLETIONS, Batch
 from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore, Snapshot, Source
+from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +95,7 @@ def _source(
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        store.problems[source.path.name] = f"cannot be read ({str(error).splitlines()[0][:120]})"
+        store.problems[source.path.name] = f"cannot be read ({first_line(error)})"
 
 
 def _whole_batches(path: Path, columns: list[str]) -> Iterator[pa.Table]:

@@ -19,6 +19,7 @@ from dra_toolkit.runs.metrics import read_metrics
 from dra_toolkit.runs.rows import from_table
 from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.store import GroupStore, Snapshot
+from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     import datasets
@@ -233,15 +234,11 @@ def _require_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 def _reason(error: Exception) -> str:
     """Return DuckDB's reason in one line, with the nearest table where one is not known."""
-    line = _first_line(error)
+    line = first_line(error, 300)
     if "Table with name" in line:
         unknown = line.partition("Table with name ")[2].partition(" ")[0]
         return f"there is no table {unknown}; there are {', '.join(TABLES)}{did_you_mean(unknown, list(TABLES))}"
     return line
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
 
 
 def _span(numbers: Sequence[int]) -> str:

@@ -21,7 +21,7 @@ from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.rows import of_this_version
 from dra_toolkit.runs.schema import FileFacts, read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader
-from dra_toolkit.safe_text import visible
+from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,7 +115,7 @@ class GroupStore:
                 self._open = None
             raise
         except (OSError, ValueError) as error:
-            self.problems[source.path.name] = f"cannot be read ({_first_line(error)})"
+            self.problems[source.path.name] = f"cannot be read ({first_line(error)})"
             return None
 
     def _snapshot(self, mode: Mode | None, steps: tuple[int, int] | None) -> Snapshot:
@@ -270,7 +270,7 @@ def _check(path: Path) -> FileFacts | str:
             return "torn: a file of the segment is missing"
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"torn or not Parquet ({_first_line(error)})"
+        return f"torn or not Parquet ({first_line(error)})"
 
 
 def _why_broken(path: Path) -> str | None:
@@ -282,9 +282,5 @@ def _why_broken(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return _first_line(error)
+        return first_line(error)
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return visible(str(error).splitlines()[0][:120], one_line=True) if str(error) else type(error).__name__

@@ -23,7 +23,7 @@ from dra_toolkit.diversity import (
     vendi_score,
     zero_spread,
 )
-from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt
+from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt, mean_of_known
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.rewards.text import content_text
 from dra_toolkit.runs.group_measures import CORRECT_ABOVE, tells_right_from_wrong
@@ -80,7 +80,7 @@ class MeasuredBatch:
             "abs_advantage_plain": np.abs(self.plain_advantages),
             "abs_advantage": np.abs(self.adjusted_advantages),
         }
-        return {name: _mean(values) for name, values in measured.items()}
+        return {name: mean_of_known(values) for name, values in measured.items()}
 
     def records(self, *, mode: Mode, step: int, batch: int, attempt: int, advantages: Array) -> list[GroupRecord]:
         """Return one record for each group, with the (N,) advantages that the trainer used."""
@@ -186,10 +186,3 @@ def _vendi(similarity: Array) -> Array:
     if np.isnan(similarity).any():
         return np.full(len(similarity), np.nan)
     return vendi_score(similarity)
-
-
-def _mean(values: Any) -> float:
-    """Return the mean of what is there; NaN if nothing is."""
-    known = np.asarray(values, dtype=np.float64)
-    known = known[~np.isnan(known)]
-    return float(known.mean()) if known.size else float("nan")

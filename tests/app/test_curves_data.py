@@ -9,13 +9,14 @@ import pytest
 from recorded import make_run, record, record_all
 
 from dra_app.context import Context
-from dra_app.data.curves import function_curves, measure_curves, smoothed, thinned
+from dra_app.data.curves import function_curves, measure_curves
 from dra_app.data.run_lines import run_lines
 from dra_app.demo import make_demo
 from dra_app.figures.overview_figures import panel_figure, shown_panels
 from dra_app.figures.plots import MOST_POINTS, Line, curve_figure
 from dra_app.pages import overview_answers
 from dra_app.palette import DARK, LIGHT, MEANINGS, style
+from dra_toolkit.drawing.series import smoothed, thinned
 from dra_toolkit.errors import RunError
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact

@@ -9,7 +9,6 @@ from group_app import HOSTILE, LATEX, make_groups_run
 from dra_app.data import params
 from dra_app.data.group_detail import view_of
 from dra_app.data.group_order import clustered_order
-from dra_app.data.group_pair import word_differences
 from dra_app.data.group_step import BINS, StepView, arrange, has_mark, neighbours, read_step
 from dra_app.data.group_texts import PAGE, beginning, copies_of, page_of, think_and_answer
 from dra_app.figures.svg import csv_text, escaped, short, ticks
@@ -133,21 +132,6 @@ def test_a_long_text_is_cut_and_can_be_had_in_pages() -> None:
 
 def test_equal_texts_are_one_set() -> None:
     assert copies_of(("a", "b", "a", "c", "b")) == {0: 0, 2: 0, 1: 1, 4: 1}
-
-
-def test_word_differences_read_in_order_make_both_texts() -> None:
-    left, right = "the sum of 1 and 2 is 3, so", "the product of 1 and 2 is 2, so there"
-    found = word_differences(left, right)
-    assert "".join(p.text for p in found.pieces if p.side != "right") == left
-    assert "".join(p.text for p in found.pieces if p.side != "left") == right
-    assert any(p.side == "left" and p.text == "sum" for p in found.pieces)
-    assert word_differences(left, left).ratio == 1.0
-
-
-@pytest.mark.timeout(20)
-def test_texts_made_to_be_slow_to_compare_are_compared_at_once() -> None:
-    assert word_differences("the " * 500_000, "the the a " * 300_000).is_cut
-    assert word_differences("a" * 10_000_000, "b" * 10_000_000).is_cut
 
 
 def test_the_page_holds_no_markup_of_a_completion(run: Run) -> None:

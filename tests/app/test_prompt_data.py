@@ -26,7 +26,7 @@ def test_the_pairs_are_the_completions_most_alike_the_least_alike_first(run: Run
     assert [pair.similarity for pair in pairs] == sorted(pair.similarity for pair in pairs)
     changed = next(pair for pair in pairs if pair.later == 2)
     assert changed.earlier == 2
-    assert [p.text for p in changed.differences.pieces if p.side != "both"] == ["1", "3"]
+    assert [p.text for p in changed.differences.stretches if p.kind != "both"] == ["1", "3"]
     assert len(pairs) == 3  # of two equal texts one
 
 

@@ -78,7 +78,7 @@ def history(text: str) -> Any:
 
 
 def pairs(text: str) -> Any:
-    found = Pair(earlier=0, later=1, similarity=0.5, differences=tuple(word_differences(text, f"{text} and more")))
+    found = Pair(earlier=0, later=1, similarity=0.5, differences=word_differences(text, f"{text} and more"))
     return pairs_view([found], 1, 2)
 
 
@@ -163,15 +163,15 @@ def test_markup_is_shown_as_it_is_written(view):
 
 
 def test_a_long_difference_is_cut_and_says_so():
-    pair = Pair(earlier=0, later=1, similarity=0.5, differences=tuple(word_differences("x" * 9_000, "y\n" * 9_000)))
+    pair = Pair(earlier=0, later=1, similarity=0.5, differences=word_differences("x" * 9_000, "y\n" * 9_000))
     shown = rendered(pairs_view([pair], 1, 2), colour=False)
     assert len(shown) < 2_000
     assert "8,800 characters …" in shown
-    short = tuple(word_differences("add the ones", "add the tens"))
+    short = word_differences("add the ones", "add the tens")
     pair = Pair(earlier=0, later=1, similarity=0.5, differences=short)
     assert "add the [-ones-]{+tens+}" in rendered(pairs_view([pair], 1, 2), colour=False)
     assert "more characters" not in rendered(pairs_view([pair], 1, 2), colour=False)
-    many = tuple(word_differences("\n".join(f"a{i}" for i in range(900)), "\n".join(f"b{i}" for i in range(900))))
+    many = word_differences("\n".join(f"a{i}" for i in range(900)), "\n".join(f"b{i}" for i in range(900)))
     assert "more characters" in rendered(
         pairs_view([Pair(earlier=0, later=1, similarity=0.5, differences=many)], 1, 2), colour=False
     )

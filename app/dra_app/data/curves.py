@@ -6,7 +6,6 @@ What is read is kept with the opened run. A new start of the run, or a step that
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -18,7 +17,7 @@ from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.step_range import LAST
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.group_measures import MEANINGS
-from dra_toolkit.runs.names import Listing
+from dra_toolkit.runs.names import Listing, quoted_name
 
 Steps = NDArray[np.integer[Any]]
 READ_AGAIN = 2
@@ -61,7 +60,7 @@ def function_curves(run: Run, mode: Mode = "train") -> Curves:
     names = dict.fromkeys(name for facts in run.facts(mode) for name in facts.reward_weights)
     if not names:
         return Curves()
-    means = ", ".join(f"avg(rewards.{_quoted(name)}) AS {_quoted(name)}" for name in names)
+    means = ", ".join(f"avg(rewards.{quoted_name(name)}) AS {quoted_name(name)}" for name in names)
     sql = f"SELECT step, {means} FROM completions WHERE mode = $1 AND step >= $2 GROUP BY step ORDER BY step"
     return _kept_up(run, mode, True, sql)
 
@@ -105,34 +104,3 @@ def _past(past: dict[str, Array], name: str, count: int) -> Array:
 def _numbers(column: object) -> Array:
     values: Array = column.to_numpy(zero_copy_only=False)  # type: ignore[attr-defined]
     return values.astype(np.float64)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def thinned(steps: Steps, lines: Sequence[Array], most: int) -> tuple[Steps, list[Array]]:
-    """Return at most about `most` points: of more, the mean of neighbours at the first step of each stretch."""
-    if len(steps) <= most:
-        return steps, list(lines)
-    size = -(-len(steps) // most)
-    starts = np.arange(0, len(steps), size)
-    return steps[starts], [_mean_from(values, starts) for values in lines]
-
-
-def smoothed(values: Array, width: int) -> Array:
-    """Return the mean over the last `width` steps, of those that are known; fewer at the beginning."""
-    known = ~np.isnan(values)
-    sums = np.cumsum(np.concatenate([[0.0], np.where(known, values, 0.0)]))
-    counts = np.cumsum(np.concatenate([[0], known]))
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(0, ends - width)
-    found = counts[ends] - counts[starts]
-    return np.where(found > 0, (sums[ends] - sums[starts]) / np.maximum(found, 1), np.nan)
-
-
-def _mean_from(values: Array, starts: Steps) -> Array:
-    known = ~np.isnan(values)
-    counts = np.add.reduceat(known.astype(np.int64), starts)
-    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import numpy as np
-
-from dra_app.data.group_pair import Differences, word_differences
 from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.prompt_history import PromptHistory, look_at_prompt
+from dra_toolkit.inspection.prompt_history import Pair, PromptHistory, look_at_prompt, nearest_pairs
 from dra_toolkit.runs import Run
 
 LISTED = 12
@@ -34,16 +31,6 @@ class PromptRow:
     last: int
     reward_first: float | None
     reward_last: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class NearPair:
-    """A completion of the later group beside the one of the earlier group most like it."""
-
-    earlier: int
-    later: int
-    similarity: float
-    differences: Differences
 
 
 def list_prompts(run: Run, mode: Mode = "train") -> list[PromptRow]:
@@ -83,23 +70,9 @@ def spread(count: int, most: int = THUMBNAILS) -> list[int]:
     return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
-def near_pairs(earlier: GroupRecord, later: GroupRecord, most: int = COMPARED) -> list[NearPair]:
-    """Return for the later group's different completions the earlier ones most like them, the least alike first.
-
-    Words are compared by the embedder `hash`, which needs no model.
-    """
-    before, after = earlier.group.completions, later.group.completions
-    embedder = _embedder()
-    similarity = embedder.embed(list(after)).vectors @ embedder.embed(list(before)).vectors.T
-    places = {text: j for j, text in reversed(list(enumerate(after)))}  # of equal texts the first
-    nearest = [(int(np.argmax(similarity[j])), j) for j in sorted(places.values())]
-    nearest.sort(key=lambda pair: similarity[pair[1], pair[0]])
-    return [
-        NearPair(
-            earlier=i, later=j, similarity=float(similarity[j, i]), differences=word_differences(before[i], after[j])
-        )
-        for i, j in nearest[:most]
-    ]
+def near_pairs(earlier: GroupRecord, later: GroupRecord, most: int = COMPARED) -> list[Pair]:
+    """Return the nearest pairs of two groups, whose words the embedder `hash` compares: it needs no model."""
+    return nearest_pairs(earlier, later, _embedder(), limit=most)
 
 
 @functools.cache

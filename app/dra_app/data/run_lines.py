@@ -11,7 +11,7 @@ import numpy as np
 from dra_app.data.curves import measure_curves
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import Array
-from dra_toolkit.inspection.run_list import IGNORED
+from dra_toolkit.inspection.run_list import differing_keys
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run_lines(context: Context) -> list[RunLine]:
 
 def _read(context: Context, run_id: str, stamp: str) -> _Known:
     run = context.run(run_id)
-    recipe = {key: value for key, value in run.recipe.items() if key not in IGNORED}
+    recipe = dict(run.recipe)
     steps = run.steps()
     line = RunLine(
         run_id=run_id,
@@ -85,12 +85,6 @@ def _rewards(run: Run) -> Array:
     """Return what was logged, which is one small file; what was recorded only where that is missing."""
     logged = [row["reward"] for row in run.metrics() if isinstance(row.get("reward"), float)]
     return np.array(logged) if logged else measure_curves(run).measures.get("reward", np.zeros(0))
-
-
-def differing_keys(recipes: list[dict[str, Any]]) -> list[str]:
-    """Return the keys, in order, whose values are not the same in all recipes that have them."""
-    keys = dict.fromkeys(key for recipe in recipes for key in recipe)
-    return [key for key in keys if len({repr(recipe[key]) for recipe in recipes if key in recipe}) > 1]
 
 
 def _broken(run_id: str, problem: str) -> RunLine:

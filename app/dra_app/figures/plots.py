@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dra_app.data.curves import Steps, smoothed, thinned
 from dra_app.palette import Palette
+from dra_toolkit.drawing.series import Steps, smoothed, thinned
 from dra_toolkit.groups import Array
 
 MOST_POINTS = 1_200

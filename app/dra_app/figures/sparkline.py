@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dra_app.data.curves import thinned
+from dra_toolkit.drawing.series import thinned
 from dra_toolkit.groups import Array
 
 WIDTH, HEIGHT = 120.0, 26.0

@@ -12,7 +12,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from dra_toolkit.inspection.export.csv_file import cell
+
 NOT_KNOWN, MINUS = "\u2013", "\u2212"
 """An en dash stands for a number that is not known; the sign of negative ones is as wide as a plus."""
 
@@ -152,12 +153,8 @@ def signed(value: float | None) -> str:
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:
     """Return rows as CSV; text that a spreadsheet would take for a formula is marked as text."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+    csv.writer(out, lineterminator="\n").writerows([cell(value) for value in row] for row in rows)
     return out.getvalue()
-
-
-def _cell(value: Cell) -> Cell:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
 
 
 def key(*items: tuple[str, str]) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dra_app.data.group_detail import CompletionView, GroupView
-from dra_app.data.group_pair import Differences
 from dra_app.data.group_step import COLUMNS, HISTOGRAMS, MARKS, Row, StepGroups, has_mark
 from dra_app.data.group_texts import Shown
 from dra_app.figures import group_bars, group_heatmap, group_histogram
 from dra_app.figures.svg import escaped, short, signed
+from dra_toolkit.inspection.word_differences import Differences
 from dra_toolkit.runs.group_measures import MEANINGS
 from dra_toolkit.safe_text import visible
 
@@ -224,9 +224,10 @@ def differences_part(left: str, right: str, found: Differences, note: str, *, cl
     columns = []
     for side, head, tag in (("left", left, "del"), ("right", right, "ins")):
         pieces = "".join(
-            escaped(p.text) if p.side == "both" else f"<{tag}>{escaped(p.text)}</{tag}>"
-            for p in found.pieces
-            if p.side in ("both", side)
+            shown if stretch.kind == "both" else f"<{tag}>{shown}</{tag}>"
+            for stretch in found.stretches
+            if stretch.kind in ("both", side)
+            for shown in [escaped(visible(stretch.text))]
         )
         columns.append(f'<div><h5>{escaped(head)}</h5><div class="dra-text" dir="auto">{pieces}</div></div>')
     cut = " Only the beginnings are compared." if found.is_cut else ""

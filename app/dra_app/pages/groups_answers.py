@@ -7,13 +7,13 @@ from typing import Any
 
 from dra_app.data import params as read
 from dra_app.data.group_detail import view_of
-from dra_app.data.group_pair import word_differences
 from dra_app.data.group_step import HISTOGRAMS, MARKS, SORTABLE, StepGroups, StepView, arrange, neighbours, read_step
 from dra_app.data.group_texts import page_of, think_and_answer
 from dra_app.figures.svg import escaped
 from dra_app.pages.group_parts import cards_part, group_part, late_rows, pair_part, step_parts
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
+from dra_toolkit.inspection.word_differences import word_differences
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.rows import from_table
 

@@ -12,6 +12,7 @@ import typer
 
 from dra_toolkit.cli.errors import user_errors
 from dra_toolkit.cli.inspect.common import JSON, ONE_RUN, console, open_run, print_json, print_next
+from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,7 +76,7 @@ def _pieces(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     try:
         yield from reader
     except (OSError, ValueError) as error:  # what DuckDB finds wrong in later rows arrives through Arrow
-        raise RunError(f"SQL: {str(error).splitlines()[0]}") from None
+        raise RunError(f"SQL: {first_line(error)}") from None
 
 
 def _nearest_column(problem: str) -> str:

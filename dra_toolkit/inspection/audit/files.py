@@ -9,6 +9,7 @@ from typing import Any
 
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.inspection.audit.samples import LabelledGroup, chosen, known
+from dra_toolkit.safe_text import first_line
 
 GROUP_COLUMNS = ("group", "prompt")
 """Which column groups the texts where none is named: the first of these that the first row has."""
@@ -87,7 +88,7 @@ def _parquet_rows(path: Path, wanted: set[str | None]) -> Iterator[tuple[int, di
                     number += 1
                     yield number, {**row, **others}
     except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path}: cannot be read ({str(error).splitlines()[0][:120]})") from None
+        raise RunError(f"{path}: cannot be read ({first_line(error)})") from None
 
 
 def _object(path: Path, number: int, line: str) -> dict[str, Any]:

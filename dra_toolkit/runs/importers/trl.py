@@ -25,6 +25,7 @@ from dra_toolkit.runs.importers.rollout import (
     as_step,
     as_text,
 )
+from dra_toolkit.safe_text import first_line
 
 _NAME = re.compile(r"completions_\d+\.parquet")
 _OWN = ("step", "prompt", "completion", "advantage")
@@ -128,5 +129,5 @@ def _rows(path: Path, problems: Problems) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
         return rows
     except (OSError, pa.ArrowException) as error:
-        problems.add(str(path), f"torn or not Parquet ({str(error).splitlines()[0][:100]})")
+        problems.add(str(path), f"torn or not Parquet ({first_line(error)})")
         return []
