@@ -62,7 +62,8 @@ def prompt(
         loaded = load_embedder(EmbedderSettings(name=embedder))
         found = nearest_pairs(records[0], records[1], loaded, limit=pairs)
     if as_json:
-        print_json({"run": opened.name, "history": history, "between": [earlier, later], "pairs": found})
+        told = [{**vars(pair), "differences": pair.differences.stretches} for pair in found]
+        print_json({"run": opened.name, "history": history, "between": [earlier, later], "pairs": told})
         return
     where = console()
     where.print(history_view(history, limit=limit))
