@@ -34,3 +34,13 @@ def first_line(error: BaseException, characters: int = 160) -> str:
     """
     said = (str(error).splitlines() or [""])[0][:characters]
     return visible(said, one_line=True) or type(error).__name__
+
+
+def kind_and_line(error: BaseException) -> str:
+    """Return the kind of an error and the first line of what it says.
+
+    >>> kind_and_line(ValueError("no such file.\\nmore")), kind_and_line(KeyError())
+    ('ValueError: no such file', 'KeyError')
+    """
+    kind, said = type(error).__name__, first_line(error, 200).rstrip(". ")
+    return kind if said == kind else f"{kind}: {said}"

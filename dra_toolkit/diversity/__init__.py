@@ -9,7 +9,6 @@ Every function works on one group or on many stacked on leading axes (...).
 from dra_toolkit.diversity.adjust import adjust, adjust_signals, adjust_similarity
 from dra_toolkit.diversity.adjusted_advantages import adjusted_advantages, replaces_advantages
 from dra_toolkit.diversity.advantages import SCALINGS, Scaling, group_advantages
-from dra_toolkit.diversity.dotted import check_dotted, is_dotted
 from dra_toolkit.diversity.group_statistics import (
     distinct_ratio,
     mean_similarity,
@@ -24,7 +23,6 @@ from dra_toolkit.diversity.measures import (
     Measure,
     Option,
     Signals,
-    check_measure_name,
     find_measure,
     load_measure,
     measure_options,
@@ -35,6 +33,7 @@ from dra_toolkit.diversity.settings import CENTRES, SCOPES, DiversitySettings
 from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity
 from dra_toolkit.diversity.totals import total_rewards
 from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_SPREAD_GROUPS, redundancy_weights
+from dra_toolkit.dotted import is_dotted
 
 __all__ = [
     "CENTRES",
@@ -56,8 +55,6 @@ __all__ = [
     "adjust_similarity",
     "adjusted_advantages",
     "centred_similarity",
-    "check_dotted",
-    "check_measure_name",
     "cosine_similarity",
     "distinct_ratio",
     "equal_labels",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity.dotted import call_users, load_dotted
+from dra_toolkit.dotted import call_users, load_dotted
 from dra_toolkit.errors import MeasureError
 from dra_toolkit.groups import Array
 
@@ -47,12 +47,10 @@ def load_labeller(path: str) -> Callable[[Sequence[str]], Labels]:
 
     In a run of several processes each calls it with the same texts, so it must return the same labels in each.
     """
-    function = load_dotted("diversity_labels", path)
-    if not callable(function):
-        raise MeasureError(f"diversity_labels: {path!r} is a {type(function).__name__}, expected a function of texts")
+    function = load_dotted("diversity_labels", path, expected="a function of texts", error=MeasureError)
 
     def label(texts: Sequence[str]) -> Labels:
-        returned = call_users("diversity_labels", path, function, list(texts))
+        returned = call_users("diversity_labels", path, function, list(texts), error=MeasureError)
         try:
             keys = [_key(each) for each in (returned.tolist() if hasattr(returned, "tolist") else returned)]
             labels = equal_labels(keys)

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from dra_toolkit.diversity.dotted import is_dotted
 from dra_toolkit.diversity.labels import LABELS
 from dra_toolkit.diversity.measures import MEASURES, ActsOn, Measure, Need, find_measure, measure_options
 from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_SPREAD_GROUPS
+from dra_toolkit.dotted import is_dotted
 from dra_toolkit.errors import did_you_mean
 from dra_toolkit.groups import Array
 

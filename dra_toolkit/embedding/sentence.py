@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.embedding.common import Counts, batches, distinct, embed_batches, finish
-from dra_toolkit.embedding.folders import fetch, first_line, runnable
+from dra_toolkit.embedding.folders import fetch, runnable
 from dra_toolkit.embedding.loading import undisturbed
 from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings
 from dra_toolkit.errors import EmbedderError
 from dra_toolkit.groups import Array
+from dra_toolkit.safe_text import kind_and_line
 
 if TYPE_CHECKING:
     import torch
@@ -160,5 +161,5 @@ def _unloadable(source: str, error: BaseException, *, own_code: bool) -> str:
     from transformers import __version__
 
     if own_code:
-        return f"the code of {source!r} does not run with transformers {__version__}: {first_line(error)}"
-    return f"{source!r} could not be loaded: {first_line(error)}"
+        return f"the code of {source!r} does not run with transformers {__version__}: {kind_and_line(error)}"
+    return f"{source!r} could not be loaded: {kind_and_line(error)}"

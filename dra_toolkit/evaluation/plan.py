@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dra_toolkit.dotted import check_dotted
 from dra_toolkit.evaluation.benchmarks import METRIC_VERSION, Benchmark
 from dra_toolkit.evaluation.checkpoints import ModelFolder
 from dra_toolkit.evaluation.fingerprint import KEY_LENGTH, Fingerprints, key_of
@@ -111,6 +112,8 @@ def _row(problem: Problem) -> dict[str, Any]:
 
 def _described(benchmark: Benchmark, evals: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Have a child read a named lighteval task; return how it generates, and its problems."""
+    if problem := check_dotted(benchmark.source):
+        raise EvaluationError(f"--benchmark: {problem}")
     output = evals / DATA_FOLDER / f"{benchmark.name}.described.jsonl"
     output.parent.mkdir(parents=True, exist_ok=True)
     events = output.with_suffix(".events.jsonl")

@@ -37,6 +37,7 @@ def run_command(command: Command, log: Path, *, before: tuple[str, ...] = ()) ->
     Raises LaunchError if it cannot be started.
     """
     environment = {**os.environ, **command.environment, "DRA_LAUNCHER": str(os.getpid())}
+    environment["PYTHONSAFEPATH"] = "1"  # a json.py that lies in the working folder is not run
     try:
         with open(log, "ab") as output:
             return subprocess.Popen(

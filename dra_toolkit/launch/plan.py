@@ -41,6 +41,8 @@ def plan(
     arguments = [str(run.path), "--attempt", str(attempt)]
     if checkpoint:
         arguments += ["--checkpoint", str(checkpoint)]
+    if recipe.folder is not None and recipe.folder.resolve() != Path.cwd():
+        arguments += ["--beside", str(recipe.folder)]
     names = [gpu.index for gpu in gpus]
     local = recipe["num_processes"] // recipe["num_machines"]
     train = Command(

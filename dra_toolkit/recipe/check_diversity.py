@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dra_toolkit.diversity import LABELS, MEASURES, DiversitySettings, check_dotted, check_measure_name
+from dra_toolkit.diversity import LABELS, MEASURES, DiversitySettings
+from dra_toolkit.dotted import check_dotted
+from dra_toolkit.recipe.recipe import Recipe
 
 
 def diversity_settings(recipe: Mapping[str, Any]) -> DiversitySettings:
@@ -31,7 +33,7 @@ def diversity_settings(recipe: Mapping[str, Any]) -> DiversitySettings:
     )
 
 
-def check_diversity(recipe: Mapping[str, Any]) -> Iterator[str]:
+def check_diversity(recipe: Recipe) -> Iterator[str]:
     """Yield each impossible value or combination: key, what was found, what was expected."""
     name = recipe["diversity"]
     if not recipe["embed_part"] or len(set(recipe["embed_part"])) < len(recipe["embed_part"]):
@@ -42,7 +44,7 @@ def check_diversity(recipe: Mapping[str, Any]) -> Iterator[str]:
     if name == "none":
         return
     if name not in MEASURES:
-        problem = check_measure_name(name)
+        problem = check_dotted(name, recipe.folder)
         if problem:
             yield f"diversity: {problem}"
     else:
@@ -52,7 +54,7 @@ def check_diversity(recipe: Mapping[str, Any]) -> Iterator[str]:
     yield from _check_schedule(recipe)
 
 
-def _check_measure(name: str, recipe: Mapping[str, Any]) -> Iterator[str]:
+def _check_measure(name: str, recipe: Recipe) -> Iterator[str]:
     measure, labels = MEASURES[name], recipe["diversity_labels"]
     for option in measure.options:
         value = recipe[f"{name}_{option.name}"]
@@ -60,7 +62,7 @@ def _check_measure(name: str, recipe: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}_{option.name}: found {value:g}, expected a number from {option.low:g} to {option.high:g}"
     reads_labels = "labels" in measure.needs
     if reads_labels and labels not in LABELS:
-        problem = check_dotted(labels)
+        problem = check_dotted(labels, recipe.folder)
         if problem:
             yield f"diversity_labels: {problem}"
     if recipe["embedder"] != "none":

@@ -14,6 +14,7 @@ from dra_toolkit.recipe.check_diversity import check_diversity
 from dra_toolkit.recipe.check_launch import check_launch
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
+from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, check_reward_name
 
 
@@ -29,7 +30,7 @@ def embedder_settings(recipe: Mapping[str, Any]) -> EmbedderSettings:
     )
 
 
-def check(recipe: Mapping[str, Any]) -> Iterator[str]:
+def check(recipe: Recipe) -> Iterator[str]:
     """Yield each impossible value or combination: key, what was found, what was expected."""
     yield from _check_model(recipe)
     yield from check_data(recipe)
@@ -82,13 +83,13 @@ def _has_chat_template(tokenizer_config: Path) -> bool:
         return False
 
 
-def _check_rewards(recipe: Mapping[str, Any]) -> Iterator[str]:
+def _check_rewards(recipe: Recipe) -> Iterator[str]:
     names, weights = recipe["reward_funcs"], recipe["reward_weights"]
     if not names:
         yield f"reward_funcs: missing; expected names ({', '.join(REWARDS)}) or dotted paths"
         return
     for name in names:
-        problem = check_reward_name(name)
+        problem = check_reward_name(name, recipe.folder)
         if problem:
             yield f"reward_funcs: {problem}"
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -103,12 +104,12 @@ def _check_rewards(recipe: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _check_embedder(recipe: Mapping[str, Any]) -> Iterator[str]:
+def _check_embedder(recipe: Recipe) -> Iterator[str]:
     if recipe["embedder"] == "none":
         return
     if recipe["embedder_batch_tokens"] < 1:
         yield f"embedder_batch_tokens: found {recipe['embedder_batch_tokens']}, expected at least 1"
-    problem = check_embedder_name(embedder_settings(recipe))
+    problem = check_embedder_name(embedder_settings(recipe), recipe.folder)
     if problem:
         yield f"embedder: {problem}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from dra_toolkit.recipe.derived import derive
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED, known_keys
 from dra_toolkit.recipe.legacy import apply_legacy_defaults, translate
 from dra_toolkit.recipe.recipe import Origin, Recipe, Setting
-from dra_toolkit.recipe.shipped import find_recipe
+from dra_toolkit.recipe.shipped import find_recipe, shipped_recipes
 from dra_toolkit.recipe.tokens import check_no_token, check_text, shown_override
 from dra_toolkit.recipe.traps import notes
 from dra_toolkit.recipe.values import BadValueError, read_value
@@ -41,11 +42,12 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
             problems.append(f"{where}: {problem}")
     legacy_notes = list(apply_legacy_defaults(settings, translation))
     problems += [f"{path}: {problem}" for problem in derive(settings)]
-    recipe = Recipe(name=path.stem, settings=settings, text=text)
+    folder = None if path in shipped_recipes().values() else path.parent
+    recipe = Recipe(name=path.stem, settings=settings, folder=folder, text=text)
     problems += [f"{path}: {problem}" for problem in check(recipe)]
     if problems:
         raise RecipeError(*problems)
-    return Recipe(name=recipe.name, settings=settings, text=text, notes=(*legacy_notes, *notes(recipe)))
+    return replace(recipe, notes=(*legacy_notes, *notes(recipe)))
 
 
 def _read(path: Path) -> str:

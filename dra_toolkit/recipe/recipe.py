@@ -30,6 +30,8 @@ class Recipe(Mapping[str, Any]):
     name: str
     """The file's name without its ending; names the run."""
     settings: Mapping[str, Setting]
+    folder: Path | None = None
+    """The folder of the file, where what it names is looked for first; not known of a recorded recipe."""
     text: str = ""
     """The YAML as it was read, kept in the run directory."""
     notes: tuple[str, ...] = field(default=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dra_toolkit.diversity import is_dotted
+from dra_toolkit.dotted import is_dotted
 from dra_toolkit.errors import did_you_mean
 from dra_toolkit.recipe.keys import Key
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib
-import importlib.util
 import inspect
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Any
 
+from dra_toolkit.dotted import check_dotted, load_dotted
 from dra_toolkit.errors import RecipeError, did_you_mean
 from dra_toolkit.rewards import (
     accuracy,
@@ -52,25 +49,19 @@ def reward_parameters() -> Mapping[str, inspect.Parameter]:
     }
 
 
-def check_reward_name(name: str) -> str | None:
-    """Return what is wrong with the name of a reward function, as one line, or None.
+def check_reward_name(name: str, beside: Path | None = None) -> str | None:
+    """Return what is wrong with the name of a reward function, or None; nothing of the user's is run.
 
-    Of a dotted path only the top-level package is looked up; nothing of the user's is imported.
+    beside: the recipe's folder
     """
     if name in REWARDS:
         return None
     if "." not in name:
-        known = ", ".join(REWARDS)
         return (
-            f"reward_funcs: found '{name}', expected one of {known} or a dotted path package.module.function"
+            f"found {name!r}, expected one of {', '.join(REWARDS)} or a dotted path package.module.function"
             f"{did_you_mean(name, REWARDS)}"
         )
-    if not all(part.isidentifier() for part in name.split(".")):
-        return f"reward_funcs: found '{name}', expected a dotted path package.module.function"
-    top = name.partition(".")[0]
-    if top not in sys.modules and importlib.util.find_spec(top) is None and _in_working_directory(top) is None:
-        return f"reward_funcs: found '{name}', but there is no package or module '{top}' installed or in {os.getcwd()}"
-    return None
+    return check_dotted(name, beside)
 
 
 def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> list[Reward]:
@@ -82,12 +73,13 @@ def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> lis
     functions of one name, whose columns in the logs and records would be one.
     """
     keys = reward_parameters()
-    problems = [problem for name in names if (problem := check_reward_name(name))]
+    wrong = {name: problem for name in names if "." not in name and (problem := check_reward_name(name))}
+    problems = [f"reward_funcs: {problem}" for problem in wrong.values()]
     unknown = [key for key in parameters if key not in keys]
     problems += [f"{key}: no reward function has this parameter{did_you_mean(key, keys)}" for key in unknown]
     if problems:
         raise RecipeError(*problems)
-    rewards = [_build(name, parameters) if name in REWARDS else _load(name) for name in names]
+    rewards = [_build(name, parameters) if name in REWARDS else load_dotted("reward_funcs", name) for name in names]
     _check_distinct(names, rewards)
     return rewards
 
@@ -97,33 +89,6 @@ def _build(name: str, parameters: Mapping[str, object]) -> Reward:
     factory = REWARDS[name]
     own = inspect.signature(factory).parameters
     return factory(**{key: parameters[f"{name}_{key}"] for key in own if f"{name}_{key}" in parameters})
-
-
-def _load(path: str) -> Any:
-    """Import a user's reward function; the working directory is searched last, as users expect of their own files."""
-    module_name, _, function_name = path.rpartition(".")
-    if os.getcwd() not in sys.path and "" not in sys.path:
-        sys.path.append(os.getcwd())
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise RecipeError(
-            f"reward_funcs: found '{path}', but importing '{module_name}' failed with {type(error).__name__}: {reason}"
-        ) from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        found = "has nothing of this name" if function is None else f"holds a {type(function).__name__} there"
-        names = [name for name, value in vars(module).items() if callable(value)]
-        raise RecipeError(
-            f"reward_funcs: found '{path}', but '{module_name}' {found}, expected a function"
-            f"{did_you_mean(function_name, names)}"
-        )
-    return function
-
-
-def _in_working_directory(top: str) -> object | None:
-    return PathFinder.find_spec(top, [os.getcwd()])
 
 
 def _check_distinct(names: Sequence[str], rewards: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""One training process: `python -m dra_toolkit.training RUN --attempt N [--checkpoint FOLDER]`.
+"""One training process: `python -m dra_toolkit.training RUN --attempt N [--checkpoint FOLDER] [--beside FOLDER]`.
 
 Started by the launcher, alone or once for each rank; reads only the run directory. Exit status: 0 finished, 2 a mistake
 the user can mend (told as an event), 3 stopped with a checkpoint as asked (0 if it is one of several processes; the event
@@ -27,14 +27,17 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--attempt", type=int, required=True)
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--beside", type=Path, help="the recipe's folder, where code of its own is looked for")
     arguments = parser.parse_args()
 
+    from dra_toolkit.dotted import look_beside
     from dra_toolkit.errors import DRAError
     from dra_toolkit.runs.layout import RunDirectory
     from dra_toolkit.training.events import Events
     from dra_toolkit.training.output import tolerate_lost_output
 
     tolerate_lost_output()
+    look_beside(arguments.beside)
     run = RunDirectory(arguments.run)
     main_process = int(os.environ.get("RANK", "0")) == 0
     events = Events(run.attempt_logs(arguments.attempt) / "events.jsonl", enabled=main_process)

@@ -189,7 +189,7 @@ class TestMeasureOfTheUsersOwn:
         ("name", "said"),
         [
             ("halfs", "did you mean 'halves'"),
-            ("number", "is a int, expected a function"),
+            ("number", "holds a int there, expected a function"),
             ("unknown_need", "needs 'label', expected some of .*; did you mean 'labels'"),
             ("text_as_needs", "has needs = 'labels', expected a tuple"),
             ("acts_on_nothing", "has acts_on = 'advantages', expected one of total, advantage"),

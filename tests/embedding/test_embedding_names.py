@@ -28,7 +28,7 @@ def test_a_folder_passes(tmp_path: Path) -> None:
         (EmbedderSettings(name="minilmm"), "did you mean 'minilm'?"),
         (EmbedderSettings(name="MiniLM"), "did you mean 'minilm'?"),
         (EmbedderSettings(name="/no/such/folder"), "expected an existing folder"),
-        (EmbedderSettings(name="nosuchpackage.embed"), "no module 'nosuchpackage'"),
+        (EmbedderSettings(name="nosuchpackage.embed"), "no package or module 'nosuchpackage'"),
         (EmbedderSettings(name="hash", revision=COMMIT), "embedder_revision has no effect"),
         (EmbedderSettings(name="minilm", code_revision=COMMIT), "embedder_code_revision has no effect"),
         (EmbedderSettings(name="owner/model", code_revision=COMMIT), "no embedder_revision"),

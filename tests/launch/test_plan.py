@@ -306,3 +306,15 @@ class TestDryRun:
         assert said["commands"] == [
             {"purpose": c.purpose, "argv": list(c.argv), "environment": dict(c.environment)} for c in commands
         ]
+
+
+def test_training_looks_for_code_beside_the_recipe(tmp_path, monkeypatch):
+    (tmp_path / "r.yaml").write_text(
+        "model_name_or_path: builtin:ways\ndataset_name: builtin:ways\nreward_funcs: [format]\n"
+    )
+    recipe = load_recipe(tmp_path / "r.yaml")
+    argv = plan(recipe, RunDirectory(tmp_path / "run")).train.argv
+    assert argv[-2:] == ("--beside", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert "--beside" not in plan(recipe, RunDirectory(tmp_path / "run")).train.argv
+    assert "--beside" not in plan(load_recipe("quickstart"), RunDirectory(tmp_path / "run")).train.argv

@@ -78,7 +78,7 @@ def test_every_setting_reaches_the_maths(load):
 
 
 def test_a_measure_of_ones_own_lies_beside_the_recipe(load, tmp_path):
-    (tmp_path / "mine.py").write_text("raise SystemExit('a recipe is read without running it')")
+    (tmp_path / "mine.py").write_text("def measure(): ...\nraise SystemExit('a recipe is read without running it')")
     assert load(diversity="mine.measure", diversity_labels="mine.labels")["diversity"] == "mine.measure"
 
 

@@ -131,7 +131,7 @@ def test_two_functions_of_one_name_are_refused(user_modules, names):
 
 
 def test_check_reward_name_imports_nothing_of_the_users(user_modules):
-    (user_modules / "loud.py").write_text("raise SystemExit('imported')\n")
+    (user_modules / "loud.py").write_text("raise SystemExit('imported')\n\n\ndef f(): ...\n")
     assert check_reward_name("loud.f") is None
     assert check_reward_name("reward_of_mine.mine") is None
     assert "loud" not in sys.modules

@@ -21,7 +21,7 @@ from dra_toolkit.diversity.measures import (
     uniqueness,
     unlikeliness,
 )
-from dra_toolkit.diversity.measures.custom import check_measure_name, load_measure, loaded_measure
+from dra_toolkit.diversity.measures.custom import load_measure, loaded_measure
 from dra_toolkit.diversity.measures.interface import (
     NEEDS,
     ActsBy,
@@ -60,7 +60,6 @@ __all__ = [
     "Need",
     "Option",
     "Signals",
-    "check_measure_name",
     "find_measure",
     "load_measure",
     "measure_options",

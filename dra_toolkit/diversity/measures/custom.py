@@ -9,19 +9,12 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity.dotted import call_users, check_dotted, is_dotted, load_dotted
 from dra_toolkit.diversity.measures.interface import NEEDS, ActsBy, ActsOn, Effect, Measure, Need, Signals
+from dra_toolkit.dotted import call_users, load_dotted
 from dra_toolkit.errors import MeasureError, did_you_mean
 from dra_toolkit.groups import Array
 
 _LOADED: dict[str, Measure] = {}
-
-
-def check_measure_name(name: str) -> str | None:
-    """Return what is wrong with the dotted path of a measure without importing it, or None."""
-    if not is_dotted(name):
-        return f"found {name!r}, expected a dotted path package.module.function"
-    return check_dotted(name)
 
 
 def load_measure(path: str) -> Measure:
@@ -31,10 +24,14 @@ def load_measure(path: str) -> Measure:
     `Measure`; without them it needs the similarity and is a factor on totals. The arrays that it is
     given cannot be written to.
     """
-    found = load_dotted("diversity", path)
+    found = load_dotted(
+        "diversity",
+        path,
+        accepts=lambda value: callable(value) or isinstance(value, Measure),
+        expected="a function or a Measure",
+        error=MeasureError,
+    )
     if not isinstance(found, Measure):
-        if not callable(found):
-            raise MeasureError(f"diversity: {path!r} is a {type(found).__name__}, expected a function or a Measure")
         found = Measure(
             compute=found,
             needs=_needs(path, getattr(found, "needs", ("similarity",))),
@@ -80,7 +77,7 @@ def _checked(path: str, function: Callable[..., Any]) -> Callable[..., Effect]:
     """Wrap a user's function so that what it returns is an effect of finite numbers of the right shape."""
 
     def compute(signals: Signals, **options: float) -> Effect:
-        returned = call_users("diversity", path, function, _read_only(signals), **options)
+        returned = call_users("diversity", path, function, _read_only(signals), error=MeasureError, **options)
         effect = returned if isinstance(returned, Effect) else Effect(weights=returned)
         scorable = ~np.isnan(signals.totals)
         return Effect(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from lighteval.metrics.utils.metric_utils import SampleLevelMetricGrouping
 from lighteval.tasks.lighteval_task import LightevalTask, LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
-from dra_toolkit.errors import did_you_mean
+from dra_toolkit.dotted import load_dotted
 from dra_toolkit.evaluation.child import shims
 from dra_toolkit.evaluation.outcomes import EvaluationError, append_line
 
@@ -108,21 +107,14 @@ def task_config(benchmark: Mapping[str, Any], scores: Callable[[str], list[bool]
 @functools.cache
 def named_task(dotted: str) -> LightevalTaskConfig:
     """Return the lighteval task at a dotted path; raises EvaluationError where there is none."""
-    module_name, _, attribute = dotted.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise EvaluationError(
-            f"--benchmark {dotted}: {module_name} cannot be imported ({type(error).__name__}: {str(error)[:200]})"
-        ) from None
-    found = getattr(module, attribute, None)
-    if not isinstance(found, LightevalTaskConfig):
-        names = [name for name, value in vars(module).items() if isinstance(value, LightevalTaskConfig)]
-        has = f"its tasks: {', '.join(names)}" if names else "it has no lighteval task"
-        raise EvaluationError(
-            f"--benchmark {dotted}: {attribute} is no LightevalTaskConfig; {has}{did_you_mean(attribute, names)}"
-        )
-    return found
+    config: LightevalTaskConfig = load_dotted(
+        "--benchmark",
+        dotted,
+        accepts=lambda value: isinstance(value, LightevalTaskConfig),
+        expected="a LightevalTaskConfig",
+        error=EvaluationError,
+    )
+    return config
 
 
 @functools.cache

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dra_toolkit.diversity import is_dotted
-from dra_toolkit.diversity.dotted import load_dotted
+from dra_toolkit.dotted import call_users, is_dotted, load_dotted
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.rewards.answers import final_answer
@@ -44,7 +43,9 @@ def from_run(
     keys = run.query("SELECT step, batch, group_index FROM groups WHERE mode = $1 ORDER BY ALL", [mode]).to_pylist()
     if not keys:
         raise RunError(f"{run.name}: no {mode} groups are recorded")
-    label = load_dotted("--labels", labels) if is_dotted(labels) else None
+    label = (
+        load_dotted("--labels", labels, expected="a function of texts", error=RunError) if is_dotted(labels) else None
+    )
     found = []
     for i in chosen(len(keys), groups, seed):
         record = run.group(keys[i]["step"], keys[i]["group_index"], mode=mode, batch=keys[i]["batch"])
@@ -87,10 +88,7 @@ def _labels(
 ) -> Sequence[Any]:
     texts = list(record.group.completions)
     if label is not None:
-        try:
-            returned = list(label(texts))
-        except Exception as error:
-            raise RunError(f"--labels: {labels!r} failed with {type(error).__name__}: {error}") from error
+        returned = call_users("--labels", labels, lambda: list(label(texts)), error=RunError)
         if len(returned) != len(texts):
             raise RunError(f"--labels: {labels!r} returned {len(returned)} labels for {len(texts)} texts")
         return returned

@@ -1,0 +1,157 @@
+"""Functions of the user's own, named by a dotted path: measures, labels, rewards, embedders, benchmarks.
+
+They are looked for among what is installed, then in the recipe's folder, then in the working folder, in training, replay,
+audit and evaluation alike. Both folders come last on `sys.path`, so that a file that happens to lie there replaces nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.errors import DRAError, RecipeError, did_you_mean
+from dra_toolkit.safe_text import kind_and_line
+
+_BESIDE: list[Path] = []
+"""The folder of this process's recipe, once it is known."""
+_UNTELLABLE = {"*", "__getattr__", "globals", "exec", "setattr"}
+"""What a module may bind names by that its source does not show."""
+
+
+def is_dotted(name: str) -> bool:
+    """Return whether a name has the shape `package.module.function`."""
+    return "." in name and all(part.isidentifier() for part in name.split("."))
+
+
+def check_dotted(name: str, beside: Path | None = None) -> str | None:
+    """Return what is wrong with a dotted path, as far as can be told without running any of it, or None.
+
+    beside: the recipe's folder
+    """
+    if not is_dotted(name):
+        return f"found {name!r}, expected a dotted path package.module.function"
+    module_name, _, attribute = name.rpartition(".")
+    top = module_name.partition(".")[0]
+    folders = _folders(beside)
+    if top in sys.modules:
+        return None
+    spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, folders)
+    if spec is None:
+        return f"found {name!r}, but there is no package or module {top!r} installed or in {' or '.join(folders)}"
+    for part in module_name.split(".")[1:]:
+        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations or []))
+        if spec is None:
+            return f"found {name!r}, but there is no module {module_name!r}"
+    return _check_source(name, attribute, spec)
+
+
+def look_beside(folder: Path | None) -> None:
+    """Let dotted paths name what lies in the recipe's folder, before the working folder, in this process."""
+    _BESIDE[:] = [folder] if folder is not None else _BESIDE
+    for place in _folders(folder):
+        if place not in sys.path and not (place == os.getcwd() and "" in sys.path):
+            sys.path.append(place)
+
+
+def load_dotted(
+    key: str,
+    path: str,
+    *,
+    accepts: Callable[[Any], bool] = callable,
+    expected: str = "a function",
+    error: type[DRAError] = RecipeError,
+) -> Any:
+    """Import what stands at a dotted path; raises `error`, one line, whatever the user's module does instead.
+
+    key: the recipe key or option that names it. expected: what `accepts` takes, in words.
+    """
+    if not is_dotted(path):
+        raise error(f"{key}: found {path!r}, expected a dotted path package.module.function")
+    module_name, _, attribute = path.rpartition(".")
+    look_beside(None)
+    importlib.invalidate_caches()  # a module may have been written since this process started
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as raised:
+        if isinstance(raised, ModuleNotFoundError) and raised.name == module_name.partition(".")[0]:
+            places = " or ".join(_folders(*_BESIDE))
+            raise error(
+                f"{key}: found {path!r}, but there is no package or module {raised.name!r} installed or in {places}"
+            ) from None
+        raise error(
+            f"{key}: found {path!r}, but importing {module_name!r} failed with {kind_and_line(raised)}{_where(raised)}"
+        ) from raised
+    found = getattr(module, attribute, None)
+    if not accepts(found):
+        what = f"holds a {type(found).__name__} there" if hasattr(module, attribute) else "has nothing of this name"
+        nearest = did_you_mean(attribute, [name for name, value in vars(module).items() if accepts(value)])
+        raise error(f"{key}: found {path!r}, but {module_name!r} {what}, expected {expected}{nearest}")
+    return found
+
+
+def call_users(
+    key: str,
+    path: str,
+    function: Callable[..., Any],
+    *arguments: Any,
+    error: type[DRAError] = RecipeError,
+    **named: Any,
+) -> Any:
+    """Return what a function of the user's returns; raises `error`, naming the line, for whatever it raises.
+
+    key: the recipe key or option that names it
+    """
+    try:
+        return function(*arguments, **named)
+    except DRAError:
+        raise
+    except Exception as raised:
+        raise error(f"{key}: {path!r} raised {kind_and_line(raised)}{_where(raised)}") from raised
+
+
+def _folders(beside: Path | None = None) -> list[str]:
+    places = [os.path.abspath(beside)] if beside is not None else []
+    return list(dict.fromkeys([*places, os.getcwd()]))
+
+
+def _check_source(name: str, attribute: str, spec: ModuleSpec) -> str | None:
+    """Return what the source of a module shows to be wrong, or None."""
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    path = Path(spec.origin)
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
+        return f"found {name!r}, but {path}{line} is not Python ({kind_and_line(error)})"
+    except OSError:
+        return None
+    bound = set(_bound(tree))
+    if attribute in bound or bound & _UNTELLABLE:
+        return None
+    return f"found {name!r}, but {path} has nothing of this name{did_you_mean(attribute, bound)}"
+
+
+def _bound(tree: ast.Module) -> Iterator[str]:
+    """Yield at least every name that a module binds, wherever in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        elif isinstance(node, ast.Name) and (isinstance(node.ctx, ast.Store) or node.id in _UNTELLABLE):
+            yield node.id
+
+
+def _where(error: BaseException) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)[1:] if "<frozen" not in frame.filename]
+    theirs = [frame for frame in frames if not frame.filename.startswith(os.path.dirname(importlib.__file__))]
+    return f" ({os.path.basename(theirs[-1].filename)}:{theirs[-1].lineno})" if theirs else ""
