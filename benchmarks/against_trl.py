@@ -21,7 +21,7 @@ from typing import Any
 from common import in_turn, in_words, paired, write, write_markdown
 from small_run import SHAPES, Watched, arguments, make_inputs, plain_command, watch, write_recipe
 
-from dra_toolkit.launch import prepare
+from dra_toolkit.launch.start import prepare
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.metrics import read_metrics

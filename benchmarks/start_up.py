@@ -18,7 +18,7 @@ from pathlib import Path
 from common import in_turn, in_words, paired, ratio, side_by_side, write, write_markdown
 from small_run import SHAPES, Watched, arguments, make_inputs, plain_command, watch, write_recipe
 
-from dra_toolkit.launch import prepare
+from dra_toolkit.launch.start import prepare
 from dra_toolkit.recipe import load_recipe
 
 BIN = Path(sys.executable).parent

@@ -53,7 +53,12 @@ def chosen_trackers(recipe: Mapping[str, Any]) -> list[str]:
 
 
 def login_problems(recipe: Mapping[str, Any]) -> list[str]:
-    """Return a line for each package or login that the recipe's trackers and Hub uploads lack, with what mends it."""
+    """Return a line for each package or login that the recipe's trackers and Hub uploads lack, with what mends it.
+
+    The first machine alone reports and pushes.
+    """
+    if recipe["machine_rank"] != 0:
+        return []
     trackers = chosen_trackers(recipe)
     problems = [problem for name in trackers for problem in _tracker_problems(name)]
     if not problems and "wandb" in trackers:

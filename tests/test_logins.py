@@ -108,12 +108,10 @@ class TestTrainStartsNothing:
 
     def test_other_machines_need_no_login(self, recipe_file, monkeypatch):
         """The first process of the first machine alone reports and pushes."""
-        from dra_toolkit.cli.train import _login_problems
-
         several = ("num_machines=2", "num_processes=2", "main_process_ip=10.0.0.1", "push_to_hub=true")
         first, second = (load_recipe(recipe_file, [*several, f"machine_rank={rank}"]) for rank in (0, 1))
-        assert _login_problems(first)
-        assert _login_problems(second) == []
+        assert login_problems(first)
+        assert login_problems(second) == []
 
 
 class TestTrackers:

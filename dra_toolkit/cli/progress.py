@@ -77,10 +77,10 @@ class LiveDisplay:
         )
         self._task = self._progress.add_task("starting", total=None, figures="")
         self._started = False
-        self._progress.start()
 
     def show(self, event: dict[str, Any]) -> None:
         """Redraw the line, or print a notice above it."""
+        self._progress.start()  # not before there is something to show: a refusal leaves no line behind
         kind = event["event"]
         if kind == "phase":
             self._progress.update(self._task, description=event["text"])

@@ -1,26 +1,12 @@
 """From a resolved recipe to running processes: which commands, with which GPUs and environment, and how they end.
 
-`requirements` says what the machine lacks, `plan` which commands run, `start` makes the run directory ready; `command`,
-`vllm_server` and `machines` run and watch them. Nothing here loads torch.
+`train` does it all: `requirements` says what the machine lacks, `start` makes the run directory ready, `plan` says which
+commands run, `supervise` runs them and follows their events. Nothing here loads torch.
 """
 
-from dra_toolkit.launch.command import Command, kill, run_command
 from dra_toolkit.launch.devices import Gpu, visible_gpus
 from dra_toolkit.launch.plan import Plan, plan
 from dra_toolkit.launch.requirements import missing
-from dra_toolkit.launch.start import Start, ask_to_stop, join, prepare
+from dra_toolkit.launch.train import Ended, preview, train
 
-__all__ = [
-    "Command",
-    "Gpu",
-    "Plan",
-    "Start",
-    "ask_to_stop",
-    "join",
-    "kill",
-    "missing",
-    "plan",
-    "prepare",
-    "run_command",
-    "visible_gpus",
-]
+__all__ = ["Ended", "Gpu", "Plan", "missing", "plan", "preview", "train", "visible_gpus"]

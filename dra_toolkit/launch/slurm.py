@@ -7,10 +7,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dra_toolkit.recipe import Recipe
+from dra_toolkit.errors import LaunchError
+from dra_toolkit.recipe import Recipe, load_recipe
 
 STOP_SECONDS = 300
 """How long before the end of its time a job is asked to save and stop."""
+
+
+def write_slurm_script(path: Path, recipe_file: Path, overrides: Sequence[str]) -> tuple[str, ...]:
+    """Write the script of the recipe that `dra train` was given, and return what is to be noted of the recipe.
+
+    Raises LaunchError if the file is there already.
+    """
+    recipe = load_recipe(recipe_file, [*overrides, "main_process_ip=set-by-slurm"])
+    if path.exists():
+        raise LaunchError(f"--slurm: {path} exists already; choose another name or delete it")
+    path.write_text(slurm_script(recipe, recipe_file, overrides), encoding="utf-8")
+    return recipe.notes
 
 
 def slurm_script(recipe: Recipe, recipe_file: Path, overrides: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -93,7 +94,17 @@ def _is_fresh(status: dict[str, Any], seconds: float) -> bool:
 def say_failed(start: Start) -> None:
     """Say that an attempt came to nothing, if its training processes could not say how they stand."""
     if start.run.status().get("state") in (STARTING, "killed"):
-        start.run.write_status("failed", attempt=start.attempt)
+        with contextlib.suppress(OSError):  # a full disk must not hide why it came to nothing
+            start.run.write_status("failed", attempt=start.attempt)
+
+
+def is_finished(recipe: Recipe) -> bool:
+    """Return whether the recipe's run has taken all the steps that the recipe asks for."""
+    run = RunDirectory(recipe.output_dir)
+    if not run.exists() or run.status().get("state") != "finished":
+        return False
+    before = run.read_recipe()
+    return all(recipe[key] == before[key] for key in ("max_steps", "num_train_epochs"))
 
 
 def _reopen(recipe: Recipe, run: RunDirectory) -> Start:

@@ -33,8 +33,7 @@ def main() -> int:
     from dra_toolkit.dotted import look_beside
     from dra_toolkit.errors import DRAError
     from dra_toolkit.runs.layout import RunDirectory
-    from dra_toolkit.training.events import Events
-    from dra_toolkit.training.output import tolerate_lost_output
+    from dra_toolkit.training.events import Events, tolerate_lost_output
 
     tolerate_lost_output()
     look_beside(arguments.beside)

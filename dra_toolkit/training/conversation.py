@@ -8,7 +8,7 @@ from typing import Any
 from datasets import Dataset, Features, List, Value
 
 from dra_toolkit.errors import RecipeError, did_you_mean
-from dra_toolkit.training.reading import Source
+from dra_toolkit.training.data_sources import Source
 
 SYSTEM_ROLES = ("system", "developer")
 TAKEN_BY_TRL = ("prompts", "completions")

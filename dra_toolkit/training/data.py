@@ -11,9 +11,9 @@ from transformers import PreTrainedTokenizerBase
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.training.conversation import Tell, as_conversations
+from dra_toolkit.training.data_sources import Source, read_split, sources
 from dra_toolkit.training.mixture import mixed
 from dra_toolkit.training.prompt_length import check_template, rendered_already, within_length
-from dra_toolkit.training.reading import Source, read_split, sources
 
 
 def training_splits(

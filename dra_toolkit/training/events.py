@@ -1,13 +1,14 @@
-"""Tell the launcher, and anybody else who follows the log folder, how training goes: events.jsonl, a line each."""
+"""What a training process says: events.jsonl for the launcher and whoever follows it, a line each, and what it prints."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from dra_toolkit.runs.layout import EVENTS_PIPE
 
@@ -41,3 +42,30 @@ class Events:
     def notice(self, text: str) -> None:
         """Tell the user one line."""
         self.tell("notice", text=text)
+
+
+class TolerantStream:
+    """A text stream that drops what its file cannot take (a full disk, a closed pipe) instead of raising."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush what can be flushed."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def tolerate_lost_output() -> None:
+    """Make standard output and error of this process tolerant: what it prints must never end it."""
+    sys.stdout, sys.stderr = TolerantStream(sys.stdout), TolerantStream(sys.stderr)

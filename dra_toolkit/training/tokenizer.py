@@ -9,8 +9,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+from dra_toolkit.training.data_sources import made_ways
 from dra_toolkit.training.hub_errors import first_words, model_errors
-from dra_toolkit.training.reading import made_ways
 
 
 def model_path(recipe: Recipe) -> str:

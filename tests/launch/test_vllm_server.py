@@ -14,11 +14,13 @@ import psutil
 import pytest
 
 from dra_toolkit.cli.progress import PlainDisplay
-from dra_toolkit.cli.supervise import supervise
 from dra_toolkit.errors import LaunchError
-from dra_toolkit.launch import Command, Plan, prepare
+from dra_toolkit.launch import Plan
+from dra_toolkit.launch.command import Command
 from dra_toolkit.launch.devices import Gpu
 from dra_toolkit.launch.plan import plan
+from dra_toolkit.launch.start import prepare
+from dra_toolkit.launch.supervise import supervise
 from dra_toolkit.launch.vllm_server import WORKER_EXTENSION
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import RunDirectory
@@ -65,7 +67,7 @@ def run(recipe, server_command: Command, training: str):
     start = prepare(recipe)
     planned = Plan(before=(), server=server_command, train=command("-c", training))
     began = time.monotonic()
-    outcome = supervise(recipe, planned, start, PlainDisplay())
+    outcome = supervise(recipe, planned, start, PlainDisplay().show)
     return outcome, start, time.monotonic() - began
 
 
@@ -151,7 +153,7 @@ def test_ctrl_c_while_waiting_ends_it(recipe):
         "run = RunDirectory(Path(sys.argv[1])); recipe = run.read_recipe()\n"
         "start = Start(run=run, attempt=1, checkpoint=None)\n"
         "planned = Plan(before=(), server=command('-c', 'import time; time.sleep(300)'), train=command('-c', ''))\n"
-        "print(supervise(recipe, planned, start, PlainDisplay()).killed, flush=True)\n"
+        "print(supervise(recipe, planned, start, PlainDisplay().show).killed, flush=True)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(start.run.path)],

@@ -18,7 +18,7 @@ from dra_toolkit.training.hub_errors import hub_problem
 LOAD = """
 import json, os, sys
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.training.reading import read_split
+from dra_toolkit.training.data_sources import read_split
 from dra_toolkit.training.tokenizer import load_tokenizer
 
 recipe = {"dataset_config": None, "dataset_train_split": "train", "trust_remote_code": False}

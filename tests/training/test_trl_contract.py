@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from accelerate.utils import gather_object
+from huggingface_hub import ModelCard
 from trl import GRPOTrainer
 
 from dra_toolkit.diversity import group_advantages, total_rewards
+from dra_toolkit.training.trainer import DRATrainer
 
 
 def parameters(method) -> list[str]:
@@ -28,6 +35,17 @@ def test_signatures():
     ]  # fmt: skip
     assert parameters(GRPOTrainer._save_checkpoint) == ["self", "model", "trial"]
     assert parameters(GRPOTrainer._log_metric) == ["self", "name", "value"]
+    assert parameters(GRPOTrainer.create_model_card) == ["self", "model_name", "dataset_name", "tags"]
+    assert parameters(GRPOTrainer._push_from_checkpoint) == ["self", "checkpoint_folder"]
+    assert parameters(GRPOTrainer._get_output_dir) == ["self", "trial"]
+    assert parameters(gather_object) == ["object"]
+
+
+def test_the_docs_name_all_that_is_overridden():
+    overridden = {name for name in vars(DRATrainer) if hasattr(GRPOTrainer, name) and not name.startswith("__")}
+    text = (Path(__file__).parents[2] / "docs/how-it-works.md").read_text(encoding="utf-8")
+    assert overridden >= {"_calculate_rewards", "create_model_card"}
+    assert {name for name in overridden if f"- `{name}`" not in text} == set()
 
 
 class Watched(GRPOTrainer):
@@ -98,6 +116,61 @@ def test_generation_returns_prompts_completions_and_log_probabilities_in_their_p
 def test_advantages_are_kept_for_the_table_in_gathered_order(watched):
     trainer = watched()
     np.testing.assert_allclose(list(trainer._logs["advantages"])[-8:], trainer.output["advantages"].tolist())
+
+
+def test_what_is_asked_of_a_trainer_by_name_is_there(watched):
+    trainer = watched()
+    assert set(trainer._metrics) == {"train", "eval"}
+    assert {"prompt", "completion", "rewards", "advantages"} <= set(trainer._logs)
+    assert trainer._tokenizer is trainer.processing_class
+    assert isinstance(trainer._tokenizer.pad_token_id, int)
+    assert trainer._tokenizer.eos_token_id in trainer.eos_token_ids
+    assert (trainer.num_generations, trainer.num_generations_eval) == (4, 4)
+    assert (trainer.scale_rewards, trainer.multi_objective_aggregation) == ("group", "sum_then_normalize")
+    assert trainer._get_output_dir(trial=None) == trainer.args.output_dir
+    assert trainer.hub_model_id is None
+
+
+def test_a_save_writes_the_card_first_and_pushes_from_the_checkpoint(policy, tmp_path):
+    class Saving(GRPOTrainer):
+        def create_model_card(self, *args, **kwargs):
+            super().create_model_card(*args, **kwargs)
+            happened.append(("card", ModelCard.load(Path(self.args.output_dir) / "README.md").data.tags))
+
+        def _save_checkpoint(self, model, trial):
+            super()._save_checkpoint(model, trial)
+            happened.append(("saved", sorted(p.name for p in tmp_path.glob("checkpoint-*"))))
+
+        def _push_from_checkpoint(self, checkpoint_folder):
+            happened.append(("pushed", Path(checkpoint_folder).name))
+
+        def init_hf_repo(self, token=None):
+            self.hub_model_id = "me/run"  # no Hub is asked
+
+    happened: list[tuple] = []
+    Saving(
+        model=str(policy),
+        reward_funcs=tiny.letters,
+        args=tiny.grpo_config(tmp_path, max_steps=1, save_strategy="steps", save_steps=1, push_to_hub=True),
+        train_dataset=tiny.prompts(),
+        rollout_func=tiny.fixed_rollouts(),
+    ).train()
+    assert [kind for kind, _ in happened[:3]] == ["card", "pushed", "saved"]
+    assert {"trl", "grpo"} <= set(happened[0][1])
+    assert [what for _, what in happened[1:3]] == ["checkpoint-1", ["checkpoint-1"]]
+
+
+def test_accelerate_takes_its_device_from_the_environment():
+    """Else it says cpu:0, and torch cannot load an optimizer's state to a numbered CPU."""
+    script = "from accelerate import PartialState; print(PartialState(cpu=True).device)"
+    ran = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "ACCELERATE_TORCH_DEVICE": "cpu"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.split() == ["cpu"]
 
 
 def test_names_of_the_logs_that_are_kept_raw(watched):

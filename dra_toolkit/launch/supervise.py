@@ -9,10 +9,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any
 
-from dra_toolkit.cli.follow import EventTail
-from dra_toolkit.cli.progress import Display
 from dra_toolkit.launch.command import Command, how_it_ended, kill, run_command
+from dra_toolkit.launch.follow import EventTail
 from dra_toolkit.launch.machines import Machines
 from dra_toolkit.launch.plan import Plan
 from dra_toolkit.launch.start import Start, ask_to_stop
@@ -21,6 +21,9 @@ from dra_toolkit.recipe import Recipe
 
 POLL_SECONDS = 0.2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Show = Callable[[dict[str, Any]], None]
+"""Shows an event to whoever waits in front of the terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +42,12 @@ class Outcome:
     """Why the launcher ended it, if something beside it failed."""
 
 
-def supervise(recipe: Recipe, plan: Plan, start: Start, display: Display) -> Outcome:
+def supervise(recipe: Recipe, plan: Plan, start: Start, show: Show) -> Outcome:
     """Run the preparation, then training with its server beside it.
 
     Ctrl-C, SIGTERM and hang-up end training in order, the second time at once; a dead server or machine ends it at once.
     """
-    supervision = _Supervision(recipe, start, display)
+    supervision = _Supervision(recipe, start, show)
     with ExitStack() as stack:
         for number in SIGNALS:
             before = signal.signal(number, supervision.on_signal)
@@ -60,8 +63,8 @@ def supervise(recipe: Recipe, plan: Plan, start: Start, display: Display) -> Out
 class _Supervision:
     """The processes of one start, watched until they end."""
 
-    def __init__(self, recipe: Recipe, start: Start, display: Display) -> None:
-        self._recipe, self._start, self._display = recipe, start, display
+    def __init__(self, recipe: Recipe, start: Start, show: Show) -> None:
+        self._recipe, self._start, self._show = recipe, start, show
         self._machines = Machines(start.logs, rank=recipe["machine_rank"], count=recipe["num_machines"])
         self._log = start.logs / ("output.log" if self._is_first else f"output-machine-{recipe['machine_rank']}.log")
         self._problems: list[str] = []
@@ -80,7 +83,7 @@ class _Supervision:
         server: VLLMServer | None = None
         try:
             if plan.server:
-                self._display.show({"event": "phase", "text": "starting the vLLM server"})
+                self._show({"event": "phase", "text": "starting the vLLM server"})
                 server = start_server(self._recipe, plan.server, logs=self._start.logs, run=self._start.run.path)
                 problem = self._wait_for(server)
                 if problem or self._killed:
@@ -92,12 +95,12 @@ class _Supervision:
         finally:
             self._machines.end(failed=bool(failed), reason=failed)
             if server:
-                self._display.show({"event": "phase", "text": "ending the vLLM server"})
+                self._show({"event": "phase", "text": "ending the vLLM server"})
                 server.end()
 
     def run(self, command: Command, *, beside: Callable[[], str | None] = lambda: None) -> Outcome:
         """Run one command to its end; `beside` says why it should be ended at once, or None."""
-        self._display.show({"event": "phase", "text": command.purpose})
+        self._show({"event": "phase", "text": command.purpose})
         reason = None
         with EventTail(self._start.logs, with_pipe=self._is_first) as tail:
             self._command, self._process = command, run_command(command, self._log)
@@ -136,7 +139,7 @@ class _Supervision:
                 self._problems.extend(event["problems"])
             if event["event"] == "end":
                 self._state = event["state"]
-            self._display.show(event)
+            self._show(event)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """Ask for an orderly end; the second time, or where there is none, end at once."""
@@ -150,4 +153,4 @@ class _Supervision:
         self._asked = True
         ask_to_stop(self._start)
         text = "stopping: saving after this step (again to stop now, back to the last checkpoint)"
-        self._display.show({"event": "phase", "text": text})
+        self._show({"event": "phase", "text": text})
