@@ -8,7 +8,7 @@ other exception is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class DRAError(Exception):
@@ -33,6 +33,14 @@ class EmbedderError(DRAError):
 
 class MeasureError(DRAError):
     """The named diversity measure does not exist, cannot be used, or lacks what it measures."""
+
+
+class SettingsError(DRAError, ValueError):
+    """Settings that cannot be, or cannot go together; `found` holds the name and the problem of each."""
+
+    def __init__(self, found: Sequence[tuple[str, str]]) -> None:
+        super().__init__(*(f"{name}: {problem}" for name, problem in found))
+        self.found = found
 
 
 class LaunchError(DRAError):

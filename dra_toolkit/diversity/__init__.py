@@ -29,19 +29,19 @@ from dra_toolkit.diversity.measures import (
     replacement,
 )
 from dra_toolkit.diversity.measures.graph_cut import graph_cut
-from dra_toolkit.diversity.settings import CENTRES, SCOPES, DiversitySettings
+from dra_toolkit.diversity.settings import PRESETS, SETTING_KEYS, DiversitySettings, SettingKey, diversity_settings
 from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity
 from dra_toolkit.diversity.totals import total_rewards
 from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_SPREAD_GROUPS, redundancy_weights
 from dra_toolkit.dotted import is_dotted
 
 __all__ = [
-    "CENTRES",
     "LABELS",
     "MEASURES",
     "NEGATIVE_TOTALS",
+    "PRESETS",
     "SCALINGS",
-    "SCOPES",
+    "SETTING_KEYS",
     "WEIGHT_SCALES",
     "ZERO_SPREAD_GROUPS",
     "DiversitySettings",
@@ -49,6 +49,7 @@ __all__ = [
     "Measure",
     "Option",
     "Scaling",
+    "SettingKey",
     "Signals",
     "adjust",
     "adjust_signals",
@@ -57,6 +58,7 @@ __all__ = [
     "centred_similarity",
     "cosine_similarity",
     "distinct_ratio",
+    "diversity_settings",
     "equal_labels",
     "find_measure",
     "graph_cut",

@@ -17,13 +17,13 @@ def adjusted_advantages(
     """Return the advantages, (P, G), that an adjustment of P groups with these settings leads to.
 
     Those of the adjusted totals; or, for a measure that acts on advantages, the plain ones times the weights plus the
-    bonus. With `zero_spread_groups: cap` a group whose totals are all R is divided by no less than |R| / sqrt(G): the
+    bonus. Capped, a group whose totals are all R is divided by no less than |R| / sqrt(G): the
     standard deviation that it would have if one of its completions had got nothing. A difference of rewards then weighs
     there what it weighs in such a group. Where R is 0 there is nothing to compare with, and no advantage. A completion that
     is alone with its total has no advantage, whatever is added to it.
     """
     settings = settings or DiversitySettings()
-    least = _least_std(adjustment.totals) if settings.adjusts and settings.zero_spread_groups == "cap" else None
+    least = _least_std(adjustment.totals) if settings.caps else None
     if settings.acts_on == "total":
         return group_advantages(adjustment.adjusted, scale_rewards, least_std=least)
     plain = group_advantages(adjustment.totals, scale_rewards)
@@ -34,8 +34,7 @@ def adjusted_advantages(
 
 def replaces_advantages(settings: DiversitySettings, scale_rewards: str) -> bool:
     """Return whether the advantages are others than those that follow from the adjusted totals alone."""
-    caps = settings.adjusts and settings.zero_spread_groups == "cap" and scale_rewards == "group"
-    return caps or settings.acts_on == "advantage"
+    return (settings.caps and scale_rewards == "group") or settings.acts_on == "advantage"
 
 
 def _least_std(totals: Array) -> Array:

@@ -1,8 +1,12 @@
-"""How rewards are adjusted: which measure, of what, and how its known traps are closed."""
+"""How rewards are adjusted: which measure, of what, and how its known traps are closed.
+
+Each setting is declared once, on its field: recipe keys, checks, replay, forms and docs follow from it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ from dra_toolkit.diversity.labels import LABELS
 from dra_toolkit.diversity.measures import MEASURES, ActsOn, Measure, Need, find_measure, measure_options
 from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_SPREAD_GROUPS
 from dra_toolkit.dotted import is_dotted
-from dra_toolkit.errors import did_you_mean
+from dra_toolkit.errors import SettingsError, did_you_mean
 from dra_toolkit.groups import Array
 
 SCOPES = ("group", "rank_slice")
@@ -19,88 +23,200 @@ CENTRES = ("none", "group_mean")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiversitySettings:
-    """How rewards are adjusted; the defaults are the paper's formula over the whole group, similarity clamped at 0."""
+class SettingKey:
+    """A setting as a recipe, a form and the docs have it."""
 
-    measure: str = "graph_cut"
-    """A key of `MEASURES`, a dotted path, or `none`: graph-cut redundancy is still measured, but every weight is 1."""
+    field: str
+    """Its name in `DiversitySettings`."""
+    key: str
+    """Its name in a recipe."""
+    kinds: tuple[str, ...]
+    """Accepted types: int, float, str, none."""
+    default: Any
+    label: str
+    """A few words for a form."""
+    help: str
+    choices: tuple[str, ...] = ()
+    dotted: bool = False
+    """Whether a dotted path is accepted besides the choices."""
+    low: float = -np.inf
+    high: float = np.inf
+    borrowed: bool = False
+    """Whether the key is one that a recipe has anyway, for something else."""
+
+    def problem(self, value: Any) -> str | None:
+        """Return what is wrong with a value, or None."""
+        if self.choices and value not in self.choices and not (self.dotted and is_dotted(value)):
+            ending = " or a dotted path package.module.function" if self.dotted else ""
+            return f"found {value!r}, expected one of {', '.join(self.choices)}{ending}"
+        if self.choices or value is None:
+            return None
+        return _out_of_range(value, self.low, self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiversitySettings:
+    """How rewards are adjusted; the defaults are the paper's formula over the whole group, similarity clamped at 0.
+
+    What each setting does is said by `SETTING_KEYS[name].help`. Raises SettingsError, a ValueError, with every problem.
+    """
+
+    measure: str = field(
+        default="graph_cut",
+        metadata={
+            "key": "diversity",
+            "help": "The measure by which the completions of a group are told apart, by name or the dotted path of your "
+            "own; none leaves the rewards alone.",
+            "choices": (*MEASURES, "none"),
+            "dotted": True,
+        },
+    )
     options: dict[str, float] = field(default_factory=dict, hash=False)
     """Numbers of measures by recipe key, `<measure>_<option>`; those of other measures do nothing."""
-    similarity_floor: float | None = 0.0
-    """Similarities below it count as it; None leaves negative similarities as they are, as the released code did."""
-    similarity_centre: str = "none"
-    """`group_mean` takes the mean of the group's embeddings from each before the cosine, and before the floor."""
-    scope: str = "group"
-    """What a completion is compared with: its `group`, or a `rank_slice` of consecutive rows as in the released code."""
-    slice_rows: int | None = None
-    """Rows in a rank slice, the training batch of one device; only with that scope."""
-    weights: str = "raw"
-    """`raw` as in the paper, or `mean_one`: scaled to a mean of 1 in each group."""
-    negative_totals: str = "divide"
-    """`divide` negative totals as in the paper, `multiply` them, `shift` totals by the group's smallest, or adjust
-    `correct_only`. For a measure that acts on advantages, the same with negative advantages."""
-    zero_spread_groups: str = "adjust"
-    """`adjust` groups whose totals are all equal as in the paper, `skip` them, or `cap` what the division by their small
-    spread makes of them."""
-    labels: str = "answer"
-    """Where labels come from, for measures that read them: `answer`, `similarity`, or a dotted path."""
-    label_threshold: float = 0.9
-    """Similarity from which two completions are in one cluster, with labels from `similarity`."""
-    start_step: int = 1
-    """First step whose rewards are adjusted."""
-    stop_step: int | None = None
-    """First step, after that, whose rewards are not adjusted any more."""
-    ramp_steps: int = 0
-    """Steps from `start_step` over which the adjustment grows to its whole strength."""
+    negative_totals: str = field(
+        default="divide",
+        metadata={
+            "help": "divide negative total rewards too, as in the paper, or multiply them, so that repeating a mistake "
+            "costs more; shift all totals of a group by its smallest; correct_only leaves wrong completions alone. For "
+            "measures that act on advantages, the same with those.",
+            "choices": NEGATIVE_TOTALS,
+        },
+    )
+    zero_spread_groups: str = field(
+        default="adjust",
+        metadata={
+            "label": "groups of equal rewards",
+            "help": "adjust groups whose total rewards are all equal, as in the paper; skip them: no gradient, as in GRPO; "
+            "or cap what scale_rewards: group makes of their small differences.",
+            "choices": ZERO_SPREAD_GROUPS,
+        },
+    )
+    weights: str = field(
+        default="raw",
+        metadata={
+            "key": "diversity_weights",
+            "label": "normalisation of weights",
+            "help": "raw weights as in the paper, or mean_one: scaled to a mean of 1 in each group, so that updates keep "
+            "their size.",
+            "choices": WEIGHT_SCALES,
+        },
+    )
+    similarity_floor: float | None = field(
+        default=0.0,
+        metadata={
+            "help": "Similarities below it count as it; null keeps negative similarities, as the released code did.",
+            "low": -1,
+            "high": 1,
+        },
+    )
+    similarity_centre: str = field(
+        default="none",
+        metadata={
+            "help": "group_mean takes the mean of the group's embeddings from each before the cosine, and with it what all "
+            "completions of a problem share.",
+            "choices": CENTRES,
+        },
+    )
+    scope: str = field(
+        default="group",
+        metadata={
+            "key": "diversity_scope",
+            "help": "What a completion is compared with: its group, or the rank_slice of per_device_train_batch_size rows "
+            "that the released code used.",
+            "choices": SCOPES,
+        },
+    )
+    slice_rows: int | None = field(
+        default=None,
+        metadata={
+            "key": "per_device_train_batch_size",
+            "label": "rows of a rank slice",
+            "help": "Rows that the scope rank_slice compares with each other.",
+            "low": 1,
+            "borrowed": True,
+        },
+    )
+    labels: str = field(
+        default="answer",
+        metadata={
+            "key": "diversity_labels",
+            "label": "clusters by",
+            "help": "What is one cluster, for measures that read clusters: completions of one final answer, of a similarity "
+            "of at least diversity_label_threshold, or what your own function of texts says (dotted path).",
+            "choices": LABELS,
+            "dotted": True,
+        },
+    )
+    label_threshold: float = field(
+        default=0.9,
+        metadata={
+            "key": "diversity_label_threshold",
+            "label": "cluster threshold",
+            "help": "Similarity that joins two completions, with those labels.",
+            "low": -1,
+            "high": 1,
+        },
+    )
+    start_step: int = field(
+        default=1,
+        metadata={
+            "key": "diversity_start_step",
+            "label": "first step adjusted",
+            "help": "First step whose rewards are adjusted.",
+            "low": 1,
+        },
+    )
+    stop_step: int | None = field(
+        default=None,
+        metadata={
+            "key": "diversity_stop_step",
+            "label": "first step no longer adjusted",
+            "help": "First step whose rewards are not adjusted any more.",
+        },
+    )
+    ramp_steps: int = field(
+        default=0,
+        metadata={
+            "key": "diversity_ramp_steps",
+            "label": "ramp, steps",
+            "help": "Steps from the start over which the adjustment grows to its strength.",
+            "low": 0,
+        },
+    )
 
     def __post_init__(self) -> None:
-        self._check_choices()
-        self._check_similarities()
-        if (self.scope == "rank_slice") != (self.slice_rows is not None):
-            raise ValueError("slice_rows: expected with scope rank_slice, and only there")
-        built_in = MEASURES.get(self.measure)
-        if self.scope == "rank_slice" and self.measure != "none" and not (built_in and built_in.in_slices):
-            raise ValueError(f"scope: {self.measure} compares the completions of one prompt, expected scope group")
-        self._check_options()
-        if self.start_step < 1 or self.ramp_steps < 0 or (self.stop_step or self.start_step) < self.start_step:
-            raise ValueError(
-                "start_step, stop_step, ramp_steps: expected a start of at least 1, a stop not before it, and no "
-                f"negative ramp, found {self.start_step}, {self.stop_step}, {self.ramp_steps}"
-            )
+        problems = [*self._single(), *self._options(), *self._together()]
+        if problems:
+            raise SettingsError(problems)
 
-    def _check_similarities(self) -> None:
-        for name in ("similarity_floor", "label_threshold"):
-            value = getattr(self, name)
-            if value is not None and not -1.0 <= value <= 1.0:
-                raise ValueError(f"{name}: found {value:g}, expected a similarity from -1 to 1")
+    def _single(self) -> Iterator[tuple[str, str]]:
+        for name, declared in SETTING_KEYS.items():
+            if problem := declared.problem(getattr(self, name)):
+                yield name, problem
 
-    def _check_options(self) -> None:
+    def _options(self) -> Iterator[tuple[str, str]]:
         known = measure_options()
         for name, value in self.options.items():
             if name not in known:
-                raise ValueError(f"options: found {name!r}, which no measure has{did_you_mean(name, known)}")
-            low, high = known[name].low, known[name].high
-            if not low <= value <= high:
-                raise ValueError(f"options: found {name} {value:g}, expected a number from {low:g} to {high:g}")
+                yield name, f"no measure has it{did_you_mean(name, known)}"
+            elif problem := _out_of_range(value, known[name].low, known[name].high):
+                yield name, problem
 
-    def _check_choices(self) -> None:
-        for name, choices, dotted in (
-            ("measure", (*MEASURES, "none"), True),
-            ("scope", SCOPES, False),
-            ("similarity_centre", CENTRES, False),
-            ("weights", WEIGHT_SCALES, False),
-            ("negative_totals", NEGATIVE_TOTALS, False),
-            ("zero_spread_groups", ZERO_SPREAD_GROUPS, False),
-            ("labels", LABELS, True),
-        ):
-            value = getattr(self, name)
-            if value not in choices and not (dotted and is_dotted(value)):
-                ending = " or a dotted path package.module.function" if dotted else ""
-                raise ValueError(f"{name}: found {value!r}, expected one of {', '.join(choices)}{ending}")
+    def _together(self) -> Iterator[tuple[str, str]]:
+        if (self.scope == "rank_slice") != (self.slice_rows is not None):
+            yield "slice_rows", f"found {self.slice_rows}, expected with scope rank_slice, and only there"
+        built_in = MEASURES.get(self.measure)
+        if self.scope == "rank_slice" and self.measure != "none" and not (built_in and built_in.in_slices):
+            yield "scope", f"{self.measure} compares the completions of one prompt, which a rank_slice mixes; set group"
+        if self.stop_step is not None and self.stop_step < self.start_step:
+            yield (
+                "stop_step",
+                f"found {self.stop_step}, expected a step not before the first, {self.start_step}, or null",
+            )
 
     @property
     def adjusts(self) -> bool:
-        """Whether anything is adjusted at all."""
+        """Whether anything is adjusted at all; with the measure `none` redundancy is graph cut's, and every weight 1."""
         return self.measure != "none"
 
     @property
@@ -136,6 +252,11 @@ class DiversitySettings:
         """Whether weights act on how far a value is above the smallest of its group, where that is negative."""
         return self.has_factor and self.negative_totals == "shift"
 
+    @property
+    def caps(self) -> bool:
+        """Whether groups of equal totals are scaled by no less than a reward of nothing would have it."""
+        return self.adjusts and self.zero_spread_groups == "cap"
+
     def strength(self, step: int | Array | None) -> Array:
         """Return how much of the adjustment is in force at a step, (...,) from 0 to 1; None is outside any schedule."""
         if step is None:
@@ -151,3 +272,51 @@ class DiversitySettings:
             option.name: self.options.get(f"{self.measure}_{option.name}", option.default)
             for option in self.definition.options
         }
+
+    def as_recipe(self) -> dict[str, Any]:
+        """Return the settings by recipe key, with the options of a measure of the toolkit's own."""
+        values = {each.key: getattr(self, name) for name, each in SETTING_KEYS.items()}
+        if self.slice_rows is None:
+            del values[SETTING_KEYS["slice_rows"].key]
+        own = self.option_values() if self.measure in MEASURES else {}
+        return values | {f"{self.measure}_{name}": value for name, value in own.items()}
+
+
+def _out_of_range(value: float, low: float, high: float) -> str | None:
+    if low <= value <= high:
+        return None
+    expected = f"at least {low:g}" if high == np.inf else f"a number from {low:g} to {high:g}"
+    return f"found {value:g}, expected {expected}"
+
+
+SETTING_KEYS: dict[str, SettingKey] = {
+    each.name: SettingKey(
+        field=each.name,
+        default=each.default,
+        kinds=tuple(part.strip().replace("None", "none") for part in str(each.type).split("|")),
+        **{"key": each.name, "label": each.name.replace("_", " "), **each.metadata},
+    )
+    for each in fields(DiversitySettings)
+    if "help" in each.metadata
+}
+"""What each field of `DiversitySettings`, its options apart, accepts and means, in the order of a form."""
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "robust": {"weights": "mean_one", "negative_totals": "multiply", "zero_spread_groups": "skip"},
+}
+"""Name -> the settings, by field, that it stands for."""
+
+
+def diversity_settings(recipe: Mapping[str, Any]) -> DiversitySettings:
+    """Return how a recipe adjusts rewards; raises SettingsError, its problems by recipe key."""
+    values = {name: recipe[each.key] for name, each in SETTING_KEYS.items()}
+    if values["scope"] != "rank_slice":
+        values["slice_rows"] = None
+    measure = MEASURES.get(values["measure"])
+    keys = [f"{values['measure']}_{option.name}" for option in measure.options] if measure else []
+    try:
+        return DiversitySettings(**values, options={key: recipe[key] for key in keys})
+    except SettingsError as error:
+        named = {name: each.key for name, each in SETTING_KEYS.items()}
+        raise SettingsError([(named.get(name, name), problem) for name, problem in error.found]) from None

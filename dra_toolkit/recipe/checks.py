@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dra_toolkit.diversity import diversity_settings
+from dra_toolkit.dotted import check_dotted, is_dotted
 from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
+from dra_toolkit.errors import SettingsError
 from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
-from dra_toolkit.recipe.check_diversity import check_diversity
 from dra_toolkit.recipe.check_launch import check_launch
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
@@ -35,7 +37,7 @@ def check(recipe: Recipe) -> Iterator[str]:
     yield from _check_model(recipe)
     yield from check_data(recipe)
     yield from _check_rewards(recipe)
-    yield from check_diversity(recipe)
+    yield from _check_diversity(recipe)
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
     yield from check_launch(recipe)
@@ -104,7 +106,31 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
         )
 
 
+def _check_diversity(recipe: Recipe) -> Iterator[str]:
+    try:
+        settings = diversity_settings(recipe)
+    except SettingsError as error:
+        yield from error.problems
+        return
+    if is_dotted(settings.measure):
+        if problem := check_dotted(settings.measure, recipe.folder):
+            yield f"diversity: {problem}"
+        return
+    if (
+        "labels" in settings.needs
+        and is_dotted(settings.labels)
+        and (problem := check_dotted(settings.labels, recipe.folder))
+    ):
+        yield f"diversity_labels: {problem}"
+    if recipe["embedder"] == "none" and "similarity" in settings.definition.needs and settings.adjusts:
+        yield f"embedder: none cannot measure the redundancy that diversity: {settings.measure} needs"
+    elif recipe["embedder"] == "none" and "similarity" in settings.needs:
+        yield "embedder: none cannot measure the similarity that diversity_labels: similarity needs"
+
+
 def _check_embedder(recipe: Recipe) -> Iterator[str]:
+    if not recipe["embed_part"] or len(set(recipe["embed_part"])) < len(recipe["embed_part"]):
+        yield f"embed_part: found {recipe['embed_part']}, expected one part, or several different ones"
     if recipe["embedder"] == "none":
         return
     if recipe["embedder_batch_tokens"] < 1:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from importlib import resources
 from typing import Any
 
-from dra_toolkit.diversity import (
-    CENTRES,
-    LABELS,
-    MEASURES,
-    NEGATIVE_TOTALS,
-    SCALINGS,
-    SCOPES,
-    WEIGHT_SCALES,
-    ZERO_SPREAD_GROUPS,
-    measure_options,
-)
+from dra_toolkit.diversity import PRESETS, SCALINGS, SETTING_KEYS, measure_options
 from dra_toolkit.embedding import PARTS
 from dra_toolkit.rewards import reward_parameters
 
@@ -50,11 +41,18 @@ def _ours(
     return Key(name=name, kinds=tuple(kinds.split(" | ")), default=default, help=help, choices=choices, dotted=dotted)
 
 
-DIVERSITY_PRESETS: dict[str, dict[str, Any]] = {
-    "paper": {},
-    "robust": {"diversity_weights": "mean_one", "negative_totals": "multiply", "zero_spread_groups": "skip"},
+DIVERSITY_PRESETS = {
+    name: {SETTING_KEYS[field].key: value for field, value in values.items()} for name, values in PRESETS.items()
 }
 """Name -> what holds for the keys that the recipe leaves open."""
+
+
+def _of_the_adjustment() -> Iterator[Key]:
+    """Yield the keys of `DiversitySettings`, as they are declared there."""
+    for each in SETTING_KEYS.values():
+        if not each.borrowed:
+            found = {f.name: getattr(each, f.name) for f in fields(Key) if hasattr(each, f.name)}
+            yield Key(name=each.key, **found)
 
 
 OUR_KEYS = (
@@ -116,15 +114,7 @@ OUR_KEYS = (
     ),
     _ours("system_prompt", "str | none", None, "System message put before every prompt."),
     _ours("reward_funcs", "list[str]", None, "Rewards by name, or dotted paths to your own functions."),
-    _ours(
-        "diversity",
-        "str",
-        "graph_cut",
-        "The measure by which the completions of a group are told apart, by name or the dotted path of your own; none "
-        "leaves the rewards alone.",
-        choices=(*MEASURES, "none"),
-        dotted=True,
-    ),
+    *_of_the_adjustment(),
     _ours(
         "diversity_preset",
         "str",
@@ -133,64 +123,6 @@ OUR_KEYS = (
         "multiplied, groups without spread skipped); docs/experiment.md says what it does.",
         choices=tuple(DIVERSITY_PRESETS),
     ),
-    _ours(
-        "similarity_floor",
-        "float | none",
-        0.0,
-        "Similarities below it count as it; null keeps negative similarities, as the released code did.",
-    ),
-    _ours(
-        "similarity_centre",
-        "str",
-        "none",
-        "group_mean takes the mean of the group's embeddings from each before the cosine, and with it what all completions "
-        "of a problem share.",
-        choices=CENTRES,
-    ),
-    _ours(
-        "diversity_scope",
-        "str",
-        "group",
-        "What a completion is compared with: its group, or the rank_slice of per_device_train_batch_size rows that the "
-        "released code used.",
-        choices=SCOPES,
-    ),
-    _ours(
-        "diversity_weights",
-        "str",
-        "raw",
-        "raw weights as in the paper, or mean_one: scaled to a mean of 1 in each group, so that updates keep their size.",
-        choices=WEIGHT_SCALES,
-    ),
-    _ours(
-        "negative_totals",
-        "str",
-        "divide",
-        "divide negative total rewards too, as in the paper, or multiply them, so that repeating a mistake costs more; "
-        "shift all totals of a group by its smallest; correct_only leaves wrong completions alone.",
-        choices=NEGATIVE_TOTALS,
-    ),
-    _ours(
-        "zero_spread_groups",
-        "str",
-        "adjust",
-        "adjust groups whose total rewards are all equal, as in the paper; skip them: no gradient, as in GRPO; or cap what "
-        "scale_rewards: group makes of their small differences.",
-        choices=ZERO_SPREAD_GROUPS,
-    ),
-    _ours(
-        "diversity_labels",
-        "str",
-        "answer",
-        "What is one cluster, for measures that read clusters: completions of one final answer, of a similarity of at "
-        "least diversity_label_threshold, or what your own function of texts says (dotted path).",
-        choices=LABELS,
-        dotted=True,
-    ),
-    _ours("diversity_label_threshold", "float", 0.9, "Similarity that joins two completions, with those labels."),
-    _ours("diversity_start_step", "int", 1, "First step whose rewards are adjusted."),
-    _ours("diversity_stop_step", "int | none", None, "First step whose rewards are not adjusted any more."),
-    _ours("diversity_ramp_steps", "int", 0, "Steps from the start over which the adjustment grows to its strength."),
     _ours(
         "embedder", "str", "minilm", "hash, minilm, jina, nomic, policy, a sentence-transformers id or folder, or none."
     ),

@@ -101,8 +101,6 @@ def _set(settings: dict[str, Setting], key: str, found: Any, origin: Origin) -> 
         return f"{key}: unknown key{did_you_mean(str(key), keys)}"
     if problem := check_no_token(key, found):
         return problem
-    if key == "scale_rewards" and isinstance(found, bool):
-        found = "group" if found else "none"  # TRL's former spelling
     try:
         settings[key] = Setting(value=read_value(keys[key], found), origin=origin)
     except BadValueError as error:

@@ -31,6 +31,8 @@ def read_value(key: Key, found: Any) -> Any:
     YAML's own surprises are mended: `1e-6` is a text to YAML and a number here, a single value stands for a list of one,
     and `no` or `off` (false to YAML) stand for the choice `no`, `off` or `none`.
     """
+    if key.name == "scale_rewards" and isinstance(found, bool):
+        found = "group" if found else "none"  # TRL's former spelling
     if found is False and "bool" not in key.kinds:
         found = next((choice for choice in key.choices if choice in ("no", "off", "none")), found)
     for kind in key.kinds:

@@ -12,10 +12,9 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
-from dra_toolkit.diversity import is_dotted, load_labeller, load_measure
+from dra_toolkit.diversity import diversity_settings, is_dotted, load_labeller, load_measure
 from dra_toolkit.errors import MeasureError, RecipeError
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.check_diversity import diversity_settings
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.runs import FileFacts

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit import __version__
+from dra_toolkit.diversity import SETTING_KEYS
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import HUB_ID, dataset_names
 from dra_toolkit.safe_text import visible
@@ -24,7 +25,7 @@ TAGS = ("dra-toolkit", "dra-grpo", "grpo", "trl", "reinforcement-learning", "arx
 PACKAGES = ("trl", "transformers", "torch", "accelerate", "datasets", "vllm", "deepspeed", "peft")
 LOSSES = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO"}
 DIVERSITY_KEYS = (
-    *("diversity", "similarity_floor", "diversity_scope", "diversity_weights", "negative_totals", "zero_spread_groups"),
+    *(each.key for each in SETTING_KEYS.values() if not each.borrowed),
     *("embedder", "embedder_revision", "embedder_code_revision", "embedder_max_length"),
 )
 TRAINING_KEYS = (

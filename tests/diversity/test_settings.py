@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dra_toolkit.diversity import DiversitySettings, adjust, adjust_similarity
+from dra_toolkit.diversity import (
+    SETTING_KEYS,
+    DiversitySettings,
+    adjust,
+    adjust_similarity,
+    diversity_settings,
+)
 from dra_toolkit.diversity.weights import inverted_for_negatives, mean_one, one_without_spread
+from dra_toolkit.errors import SettingsError
 
 # Two groups of three in the plane: e1 e1 e2 | e2 e2 -e1
 PAIR = np.array([[[1, 0], [1, 0], [0, 1]], [[0, 1], [0, 1], [-1, 0]]], dtype=np.float64)
@@ -34,6 +42,26 @@ group_settings = st.builds(
 
 def sliced(rows: int, **more: object) -> DiversitySettings:
     return DiversitySettings(scope="rank_slice", slice_rows=rows, **more)
+
+
+class TestDeclaration:
+    def test_every_setting_says_how_it_is_written_and_what_it_does(self):
+        assert {each.name for each in fields(DiversitySettings)} == {*SETTING_KEYS, "options"}
+        for each in SETTING_KEYS.values():
+            assert all((each.label, each.help, each.kinds))
+        assert len({each.key for each in SETTING_KEYS.values()}) == len(SETTING_KEYS)
+
+    def test_a_recipe_and_back(self):
+        settings = DiversitySettings(measure="mmr", options={"mmr_trade_off": 0.25}, weights="mean_one", stop_step=4)
+        recipe = {**settings.as_recipe(), "per_device_train_batch_size": 8}
+        assert diversity_settings(recipe) == settings
+
+    def test_every_problem_is_told_by_its_recipe_key(self):
+        recipe = {**DiversitySettings().as_recipe(), "per_device_train_batch_size": 8}
+        bad = {"diversity_weights": "mean", "similarity_floor": 2.0, "diversity_start_step": 0}
+        with pytest.raises(SettingsError) as caught:
+            diversity_settings(recipe | bad)
+        assert [problem.partition(":")[0] for problem in caught.value.problems] == list(bad)
 
 
 class TestRankSlice:

@@ -321,12 +321,12 @@ class TestChanges:
             read_changes(["embedder_max_length=3"])
 
     def test_impossible_together(self):
-        with pytest.raises(RecipeError, match="mmr compares the completions of one prompt, expected scope group"):
+        with pytest.raises(RecipeError, match="diversity_scope: mmr compares the completions of one prompt"):
             read_changes(["diversity=mmr", "diversity_scope=rank_slice"]).settings(FACTS, "train")
 
     def test_lines_are_a_recipe(self, tmp_path):
+        from dra_toolkit.diversity import diversity_settings
         from dra_toolkit.recipe import load_recipe
-        from dra_toolkit.recipe.check_diversity import diversity_settings
 
         settings = read_changes(["diversity=log_det", "log_det_ridge=0.2", "diversity_weights=mean_one"]).settings(
             FACTS, "train"

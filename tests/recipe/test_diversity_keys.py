@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dra_toolkit.diversity import MEASURES, measure_options
+from dra_toolkit.diversity import MEASURES, diversity_settings, measure_options
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import known_keys, load_recipe
-from dra_toolkit.recipe.check_diversity import diversity_settings
 from dra_toolkit.recipe.checks import embedder_settings
 
 BASE = {

@@ -8,52 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from dra_app.data.params import Params
-from dra_toolkit.diversity import MEASURES, DiversitySettings, is_dotted, measure_options
+from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_dotted, measure_options
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.replay import Changes, read_changes, recorded_settings
-from dra_toolkit.inspection.replay.settings import as_recipe
 from dra_toolkit.recipe import known_keys
 from dra_toolkit.runs import FileFacts, Run
 from dra_toolkit.runs.group_measures import is_measured
 
-SHARED = (
-    "diversity",
-    "scale_rewards",
-    "negative_totals",
-    "zero_spread_groups",
-    "diversity_weights",
-    "similarity_floor",
-    "similarity_centre",
-    "diversity_scope",
-    "per_device_train_batch_size",
-    "diversity_labels",
-    "diversity_label_threshold",
-    "diversity_start_step",
-    "diversity_stop_step",
-    "diversity_ramp_steps",
-)
+SHARED = ("diversity", "scale_rewards", *(each.key for each in SETTING_KEYS.values() if each.field != "measure"))
 """Keys of a recipe that can be changed whatever the measure, in the order of the form."""
-LABELS = {
-    "diversity": "measure",
-    "scale_rewards": "reward scaling",
-    "negative_totals": "negative totals",
-    "zero_spread_groups": "groups of equal rewards",
-    "diversity_weights": "normalisation of weights",
-    "similarity_floor": "similarity floor",
-    "similarity_centre": "similarity centre",
-    "diversity_scope": "scope",
-    "per_device_train_batch_size": "rows of a rank slice",
-    "diversity_labels": "clusters by",
-    "diversity_label_threshold": "cluster threshold",
-    "diversity_start_step": "first step adjusted",
-    "diversity_stop_step": "first step no longer adjusted",
-    "diversity_ramp_steps": "ramp, steps",
-}
-HELP = {
-    "scale_rewards": "What advantages are divided by: the standard deviation of the group, of the batch, or nothing.",
-    "per_device_train_batch_size": "Rows that the scope rank_slice compares with each other.",
-}
+DECLARED = {each.key: each for each in SETTING_KEYS.values()}
+SCALING_HELP = "What advantages are divided by: the standard deviation of the group, of the batch, or nothing."
 LONGEST = 1_000
 """Characters of the changes in the address."""
 
@@ -144,7 +110,7 @@ _NEEDS = {"similarity": "similarity", "log_probs": "log-probabilities", "embeddi
 
 
 def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
-    known = known_keys()[key]
+    known, declared = known_keys()[key], DECLARED.get(key)
     disabled = None
     choices = known.choices
     if key == "diversity":
@@ -156,8 +122,8 @@ def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
         disabled = {"rank_slice": "embeddings not recorded"}
     return Field(
         key=key,
-        label=LABELS.get(key, key.replace("_", " ")),
-        help=HELP.get(key, known.help),
+        label=declared.label if declared else {"scale_rewards": "reward scaling"}.get(key, key.replace("_", " ")),
+        help=declared.help if declared else known.help or SCALING_HELP,
         recorded=recorded,
         value=value,
         choices=choices,
@@ -169,7 +135,7 @@ def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
 
 def _flat(settings: DiversitySettings, scaling: str) -> dict[str, Any]:
     """Return settings by recipe key; a dotted measure's options are not known, and so not there."""
-    return {**as_recipe(settings), "scale_rewards": scaling}
+    return {**settings.as_recipe(), "scale_rewards": scaling}
 
 
 def shown(value: Any) -> str:

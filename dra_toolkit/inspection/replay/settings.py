@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from dra_toolkit.diversity import (
+    SETTING_KEYS,
     DiversitySettings,
     Scaling,
+    diversity_settings,
     is_dotted,
     load_labeller,
     load_measure,
     measure_options,
 )
 from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
-from dra_toolkit.errors import MeasureError, RecipeError, did_you_mean
+from dra_toolkit.errors import MeasureError, RecipeError, SettingsError, did_you_mean
 from dra_toolkit.groups import Mode
 from dra_toolkit.recipe import known_keys
-from dra_toolkit.recipe.check_diversity import diversity_settings
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
 from dra_toolkit.recipe.values import BadValueError, read_value
 from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
 from dra_toolkit.runs import FileFacts
 
-_OTHER_NAMES = {"measure": "diversity", "slice_rows": "per_device_train_batch_size"}
 PRESET = "diversity_preset"
 EMBEDDER_KEYS = (
     "embedder",
@@ -60,11 +60,11 @@ class Changes:
         changed = {key: value for key, value in self.given.items() if key in _keys_of_settings()}
         if not changed:
             return recorded_settings(facts, mode)
-        recipe = {**_defaults(), **as_recipe(recorded_settings(facts, mode)), **changed}
+        recipe = {**_defaults(), **recorded_settings(facts, mode).as_recipe(), **changed}
         try:
             return diversity_settings(recipe)
-        except ValueError as error:
-            raise RecipeError(str(error)) from None
+        except SettingsError as error:
+            raise RecipeError(*error.problems) from None
 
     def scaling(self, facts: FileFacts) -> Scaling:
         """Return how advantages are scaled in the replay of a file."""
@@ -85,18 +85,9 @@ def replay_keys() -> tuple[str, ...]:
     return (*_keys_of_settings(), PRESET, "scale_rewards", *EMBEDDER_KEYS)
 
 
-def as_recipe(settings: DiversitySettings) -> dict[str, Any]:
-    """Return settings by the keys that a recipe has for them."""
-    values = {_key(f.name): getattr(settings, f.name) for f in fields(settings) if f.name != "options"}
-    if settings.slice_rows is None:
-        del values[_OTHER_NAMES["slice_rows"]]
-    own = {f"{settings.measure}_{name}": value for name, value in _options(settings).items()}
-    return values | own
-
-
 def recipe_lines(settings: DiversitySettings, scaling: str, embedder: str) -> list[str]:
     """Return settings as lines that can stand in a recipe."""
-    values = {**as_recipe(settings), "embedder": embedder, "scale_rewards": scaling}
+    values = {**settings.as_recipe(), "embedder": embedder, "scale_rewards": scaling}
     return [f"{key}: {_written(value)}" for key, value in values.items()]
 
 
@@ -143,8 +134,6 @@ def _read(given: dict[str, Any], item: str) -> Iterator[str]:
         found = read_yaml(written) if written.strip() else None
     except BadYamlError:
         found = written
-    if key == "scale_rewards" and isinstance(found, bool):
-        found = "group" if found else "none"  # TRL's former spelling
     try:
         given[key] = read_value(known_keys()[key], found)
     except BadValueError as error:
@@ -166,19 +155,7 @@ def _embedder(given: dict[str, Any]) -> EmbedderSettings | None:
 
 
 def _keys_of_settings() -> list[str]:
-    return [*(_key(f.name) for f in fields(DiversitySettings) if f.name != "options"), *measure_options()]
-
-
-def _key(name: str) -> str:
-    """Return the recipe key of a field of DiversitySettings."""
-    key = _OTHER_NAMES.get(name, name)
-    return key if key in known_keys() else f"diversity_{name}"
-
-
-def _options(settings: DiversitySettings) -> dict[str, Any]:
-    if not settings.adjusts or is_dotted(settings.measure):
-        return {}
-    return settings.option_values()
+    return [*(each.key for each in SETTING_KEYS.values()), *measure_options()]
 
 
 def _defaults() -> dict[str, Any]:
