@@ -10,16 +10,23 @@ from __future__ import annotations
 from dra_toolkit.diversity.measures import (
     cluster_size,
     darling,
+    differential_smoothing,
     dqo,
     evol,
     facility_location,
     graph_cut,
+    leave_one_out,
     log_det,
+    maxrl,
     mmr,
+    pass_at_k,
+    pkpo,
+    poly_epo,
     set_utility,
     ucpo,
     uniqueness,
     unlikeliness,
+    w_reinforce,
 )
 from dra_toolkit.diversity.measures.custom import load_measure, loaded_measure
 from dra_toolkit.diversity.measures.interface import (
@@ -47,6 +54,16 @@ MEASURES: dict[str, Measure] = {
     "uniqueness": uniqueness.MEASURE,
     "unlikeliness": unlikeliness.MEASURE,
     "ucpo": ucpo.MEASURE,
+    "maxrl": maxrl.MEASURE,
+    "maxrl_graph_cut": maxrl.GRAPH_CUT,
+    "maxrl_labels": maxrl.LABELS,
+    "maxrl_log_probs": maxrl.LOG_PROBS,
+    "pass_at_k": pass_at_k.MEASURE,
+    "pkpo": pkpo.MEASURE,
+    "poly_epo": poly_epo.MEASURE,
+    "w_reinforce": w_reinforce.MEASURE,
+    "leave_one_out": leave_one_out.MEASURE,
+    "differential_smoothing": differential_smoothing.MEASURE,
 }
 """The toolkit's own measures by their name in a recipe."""
 

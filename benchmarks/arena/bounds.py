@@ -1,4 +1,4 @@
-"""Embedders that know the truth, or nothing: the bounds of what a similarity can do here."""
+"""Embedders and labels that know the truth, or nothing: the bounds of what a similarity can do here."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def placebo(texts: Sequence[str]) -> np.ndarray:
     """Return a direction by the hash of each text: equal texts alike, otherwise at random."""
     rows = [np.random.default_rng(_number(text)).standard_normal(DIMENSIONS) for text in texts]
     return np.array(rows).reshape(len(texts), DIMENSIONS)
+
+
+def ways(texts: Sequence[str]) -> list[str | None]:
+    """Return the true way of each text as its label."""
+    return [style_of(text) for text in texts]
 
 
 def _number(text: str) -> int:
