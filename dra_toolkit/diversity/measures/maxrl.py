@@ -60,9 +60,7 @@ def compute_log_probs(signals: Signals, *, strength: float) -> Effect:
     r = right(signals)
     known = (r > 0) & ~np.isnan(signals.log_probs)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
-    rank = ranks(
-        np.where(known, signals.log_probs, np.inf)
-    )  # the others come last and take no rank from the right ones
+    rank = ranks(np.where(known, signals.log_probs, 1.0))  # above every log-probability: the others take no rank
     rarity = 1.0 - strength * np.where(known, rank, (count + 1) / 2) / count
     return _effect(signals, np.maximum(rarity, 0.0))
 

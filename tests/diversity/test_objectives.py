@@ -1,0 +1,186 @@
+"""Group objectives that take the place of the advantage: by hand, against enumeration, and what holds for all of them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dra_toolkit.diversity import (
+    MEASURES,
+    DiversitySettings,
+    adjust_similarity,
+    adjusted_advantages,
+    group_advantages,
+    replaces_advantages,
+)
+from dra_toolkit.diversity.measures.pass_at_k import none_right, pass_at_k
+from dra_toolkit.diversity.measures.pkpo import best_of, pkpo
+from dra_toolkit.diversity.measures.poly_epo import poly_epo
+
+ONE_OF_FOUR = np.array([1.0, 0, 0, 0])
+REPLACING = [name for name, measure in MEASURES.items() if measure.acts_by == "replacement"]
+
+
+def advantages(measure: str, totals, similarity=None, scale="group", options=None, **known):
+    totals = np.atleast_2d(np.asarray(totals, dtype=float))
+    G = totals.shape[-1]
+    similarity = np.broadcast_to(np.eye(G) if similarity is None else similarity, (len(totals), G, G))
+    settings = DiversitySettings(measure=measure, options=options or {})
+    known = {name: np.atleast_2d(value) for name, value in known.items()}
+    adjustment = adjust_similarity(similarity=similarity, totals=totals, settings=settings, **known)
+    return adjusted_advantages(adjustment, scale, settings)[0]
+
+
+class TestByHand:
+    def test_maxrl_is_the_distance_from_the_mean_in_means(self):
+        np.testing.assert_allclose(advantages("maxrl", ONE_OF_FOUR), [3, -1, -1, -1])
+        np.testing.assert_allclose(advantages("maxrl", [1, 1, 0, 0]), [1, 1, -1, -1])
+
+    @pytest.mark.parametrize("same", [0.0, 1.0])
+    def test_maxrl_leaves_solved_and_hopeless_groups_alone(self, same):
+        np.testing.assert_array_equal(advantages("maxrl", [same] * 4), 0)
+
+    def test_maxrl_asks_who_is_right_not_how_much_the_rewards_add_up_to(self):
+        found = advantages("maxrl", [2.5, 0.5, 0.5, -1], correct=np.array([True, False, False, False]))
+        np.testing.assert_allclose(found, [3, -1, -1, -1])
+
+    def test_maxrl_with_graph_cut(self):
+        """Two copies and one other are right: 1/2, 1/2, 1 of mean 2/3, so 3/4, 3/4, 3/2; m = 3/4."""
+        S = np.eye(4)
+        S[0, 1] = S[1, 0] = 1
+        S[2, 3] = S[3, 2] = 1  # like a wrong one, which does not count
+        found = advantages("maxrl_graph_cut", [1, 1, 1, 0], S)
+        np.testing.assert_allclose(found, [0, 0, 1, -1], atol=1e-12)
+
+    def test_maxrl_with_labels_gives_every_way_the_same(self):
+        """Labels a a a b of four right, c of four wrong: each way of the right ones gets half of what m = 1/2 gives."""
+        found = advantages("maxrl_labels", [1, 1, 1, 1, 0, 0, 0, 0], labels=np.array([0, 0, 0, 1, 0, 1, 2, 2]))
+        np.testing.assert_allclose(found, [1 / 3, 1 / 3, 1 / 3, 3, -1, -1, -1, -1])
+        assert (found[:3] + 1).sum() == pytest.approx(found[3] + 1)
+
+    def test_maxrl_with_log_probs(self):
+        """Ranks 2 and 1 of two right: 1 - 1/2 and 1 - 1/4, of mean 5/8: 0.8 and 1.2; m = 1/2. A wrong one takes no rank."""
+        found = advantages("maxrl_log_probs", [1, 1, 0, 0], log_probs=np.array([-1.0, -2, -3, -1.5]))
+        np.testing.assert_allclose(found, [0.6, 1.4, -1, -1])
+
+    def test_pass_at_k(self):
+        """c = 1 of 4, k = 2: R = 1 - 3/6, s = 1/2; wrong: 1/2 - C(2,1)/C(3,1) = -1/6."""
+        np.testing.assert_allclose(
+            advantages("pass_at_k", ONE_OF_FOUR, options={"pass_at_k_k": 2}), [1, -1 / 3, -1 / 3, -1 / 3]
+        )
+
+    def test_pass_at_k_has_nothing_to_say_where_any_k_hold_a_right_one(self):
+        np.testing.assert_array_equal(advantages("pass_at_k", [1, 1, 1, 0], options={"pass_at_k_k": 2}), 0)
+
+    def test_pkpo_of_zeros_and_ones(self):
+        """Without baseline: k/n for the right one, k/n (1 - C(2,1)/C(3,1)) for the wrong ones."""
+        np.testing.assert_allclose(pkpo(ONE_OF_FOUR, 2), [1 / 2, 1 / 6, 1 / 6, 1 / 6])
+
+    def test_pkpo_less_the_others_best(self):
+        """The others of a wrong one are as good without it; those of the right one are never right."""
+        np.testing.assert_allclose(advantages("pkpo", ONE_OF_FOUR, options={"pkpo_k": 2}), [1 / 2, 0, 0, 0])
+        plain = advantages("pkpo", ONE_OF_FOUR, options={"pkpo_k": 2, "pkpo_baseline": 0})
+        np.testing.assert_allclose(plain, [1 / 2, 1 / 6, 1 / 6, 1 / 6])
+
+    def test_w_reinforce(self):
+        np.testing.assert_allclose(advantages("w_reinforce", [1, 0, 0]), [0.1, -1, -1])
+        np.testing.assert_allclose(advantages("w_reinforce", [0, 0]), [-1, -1])
+
+    def test_leave_one_out_is_dr_grpo_by_a_constant(self):
+        found = advantages("leave_one_out", [1, 0, 0.5, 0])
+        np.testing.assert_allclose(found, [1 - 0.5 / 3, -0.5, 0.5 - 1 / 3, -0.5])
+        np.testing.assert_allclose(found, 4 / 3 * group_advantages(np.array([[1, 0, 0.5, 0]]), "none")[0])
+
+    def test_differential_smoothing_moves_among_the_right(self):
+        """log p of the right ones -2 and -6, mean -4: 0.2 times 2 from the one to the other."""
+        known = {"log_probs": np.array([-1.0, -2, -9, -9]), "lengths": np.array([2.0, 3, 1, 5])}
+        found = advantages("differential_smoothing", [1, 1, 0, 0], scale="none", **known)
+        np.testing.assert_allclose(found, [0.5 - 0.4, 0.5 + 0.4, -0.5, -0.5])
+        wrong = {"differential_smoothing_wrong": 0.01, "differential_smoothing_strength": 0}
+        found = advantages("differential_smoothing", [1, 1, 0, 0], scale="none", options=wrong, **known)
+        np.testing.assert_allclose(found, [0.5, 0.5, -0.5 + 0.18, -0.5 - 0.18])
+
+    def test_poly_epo_of_pairs(self):
+        """Sets of two of three, values 1 1 0, 0 and 1 copies: f = 0, 1/2, 1/2; mean 1/3; holding each: 1/4, 1/4, 1/2."""
+        S = np.eye(3)
+        S[0, 1] = S[1, 0] = 1
+        found = advantages("poly_epo", [1, 1, 0], S, options={"poly_epo_k": 2})
+        np.testing.assert_allclose(found, [-1 / 12, -1 / 12, 1 / 6])
+
+
+drawn = st.tuples(st.integers(2, 8), st.integers(1, 8), st.integers(0, 2**31))
+
+
+@given(drawn)
+def test_pkpo_is_what_listing_all_sets_gives(chosen):
+    n, k, seed = chosen
+    k = min(k, n)
+    r = np.random.default_rng(seed).choice([-1.0, 0, 0.5, 1], n)
+    sets = list(itertools.combinations(range(n), k))
+    held = np.array([sum(max(r[list(s)]) for s in sets if i in s) for i in range(n)]) / len(sets)
+    np.testing.assert_allclose(pkpo(r, k), held, atol=1e-12)
+    if k > 1:
+        less = [
+            sum(max(r[list(s)]) - max(r[[j for j in s if j != i]]) for s in sets if i in s) / len(sets) for i in range(n)
+        ]
+        np.testing.assert_allclose(pkpo(r, k, baseline=True), less, atol=1e-12)
+    np.testing.assert_allclose(best_of(r, k), np.mean([max(r[list(s)]) for s in sets]), atol=1e-12)
+
+
+@given(drawn)
+def test_poly_epo_is_what_listing_all_sets_gives(chosen):
+    n, k, seed = chosen
+    k = min(max(k, 2), n)
+    rng = np.random.default_rng(seed)
+    r, D = rng.random(n), rng.random((n, n))
+    D = (D + D.T) / 2
+    f = {
+        s: np.mean(r[list(s)]) * np.mean([D[a, b] for a, b in itertools.combinations(s, 2)])
+        for s in itertools.combinations(range(n), k)
+    }
+    holding = [np.mean([value for s, value in f.items() if i in s]) for i in range(n)]
+    np.testing.assert_allclose(poly_epo(r, D, k), np.array(holding) - np.mean(list(f.values())), atol=1e-12)
+
+
+@given(drawn)
+def test_pass_at_k_advantages_are_centred_and_k_of_one_is_grpo(chosen):
+    n, k, seed = chosen
+    r = (np.random.default_rng(seed).random((3, n)) < 0.5).astype(float)
+    count = np.full((3, 1), float(n))
+    np.testing.assert_allclose(pass_at_k(r, count, min(k, n)).sum(axis=-1), 0, atol=1e-9)
+    std = r.std(axis=-1, keepdims=True)
+    grpo = np.divide(r - r.mean(axis=-1, keepdims=True), std, out=np.zeros_like(r), where=std > 0)
+    np.testing.assert_allclose(pass_at_k(r, count, 1), grpo, atol=1e-9)
+
+
+def test_none_right_is_a_ratio_of_binomials():
+    for n, c, k in itertools.product(range(1, 9), range(9), range(1, 9)):
+        if c <= n and k <= n:
+            assert none_right(n, c, k) == pytest.approx(math.comb(n - c, k) / math.comb(n, k))
+
+
+@pytest.mark.parametrize("name", REPLACING)
+@pytest.mark.parametrize("scale", ["batch", "none"])
+def test_scaling_by_the_group_cannot_cancel_what_takes_the_place_of_the_advantage(name, scale):
+    known = {"labels": np.array([0, 0, 1, 0]), "log_probs": np.array([-1.0, -2, -3, -2])}
+    rewards = [1, 1, 1, 0]
+    np.testing.assert_allclose(advantages(name, rewards, **known), advantages(name, rewards, scale=scale, **known))
+    assert replaces_advantages(DiversitySettings(measure=name), "group")
+
+
+@pytest.mark.parametrize("name", ["maxrl_graph_cut", "maxrl_labels", "maxrl_log_probs"])
+@given(st.integers(0, 2**31))
+def test_compositions_leave_a_side_what_maxrl_gives_it(name, seed):
+    rng = np.random.default_rng(seed)
+    r = (rng.random(6) < 0.5).astype(float)
+    E = rng.standard_normal((6, 3))
+    E /= np.linalg.norm(E, axis=-1, keepdims=True)
+    known = {"similarity": E @ E.T, "labels": rng.integers(0, 3, 6), "log_probs": -rng.random(6)}
+    found, plain = advantages(name, r, **known), advantages("maxrl", r)
+    np.testing.assert_allclose(found[r > 0].sum(), plain[r > 0].sum(), atol=1e-9)
+    np.testing.assert_allclose(found[r == 0], plain[r == 0])
