@@ -57,7 +57,8 @@ def recipe_keys() -> str:
     ]
     trl = [f"`{name}`" for name, key in sorted(keys.items()) if key.owner not in ("dra", "reward", "measure")]
     measures = [
-        [f"`{name}`", f"`{m.rule}`", " and ".join(m.needs).replace("_", "-"), m.source] for name, m in MEASURES.items()
+        [f"`{name}`", f"`{m.rule}`", " and ".join(m.needs).replace("_", "-") or "nothing", m.source]
+        for name, m in MEASURES.items()
     ]
     options = [[f"`{k.name}`", f"`{k.default:g}`", k.help] for k in keys.values() if k.owner == "measure"]
     choices = "; ".join(f"`{key}`: {', '.join(values)}" for key, values in CHOICES.items())

@@ -54,9 +54,11 @@ def _undoing(recipe: Recipe) -> Iterator[str]:
             "reward cosine counts tokens against max_completion_length"
         )
     if measure and "labels" in measure.needs and recipe["diversity_labels"] == "answer":
+        cancels = " (with rewards of 0 and 1, scale_rewards: group cancels what that changes)"
         yield (
-            "diversity_labels: the correct completions of a problem share one answer and so one cluster; similarity, or a "
-            "function of your own, tells their ways apart"
+            "diversity_labels: the correct completions of a problem share one answer and so one cluster"
+            f"{cancels if on_totals and recipe['scale_rewards'] == 'group' else ''}; similarity, or a function of your own, "
+            "tells their ways apart"
         )
     if measure and "log_probs" in measure.needs and not recipe["use_vllm"]:
         yield (
@@ -65,6 +67,8 @@ def _undoing(recipe: Recipe) -> Iterator[str]:
         )
     if measure and measure.acts_by != "factor":
         yield from _without_factor(recipe, "adds" if measure.acts_by == "bonus" else "replaces")
+    if measure and measure.acts_by == "replacement":
+        yield from _replacing(recipe)
     if measure and measure.acts_on == "advantage" and recipe["zero_spread_groups"] == "cap":
         yield (
             f"zero_spread_groups: cap has no effect on advantages, on which {recipe['diversity']} acts; skip leaves such "
@@ -89,6 +93,26 @@ def _without_factor(recipe: Recipe, does: str) -> Iterator[str]:
         found = recipe[key]
         if found not in (value, "correct_only"):
             yield f"{key}: {found} has no effect, since diversity: {recipe['diversity']} {does} and does not multiply"
+
+
+def _replacing(recipe: Recipe) -> Iterator[str]:
+    """Settings of the advantage, whose place a measure takes, and what it does not read."""
+    name, group = recipe["diversity"], recipe["num_generations"]
+    if recipe["scale_rewards"] != "group":
+        yield f"scale_rewards: {recipe['scale_rewards']} has no effect, since diversity: {name} replaces the advantage"
+    if name == "leave_one_out":
+        yield (
+            "diversity: leave_one_out is the advantage of scale_rewards: none times a constant, num_generations / "
+            "(num_generations - 1), which AdamW hardly sees"
+        )
+    if MEASURES[name].reads_right and len(recipe["reward_funcs"]) > 1:
+        yield (
+            f"diversity: {name} reads only whether a completion is right (accuracy, or else a positive total); what other "
+            "rewards add does not count"
+        )
+    k = recipe[f"{name}_k"] if any(option.name == "k" for option in MEASURES[name].options) else 1
+    if k > group:
+        yield f"{name}_k: {k:g} counts as {group}, the num_generations of a group"
 
 
 def _rounding(recipe: Recipe) -> Iterator[str]:

@@ -9,6 +9,7 @@ from group_app import make_groups_run
 from dra_app.data.what_if_results import group_what_if, next_piece, steps_what_if, sums_from
 from dra_app.data.what_if_settings import changes_from, facts_of, fields_of, missing_inputs, written
 from dra_app.pages import what_if_answers
+from dra_toolkit.diversity import MEASURES
 from dra_toolkit.errors import DRAError
 from dra_toolkit.inspection.replay import Sums, read_changes, replay_groups, replay_run
 from dra_toolkit.runs import Run
@@ -96,7 +97,8 @@ def test_changes_are_written_as_they_are_read() -> None:
 
 def test_measures_whose_inputs_were_not_recorded_say_why(run: Run) -> None:
     why = missing_inputs(run.group(1, 0))
-    assert set(why) == {"unlikeliness", "ucpo"}
+    assert set(why) == {name for name, measure in MEASURES.items() if "log_probs" in measure.needs}
+    assert set(why) > {"unlikeliness", "ucpo", "maxrl_log_probs"}
     answer = what_if_answers.show_group(run, {"step": "1", "set": "diversity=ucpo"})
     assert "log_probs" in answer["error"]
     assert "log-probabilities not recorded" in answer["parts"]["form"]

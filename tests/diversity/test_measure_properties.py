@@ -145,7 +145,9 @@ def test_groups_whose_similarity_was_not_measured_are_left_alone_where_it_is_nee
     drawn, settings = Drawn(1, 2, 4), DiversitySettings(measure=name)
     similarity = drawn.outcome(settings)[0].similarity.copy()
     similarity[0] = np.nan
-    known = {name: getattr(drawn, name) for name in ("totals", "labels", "log_probs", "lengths")} | {"settings": settings}
+    known = {name: getattr(drawn, name) for name in ("totals", "labels", "log_probs", "lengths")} | {
+        "settings": settings
+    }
     adjustment = adjust_similarity(similarity=similarity, **known)
     assert np.isnan(adjustment.redundancy[0]).all()
     whole = drawn.outcome(settings)[0]

@@ -126,7 +126,8 @@ def test_pkpo_is_what_listing_all_sets_gives(chosen):
     np.testing.assert_allclose(pkpo(r, k), held, atol=1e-12)
     if k > 1:
         less = [
-            sum(max(r[list(s)]) - max(r[[j for j in s if j != i]]) for s in sets if i in s) / len(sets) for i in range(n)
+            sum(max(r[list(s)]) - max(r[[j for j in s if j != i]]) for s in sets if i in s) / len(sets)
+            for i in range(n)
         ]
         np.testing.assert_allclose(pkpo(r, k, baseline=True), less, atol=1e-12)
     np.testing.assert_allclose(best_of(r, k), np.mean([max(r[list(s)]) for s in sets]), atol=1e-12)

@@ -257,3 +257,33 @@ def test_notes_name_keys_that_exist(notes):
     )
     assert len(found) == 7
     assert {note.partition(":")[0] for note in found} <= set(known_keys()) | set(REWARDS)
+
+
+class TestObjectives:
+    def test_an_objective_with_group_scaling_has_nothing_to_say(self, notes):
+        assert notes(diversity="maxrl") == ()
+
+    @pytest.mark.parametrize("scaling", ["none", "batch"])
+    def test_scaling_of_an_advantage_that_is_replaced(self, notes, scaling):
+        (found,) = notes(diversity="pkpo", scale_rewards=scaling)
+        assert found == f"scale_rewards: {scaling} has no effect, since diversity: pkpo replaces the advantage"
+
+    def test_a_baseline_that_is_another_setting_by_a_constant(self, notes):
+        (found,) = notes(diversity="leave_one_out")
+        assert found.startswith("diversity: leave_one_out is the advantage of scale_rewards: none times a constant")
+
+    def test_rewards_that_do_not_count(self, notes):
+        (found,) = notes(diversity="maxrl", reward_funcs="[format, accuracy]")
+        assert found.startswith("diversity: maxrl reads only whether a completion is right")
+        assert notes(diversity="pkpo", reward_funcs="[format, accuracy]") == ()
+
+    def test_sets_larger_than_the_group(self, notes):
+        assert notes(diversity="pass_at_k", pass_at_k_k="16") == (
+            "pass_at_k_k: 16 counts as 8, the num_generations of a group",
+        )
+
+    @pytest.mark.parametrize(("measure", "cancels"), [("cluster_size", True), ("maxrl_labels", False)])
+    def test_labels_by_answers_that_group_scaling_cancels(self, notes, measure, cancels):
+        (found,) = notes(diversity=measure)
+        assert found.startswith("diversity_labels: the correct completions of a problem share one answer")
+        assert ("scale_rewards: group cancels" in found) == cancels

@@ -83,7 +83,8 @@ def fields_of(facts: FileFacts, mode: Mode, changes: Changes, record: GroupRecor
     """Return the form: shared settings, and the options of the measure that is asked for."""
     recorded = _flat(recorded_settings(facts, mode), facts.scale_rewards)
     values = _flat(changes.settings(facts, mode), str(changes.scaling(facts)))
-    options = [key for key in measure_options() if key.startswith(f"{values['diversity']}_")]
+    measure = MEASURES.get(values["diversity"])
+    options = [f"{values['diversity']}_{option.name}" for option in measure.options] if measure else []
     defaults = {key: option.default for key, option in measure_options().items()}
     return [
         _field(key, recorded.get(key, defaults.get(key)), values.get(key, defaults.get(key)), record)

@@ -121,6 +121,8 @@ class Measure:
     """Whether it multiplies what it acts on, adds to it, or takes its place (`replacement`): settings of the factor then
     do nothing."""
     options: tuple[Option, ...] = field(default=())
+    reads_right: bool = False
+    """Whether all that it reads of the rewards is which completions are right."""
     in_slices: bool = False
     """Whether it means anything in a rank slice that mixes the completions of several prompts."""
 

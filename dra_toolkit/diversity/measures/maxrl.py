@@ -75,6 +75,7 @@ MEASURE = Measure(
     source=SOURCE,
     acts_on="advantage",
     acts_by="replacement",
+    reads_right=True,
 )
 GRAPH_CUT = Measure(
     compute=compute_graph_cut,
@@ -83,6 +84,7 @@ GRAPH_CUT = Measure(
     source=f"{SOURCE}, 2505.09655",
     acts_on="advantage",
     acts_by="replacement",
+    reads_right=True,
 )
 LABELS = Measure(
     compute=compute_labels,
@@ -91,6 +93,7 @@ LABELS = Measure(
     source=SOURCE,
     acts_on="advantage",
     acts_by="replacement",
+    reads_right=True,
 )
 LOG_PROBS = Measure(
     compute=compute_log_probs,
@@ -99,5 +102,6 @@ LOG_PROBS = Measure(
     source=f"{SOURCE}, 2506.02355",
     acts_on="advantage",
     acts_by="replacement",
+    reads_right=True,
     options=(Option(name="strength", default=0.5, low=0, high=1, meaning="What the likeliest right one loses."),),
 )

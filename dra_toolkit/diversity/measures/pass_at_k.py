@@ -55,5 +55,6 @@ MEASURE = Measure(
     source="arXiv 2508.10751",
     acts_on="advantage",
     acts_by="replacement",
+    reads_right=True,
     options=(K,),
 )

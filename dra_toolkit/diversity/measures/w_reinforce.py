@@ -24,5 +24,6 @@ MEASURE = Measure(
     source="arXiv 2506.01347",
     acts_on="advantage",
     acts_by="replacement",
+    reads_right=True,
     options=(Option(name="positive", default=0.1, low=0, high=1, meaning="Advantage of a right completion."),),
 )
