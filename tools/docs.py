@@ -74,7 +74,7 @@ def recipe_keys() -> str:
         "Numbers of measures, each named after its measure:\n\n"
         f"{table(['key', 'default', 'meaning'], options)}\n"
         "Embedders:\n\n"
-        f"{table(['name', 'what it is'], [[f'`{name}`', meaning] for name, meaning in EMBEDDERS.items()])}\n"
+        f"{table(['name', 'what it is'], [[f'`{name}`', known.meaning] for name, known in EMBEDDERS.items()])}\n"
         "Rewards (`reward_funcs`):\n\n"
         f"{table(['name', 'what it gives'], summaries)}\n"
         "Parameters of rewards, each named after its reward (a `cosine_max_length` left out is the recipe's "

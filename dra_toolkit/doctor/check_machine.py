@@ -13,6 +13,7 @@ from dra_toolkit.doctor.facts import Facts
 from dra_toolkit.doctor.findings import Finding, not_checked, ok, problem, warning
 from dra_toolkit.doctor.machine import GpuFacts
 from dra_toolkit.doctor.versions import bound_of, installed, packages_of, python_bound
+from dra_toolkit.embedding import EMBEDDERS
 from dra_toolkit.launch import visible_gpus
 
 GIB = 1 << 30
@@ -21,7 +22,10 @@ BUSY = 0.10
 OPTIONAL = {
     "vllm": ("vllm", "recipes with use_vllm or vllm_gpus"),
     "deepspeed": ("deepspeed", "accelerate_config zero2, zero3 and two_nodes"),
-    "sentence-transformers": ("embed", "the embedders minilm, jina and nomic"),
+    "sentence-transformers": (
+        "embed",
+        f"the embedders {', '.join(name for name, known in EMBEDDERS.items() if known.packages)}",
+    ),
 }
 """Packages that only some recipes need: the extra that brings each, and those recipes."""
 

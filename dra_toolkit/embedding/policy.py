@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.embedding.common import batches, distinct, embed_batches, finish
-from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings
+from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings, KnownEmbedder
 from dra_toolkit.errors import EmbedderError
 from dra_toolkit.groups import Array
 
@@ -112,3 +112,17 @@ def _filler(model: nn.Module) -> int:
         if isinstance(token, int) and token >= 0:
             return token
     return 0
+
+
+def _load(settings: EmbedderSettings, *, policy: Callable[[], nn.Module] | None, **given: Any) -> PolicyEmbedder:
+    if policy is None:
+        raise EmbedderError("embedder: 'policy' embeds with the model in training, and there is none here")
+    return PolicyEmbedder(settings=settings, policy=policy, **given)
+
+
+POLICY = KnownEmbedder(
+    meaning="the policy's own last hidden states, averaged over the completion; no second model",
+    load=_load,
+    is_model=False,
+    reads_texts=False,
+)

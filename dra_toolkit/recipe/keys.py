@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from dra_toolkit.diversity import PRESETS, SCALINGS, SETTING_KEYS, measure_options
-from dra_toolkit.embedding import PARTS
+from dra_toolkit.embedding import EMBEDDERS, PARTS, EmbedderSettings
 from dra_toolkit.rewards import reward_parameters
 
 BUILTIN_PREFIX = "builtin:"
@@ -124,7 +124,10 @@ OUR_KEYS = (
         choices=tuple(DIVERSITY_PRESETS),
     ),
     _ours(
-        "embedder", "str", "minilm", "hash, minilm, jina, nomic, policy, a sentence-transformers id or folder, or none."
+        "embedder",
+        "str",
+        EmbedderSettings().name,
+        f"{', '.join(EMBEDDERS)}, a sentence-transformers id or folder, the dotted path of a function, or none.",
     ),
     _ours(
         "embed_part",

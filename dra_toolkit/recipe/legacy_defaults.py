@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.recipe import Setting
@@ -72,7 +73,7 @@ LEGACY_DEFAULTS = (
     LegacyDefault(
         key="embedder",
         value="jina",
-        today="minilm",
+        today=EmbedderSettings().name,
         source=RELEASE,
         why="extractor_name was jina",
         when=lambda settings: settings["diversity"].value != "none",

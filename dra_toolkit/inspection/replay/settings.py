@@ -17,7 +17,7 @@ from dra_toolkit.diversity import (
     load_measure,
     measure_options,
 )
-from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
+from dra_toolkit.embedding import EmbedderSettings, check_text_embedder
 from dra_toolkit.errors import MeasureError, RecipeError, SettingsError, did_you_mean
 from dra_toolkit.groups import Mode
 from dra_toolkit.recipe import known_keys
@@ -147,9 +147,7 @@ def _embedder(given: dict[str, Any]) -> EmbedderSettings | None:
             raise RecipeError(*(f"{key}: has no effect on a replay without embedder=NAME" for key in without))
         return None
     settings = embedder_settings({**_defaults(), **given})
-    if settings.name in ("none", "policy"):
-        raise RecipeError(f"embedder: {settings.name!r} cannot embed recorded texts; hash or minilm, among others, can")
-    if problem := check_embedder_name(settings):
+    if problem := check_text_embedder(settings):
         raise RecipeError(f"embedder: {problem}")
     return settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dra_toolkit.diversity import Scaling
-from dra_toolkit.embedding import EmbedderSettings, check_embedder_name, load_embedder
+from dra_toolkit.embedding import EmbedderSettings, check_text_embedder, load_embedder
 from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, Setting, known_keys
 from dra_toolkit.recipe.keys import OUR_DEFAULTS
@@ -71,9 +71,7 @@ def import_run(
     found, seen = find_format(format, source)
     names = found.reward_names(source, options)
     weights = _weights(names, reward_weights or {})
-    if embedder is not None and embedder.name == "policy":
-        raise RecipeError("embedder: 'policy' embeds with the model in training, and there is none here")
-    if embedder is not None and (problem := check_embedder_name(embedder)):
+    if embedder is not None and (problem := check_text_embedder(embedder)):
         raise RecipeError(f"embedder: {problem}")
     _check_place(output, overwrite)
     directory = RunDirectory(output.parent / f".{output.name}.importing")
