@@ -248,7 +248,7 @@ class TestOtherSettings:
     def test_rank_slices_without_embeddings_say_what_helps(self, tmp_path):
         directory = make_run(tmp_path / "run")
         record_all(directory, [record(1, i, G=4) for i in range(2)])
-        with pytest.raises(RunError, match="embedder=hash embeds the texts anew"):
+        with pytest.raises(RunError, match="embedder=hash, or the run's own, embeds the texts anew"):
             replay_run(Run(directory), read_changes(["diversity_scope=rank_slice", "per_device_train_batch_size=2"]))
 
     def test_unmeasured_similarity_says_what_helps(self, tmp_path):
@@ -263,7 +263,7 @@ class TestOtherSettings:
         recorder.close()
         run = Run(directory)
         assert replay_run(run).differences.worst.error < 1e-12
-        with pytest.raises(RunError, match="embedder=hash, or another, embeds the texts anew"):
+        with pytest.raises(RunError, match="embedder=hash, or the run's own, embeds the texts anew"):
             replay_run(run, read_changes(["diversity=graph_cut"]))
         assert replay_run(run, read_changes(["diversity=graph_cut", "embedder=hash"])).differences.total().groups == 1
 

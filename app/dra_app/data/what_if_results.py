@@ -12,7 +12,7 @@ from dra_toolkit.diversity import DiversitySettings, Scaling
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.replay import Changes, Differences, ReplayedGroup, Sums, replay_groups, replay_run
-from dra_toolkit.inspection.replay.pieces import Piece
+from dra_toolkit.inspection.replay.records import piece_of_records
 from dra_toolkit.runs import FileFacts, Run
 
 PIECES = 12
@@ -38,29 +38,15 @@ def group_what_if(run: Run, record: GroupRecord, facts: FileFacts, changes: Chan
         records = [r for r in run.groups(step=record.step, mode=record.mode) if r.batch == record.batch]
     replayed = replay_groups(records, settings, scaling, correct_by=facts.correct_by)
     mine = next(r for r in replayed if r.record.index == record.index)
-    return GroupWhatIf(record=record, replayed=mine, sums=_sums(mine, facts, scaling))
+    differences = Differences(top=0)
+    piece = piece_of_records([record], settings)
+    differences.add(piece, mine.adjustment.adjusted, mine.advantages, scaling)
+    return GroupWhatIf(record=record, replayed=mine, sums=differences.total())
 
 
 def needs_batch(settings: DiversitySettings, scaling: Scaling) -> bool:
     """Return whether the advantages of a group depend on the other groups of its generation batch."""
     return scaling == "batch" or (settings.adjusts and settings.scope != "group")
-
-
-def _sums(replayed: ReplayedGroup, facts: FileFacts, scaling: Scaling) -> Sums:
-    record = replayed.record
-    G = len(record.group)
-    piece = Piece(
-        facts=facts,
-        keys=np.array([[record.step, record.batch, record.index]]),
-        starts=np.array([0, G]),
-        totals=record.adjustment.totals,
-        advantages=record.advantages,
-        tokens=record.group.token_counts.astype(np.float64),
-        similarity=record.adjustment.similarity[np.triu_indices(G, 1)],
-    )
-    differences = Differences(top=0)
-    differences.add(piece, replayed.adjustment.adjusted, replayed.advantages, scaling)
-    return differences.total()
 
 
 def steps_what_if(run: Run, changes: Changes, mode: Mode, steps: tuple[int, int]) -> Differences:

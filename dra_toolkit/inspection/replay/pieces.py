@@ -1,27 +1,20 @@
-"""Recorded numbers as arrays: rows of whole generation batches, cut into blocks of groups of one size."""
+"""Recorded numbers as arrays: completions of whole generation batches, cut into blocks of groups of one size."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity import DiversitySettings
+from dra_toolkit.diversity import Signals
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
-from dra_toolkit.inspection.replay.signals import Labeller, Labels, correct_of, labels_of, log_probs_of, reads_correct
-from dra_toolkit.runs.numbers import KEYS, starts_of
-from dra_toolkit.runs.schema import FileFacts
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-COLUMNS = ("total", "similarity", "advantage", "tokens")
-"""What a replay reads of each completion, beside its keys."""
 Indices = NDArray[np.intp]
 SINGLE = 16 * float(np.finfo(np.float32).eps)
 HALF = float(np.finfo(np.float16).eps) / 4
@@ -31,7 +24,8 @@ HALF = float(np.finfo(np.float16).eps) / 4
 class Piece:
     """N completions of M groups in whole generation batches, as they were recorded."""
 
-    facts: FileFacts
+    source: str
+    """What the numbers are of, for messages: a run, or a step."""
     keys: NDArray[np.integer[Any]]
     """(M, 3) step, batch and group of each group."""
     starts: Indices
@@ -44,16 +38,10 @@ class Piece:
     """(N,)"""
     similarity: Array
     """The upper triangles of all groups, row by row, one after the other."""
-    correct: NDArray[np.bool_] | None = None
-    """(N,) which completions count as correct, where a reward function tells."""
-    labels: Labels | None = None
-    """(N,) clusters, where the measure reads them."""
-    log_probs: Array | None = None
-    """(N,) where the measure reads them and they were recorded."""
-    embeddings: Array | None = None
-    """(N, d), where the replay embeds anew or needs them."""
+    known: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What else is known of the completions, (N, ...), by its name in `Signals`: correct, labels, embeddings, ..."""
     embedded_anew: bool = False
-    """Whether the similarity is that of these embeddings, not the recorded one."""
+    """Whether the similarity is that of the known embeddings, not the recorded one."""
 
     @property
     def precision(self) -> float:
@@ -62,7 +50,7 @@ class Piece:
         Embeddings are recorded in half precision. That moves a similarity by much less than their largest relative
         error, since the errors of the dimensions cancel: a quarter of it is twice what was seen in any group.
         """
-        return SINGLE if self.embeddings is None or self.embedded_anew else HALF
+        return SINGLE if self.embedded_anew or "embeddings" not in self.known else HALF
 
     @functools.cached_property
     def known_advantages(self) -> Array:
@@ -74,10 +62,18 @@ class Piece:
         """(M,) completions of each group."""
         return np.diff(self.starts)
 
-    def signals(self) -> dict[str, Any]:
-        """Return by their names, (N,) each, what measures may read besides totals and similarity."""
-        found = {"correct": self.correct, "labels": self.labels, "log_probs": self.log_probs, "lengths": self.tokens}
-        return {name: values for name, values in found.items() if values is not None}
+    def signals(self, block: Block) -> Signals:
+        """Return what is known of the groups of a block, the similarity as recorded or that of the embeddings."""
+        known: dict[str, Any] = {
+            name: block.of(values) for name, values in {"lengths": self.tokens, **self.known}.items()
+        }
+        if not self.embedded_anew:
+            known["similarity"] = block.similarity(self.similarity)
+        return Signals(totals=block.of(self.totals), **known)
+
+    def steps(self, block: Block) -> Array:
+        """Return the step, (n,), of each group of a block."""
+        return self.keys[block.groups, 0].astype(np.float64)
 
     @functools.cached_property
     def batches(self) -> Indices:
@@ -88,7 +84,31 @@ class Piece:
     @functools.cached_property
     def blocks(self) -> list[Block]:
         """The groups by size; one block where all have the same."""
-        return list(_blocks(self))
+        return [self._block(np.flatnonzero(self.sizes == G)) for G in np.unique(self.sizes)]
+
+    def batch_blocks(self, rows: int) -> Iterator[Block]:
+        """Yield the generation batches, each of groups of one size that can be cut into slices of so many rows."""
+        for first, end in pairwise(self.batches.tolist()):
+            sizes = set(self.sizes[first:end].tolist())
+            if len(sizes) != 1 or int(self.sizes[first:end].sum()) % rows:
+                raise RunError(
+                    f"{self.source}: step {self.keys[first, 0]}: {self.sizes[first:end].sum()} completions in groups of "
+                    f"{', '.join(map(str, sorted(sizes)))} cannot be cut into slices of {rows}"
+                )
+            yield self._block(np.arange(first, end))
+
+    @functools.cached_property
+    def _triangles(self) -> Indices:
+        pairs = self.sizes * (self.sizes - 1) // 2
+        return np.cumsum(pairs) - pairs
+
+    def _block(self, groups: Indices) -> Block:
+        return Block(
+            groups=groups,
+            rows=self.starts[groups][:, None] + np.arange(self.sizes[groups[0]]),
+            is_all=len(groups) == len(self.sizes),
+            triangles=self._triangles[groups],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,9 +124,16 @@ class Block:
     triangles: Indices
     """(n,) where the similarity of each begins."""
 
-    def of(self, values: Array) -> Array:
-        """Return those of the (N,) values of a piece that belong to these groups, (n, G)."""
-        return values.reshape(self.rows.shape) if self.is_all else values[self.rows]
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return those of the values of a piece, (N, ...), that belong to these groups, (n, G, ...)."""
+        return values.reshape(*self.rows.shape, *values.shape[1:]) if self.is_all else values[self.rows]
+
+    def put(self, values: Array, into: Array) -> None:
+        """Put values of these groups, (n, G), where they belong among those of a piece, (N,)."""
+        if self.is_all:
+            into[:] = values.reshape(-1)
+        else:
+            into[self.rows] = values
 
     def similarity(self, values: Array) -> Array:
         """Return the whole matrices, (n, G, G), of the upper triangles of a piece."""
@@ -126,57 +153,3 @@ def _places(G: int) -> Indices:
     above = np.triu_indices(G, 1)
     places[above] = np.arange(1, len(above[0]) + 1)
     return (places + places.T).ravel()
-
-
-def _blocks(piece: Piece) -> Iterator[Block]:
-    sizes = piece.sizes
-    triangles = np.concatenate([[0], np.cumsum(sizes * (sizes - 1) // 2)])
-    for G in np.unique(sizes):
-        groups = np.flatnonzero(sizes == G)
-        rows = piece.starts[groups][:, None] + np.arange(G)
-        yield Block(groups=groups, rows=rows, is_all=len(groups) == len(sizes), triangles=triangles[groups])
-
-
-def piece_of(
-    table: pa.Table,
-    facts: FileFacts,
-    settings: DiversitySettings,
-    recorded: DiversitySettings,
-    embeddings: Array | None = None,
-    *,
-    anew: bool = False,
-    labeller: Labeller | None = None,
-) -> Piece:
-    """Return the rows of a table as arrays, with what `settings` need; raises RunError if they do not fit together.
-
-    anew: whether the embeddings take the place of the recorded similarity. labeller: makes the clusters of the texts.
-    """
-    starts = starts_of(table, KEYS)
-    similarity = table["similarity"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    sizes = np.diff(starts)
-    if len(similarity) != int((sizes * (sizes - 1) // 2).sum()):
-        step, batch = table["step"][0], table["batch"][0]
-        raise RunError(f"{facts.run}: step {step}, batch {batch}: the recorded similarity does not fit its groups")
-    return Piece(
-        facts=facts,
-        keys=np.stack([table[name].to_numpy()[starts[:-1]] for name in KEYS], axis=1),
-        starts=starts,
-        totals=_numbers(table, "total"),
-        advantages=_numbers(table, "advantage"),
-        tokens=_numbers(table, "tokens"),
-        similarity=similarity,
-        correct=correct_of(table, facts) if reads_correct(settings) else None,
-        labels=labels_of(table, settings, recorded, labeller),
-        log_probs=log_probs_of(table),
-        embeddings=embeddings,
-        embedded_anew=anew,
-    )
-
-
-def _numbers(table: pa.Table, name: str) -> Array:
-    return table[name].to_numpy().astype(np.float64, copy=False)
-
-
-def needs_embeddings(settings: DiversitySettings) -> bool:
-    """Return whether the similarity inside the groups is not enough: slices compare completions of different groups."""
-    return settings.adjusts and (settings.scope != "group" or "embeddings" in settings.needs)

@@ -13,10 +13,10 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.compute import advantages_of
 from dra_toolkit.inspection.replay.differences import Differences
-from dra_toolkit.inspection.replay.pieces import COLUMNS, Piece, needs_embeddings, piece_of
+from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.inspection.replay.settings import Changes, recorded_settings
-from dra_toolkit.inspection.replay.signals import columns_for
-from dra_toolkit.runs import Run
+from dra_toolkit.inspection.replay.tables import COLUMNS_READ, columns_for, needs_embeddings, piece_of
+from dra_toolkit.runs import FileFacts, Run
 from dra_toolkit.runs.numbers import read_numbers
 
 Tell = Callable[[int], None]
@@ -59,11 +59,11 @@ def replay_run(
     changes = changes or Changes()
     differences = Differences(top=top)
     used: list[tuple[DiversitySettings, str, str]] = []
-    for piece in _pieces(run, changes, mode, steps, embedded):
-        settings, scaling = changes.settings(piece.facts, mode), changes.scaling(piece.facts)
+    for facts, piece in _pieces(run, changes, mode, steps, embedded):
+        settings, scaling = changes.settings(facts, mode), changes.scaling(facts)
         adjusted, advantages = advantages_of(piece, settings, scaling)
         differences.add(piece, adjusted, advantages, scaling, tolerance=None if changes else TOLERANCE)
-        here = (settings, str(scaling), changes.embedder.name if changes.embedder else piece.facts.embedder)
+        here = (settings, str(scaling), changes.embedder.name if changes.embedder else facts.embedder)
         if not used or used[-1] != here:
             used.append(here)
     if not used:
@@ -83,19 +83,21 @@ def replay_run(
     )
 
 
-def _pieces(run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell) -> Iterator[Piece]:
+def _pieces(
+    run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell
+) -> Iterator[tuple[FileFacts, Piece]]:
     settings = [changes.settings(facts, mode) for facts in run.facts(mode)]
     if changes.embedder is not None or changes.labels_by or any(map(needs_embeddings, settings)):
         yield from _with_texts(run, changes, mode, steps, embedded)
         return
-    columns = dict.fromkeys([*COLUMNS, *(name for each in settings for name in columns_for(each))])
+    columns = dict.fromkeys([*COLUMNS_READ, *(name for each in settings for name in columns_for(each))])
     for facts, table in read_numbers(run.store, list(columns), mode=mode, steps=steps):
-        yield piece_of(table, facts, changes.settings(facts, mode), recorded_settings(facts, mode))
+        yield facts, piece_of(table, facts, changes.settings(facts, mode), recorded_settings(facts, mode))
 
 
 def _with_texts(
     run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell
-) -> Iterator[Piece]:
+) -> Iterator[tuple[FileFacts, Piece]]:
     embedder = None if changes.embedder is None else load_embedder(changes.embedder)
     labeller = None if changes.labels_by is None else load_labeller(changes.labels_by)
     for facts, table in run.store.read(mode=mode, steps=steps):
@@ -104,15 +106,8 @@ def _with_texts(
         else:
             vectors = embedder.embed(table["completion"].to_pylist()).vectors
             embedded(len(table))
-        yield piece_of(
-            table,
-            facts,
-            changes.settings(facts, mode),
-            recorded_settings(facts, mode),
-            vectors,
-            anew=embedder is not None,
-            labeller=labeller,
-        )
+        settings, recorded = changes.settings(facts, mode), recorded_settings(facts, mode)
+        yield facts, piece_of(table, facts, settings, recorded, vectors, anew=embedder is not None, labeller=labeller)
 
 
 def _recorded_embeddings(table: object) -> Array | None:

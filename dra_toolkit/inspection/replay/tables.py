@@ -1,4 +1,4 @@
-"""What measures read of a completion besides its similarity: correctness, clusters, log-probabilities."""
+"""From recorded columns to a piece: the numbers, and what the settings need besides (correctness, clusters, ...)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity import DiversitySettings, equal_labels, is_dotted
+from dra_toolkit.diversity import DiversitySettings, equal_labels
+from dra_toolkit.dotted import is_dotted
+from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
+from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.runs.group_measures import CORRECT_ABOVE
 from dra_toolkit.runs.numbers import KEYS, starts_of
 from dra_toolkit.runs.schema import COLUMNS, FileFacts
@@ -21,13 +24,15 @@ if TYPE_CHECKING:
 Labels = NDArray[np.integer[Any]]
 Labeller = Callable[[Sequence[str]], Labels]
 """From the texts of a group to their clusters."""
+COLUMNS_READ = ("total", "similarity", "advantage", "tokens")
+"""What a replay reads of each completion, beside its keys."""
 _RECORDED = {column.field: column.name for column in COLUMNS if column.field in ("labels", "log_probs")}
 """Field of GroupRecord -> the column that holds it, where the schema has one."""
 
 
 def columns_for(settings: DiversitySettings) -> list[str]:
     """Return the columns, beside those of every replay, that settings need of the recorded numbers."""
-    wanted = ["rewards"] if reads_correct(settings) else []
+    wanted = ["rewards"] if _reads_correct(settings) else []
     if "labels" in settings.needs:
         wanted += ["answer", *([_RECORDED["labels"]] if "labels" in _RECORDED else [])]
     if "log_probs" in settings.needs and "log_probs" in _RECORDED:
@@ -35,12 +40,60 @@ def columns_for(settings: DiversitySettings) -> list[str]:
     return wanted
 
 
-def reads_correct(settings: DiversitySettings) -> bool:
+def piece_of(
+    table: pa.Table,
+    facts: FileFacts,
+    settings: DiversitySettings,
+    recorded: DiversitySettings,
+    embeddings: Array | None = None,
+    *,
+    anew: bool = False,
+    labeller: Labeller | None = None,
+) -> Piece:
+    """Return the rows of a table as arrays, with what `settings` need; raises RunError if they do not fit together.
+
+    anew: whether the embeddings take the place of the recorded similarity. labeller: makes the clusters of the texts.
+    """
+    starts = starts_of(table, KEYS)
+    similarity = table["similarity"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    sizes = np.diff(starts)
+    if len(similarity) != int((sizes * (sizes - 1) // 2).sum()):
+        step, batch = table["step"][0], table["batch"][0]
+        raise RunError(f"{facts.run}: step {step}, batch {batch}: the recorded similarity does not fit its groups")
+    known: dict[str, NDArray[Any] | None] = {
+        "correct": _correct(table, facts) if _reads_correct(settings) else None,
+        "labels": _labels(table, settings, recorded, labeller),
+        "log_probs": _column(table, "log_probs"),
+        "embeddings": embeddings,
+    }
+    return Piece(
+        source=facts.run,
+        keys=np.stack([table[name].to_numpy()[starts[:-1]] for name in KEYS], axis=1),
+        starts=starts,
+        totals=_numbers(table, "total"),
+        advantages=_numbers(table, "advantage"),
+        tokens=_numbers(table, "tokens"),
+        similarity=similarity,
+        known={name: values for name, values in known.items() if values is not None},
+        embedded_anew=anew,
+    )
+
+
+def _numbers(table: pa.Table, name: str) -> Array:
+    return table[name].to_numpy().astype(np.float64, copy=False)
+
+
+def needs_embeddings(settings: DiversitySettings) -> bool:
+    """Return whether the similarity inside the groups is not enough: slices compare completions of different groups."""
+    return settings.adjusts and (settings.scope != "group" or "embeddings" in settings.needs)
+
+
+def _reads_correct(settings: DiversitySettings) -> bool:
     """Return whether settings may ask which completions are correct; graph cut, the usual measure, does not."""
     return settings.adjusts and (settings.measure != "graph_cut" or settings.negative_totals == "correct_only")
 
 
-def correct_of(table: pa.Table, facts: FileFacts) -> NDArray[np.bool_] | None:
+def _correct(table: pa.Table, facts: FileFacts) -> NDArray[np.bool_] | None:
     """Return which completions count as correct, (N,); None where no reward function tells right from wrong."""
     if facts.correct_by is None or "rewards" not in table.column_names:
         return None
@@ -48,7 +101,7 @@ def correct_of(table: pa.Table, facts: FileFacts) -> NDArray[np.bool_] | None:
     return np.nan_to_num(values.to_numpy(zero_copy_only=False).astype(np.float64)) > CORRECT_ABOVE
 
 
-def labels_of(
+def _labels(
     table: pa.Table, settings: DiversitySettings, recorded: DiversitySettings, labeller: Labeller | None = None
 ) -> Labels | None:
     """Return the cluster of each completion, (N,): the labeller's, as recorded with these settings, or by equal answers."""
@@ -64,11 +117,6 @@ def labels_of(
         return None
     answers, starts = table["answer"].to_pylist(), starts_of(table, KEYS)
     return np.concatenate([equal_labels(answers[a:b]) for a, b in pairwise(starts)])
-
-
-def log_probs_of(table: pa.Table) -> Array | None:
-    """Return the mean log-probabilities of the completions, (N,), where they were recorded."""
-    return _column(table, "log_probs")
 
 
 def _column(table: pa.Table, field: str) -> Array | None:
