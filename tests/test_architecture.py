@@ -73,3 +73,13 @@ def test_no_index_host_or_machine_path_in_the_repository():
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".txt", ".sh", ".yaml", ".json", ""} and path.is_file():
             assert not forbidden.search(path.read_text(errors="replace")), name
+
+
+CLOCK = re.compile(r"\b(sleep\(|perf_counter|monotonic|wait_for_timeout|setTimeout)|import time\b")
+TESTS = sorted(p for p in (ROOT / "tests").rglob("*.py") if p.name not in ("waiting.py", Path(__file__).name))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_tests_wait_for_what_happens_and_bound_processor_time(path):
+    found = [line for line in path.read_text().splitlines() if CLOCK.search(line)]
+    assert not found, f"see tests/waiting.py: {found}"

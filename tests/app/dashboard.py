@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 CHROMIUM = Path("/usr/bin/chromium")
-SECONDS = 60
 
 
 @contextmanager
@@ -62,7 +60,7 @@ class Browser:
         self.context = chromium.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, accept_downloads=True
         )
-        self.page = self.context.new_page()
+        self.browser, self.page = chromium, self.context.new_page()
         self.address = address
         self.complaints: list[str] = []
         self.foreign: list[str] = []
@@ -107,12 +105,12 @@ class Browser:
         return url.startswith((f"{self.address}/", "data:", "blob:"))
 
 
-def wait_until(condition: Any, seconds: float = SECONDS) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
+@contextmanager
+def another(browser: Browser) -> Iterator[Browser]:
+    """Open a second page beside one: what it has followed, the first one could have followed."""
+    opened = Browser(browser.browser, browser.address)
+    yield opened
+    opened.close()
 
 
 def ask(address: str, path: str, *, data: bytes | None = None, **headers: str) -> tuple[int, bytes, Any]:

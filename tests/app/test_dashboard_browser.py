@@ -10,9 +10,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dashboard import Browser, dra_app, wait_until
+from dashboard import Browser, another, dra_app
 from group_app import HOSTILE
 from recorded import make_run, record, record_all
+from waiting import wait_until
 
 from dra_app.demo import make_demo
 from dra_app.state import PAGES
@@ -67,7 +68,7 @@ def test_overview_draws_the_curves_and_a_click_opens_the_step(browser: Browser) 
     place = browser.page.locator('#dra-overview [data-figure="similarity"] .nsewdrag')
     box = place.bounding_box()
     browser.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
-    browser.page.wait_for_timeout(200)
+    browser.page.wait_for_selector('#dra-overview [data-figure="similarity"] .hoverlayer > *', state="attached")
     browser.page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
     browser.drawn("groups")
     assert browser.state()["page"] == "groups"
@@ -140,7 +141,7 @@ def test_a_reload_and_a_link_show_the_same(browser: Browser) -> None:
     browser.page.check("#dra-search input[name=case]")
     browser.page.fill("#dra-search input[name=steps]", "2..5")
     browser.page.press("#dra-search input[name=q]", "Enter")
-    browser.page.wait_for_timeout(500)
+    wait_until(lambda: browser.state().get("steps") == "2..5")
     browser.drawn("search")
     before = browser.state(), browser.text("#dra-search .dra-hits")
     assert before[0] == {
@@ -188,8 +189,7 @@ def test_an_address_typed_by_anybody_breaks_nothing(chromium: Any, address: str,
     browser = Browser(chromium, address)
     for name in ("overview", "groups", "compare", "evaluate", "nonsense"):
         browser.page.goto(f"{address}/?page={name}&{query}")
-        browser.page.wait_for_selector("#dra-shell nav a")
-        browser.page.wait_for_timeout(300)
+        browser.page.wait_for_selector(".dra-page .dra[data-drawn]:not([aria-busy]):visible")
     browser.close()
 
 
@@ -227,7 +227,6 @@ def test_scores_are_shown_with_their_errors_and_two_steps_are_compared(browser: 
 def test_hostile_texts_are_shown_and_do_nothing(browser: Browser) -> None:
     for name, query in (("search", "q=x"), ("overview", ""), ("compare", "other=demo-grpo"), ("groups", "step=1")):
         browser.open(name, f"run=hostile&{query}")
-        browser.page.wait_for_timeout(300)
         assert browser.page.evaluate("window.hacked") is None
         assert not browser.page.locator(f"#dra-{name} iframe, #dra-{name} img, #dra-{name} script").count()
     browser.open("overview", f"run={quote(HOSTILE_NAME)}")
@@ -291,7 +290,9 @@ def test_a_growing_run_is_followed_held_still_compacted_damaged_and_lost(chromiu
         browser.page.evaluate("scrollTo(0, 0)")
         browser.page.click("#dra-shell [data-live]")
         record_all(directory, [record(7, 0)])
-        browser.page.wait_for_timeout(3_000)
+        with another(browser) as live:
+            live.open("overview")
+            wait_until(lambda: points(live) == 7)
         assert points(browser) == 6
         browser.page.click("#dra-shell [data-live]")
         wait_until(lambda: points(browser) == 7)

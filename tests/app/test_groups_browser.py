@@ -113,8 +113,9 @@ def test_keys_do_nothing_while_a_field_is_filled_in(pages: Pages) -> None:
     pages.open("run=r&step=2")
     pages.root.locator("[data-measure]").focus()
     pages.page.keyboard.press("j")
-    pages.page.wait_for_timeout(300)
-    assert pages.head().startswith("Step 2, group 0")
+    pages.page.evaluate("document.activeElement.blur()")
+    pages.press("ArrowRight")
+    assert pages.head().startswith("Step 3, group 0")
 
 
 def test_a_click_on_a_cell_puts_its_two_completions_side_by_side(pages: Pages) -> None:
@@ -160,10 +161,9 @@ def test_a_bar_of_the_histogram_keeps_its_groups(pages: Pages) -> None:
 
 def test_hostile_texts_are_shown_and_do_nothing(pages: Pages) -> None:
     pages.open("run=r&step=2&group=1&pair=0,2")
-    pages.page.wait_for_timeout(1000)  # formulas are drawn after the page
+    pages.root.locator(".katex, .katex-error").first.wait_for()  # formulas are drawn after the page
     for button in pages.root.locator("[data-raw]").all():
         button.click()
-    pages.page.wait_for_timeout(500)
     raw = pages.root.locator(".raw").all_inner_texts()
     assert any(HOSTILE[0] == text for text in raw)
     assert pages.page.evaluate("window.hacked") is None

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import Browser, dra_app, wait_until
+from dashboard import Browser, another, dra_app
 from recorded import make_run, record, record_all
+from waiting import wait_until
 
 from dra_toolkit.runs import RunDirectory
 from dra_toolkit.runs.compaction import compact
@@ -114,7 +115,9 @@ def test_groups_and_what_if_are_followed_and_hold_still_and_the_reader_stays(bro
     assert page.evaluate(f"[{field}.mark, {field}.value]") == [1, "multiply"]
     page.click("#dra-shell [data-live]")
     step(directory, 6)
-    page.wait_for_timeout(3_000)
+    with another(browser) as live:
+        live.open("what-if", "run=grows")
+        wait_until(lambda: last_step(live, "what-if") == "6")
     assert last_step(browser, "what-if") == "5"
     page.click("#dra-shell [data-live]")
     wait_until(lambda: last_step(browser, "what-if") == "6")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-import time
 import types
 from pathlib import Path
 from typing import Any
@@ -109,7 +108,6 @@ def hostile(folder: Path) -> dict[str, Any]:
     bounds.CPU_SECONDS, bounds.KILLED_AFTER = 1.0, 4
     guardian = scoring.Scoring(2)
     guardian.open(folder / "scores.jsonl", LATEX)
-    started = time.monotonic()
     for number, (name, text) in enumerate(HOSTILE.items()):
         guardian.submit({**ROW, "id": name}, 0, text)
         guardian.submit({**ROW, "id": f"ordinary {number}"}, 0, "$\\boxed{4}$")
@@ -118,18 +116,15 @@ def hostile(folder: Path) -> dict[str, Any]:
         problem: {"correct": row["correct"], "how": row["how"], "seconds": row["seconds"]}
         for (problem, _), row in scores.items()
     }
-    wall = time.monotonic() - started
-    started = time.monotonic()
     guardian.open(folder / "scores.jsonl", LATEX)
     for name, text in HOSTILE.items():
         guardian.submit({**ROW, "id": name}, 0, text)
-    guardian.finish()
-    again = time.monotonic() - started
+    again = guardian.finish()
     guardian.open(folder / "stubborn.jsonl", {"task": "lab_tasks.stubborn"})
     guardian.submit(ROW, 0, "$\\boxed{4}$")
     killed = guardian.finish()["p", 0]
     guardian.close()
-    return {"scores": first, "wall": wall, "again": again, "killed": killed}
+    return {"scores": first, "kept": all(again[key] == row for key, row in scores.items()), "killed": killed}
 
 
 def sampling(policy: Path) -> dict[str, Any]:

@@ -6,12 +6,12 @@ import fcntl
 import json
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from eval_runs import add_checkpoint, dra_eval, family_of, finish, generated, make_run, samples, wait_for_line
+from waiting import wait_until
 
 from dra_toolkit.evaluation.outcomes import find_evaluations
 
@@ -77,10 +77,7 @@ def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run,
     # batches of one, so that the kill falls into the middle of a benchmark
     command = (run, "--all-steps", *asked(benchmarks), "--output", evals, "--batch-size", 1)
     process = dra_eval(*command, "--slots", 2)
-    deadline = time.monotonic() + 240
-    while not any(len(path.read_bytes().splitlines()) > 5 for path in evals.glob("*/*/*/answers.jsonl")):
-        assert time.monotonic() < deadline, "evaluation does not get on"
-        time.sleep(0.01)
+    wait_until(lambda: any(p.read_bytes().count(b"\n") > 5 for p in evals.glob("*/*/*/answers.jsonl")), process)
     family = family_of(process)
     for member in family:
         member.kill()
@@ -147,7 +144,6 @@ def test_watch_evaluates_what_a_running_training_writes(run, policies, benchmark
                 break
         assert [e.label for e in find_evaluations(copy / "evals")] == ["step-10"]
         add_checkpoint(copy, 20, policies[2])
-        time.sleep(0.5)
     finish(process)
     assert [e.label for e in find_evaluations(copy / "evals")] == ["step-10", "step-20"]
 

@@ -9,12 +9,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from waiting import wait_until
 
 from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
@@ -79,10 +79,7 @@ def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 400
 
 
 def wait_for_step(run: Path, step: int) -> None:
-    deadline = time.monotonic() + 300
-    while not (run / "groups" / f"train-{step:08d}-000.parquet").exists():
-        assert time.monotonic() < deadline, "training does not get on"
-        time.sleep(0.02)
+    wait_until((run / "groups" / f"train-{step:08d}-000.parquet").exists)
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -191,10 +188,10 @@ def test_another_recipe_cannot_join(recipe):
         said = finish(dra(recipe, run, *meeting, "learning_rate=0.5"), status=2, seconds=60)
         assert "learning_rate: the run has 0.01, the recipe now says 0.5" in said
     finally:
-        first.terminate()
-        time.sleep(1)
-        first.terminate()
-        first.communicate(timeout=60)
+        family = psutil.Process(first.pid).children(recursive=True)
+        for member in [first, *family]:
+            member.kill()
+        first.communicate()
 
 
 SRUN = """#!/bin/bash

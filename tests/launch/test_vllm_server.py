@@ -7,11 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import FOR_EVER, wait_until
 
 from dra_toolkit.cli.progress import PlainDisplay
 from dra_toolkit.errors import LaunchError
@@ -26,12 +26,12 @@ from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import RunDirectory
 
 STAND_IN = """
-import http.server, subprocess, sys, time
+import http.server, subprocess, sys
 class Health(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.path == "/health" else 404); self.end_headers()
     def log_message(self, *args): pass
-worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])  # vLLM starts processes too
+worker = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])  # vLLM starts processes too
 print("worker", worker.pid, flush=True)
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Health).serve_forever()
 """
@@ -66,9 +66,7 @@ def server(recipe) -> Command:
 def run(recipe, server_command: Command, training: str):
     start = prepare(recipe)
     planned = Plan(before=(), server=server_command, train=command("-c", training))
-    began = time.monotonic()
-    outcome = supervise(recipe, planned, start, PlainDisplay().show)
-    return outcome, start, time.monotonic() - began
+    return supervise(recipe, planned, start, PlainDisplay().show), start
 
 
 def server_processes(log: Path) -> list[int]:
@@ -91,46 +89,41 @@ def is_running(pid: int) -> bool:
 
 def test_training_begins_when_it_answers_and_it_ends_with_training(recipe):
     url = f"http://127.0.0.1:{recipe['vllm_server_port']}/health"
-    outcome, start, _ = run(recipe, server(recipe), f"import urllib.request as u; u.urlopen({url!r}).read()")
+    outcome, start = run(recipe, server(recipe), f"import urllib.request as u; u.urlopen({url!r}).read()")
     assert outcome.status == 0
     assert outcome.reason is None
     assert_nothing_left(start)
 
 
 def test_it_ends_when_training_fails(recipe):
-    outcome, start, _ = run(recipe, server(recipe), "raise SystemExit(7)")
+    outcome, start = run(recipe, server(recipe), "raise SystemExit(7)")
     assert outcome.status == 7
     assert_nothing_left(start)
 
 
 def test_its_death_ends_training_with_the_reason(recipe):
     dies = command("-c", STAND_IN.replace("serve_forever()", "handle_request()"), str(recipe["vllm_server_port"]))
-    outcome, start, seconds = run(recipe, dies, "import time; time.sleep(300)")
+    outcome, start = run(recipe, dies, FOR_EVER)
     assert "the vLLM server ended with status 0" in outcome.reason
     assert str(start.logs / "vllm.log") in outcome.reason
-    assert seconds < 30
     assert_nothing_left(start)
 
 
 def test_one_that_cannot_start_is_told_at_once(recipe):
-    outcome, start, seconds = run(
-        recipe, command("-c", "raise SystemExit('no such model')"), "import time; time.sleep(300)"
-    )
+    outcome, start = run(recipe, command("-c", "raise SystemExit('no such model')"), FOR_EVER)
     assert "the vLLM server ended with status 1" in outcome.reason
     assert "no such model" in (start.logs / "vllm.log").read_text()
     assert not (start.logs / "output.log").exists()
-    assert seconds < 20
 
 
 def test_one_that_never_answers_is_given_up(recipe, tmp_path):
     impatient = load_recipe(
         tmp_path / "r.yaml", [f"vllm_server_port={recipe['vllm_server_port']}", "vllm_server_timeout=2"]
     )
-    outcome, start, seconds = run(impatient, command("-c", "import time; time.sleep(300)"), "print(1)")
+    outcome, start = run(impatient, command("-c", FOR_EVER), "print(1)")
     assert "did not answer at http://127.0.0.1" in outcome.reason
     assert "vllm_server_timeout" in outcome.reason
     assert not (start.logs / "output.log").exists()
-    assert seconds < 20
 
 
 @pytest.mark.parametrize("key", ["vllm_server_port", "vllm_group_port"])
@@ -152,17 +145,16 @@ def test_ctrl_c_while_waiting_ends_it(recipe):
         "from dra_toolkit.runs.layout import RunDirectory\n"
         "run = RunDirectory(Path(sys.argv[1])); recipe = run.read_recipe()\n"
         "start = Start(run=run, attempt=1, checkpoint=None)\n"
-        "planned = Plan(before=(), server=command('-c', 'import time; time.sleep(300)'), train=command('-c', ''))\n"
+        "planned = Plan(before=(), server=command('-c', FOR_EVER), train=command('-c', ''))\n"
         "print(supervise(recipe, planned, start, PlainDisplay().show).killed, flush=True)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(start.run.path)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}"},
         stdout=subprocess.PIPE,
         text=True,
     )
-    wait_until(lambda: (start.logs / "vllm.log").exists())
-    time.sleep(0.5)
+    wait_until(lambda: psutil.Process(process.pid).children(recursive=True), process)
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=40)
@@ -174,20 +166,13 @@ def test_it_does_not_outlive_a_killed_launcher(recipe, tmp_path):
     """The guard: a launcher that is killed with SIGKILL can end nothing itself."""
     guard = [sys.executable, "-m", "dra_toolkit.launch.guard", str(tmp_path / "run"), "--"]
     inner = [sys.executable, "-c", STAND_IN, str(recipe["vllm_server_port"])]
-    launcher = f"import subprocess, time; subprocess.Popen({guard + inner!r}, start_new_session=True); time.sleep(300)"
+    launcher = f"import subprocess, signal; subprocess.Popen({guard + inner!r}, start_new_session=True); signal.pause()"
     process = subprocess.Popen([sys.executable, "-c", launcher], stdout=subprocess.DEVNULL)
     wait_until(lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 3)
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
     wait_until(lambda: not any(is_running(p.pid) for p in family))
-
-
-def wait_until(true) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_the_command_is_the_one_that_trl_would_start(recipe):

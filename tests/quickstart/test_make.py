@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from typing import Any
 
@@ -227,7 +226,7 @@ def test_old_leftovers_are_removed_by_the_next_build(tmp_path: Path) -> None:
     old, new, other = (tmp_path / f".{name}-old", tmp_path / f".{name}-new", tmp_path / "other")
     for folder in (old, new, other):
         folder.mkdir()
-    long_ago = time.time() - making.ABANDONED_AFTER - 60
+    long_ago = new.stat().st_mtime - making.ABANDONED_AFTER - 60
     for folder in (old, other):
         os.utime(folder, (long_ago, long_ago))
     ways(tmp_path, settings=TINY)

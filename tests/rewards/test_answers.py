@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
+from waiting import processor_time
 
 from dra_toolkit.rewards.answers import final_answer
 
@@ -32,6 +31,5 @@ def test_answer(completion, answer):
 
 def test_hostile_texts_cost_no_more_than_others():
     texts = ["\\boxed{" * 1_000_000, "<answer>" * 1_000_000, "{" * 10_000_000]
-    start = time.perf_counter()
-    assert [final_answer(text) for text in texts] == [None] * 3
-    assert time.perf_counter() - start < 5
+    with processor_time(at_most=5):
+        assert [final_answer(text) for text in texts] == [None] * 3

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from recorded import FACTS, make_run, record, record_all
+from waiting import wait_until, wait_until_used
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
@@ -203,9 +203,8 @@ class TestFailure:
     def test_killed_at_any_moment_every_published_file_is_whole(self, run):
         writer = child(run, "for step in range(1, 10**6): recorder.submit([record(step, i, G=8) for i in range(4)])")
         rng = np.random.default_rng(0)
-        while len(list(run.groups.glob("train-*"))) < 20:
-            time.sleep(0.02)
-        time.sleep(rng.random() * 0.1)
+        wait_until(lambda: len(list(run.groups.glob("train-*"))) >= 20, writer)
+        wait_until_used(writer.pid, rng.random() * 0.1)
         os.kill(writer.pid, signal.SIGKILL)
         writer.communicate()
         reader = Run.open(run.path)
@@ -268,8 +267,8 @@ class TestRunDirectory:
     def test_second_trainer_is_kept_out_and_told_whom_to_stop(self, run):
         assert not run.is_held()
         code = (
-            "import sys, time; from pathlib import Path; from dra_toolkit.runs import RunDirectory\n"
-            "with RunDirectory(Path(sys.argv[1])).held(): print('held', flush=True); time.sleep(60)"
+            "import signal, sys; from pathlib import Path; from dra_toolkit.runs import RunDirectory\n"
+            "with RunDirectory(Path(sys.argv[1])).held(): print('held', flush=True); signal.pause()"
         )
         with subprocess.Popen([sys.executable, "-c", code, str(run.path)], stdout=subprocess.PIPE, text=True) as other:
             assert other.stdout.readline() == "held\n"

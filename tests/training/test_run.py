@@ -8,12 +8,12 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from waiting import wait_until, wait_until_used
 
 from dra_toolkit.runs import Run
 
@@ -61,10 +61,7 @@ def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
 
 
 def wait_for_step(run: Path, step: int) -> None:
-    deadline = time.monotonic() + 120
-    while not (run / "groups" / f"train-{step:08d}-000.parquet").exists():
-        assert time.monotonic() < deadline, "training does not get on"
-        time.sleep(0.01)
+    wait_until((run / "groups" / f"train-{step:08d}-000.parquet").exists)
 
 
 def kill_family(process: subprocess.Popen[str]) -> None:
@@ -154,7 +151,8 @@ class TestInterrupted:
         for attempt, step in enumerate((3, 6)):
             process = dra("train", recipe, *(["--resume"] if attempt else []))
             wait_for_step(run, step)
-            time.sleep(choose.random() * 0.2)
+            for worker in psutil.Process(process.pid).children(recursive=True)[-1:]:
+                wait_until_used(worker.pid, choose.random() * 0.2)
             before = {(r.step, r.index): r.group.completions for r in Run.open(run).groups()}
             kill_family(process)
         finish(dra("train", recipe, "--resume"))
@@ -175,12 +173,12 @@ class TestInterrupted:
         assert int(saved.name.split("-")[1]) >= 3
 
     def test_second_ctrl_c_ends_at_once(self, recipe):
-        process = dra("train", recipe, "max_steps=5000", "save_steps=2", "reward_funcs=[tiny.slow_letters]")
-        wait_for_step(recipe.parent / "run", 3)
+        changes = ("max_steps=5000", "save_steps=2", "reward_funcs=[tiny.endless_letters]")
+        process = dra("train", recipe, *changes, DRA_TEST_FOLDER=str(recipe.parent))
+        wait_until((recipe.parent / "endless").exists, process)
         workers = psutil.Process(process.pid).children(recursive=True)
-        time.sleep(1)  # the next step has begun, and its reward takes five seconds
         process.send_signal(signal.SIGINT)
-        time.sleep(1)
+        assert any("again to stop now" in line for line in process.stderr)
         process.send_signal(signal.SIGINT)
         said = finish(process, status=130)
         assert "Ended at once" in said

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
-import time
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,9 +74,11 @@ def letters(completions: list[Any], **_: Any) -> list[float]:
     return [text.count("e") / max(1, len(text)) - 1 / 3 for text in texts]
 
 
-def slow_letters(completions: list[Any], **_: Any) -> list[float]:
-    """The same reward, after five seconds."""
-    time.sleep(5)
+def endless_letters(completions: list[Any], trainer_state: Any, **_: Any) -> list[float]:
+    """The same reward, which never comes to an end in the fourth step; it names itself in `endless` beside the run."""
+    if trainer_state.global_step >= 3:
+        (Path(os.environ["DRA_TEST_FOLDER"]) / "endless").touch()
+        signal.pause()
     return letters(completions)
 
 
