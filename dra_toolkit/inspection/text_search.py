@@ -10,8 +10,8 @@ from typing import Any
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.selection import Selection
+from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.group_measures import CORRECT_ABOVE
 from dra_toolkit.runs.names import quoted_name
 from dra_toolkit.safe_text import first_line
 

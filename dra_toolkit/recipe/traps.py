@@ -10,10 +10,8 @@ from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.recipe import Recipe
-from dra_toolkit.rewards import REWARDS
+from dra_toolkit.rewards import REWARDS, can_be_negative
 
-NEGATIVE_REWARDS = ("cosine", "cosine_as_released", "length", "repetition_penalty")
-"""Rewards that are negative for some completions with their default parameters."""
 SMALL_LEARNING_RATE = 1e-5
 """Below it most updates of a bfloat16 weight are smaller than half its last digit, about 0.2 % of it."""
 
@@ -29,7 +27,7 @@ def notes(recipe: Recipe) -> Iterator[str]:
 
 def _undoing(recipe: Recipe) -> Iterator[str]:
     """Settings that work against the diversity adjustment (docs/maths.md says how each works)."""
-    negative = [name for name in recipe["reward_funcs"] if name in NEGATIVE_REWARDS]
+    negative = [name for name in recipe["reward_funcs"] if can_be_negative(REWARDS.get(name))]
     measure = MEASURES.get(recipe["diversity"])
     on_totals = measure is None or measure.acts_on == "total"
     divides = on_totals and (measure is None or measure.acts_by == "factor")

@@ -6,6 +6,16 @@ whether an answer is right ask `scoring`, which asks `verifier`, which runs `jud
 """
 
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import CORRECT_ABOVE, can_be_negative, tells_right_from_wrong
 from dra_toolkit.rewards.registry import REWARDS, build_rewards, check_reward_name, reward_parameters
 
-__all__ = ["REWARDS", "Reward", "build_rewards", "check_reward_name", "reward_parameters"]
+__all__ = [
+    "CORRECT_ABOVE",
+    "REWARDS",
+    "Reward",
+    "build_rewards",
+    "can_be_negative",
+    "check_reward_name",
+    "reward_parameters",
+    "tells_right_from_wrong",
+]

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.judge import Verdict
 from dra_toolkit.rewards.scoring import judge_completions
 from dra_toolkit.rewards.text import Completion
 
 
+@declares(tells_correct=True)
 def build() -> Reward:
     """Return the reward: 1.0 for a right answer or an unparsable gold, else 0.0."""
 

@@ -11,11 +11,13 @@ from typing import Any
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.judge import Verdict
 from dra_toolkit.rewards.scoring import judge_completions
 from dra_toolkit.rewards.text import Completion
 
 
+@declares(tells_correct=True, can_be_negative=True)
 def build(
     *,
     max_length: int = 3584,

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.text import Completion, completion_texts
 
 OPENING, CLOSING = "<think>", "</think>"
 
 
+@declares()
 def build() -> Reward:
     """Return the reward: 1.0 for a completion in the format of `well_formed`, else 0.0."""
 

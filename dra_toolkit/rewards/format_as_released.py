@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.text import Completion, completion_texts
 
 
+@declares()
 def build() -> Reward:
     r"""Return the reward: 1.0 if `\n</think>\n` stands in the completion exactly once, else 0.0."""
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.judge import Verdict
 from dra_toolkit.rewards.scoring import judge_completions
 from dra_toolkit.rewards.text import Completion
 
 
+@declares(can_be_negative=True)
 def build() -> Reward:
     """Return the reward: 0.5 for the shortest completion of a prompt to -0.5 for the longest; wrong ones at most 0.
 

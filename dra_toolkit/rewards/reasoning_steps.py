@@ -12,11 +12,13 @@ from typing import Any
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.text import Completion, completion_texts
 
 _STEP = re.compile(r"\bStep \d+:|^\d+\.\s|^[-*]\s|\b(?:First|Second|Next|Finally),", re.MULTILINE)
 
 
+@declares()
 def build(*, steps: int = 3) -> Reward:
     """Return the reward: the share of `steps` that the completion shows, at most 1.0.
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.text import Completion, completion_texts
 
 
+@declares(can_be_negative=True)
 def build(*, ngram_size: int = 3, max_penalty: float = -1.0) -> Reward:
     """Return the reward: `max_penalty` times the share of n-grams of words that repeat an earlier one.
 

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.correctness import declares
 from dra_toolkit.rewards.text import Completion, completion_texts
 
 TAGS = ("<think>\n", "\n</think>\n", "\n<answer>\n", "\n</answer>")
 
 
+@declares()
 def build() -> Reward:
     """Return the reward: 0.25 for each of the four tags that stands in the completion exactly once."""
 

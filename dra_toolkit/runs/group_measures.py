@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -12,12 +11,8 @@ from numpy.typing import NDArray
 
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.groups import Array, GroupRecord
+from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
-
-CORRECT_ABOVE = 0.0
-"""A completion counts as correct if the reward function that tells right from wrong gives it more than this."""
-_TELLING = ("accuracy", "correct", "cosine", "exact", "strict")
-"""What the name of a reward function that tells right from wrong contains, the surest first."""
 
 
 def _measure(meaning: str) -> Any:
@@ -56,15 +51,6 @@ ARROW_TYPES = {
     for measure in fields(GroupMeasures)
 }
 """Name of each measure -> the Arrow type that it is stored as."""
-
-
-def tells_right_from_wrong(names: Sequence[str]) -> str | None:
-    """Return which of the reward functions does, by its name; the only one there is; or None."""
-    for word in _TELLING:
-        for name in names:
-            if word in name.lower():
-                return name
-    return names[0] if len(names) == 1 else None
 
 
 def measure_group(record: GroupRecord, correct_by: str | None) -> GroupMeasures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,9 +24,9 @@ from dra_toolkit.diversity import (
     zero_spread,
 )
 from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt, mean_of_known
+from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.rewards.text import content_text
-from dra_toolkit.runs.group_measures import CORRECT_ABOVE, tells_right_from_wrong
 
 Labeller = Callable[[Sequence[str]], NDArray[np.integer[Any]]]
 """From the texts of one group to their clusters, (G,)."""
@@ -130,6 +130,7 @@ def measure(
     step: int | None = None,
     log_probs: Array | None = None,
     labeller: Labeller | None = None,
+    correct_by: str | None = None,
 ) -> MeasuredBatch:
     """Adjust the gathered rewards (N, K) of whole groups, given the embeddings (N, d) of their completions.
 
@@ -137,13 +138,14 @@ def measure(
 
     log_probs   (N,) mean log-probabilities of the tokens, where the measure reads them
     labeller    makes the clusters; without one, completions of equal final answers are one
+    correct_by  the reward function that tells right from wrong; without one, positive totals are right
     """
     totals = total_rewards(rewards, np.array(list(reward_weights.values()))).reshape(-1, group_size)
     P, G = totals.shape
     signals = Signals(
         totals=totals,
         embeddings=None if embeddings is None else embeddings.reshape(P, G, -1),
-        correct=_correct(rewards, reward_weights, (P, G)),
+        correct=_correct(rewards, reward_weights, correct_by, (P, G)),
         labels=_labels(samples, G, labeller) if "labels" in settings.needs else None,
         log_probs=None if log_probs is None else log_probs.reshape(P, G),
         lengths=np.array([sample.tokens for sample in samples], dtype=np.float64).reshape(P, G),
@@ -160,11 +162,11 @@ def measure(
     )
 
 
-def _correct(rewards: Array, reward_weights: Mapping[str, float], shape: tuple[int, int]) -> Any:
+def _correct(rewards: Array, names: Iterable[str], correct_by: str | None, shape: tuple[int, int]) -> Any:
     """Return which completions the reward function that tells right from wrong calls correct; None without one."""
-    names = list(reward_weights)
-    telling = tells_right_from_wrong(names)
-    return None if telling is None else (rewards[:, names.index(telling)] > CORRECT_ABOVE).reshape(shape)
+    if correct_by is None:
+        return None
+    return (rewards[:, list(names).index(correct_by)] > CORRECT_ABOVE).reshape(shape)
 
 
 def _labels(samples: Sequence[Sample], G: int, labeller: Labeller | None) -> NDArray[np.integer[Any]]:

@@ -18,7 +18,6 @@ from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.runs import FileFacts
-from dra_toolkit.runs.group_measures import tells_right_from_wrong
 from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import model_errors
 from dra_toolkit.training.tokenizer import model_path
@@ -85,7 +84,7 @@ def file_facts(recipe: Recipe, run_name: str, trainer: DRATrainer) -> FileFacts:
         scale_rewards=trainer.scale_rewards,
         diversity=trainer.diversity,
         embedder=recipe["embedder"],
-        correct_by=tells_right_from_wrong(list(trainer.reward_columns())),
+        correct_by=trainer.correct_by,
     )
 
 

@@ -32,6 +32,7 @@ from dra_toolkit.diversity import (
 )
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder
 from dra_toolkit.groups import GroupRecord
+from dra_toolkit.rewards import tells_right_from_wrong
 from dra_toolkit.rewards.text import completion_texts
 from dra_toolkit.runs.checkpoints import mark_complete
 from dra_toolkit.runs.files import publish_text
@@ -107,6 +108,12 @@ class DRATrainer(GRPOTrainer):
         names, weights = self.reward_func_names, self.reward_weights.tolist()
         return {name: w for name, w in zip(names, weights, strict=True) if not (self._adjusts and name == COLUMN)}
 
+    @property
+    def correct_by(self) -> str | None:
+        """The reward function that tells right from wrong."""
+        functions = dict(zip(self.reward_func_names, self.reward_funcs, strict=True))
+        return tells_right_from_wrong(list(self.reward_columns()), functions)
+
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         training = self.model.training
@@ -117,6 +124,7 @@ class DRATrainer(GRPOTrainer):
             samples=self._gather_samples(prompts, texts, completion_ids_list),
             rewards=rewards[:, columns].double().cpu().numpy(),
             reward_weights=self.reward_columns(),
+            correct_by=self.correct_by,
             embeddings=self._gather_embeddings(texts, completion_ids_list),
             group_size=self.num_generations if training else self.num_generations_eval,
             settings=settings,

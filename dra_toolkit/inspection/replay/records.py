@@ -15,8 +15,8 @@ from dra_toolkit.dotted import is_dotted
 from dra_toolkit.groups import Adjustment, Array, GroupRecord
 from dra_toolkit.inspection.replay.compute import adjustments, flattened
 from dra_toolkit.inspection.replay.pieces import Piece
+from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
-from dra_toolkit.runs.group_measures import CORRECT_ABOVE
 
 Values = NDArray[Any]
 

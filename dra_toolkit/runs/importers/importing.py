@@ -14,9 +14,9 @@ from dra_toolkit.embedding import EmbedderSettings, check_text_embedder, load_em
 from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, Setting, known_keys
 from dra_toolkit.recipe.keys import OUR_DEFAULTS
+from dra_toolkit.rewards import REWARDS, tells_right_from_wrong
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.files import remove_folder
-from dra_toolkit.runs.group_measures import tells_right_from_wrong
 from dra_toolkit.runs.importers.formats import find_format
 from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
 from dra_toolkit.runs.importers.provenance import write_provenance
@@ -110,7 +110,7 @@ def _facts(name: str, weights: dict[str, float], scaling: Scaling, embedder: Emb
         scale_rewards=scaling,
         diversity=PLAIN,
         embedder="none" if embedder is None else embedder.name,
-        correct_by=tells_right_from_wrong(list(weights)),
+        correct_by=tells_right_from_wrong(list(weights), REWARDS),
     )
 
 
