@@ -64,7 +64,12 @@ def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
         recorder: Recorder | None = None
         submit: Callable[..., None] = lambda records: recorder.submit(records)  # noqa: E731
         trainer = build_trainer(
-            recipe, Path(folder), tokenizer=tokenizer, train=train, test=None, on_groups=lambda records: submit(records)
+            recipe,
+            Path(folder),
+            processing_class=tokenizer,
+            train=train,
+            test=None,
+            on_groups=lambda records: submit(records),
         )
         recorder = Recorder(Path(folder) / "groups", file_facts(recipe, "share", trainer), tell=print)
         recorder._write = watch.timed("recording, background", recorder._write, time.thread_time)

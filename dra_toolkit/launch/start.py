@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import LaunchError, RunError
+from dra_toolkit.launch.changes import refuse_changes
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints
 from dra_toolkit.runs.layout import STOP_FILE, RunDirectory
@@ -51,13 +53,26 @@ def prepare(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) ->
             "or choose another place with output_dir=..."
         )
     if resume:
-        return _reopen(recipe, run)
+        return _announced(_reopened(recipe, run))
     if run.exists():
         run.delete()
     elif run.path.is_dir() and any(run.path.iterdir()):
         raise RunError(f"output_dir: {run.path} is not empty and not a run; choose another place with output_dir=...")
     run.create(recipe)
     return _announced(Start(run=run, attempt=run.start_attempt(), checkpoint=None))
+
+
+@contextmanager
+def prepared(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Start]:
+    """Prepare a start on machine 0, and keep other launchers away from the run until it has ended."""
+    run = RunDirectory(recipe.output_dir)
+    with ExitStack() as stack:
+        if reopened := run.exists():
+            stack.enter_context(run.launched())
+        start = prepare(recipe, resume=resume, overwrite=overwrite)
+        if not (reopened and resume):
+            stack.enter_context(run.launched())  # the folder is new, and so is its lock
+        yield start
 
 
 def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float], None] = time.sleep) -> Start:
@@ -74,10 +89,33 @@ def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float
                 "machine_rank=0 there, with output_dir on a file system that all machines share"
             )
         wait(1.0)
-    _refuse_changes(recipe, run, may_change={"machine_rank", "output_dir"})
+    refuse_changes(recipe, run.read_recipe(), run.path, may_change={"machine_rank", "output_dir"})
     facts = run.status()
     name = facts.get("checkpoint")
     return Start(run=run, attempt=int(facts["attempt"]), checkpoint=run.checkpoints / name if name else None)
+
+
+def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
+    if not run.exists():
+        raise RunError(f"output_dir: there is no run in {run.path} to resume; leave out --resume")
+    before = run.read_recipe()
+    refuse_changes(recipe, before, run.path)
+    checkpoints = complete_checkpoints(run.checkpoints)
+    checkpoint = checkpoints[-1] if checkpoints else None
+    skipped = tuple(
+        f"{path.name} is not complete, it lacks {lack}; skipped"
+        for path, lack in incomplete_checkpoints(run.checkpoints)
+        if checkpoint is None or checkpoint_step(path) > checkpoint_step(checkpoint)
+    )
+    attempt = run.start_attempt()
+    moved = rewind_metrics(
+        run.metrics,
+        step=checkpoint_step(checkpoint) if checkpoint else 0,
+        aside=run.attempt_logs(attempt) / "superseded-metrics.jsonl",
+    )
+    if recipe.to_json() != before.to_json():
+        run.create(recipe)
+    return Start(run=run, attempt=attempt, checkpoint=checkpoint, moved_metrics=moved, skipped=skipped)
 
 
 def _announced(start: Start) -> Start:
@@ -105,61 +143,6 @@ def is_finished(recipe: Recipe) -> bool:
         return False
     before = run.read_recipe()
     return all(recipe[key] == before[key] for key in ("max_steps", "num_train_epochs"))
-
-
-def _reopen(recipe: Recipe, run: RunDirectory) -> Start:
-    if not run.exists():
-        raise RunError(f"output_dir: there is no run in {run.path} to resume; leave out --resume")
-    _refuse_changes(recipe, run)
-    checkpoints = complete_checkpoints(run.checkpoints)
-    checkpoint = checkpoints[-1] if checkpoints else None
-    skipped = tuple(
-        f"{path.name} is not complete, it lacks {lack}; skipped"
-        for path, lack in incomplete_checkpoints(run.checkpoints)
-        if checkpoint is None or checkpoint_step(path) > checkpoint_step(checkpoint)
-    )
-    attempt = run.start_attempt()
-    moved = rewind_metrics(
-        run.metrics,
-        step=checkpoint_step(checkpoint) if checkpoint else 0,
-        aside=run.attempt_logs(attempt) / "superseded-metrics.jsonl",
-    )
-    if recipe.to_json() != run.read_recipe().to_json():
-        run.create(recipe)
-    return _announced(Start(run=run, attempt=attempt, checkpoint=checkpoint, moved_metrics=moved, skipped=skipped))
-
-
-MAY_CHANGE = {
-    "max_steps",
-    "num_train_epochs",
-    "save_steps",
-    "save_total_limit",
-    "logging_steps",
-    "report_to",
-    "output_dir",
-    *("main_process_ip", "main_process_port", "machine_rank"),
-    *(
-        "vllm_server_port",
-        "vllm_group_port",
-        "vllm_server_timeout",
-        "vllm_enforce_eager",
-        "vllm_gpu_memory_utilization",
-    ),
-    *("push_to_hub", "hub_model_id", "hub_revisions", "hub_strategy", "hub_private_repo", "hub_always_push"),
-}
-"""Settings that a resumed run may have different: how long it goes on, where, and what it leaves behind."""
-
-
-def _refuse_changes(recipe: Recipe, run: RunDirectory, may_change: Collection[str] = MAY_CHANGE) -> None:
-    """Raise RunError if the recipe to go on with would mix two settings in one run."""
-    before = run.read_recipe()
-    changed = [
-        f"{key}: the run has {before.settings[key].value!r}, the recipe now says {recipe[key]!r}"
-        for key in recipe
-        if key in before.settings and before[key] != recipe[key] and key not in may_change
-    ]
-    if changed:
-        raise RunError(*changed, f"{run.path}: resume with the settings it was started with, or use another output_dir")
 
 
 def ask_to_stop(start: Start) -> None:

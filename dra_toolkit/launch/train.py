@@ -12,7 +12,7 @@ from dra_toolkit.launch.command import how_it_ended
 from dra_toolkit.launch.devices import Gpu, visible_gpus
 from dra_toolkit.launch.plan import Plan, plan
 from dra_toolkit.launch.requirements import missing
-from dra_toolkit.launch.start import Start, is_finished, join, prepare, say_failed
+from dra_toolkit.launch.start import Start, is_finished, join, prepared, say_failed
 from dra_toolkit.launch.supervise import Outcome, Show, supervise
 from dra_toolkit.logins import login_problems
 from dra_toolkit.recipe import Recipe
@@ -52,16 +52,20 @@ def train(recipe: Recipe, *, resume: bool, overwrite: bool, show: Show) -> Ended
     problems = [*missing(recipe, gpus), *login_problems(recipe)]
     if problems:
         raise LaunchError(*problems)
-    first = recipe["machine_rank"] == 0
-    start = prepare(recipe, resume=resume, overwrite=overwrite) if first else join(recipe)
-    try:
-        for note in _opening_notes(recipe, start):
-            show({"event": "notice", "text": note})
-        planned = plan(recipe, start.run, gpus=gpus, attempt=start.attempt, checkpoint=start.checkpoint)
-        return _ended(start, supervise(recipe, planned, start, show))
-    finally:
-        if first:
+    if recipe["machine_rank"] != 0:
+        return _train(recipe, join(recipe), gpus, show)
+    with prepared(recipe, resume=resume, overwrite=overwrite) as start:
+        try:
+            return _train(recipe, start, gpus, show)
+        finally:
             say_failed(start)
+
+
+def _train(recipe: Recipe, start: Start, gpus: list[Gpu], show: Show) -> Ended:
+    for note in _opening_notes(recipe, start):
+        show({"event": "notice", "text": note})
+    planned = plan(recipe, start.run, gpus=gpus, attempt=start.attempt, checkpoint=start.checkpoint)
+    return _ended(start, supervise(recipe, planned, start, show))
 
 
 def _assumed(recipe: Recipe) -> list[Gpu]:

@@ -33,4 +33,4 @@ def content_text(content: Any) -> str:
     """Return the text of a message's content: a string, nothing, or a list of parts of which some are text."""
     if content is None or isinstance(content, str):
         return content or ""
-    return "".join(part.get("text", "") for part in content)
+    return "".join(part if isinstance(part, str) else part.get("text") or "" for part in content)

@@ -139,7 +139,18 @@ class RunDirectory:
 
         Readers never ask for the lock. It only keeps two trainers apart, and ends with the process that holds it.
         """
-        with open(self.path / ".lock", "a+") as file:
+        with self._locked(".lock"):
+            yield
+
+    @contextmanager
+    def launched(self) -> Iterator[None]:
+        """Hold the run for starting processes in it; raises RunError if another launcher does or did."""
+        with self._locked(".launch"):
+            yield
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        with open(self.path / name, "a+") as file:
             if not _locked_within(file, seconds=1.0):  # a reader asking `is_held` has it for an instant
                 file.seek(0)
                 holder = file.read().strip() or "unknown"

@@ -66,10 +66,11 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     _say_state(run, main_process, "running", attempt)
     events.tell("phase", text="loading data")
     from dra_toolkit.training.data import training_splits
-    from dra_toolkit.training.tokenizer import load_tokenizer
+    from dra_toolkit.training.tokenizer import load_processor, load_tokenizer
 
     tokenizer = load_tokenizer(recipe)
     train, test = training_splits(recipe, tokenizer, events.notice)
+    processing_class = load_processor(recipe, tokenizer, train)
 
     events.tell("phase", text="loading libraries and model")
     from dra_toolkit.runs import Recorder
@@ -86,7 +87,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     trainer = build_trainer(
         recipe,
         run.checkpoints,
-        tokenizer=tokenizer,
+        processing_class=processing_class,
         train=train,
         test=test,
         callbacks=[MetricsCallback(run, events, attempt), stop, *publishing.callbacks],

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
 from dra_toolkit.diversity import diversity_settings, is_dotted, load_labeller, load_measure
@@ -29,7 +29,7 @@ def build_trainer(
     recipe: Recipe,
     checkpoints: Path,
     *,
-    tokenizer: PreTrainedTokenizerBase,
+    processing_class: PreTrainedTokenizerBase | ProcessorMixin,
     train: Dataset,
     test: Dataset | None,
     **hooks: Any,
@@ -52,7 +52,7 @@ def build_trainer(
             args=args,
             train_dataset=train,
             eval_dataset=test,
-            processing_class=tokenizer,
+            processing_class=processing_class,
             peft_config=get_peft_config(model_config),
             quantization_config=get_quantization_config(model_config),
             diversity=diversity_settings(recipe),

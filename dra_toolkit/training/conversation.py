@@ -8,11 +8,14 @@ from typing import Any
 from datasets import Dataset, Features, List, Value
 
 from dra_toolkit.errors import RecipeError, did_you_mean
+from dra_toolkit.rewards.text import content_text
 from dra_toolkit.training.data_sources import Source
 
 SYSTEM_ROLES = ("system", "developer")
 TAKEN_BY_TRL = ("prompts", "completions")
 """Names that TRL gives to arguments of the reward functions, beside the data's columns."""
+IMAGE_COLUMNS = ("image", "images")
+"""Columns that TRL takes for images, whatever they hold."""
 BATCH = 1000
 
 Tell = Callable[[str], None]
@@ -42,10 +45,25 @@ def as_conversations(dataset: Dataset, source: Source, system_prompt: str | None
             "prompt_column": source.prompt_column,
             "solution_column": source.solution_column,
             "system_prompt": system_prompt,
+            "in_parts": not only_text and _has_images(dataset, source),
         },
         remove_columns=removed,
         features=_features(dataset, source, removed) if only_text else None,
     )
+
+
+def reads_images(dataset: Dataset) -> str | None:
+    """Return where a data set in TRL's shape has images, if it does: for the trainer these make a task of vision."""
+    column = next((name for name in IMAGE_COLUMNS if name in dataset.column_names), None)
+    if column is not None:
+        return f"a column {column!r}"
+    plain = getattr(dataset.features["prompt"], "feature", None) == {
+        "role": Value("string"),
+        "content": Value("string"),
+    }
+    if not plain and any(_image_parts(messages) for messages in _column(dataset, "prompt")):
+        return "messages with image parts"
+    return None
 
 
 def _check_columns(dataset: Dataset, source: Source) -> None:
@@ -125,23 +143,44 @@ def _is_message(message: Mapping[str, Any]) -> bool:
 
 def _is_only_text(message: Mapping[str, Any]) -> bool:
     rest = (value for key, value in message.items() if key not in ("role", "content"))
-    return not isinstance(message["content"], list) and all(value is None for value in rest)
+    return not _image_parts([message]) and all(value is None for value in rest)
+
+
+def _image_parts(messages: Any) -> bool:
+    """Return whether a part of some message is more than text."""
+    contents = [message.get("content") for message in messages] if isinstance(messages, list) else []
+    return any(set(map(_type, content)) - {"text"} for content in contents if isinstance(content, list))
+
+
+def _type(part: Any) -> str:
+    return str(part.get("type", "text")) if isinstance(part, Mapping) else "text"
+
+
+def _has_images(dataset: Dataset, source: Source) -> bool:
+    return any(map(_image_parts, _column(dataset, source.prompt_column)))
 
 
 def _row(
-    row: dict[str, Any], prompt_column: str, solution_column: str | None, system_prompt: str | None
+    row: dict[str, Any], prompt_column: str, solution_column: str | None, system_prompt: str | None, in_parts: bool
 ) -> dict[str, Any]:
     found = row[prompt_column]
     messages = [{"role": "user", "content": found}] if isinstance(found, str) else [_message(one) for one in found]
     if system_prompt and messages[0]["role"] not in SYSTEM_ROLES:
         messages = [{"role": "system", "content": system_prompt}, *messages]
+    if in_parts:  # a column has one type
+        messages = [message | {"content": _parts(message["content"])} for message in messages]
     return {"prompt": messages} | ({} if solution_column is None else {"solution": row[solution_column]})
 
 
 def _message(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message without the fields that it lacks and other rows have."""
+    """Return a message without the fields that it lacks and other rows have, its text parts joined to one text."""
     rest = {key: value for key, value in found.items() if value is not None}
-    return {"role": found["role"], "content": found["content"]} | rest
+    content = found["content"]
+    return {"role": found["role"]} | rest | {"content": content if _image_parts([found]) else content_text(content)}
+
+
+def _parts(content: Any) -> list[Any]:
+    return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
 def _features(dataset: Dataset, source: Source, removed: list[str]) -> Features:

@@ -1,14 +1,16 @@
-"""The policy's tokenizer, loaded before the data: it decides which prompts are too long."""
+"""The policy's tokenizer, loaded before the data: it decides which prompts are too long. Its processor, for images."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from datasets import Dataset
+from transformers import AutoProcessor, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+from dra_toolkit.training.conversation import reads_images
 from dra_toolkit.training.data_sources import made_ways
 from dra_toolkit.training.hub_errors import first_words, model_errors
 
@@ -40,3 +42,30 @@ def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def load_processor(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, dataset: Dataset
+) -> PreTrainedTokenizerBase | ProcessorMixin:
+    """Return what the trainer reads prompts with: the tokenizer, or the model's processor where the data have images.
+
+    Raises RecipeError if the data have images and the model has no processor for them.
+    """
+    images = reads_images(dataset)
+    if images is None:
+        return tokenizer
+    name, revision = model_path(recipe), recipe["model_revision"]
+    try:
+        with model_errors(name, revision):
+            arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": recipe["trust_remote_code"]}
+            found = AutoProcessor.from_pretrained(name, **arguments)
+    except (ValueError, ImportError) as error:
+        raise RecipeError(
+            f"model_name_or_path: no processor could be loaded from {name} ({first_words(error)})"
+        ) from None
+    if not isinstance(found, ProcessorMixin):
+        raise RecipeError(
+            f"dataset_name: the data have {images}, and the policy {name} reads no images; rename or drop it, or name a "
+            "vision-language model"
+        )
+    return found

@@ -38,6 +38,7 @@ from dra_toolkit.runs.checkpoints import mark_complete
 from dra_toolkit.runs.files import publish_text
 from dra_toolkit.safe_text import visible
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
+from dra_toolkit.training.exact_resume import ExactResume
 from dra_toolkit.training.log_probs import mean_log_probs, read_log_probs
 
 COLUMN = "diversity"
@@ -49,7 +50,7 @@ def diversity(completions: Sequence[Any], **_: Any) -> list[float]:
     return [0.0] * len(completions)
 
 
-class DRATrainer(GRPOTrainer):
+class DRATrainer(ExactResume, GRPOTrainer):
     """GRPOTrainer whose rewards are adjusted for redundancy inside each group (arXiv 2505.09655).
 
     Takes GRPOTrainer's arguments and, by keyword:

@@ -148,6 +148,30 @@ def test_an_incomplete_checkpoint_is_named_and_skipped(recipe, plain):
     assert "continuing after step 4" in said
 
 
+def asked(run: Path) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for record in Run.open(run).groups():
+        found.setdefault(record.step, []).append(record.group.prompt[-1].content)
+    return found
+
+
+def test_from_two_processes_to_one_and_back_the_steps_stay_those_of_the_run(recipe, plain):
+    run = recipe.parent / "layouts"
+    shutil.copytree(plain, run)
+    for step in (4, 6):
+        shutil.rmtree(run / "checkpoints" / f"checkpoint-{step}")
+    said = finish(dra(recipe, run, "--resume", "num_processes=1"), status=2)
+    assert (
+        "num_processes: the run has 2, the recipe now says 1; with completions_per_step=12 another number can" in said
+    )
+    said = finish(dra(recipe, run, "--resume", "num_processes=1", "completions_per_step=12", "max_steps=4"))
+    assert "continuing after step 2 (attempt 2)" in said
+    finish(dra(recipe, run, "--resume", "max_steps=6"))
+    assert asked(run) == asked(plain)
+    assert {r.step: r.attempt for r in Run.open(run).groups()} == {1: 1, 2: 1, 3: 2, 4: 2, 5: 3, 6: 3}
+    assert_rewards_follow_from_the_texts(run)
+
+
 def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

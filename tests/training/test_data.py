@@ -9,7 +9,10 @@ import pytest
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
+from dra_toolkit.recipe import load_recipe
+from dra_toolkit.training.conversation import reads_images
 from dra_toolkit.training.data import training_splits
+from dra_toolkit.training.tokenizer import load_processor
 
 SETTINGS: dict[str, Any] = {
     "dataset_weights": None,
@@ -245,3 +248,57 @@ class TestMistakes:
     def test_hub_data_set_without_network(self, refused):
         line = refused("someone/nothing")
         assert "dataset_name: someone/nothing is neither a folder nor in the cache, and HF_HUB_OFFLINE" in line
+
+
+class TestParts:
+    """Contents as the OpenAI format has them: a list of parts."""
+
+    def test_text_parts_are_read_as_their_text(self, load, write, tokenizer):
+        rows = [
+            {
+                "problem": [
+                    {"role": "user", "content": [{"type": "text", "text": "How "}, {"type": "text", "text": "many?"}]}
+                ]
+            },
+            {"problem": [{"role": "user", "content": "And now?"}]},
+        ]
+        train, _ = load(write(rows), solution_column=None)
+        assert [row["prompt"][-1]["content"] for row in train] == ["How many?", "And now?"]
+        rendered = tokenizer.apply_chat_template(train[0]["prompt"], tokenize=False)
+        assert "How many?" in rendered
+        assert "type" not in rendered
+
+    def test_no_content_is_an_empty_text(self, load, write):
+        call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "add"}}]}
+        rows = [{"problem": [{"role": "user", "content": "a"}, call, {"role": "user", "content": "b"}]}]
+        train, _ = load(write(rows), solution_column=None)
+        assert train[0]["prompt"][2]["content"] == ""
+        assert train[0]["prompt"][2]["tool_calls"][0]["function"]["name"] == "add"
+
+    def test_image_parts_stay_beside_texts(self, load, write):
+        parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+        rows = [
+            {"problem": [{"role": "user", "content": parts}]},
+            {"problem": [{"role": "user", "content": "And now?"}]},
+        ]
+        train, _ = load(write(rows), solution_column=None)
+        assert reads_images(train) == "messages with image parts"
+        (system, user), (_, plain) = (row["prompt"] for row in train)
+        assert system["content"] == [{"type": "text", "text": "Be brief."}]
+        assert [part["type"] for part in user["content"]] == ["image", "text"]
+        assert plain["content"] == [{"type": "text", "text": "And now?"}]
+
+    @pytest.mark.parametrize("column", ["image", "images"])
+    def test_images_with_a_policy_that_reads_none_are_told(self, load, write, policy, tokenizer, tmp_path, column):
+        train, _ = load(write([{"problem": "What is it?", "answer": "2", column: "a.png"}]))
+        recipe_file = tmp_path / "r.yaml"
+        recipe_file.write_text(f"model_name_or_path: {policy}\ndataset_name: x/y\nreward_funcs: [accuracy]\n")
+        with pytest.raises(RecipeError, match=f"the data have a column '{column}', and the policy .* reads no images"):
+            load_processor(load_recipe(recipe_file), tokenizer, train)
+
+    def test_a_text_policy_reads_texts_with_its_tokenizer(self, load, data, policy, tokenizer, tmp_path):
+        train, _ = load(data)
+        assert reads_images(train) is None
+        recipe_file = tmp_path / "r.yaml"
+        recipe_file.write_text(f"model_name_or_path: {policy}\ndataset_name: x/y\nreward_funcs: [accuracy]\n")
+        assert load_processor(load_recipe(recipe_file), tokenizer, train) is tokenizer

@@ -111,7 +111,7 @@ class TestFinished:
 
     def test_leaves_the_run_directory_of_the_docs(self, uninterrupted):
         run, _ = uninterrupted
-        names = {path.name for path in run.iterdir()} - {".lock"}
+        names = {path.name for path in run.iterdir()} - {".lock", ".launch"}
         assert names == {
             *("recipe.yaml", "resolved.json", "environment.json", "status.json", "metrics.jsonl"),
             *("groups", "checkpoints", "logs"),

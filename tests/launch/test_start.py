@@ -1,0 +1,87 @@
+"""What may go on in a run, and who: changed settings, and several launchers at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from dra_toolkit.errors import RunError
+from dra_toolkit.launch.start import prepared
+from dra_toolkit.recipe import load_recipe
+
+RECIPE = """
+model_name_or_path: some/model
+dataset_name: some/data
+reward_funcs: [accuracy]
+embedder: hash
+num_generations: 4
+num_processes: 2
+per_device_train_batch_size: 4
+completions_per_step: 24
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE)
+    return lambda *overrides: load_recipe(path, [f"output_dir={tmp_path / 'run'}", *overrides])
+
+
+@pytest.fixture
+def begun(recipe):
+    with prepared(recipe(), resume=False, overwrite=False) as start:
+        return start
+
+
+def refusal(recipe) -> str:
+    with pytest.raises(RunError) as refused, prepared(recipe, resume=True, overwrite=False):
+        pass
+    return "; ".join(refused.value.problems)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["dataloader_num_workers=2", "dataloader_pin_memory=false"],
+        ["gradient_checkpointing=false", "disable_tqdm=true", "log_level=info"],
+        ["num_processes=1"],
+        ["num_processes=3"],
+        ["num_processes=1", "completions_per_step=null", "gradient_accumulation_steps=6"],
+        ["num_processes=4", "num_machines=2", "main_process_ip=10.0.0.1", "per_device_train_batch_size=2"],
+    ],
+)
+def test_how_the_work_is_done_may_change(recipe, begun, changes):
+    with prepared(recipe(*changes), resume=True, overwrite=False) as start:
+        assert start.attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (["num_processes=1", "completions_per_step=12"], "recipe now says 1; with completions_per_step=24 another"),
+        (["completions_per_step=48"], "gradient_accumulation_steps: the run has 3, the recipe now says 6"),
+        (["num_processes=1", "steps_per_generation=1"], "steps_per_generation"),
+        (["num_processes=1", "deepspeed=ds.json"], "num_processes"),
+        (["accelerate_config=zero2"], "accelerate_config: the run has None, the recipe now says 'zero2'"),
+        (["learning_rate=0.1"], "learning_rate"),
+    ],
+)
+def test_what_a_step_is_may_not(recipe, begun, changes, told):
+    assert told in refusal(recipe(*changes))
+
+
+def test_of_two_resumes_at_once_one_goes_on_and_one_is_told(recipe, begun):
+    with prepared(recipe(), resume=True, overwrite=False) as start:
+        assert "is still training in this run; stop it first" in refusal(recipe())
+        with pytest.raises(RunError, match="still training"), prepared(recipe(), resume=False, overwrite=True):
+            pass
+        assert start.run.last_attempt() == 2
+    with prepared(recipe(), resume=True, overwrite=False) as start:
+        assert start.attempt == 3
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_fresh_start_too_keeps_others_away(recipe, overwrite):
+    for _ in range(2 if overwrite else 1):
+        with prepared(recipe(), resume=False, overwrite=overwrite):
+            assert "still training" in refusal(recipe())

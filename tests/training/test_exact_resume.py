@@ -1,0 +1,58 @@
+"""A run resumed after any step sees the prompts, and learns at the rate, of the run that nothing stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import resume_run
+
+SCRIPT = Path(__file__).with_name("resume_run.py")
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
+def seen(request, policy, tmp_path_factory):
+    out = tmp_path_factory.mktemp("resume")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(request.param)]
+    ran = subprocess.run(
+        [*launcher, str(SCRIPT), str(policy), str(out), str(8 // request.param)],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_TORCH_DEVICE": "cpu", "TRL_EXPERIMENTAL_SILENCE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    return json.loads((out / "seen.json").read_text())
+
+
+def test_the_epochs_differ_in_their_order(seen):
+    asked = seen["straight"]["asked"]
+    epochs = [[asked[str(step)] for step in range(first, first + 3)] for first in (1, 4, 7)]
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    assert all(len({prompt for step in epoch for prompt in step}) == 6 for epoch in epochs)
+
+
+@pytest.mark.parametrize("step", range(1, resume_run.STEPS))
+def test_resumed_after_any_step_it_goes_on_as_the_straight_run(seen, step):
+    later = {str(number) for number in range(step + 1, resume_run.STEPS + 1)}
+    for what in ("asked", "rates"):
+        expected = {number: value for number, value in seen["straight"][what].items() if number in later}
+        assert set(expected) == later
+        found = {number: value for number, value in seen["resumed"][str(step)][what].items() if number in later}
+        assert found == expected
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_run_made_longer_after_its_end_follows_the_schedule_of_the_longer_run(policy, tmp_path, schedule):
+    def rates(out: str, steps: int, checkpoint: Path | None = None) -> dict[int, float]:
+        changes = {"max_steps": steps, "lr_scheduler_type": schedule}
+        return resume_run.train(str(policy), tmp_path / out, 8, checkpoint, **changes)["rates"]
+
+    longer = rates("longer", 4)
+    assert rates("short", 2)[2] < longer[2]
+    assert rates("goes on", 4, tmp_path / "short/checkpoint-2") | {1: longer[1], 2: longer[2]} == longer
+    assert longer[3] > 0
