@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-PROBE = (sys.executable, "-m", "dra_toolkit.training.probe")
+PROBE = (sys.executable, "-P", "-m", "dra_toolkit.training.probe")  # -P: nothing of the working folder runs
 PROBE_SECONDS = 120.0
 """How long torch may take; the first import from a cold disk takes most of a minute."""
 

@@ -118,7 +118,7 @@ def _described(benchmark: Benchmark, evals: Path) -> tuple[dict[str, Any], list[
     output.parent.mkdir(parents=True, exist_ok=True)
     events = output.with_suffix(".events.jsonl")
     events.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "dra_toolkit.evaluation.child", "describe", benchmark.source, str(output)]
+    command = [sys.executable, "-P", "-m", "dra_toolkit.evaluation.child", "describe", benchmark.source, str(output)]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     told = [problem for event in read_lines(events) for problem in event.get("problems", [])]
     events.unlink(missing_ok=True)

@@ -51,7 +51,7 @@ class Slot:
 
 
 def _start(slot: Slot, log: Path) -> subprocess.Popen[bytes]:
-    command = Command(purpose="evaluate", argv=(sys.executable, "-m", "dra_toolkit.evaluation.child"))
+    command = Command(purpose="evaluate", argv=(sys.executable, "-P", "-m", "dra_toolkit.evaluation.child"))
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -108,11 +108,16 @@ def _print_csv(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
     import csv
 
     from dra_toolkit.inspection.export.csv_file import cell
+    from dra_toolkit.safe_text import visible
+
+    def shown(value: Any) -> str | int | float:
+        found = cell(value)
+        return visible(found) if isinstance(found, str) else found
 
     writer = csv.writer(sys.stdout)
-    writer.writerow(map(cell, names))
+    writer.writerow(map(shown, names))
     for batch in batches:
-        writer.writerows([cell(value) for value in row] for row in _rows(batch))
+        writer.writerows(map(shown, row) for row in _rows(batch))
 
 
 def _list_tables(run: Run, as_json: bool) -> None:

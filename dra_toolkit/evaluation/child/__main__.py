@@ -126,7 +126,7 @@ def _peek() -> bool:
 def _spawned(path: Path) -> int:
     """Start a job as a process from the start, with its own log; return its process id."""
     with open(path.parent / "output.log", "ab") as log:
-        command = [sys.executable, "-m", "dra_toolkit.evaluation.child", str(path)]
+        command = [sys.executable, "-P", "-m", "dra_toolkit.evaluation.child", str(path)]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log).pid
 
 
