@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
+    from dra_toolkit.diversity import AdjustedRows, DiversitySettings, adjust, adjust_rows, group_advantages
     from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
     from dra_toolkit.runs import Run
 
@@ -16,19 +16,23 @@ _HOME = {
     "Adjustment": "groups",
     "CompletionGroup": "groups",
     "GroupRecord": "groups",
+    "AdjustedRows": "diversity",
     "DiversitySettings": "diversity",
     "adjust": "diversity",
+    "adjust_rows": "diversity",
     "group_advantages": "diversity",
     "Run": "runs",
 }
 
 __all__ = [
+    "AdjustedRows",
     "Adjustment",
     "CompletionGroup",
     "DiversitySettings",
     "GroupRecord",
     "Run",
     "adjust",
+    "adjust_rows",
     "group_advantages",
 ]
 

@@ -29,6 +29,7 @@ from dra_toolkit.diversity.measures import (
     replacement,
 )
 from dra_toolkit.diversity.measures.graph_cut import graph_cut
+from dra_toolkit.diversity.rows import AdjustedRows, adjust_rows, padded_adjustment
 from dra_toolkit.diversity.settings import PRESETS, SETTING_KEYS, DiversitySettings, SettingKey, diversity_settings
 from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity
 from dra_toolkit.diversity.totals import total_rewards
@@ -44,6 +45,7 @@ __all__ = [
     "SETTING_KEYS",
     "WEIGHT_SCALES",
     "ZERO_SPREAD_GROUPS",
+    "AdjustedRows",
     "DiversitySettings",
     "Effect",
     "Measure",
@@ -52,6 +54,7 @@ __all__ = [
     "SettingKey",
     "Signals",
     "adjust",
+    "adjust_rows",
     "adjust_signals",
     "adjust_similarity",
     "adjusted_advantages",
@@ -68,6 +71,7 @@ __all__ = [
     "load_measure",
     "mean_similarity",
     "measure_options",
+    "padded_adjustment",
     "redundancy_weights",
     "replacement",
     "replaces_advantages",

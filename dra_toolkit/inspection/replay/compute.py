@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 
-from dra_toolkit.diversity import DiversitySettings, Scaling, adjust_signals, adjusted_advantages
+from dra_toolkit.diversity import DiversitySettings, Scaling, adjust_signals, adjusted_advantages, padded_adjustment
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, Array
 from dra_toolkit.inspection.replay.pieces import Block, Piece
@@ -57,29 +56,22 @@ def flattened(piece: Piece, found: Found, settings: DiversitySettings, scaling: 
         if scaling != "batch":
             block.put(adjusted_advantages(adjustment, scaling, settings), advantages)
     if scaling == "batch":
-        for rows, batch in _batches(piece, found):
-            is_there = ~np.isnan(batch.redundancy)
-            advantages[rows] = adjusted_advantages(batch, scaling, settings)[is_there]
+        flat = _flat(piece, found)
+        for first, end in pairwise(piece.batches.tolist()):
+            rows = slice(int(piece.starts[first]), int(piece.starts[end]))
+            of_batch = {name: values[rows] for name, values in flat.items()}
+            whole, is_there = padded_adjustment(of_batch, piece.sizes[first:end])
+            advantages[rows] = adjusted_advantages(whole, scaling, settings)[is_there]
     return adjusted, advantages
 
 
-def _batches(piece: Piece, found: Found) -> Iterator[tuple[slice, Adjustment]]:
-    """Yield whole generation batches; a group smaller than others is filled up with missing totals, which do not count.
-
-    Their redundancy is 0 where there is a completion and NaN where there is none.
-    """
+def _flat(piece: Piece, found: Found) -> dict[str, Array]:
+    """Return weights and totals, and the bonus where there is one, (N,) each."""
     flat = {name: np.empty_like(piece.totals) for name in ("weights", "adjusted", "bonus")}
     for block, adjustment in found:
         bonus = np.zeros(block.rows.shape) if adjustment.bonus is None else adjustment.bonus
         for name, values in (("weights", adjustment.weights), ("adjusted", adjustment.adjusted), ("bonus", bonus)):
             block.put(values, flat[name])
-    flat |= {"totals": piece.totals, "redundancy": np.zeros_like(piece.totals)}
     if all(adjustment.bonus is None for _, adjustment in found):
         del flat["bonus"]
-    for first, end in pairwise(piece.batches.tolist()):
-        rows = slice(int(piece.starts[first]), int(piece.starts[end]))
-        is_there = np.arange(piece.sizes[first:end].max()) < piece.sizes[first:end, None]
-        padded = {name: np.full(is_there.shape, np.nan) for name in flat}
-        for name, values in flat.items():
-            padded[name][is_there] = values[rows]
-        yield rows, Adjustment(similarity=padded["redundancy"], **padded)
+    return {**flat, "totals": piece.totals}
