@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from dra_toolkit.evaluation.outcomes import Evaluation, find_evaluations, read_outcomes
+from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations, read_outcomes
 from dra_toolkit.quickstart.task import problems
 
 BARE_METRIC = """

@@ -47,6 +47,10 @@ class LaunchError(DRAError):
     """Training could not be started, or its process ended without finishing."""
 
 
+class EvaluationError(DRAError):
+    """A checkpoint, benchmark or result cannot be evaluated, read or compared as asked."""
+
+
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for the choice nearest to `name`, or an empty string if none is near."""
     by_lower = {choice.lower(): choice for choice in choices}

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dra_toolkit.errors import DRAError
-from dra_toolkit.evaluation.published import NOTE, REPORTED, SIZES
 from dra_toolkit.evaluation.report.gather import Report, Row, gather
 from dra_toolkit.evaluation.report.texts import points
+from dra_toolkit.evaluation.results.published import NOTE, REPORTED, SIZES
 
 
 def table(reports: Sequence[Report], benchmarks: Sequence[str]) -> str:
@@ -50,7 +50,7 @@ def _cells(report: Report, row: Row, step: str, benchmarks: Sequence[str]) -> li
 
 
 def _reported(row: object, benchmarks: Sequence[str]) -> list[str]:
-    from dra_toolkit.evaluation.published import Reported
+    from dra_toolkit.evaluation.results.published import Reported
 
     assert isinstance(row, Reported)
     scores = [f"{row.scores[b]:.1f} ± {row.error(b):.1f}" if b in row.scores else "-" for b in benchmarks]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dra_toolkit.evaluation.outcomes import OUTCOMES_FILE, write_outcomes
+from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, write_outcomes
 from dra_toolkit.quickstart.checker import well_formed_answer
 from dra_toolkit.quickstart.task import problems
 

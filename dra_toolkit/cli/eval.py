@@ -16,7 +16,7 @@ from dra_toolkit.cli.errors import print_problems, user_errors
 from dra_toolkit.cli.eval_report import register
 
 if TYPE_CHECKING:
-    from dra_toolkit.evaluation.choosing import Chosen, Options
+    from dra_toolkit.evaluation.running.options import Chosen, Options
 
 INTERRUPTED = 130
 DEFAULT = "run"
@@ -76,7 +76,7 @@ def run(
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:  # fmt: skip
     """Evaluate checkpoints of a run, or a model; what is finished is kept and never done again."""
-    from dra_toolkit.evaluation.choosing import Options, choose
+    from dra_toolkit.evaluation.running.options import Options, choose
 
     options = Options(
         run=name, all_steps=all_steps, steps=steps, model=model, revisions=revisions, base=base,
@@ -91,7 +91,7 @@ def run(
 
 
 def _check_installed() -> None:
-    from dra_toolkit.evaluation.outcomes import EvaluationError
+    from dra_toolkit.errors import EvaluationError
 
     missing = [name for name in ("lighteval", "torch", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
@@ -102,8 +102,8 @@ def _check_installed() -> None:
 
 def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool) -> int:
     from dra_toolkit.cli.eval_progress import make_display
-    from dra_toolkit.evaluation.choosing import run_chosen
-    from dra_toolkit.evaluation.evaluate import Evaluator, held
+    from dra_toolkit.evaluation.running.evaluator import Evaluator, held
+    from dra_toolkit.evaluation.running.options import run_chosen
 
     with held(chosen.evals):
         for number in (signal.SIGTERM, signal.SIGHUP):

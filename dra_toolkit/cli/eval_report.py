@@ -14,7 +14,7 @@ from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
     from dra_toolkit.evaluation.report.gather import Report, Row
-    from dra_toolkit.evaluation.statistics import Score
+    from dra_toolkit.evaluation.statistics.scores import Score
 
 
 class TableFormat(Enum):
@@ -95,8 +95,8 @@ def compare(
     """Compare two steps or models on the problems that both answered, and say in words what that shows."""
     from rich.console import Console
 
-    from dra_toolkit.evaluation.comparison import compare as ask
     from dra_toolkit.evaluation.report.view import comparison_view, plain_pair
+    from dra_toolkit.evaluation.statistics.comparison import compare as ask
 
     rows = _row(left, path), _row(right, path)
     notes: list[str] = []
@@ -113,7 +113,7 @@ def _check_options(
     metric: str, published: bool, out: Path | None, push: str | None, diversity: bool, paths: int
 ) -> None:
     """Raise EvaluationError for options that contradict each other, before anything is read; asks the Hub for --push."""
-    from dra_toolkit.evaluation.outcomes import EvaluationError
+    from dra_toolkit.errors import EvaluationError
     from dra_toolkit.evaluation.report.push import check_push
 
     problems = []
@@ -148,8 +148,7 @@ def _place(path: Path | None) -> Path:
 
 
 def _check_metric(report: Report, metric: str) -> None:
-    from dra_toolkit.errors import did_you_mean
-    from dra_toolkit.evaluation.outcomes import EvaluationError
+    from dra_toolkit.errors import EvaluationError, did_you_mean
 
     known = list(dict.fromkeys(m for row in report.rows for cell in row.cells.values() for m in cell.scores))
     if metric in known:
@@ -163,8 +162,7 @@ def _check_metric(report: Report, metric: str) -> None:
 
 def _row(name: str, path: Path | None) -> Row:
     """Return a row by step or label within `path`; or that of a path, which must hold only one."""
-    from dra_toolkit.errors import did_you_mean
-    from dra_toolkit.evaluation.outcomes import EvaluationError
+    from dra_toolkit.errors import EvaluationError, did_you_mean
     from dra_toolkit.evaluation.report.gather import gather
 
     if Path(name).exists() and not name.isdigit():

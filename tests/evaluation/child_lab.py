@@ -91,8 +91,8 @@ def verdicts() -> dict[str, Any]:
 
 def wrong_tasks() -> list[str]:
     """Name lighteval tasks that do not exist; return what is said."""
+    from dra_toolkit.errors import EvaluationError
     from dra_toolkit.evaluation.child.tasks import named_task
-    from dra_toolkit.evaluation.outcomes import EvaluationError
 
     said = []
     for name in ("lab_tasks.leters", "lab_tusks.letters"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from dra_toolkit.evaluation.outcomes import find_evaluations, read_outcomes
+from dra_toolkit.evaluation.results.stored import find_evaluations, read_outcomes
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs.checkpoints import mark_complete
 from dra_toolkit.runs.layout import RunDirectory

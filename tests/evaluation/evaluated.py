@@ -8,7 +8,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
-from dra_toolkit.evaluation.outcomes import write_outcomes
+from dra_toolkit.evaluation.results.stored import write_outcomes
 
 
 def evaluate(

@@ -11,9 +11,16 @@ from evaluated import eval_, evaluate, three_steps
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dra_toolkit.evaluation.comparison import compare
-from dra_toolkit.evaluation.paired_tests import bootstrap, holm, mcnemar, normal_test, sign_flip, width_of_none
 from dra_toolkit.evaluation.report.gather import gather
+from dra_toolkit.evaluation.statistics.comparison import compare
+from dra_toolkit.evaluation.statistics.paired_tests import (
+    bootstrap,
+    holm,
+    mcnemar,
+    normal_test,
+    sign_flip,
+    width_of_none,
+)
 
 
 @pytest.fixture

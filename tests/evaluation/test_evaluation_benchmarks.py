@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dra_toolkit.evaluation.benchmarks import PAPER, REGISTRY, choose_benchmarks, with_limit
-from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.problems import load_problems
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.benchmarks.problems import load_problems
+from dra_toolkit.evaluation.benchmarks.registry import PAPER, REGISTRY, choose_benchmarks, with_limit
 
 DATA = os.environ.get("DRA_BENCH_DATA")
 """A folder with aime24.jsonl, math_500.jsonl, ...: the benchmarks' problems, which are no part of this repository."""

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from dra_toolkit.evaluation.answers import SampleRows
-from dra_toolkit.evaluation.outcomes import (
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.results.json_lines import SampleRows
+from dra_toolkit.evaluation.results.stored import (
     OUTCOME_COLUMNS,
-    EvaluationError,
     find_evaluations,
     read_evaluation,
     read_outcomes,

@@ -13,7 +13,7 @@ import pytest
 from eval_runs import add_checkpoint, dra_eval, family_of, finish, generated, make_run, samples, wait_for_line
 from waiting import wait_until
 
-from dra_toolkit.evaluation.outcomes import find_evaluations
+from dra_toolkit.evaluation.results.stored import find_evaluations
 
 ANSWERS = 3 * (12 + 8) * 3
 """Three models, two benchmarks, three samples of each problem."""

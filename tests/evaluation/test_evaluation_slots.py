@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.slots import make_slots
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.running.gpu_slots import make_slots
 from dra_toolkit.launch import devices
 
 

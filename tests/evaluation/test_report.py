@@ -12,13 +12,14 @@ from evaluated import eval_, evaluate, three_steps
 from writable_hub import OWNER, PLACE, writable_hub
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.evaluation.cells import cell_of
-from dra_toolkit.evaluation.outcomes import EvaluationError, find_evaluations
-from dra_toolkit.evaluation.published import REPORTED, SIZES
+from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.report.diversity import measure
 from dra_toolkit.evaluation.report.figures import HEIGHT, WIDTH, figures
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.report.pictures import BROWSERS, write_html, write_png
+from dra_toolkit.evaluation.results.benchmark_result import cell_of
+from dra_toolkit.evaluation.results.published import REPORTED, SIZES
+from dra_toolkit.evaluation.results.stored import find_evaluations
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from recorded import make_run, record, record_all
 from scipy.stats import norm
 
 from dra_toolkit.evaluation.report.gather import gather
-from dra_toolkit.evaluation.selection import by_benchmarks, by_training_reward, expected_best, optimism
+from dra_toolkit.evaluation.statistics.best_step import by_benchmarks, by_training_reward, expected_best, optimism
 
 
 class TestHonestRules:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.statistics import average, interval, majority, pass_at_k, score, wilson
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.statistics.scores import average, interval, majority, pass_at_k, score, wilson
 
 GRIDS = (
     st.integers(1, 6)

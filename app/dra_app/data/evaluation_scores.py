@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from dra_toolkit.evaluation.comparison import Paired, compare
-from dra_toolkit.evaluation.outcomes import FACTS_FILE
 from dra_toolkit.evaluation.report.gather import Report, Row, gather
-from dra_toolkit.evaluation.statistics import Score
+from dra_toolkit.evaluation.results.stored import FACTS_FILE
+from dra_toolkit.evaluation.statistics.comparison import Paired, compare
+from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.runs import Run
 
 Cell = str | int | float

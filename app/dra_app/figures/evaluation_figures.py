@@ -11,7 +11,7 @@ from dra_app.figures.overview_figures import short_name
 from dra_app.figures.plots import Figure, Line, curve_figure
 from dra_app.palette import Palette
 from dra_toolkit.evaluation.report.gather import Report, Row
-from dra_toolkit.evaluation.statistics import Score
+from dra_toolkit.evaluation.statistics.scores import Score
 
 SCORES = "evaluation"
 PASS = "pass-at-k"

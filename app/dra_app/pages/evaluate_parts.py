@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dra_app.figures.svg import escaped
-from dra_toolkit.evaluation.comparison import Paired
 from dra_toolkit.evaluation.report.gather import Report, Row
-from dra_toolkit.evaluation.selection import Choice
-from dra_toolkit.evaluation.statistics import Score
+from dra_toolkit.evaluation.statistics.best_step import Choice
+from dra_toolkit.evaluation.statistics.comparison import Paired
+from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.outcomes import append_line
+from dra_toolkit.evaluation.results.json_lines import append_line
 
 PROGRESS_SECONDS = 0.3
 

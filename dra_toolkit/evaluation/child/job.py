@@ -12,7 +12,8 @@ from typing import Any
 
 from dra_toolkit.evaluation.child import shims
 from dra_toolkit.evaluation.child.events import Events
-from dra_toolkit.evaluation.outcomes import OUTCOMES_FILE, read_lines, write_outcomes
+from dra_toolkit.evaluation.results.json_lines import read_lines
+from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, write_outcomes
 
 SCORES_FILE = "scores.jsonl"
 

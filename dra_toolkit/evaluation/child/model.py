@@ -12,11 +12,11 @@ from lighteval.models.model_input import GenerationParameters
 from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.requests import Doc
 
-from dra_toolkit.evaluation.answers import SampleRows
 from dra_toolkit.evaluation.child.events import Events
 from dra_toolkit.evaluation.child.requests import EngineProtocol, Generation, Request
 from dra_toolkit.evaluation.child.scoring import Scoring
-from dra_toolkit.evaluation.outcomes import ANSWERS_FILE, read_lines
+from dra_toolkit.evaluation.results.json_lines import SampleRows, read_lines
+from dra_toolkit.evaluation.results.stored import ANSWERS_FILE
 from dra_toolkit.evaluation.settings import sample_seed
 
 

@@ -23,8 +23,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.answers import Sample, SampleRows
 from dra_toolkit.evaluation.child import bounds
+from dra_toolkit.evaluation.results.json_lines import Sample, SampleRows
 
 WALL_SECONDS = 120.0
 PR_SET_PDEATHSIG = 1

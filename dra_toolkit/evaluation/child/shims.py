@@ -43,7 +43,7 @@ def apply() -> None:
     def load(task: Any) -> Any:
         if not str(task.dataset_path).endswith(".jsonl"):
             return original(task)
-        from dra_toolkit.evaluation.outcomes import read_lines
+        from dra_toolkit.evaluation.results.json_lines import read_lines
 
         rows = read_lines(Path(task.dataset_path))
         return datasets.DatasetDict({split: datasets.Dataset.from_list(rows) for split in task.evaluation_split})

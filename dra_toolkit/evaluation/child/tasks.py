@@ -17,8 +17,9 @@ from lighteval.tasks.lighteval_task import LightevalTask, LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
 from dra_toolkit.dotted import load_dotted
+from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.child import shims
-from dra_toolkit.evaluation.outcomes import EvaluationError, append_line
+from dra_toolkit.evaluation.results.json_lines import append_line
 
 ACCURACY = "extractive_match"
 """The name that Open-RS's logs give the metric; with several samples it is their mean."""

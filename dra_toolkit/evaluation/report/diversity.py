@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 
 from dra_toolkit.embedding import Embedder
-from dra_toolkit.evaluation.cells import Cell, sample_diversity
-from dra_toolkit.evaluation.outcomes import Evaluation
 from dra_toolkit.evaluation.report.gather import Report, Row
-from dra_toolkit.evaluation.statistics import Score, Z
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, sample_diversity
+from dra_toolkit.evaluation.results.stored import Evaluation
+from dra_toolkit.evaluation.statistics.scores import Score, Z
 
 Measured = Mapping[str, Mapping[str, Score]]
 """Label -> similarity and vendi_score, means over the benchmarks."""
@@ -49,7 +49,7 @@ def sampled_pass(row: Row) -> dict[int, float]:
     return {k: float(np.mean([cell.scores[f"pass@{k}"].value for cell in cells])) for k in ks}
 
 
-def _sampled(row: Row) -> list[Cell]:
+def _sampled(row: Row) -> list[BenchmarkResult]:
     return [cell for cell in row.cells.values() if cell.n > 1 and cell.ks]
 
 

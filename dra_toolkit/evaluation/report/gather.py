@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dra_toolkit.errors import DRAError, did_you_mean
-from dra_toolkit.evaluation.cells import Cell, cell_of
-from dra_toolkit.evaluation.foreign import read_foreign
-from dra_toolkit.evaluation.outcomes import FACTS_FILE, Evaluation, EvaluationError, find_evaluations, read_evaluation
-from dra_toolkit.evaluation.published import SIZES
-from dra_toolkit.evaluation.report.unlike import unlike
-from dra_toolkit.evaluation.selection import Choice, by_benchmarks, by_held_out, by_training_reward
-from dra_toolkit.evaluation.statistics import Score, average
+from dra_toolkit.errors import DRAError, EvaluationError, did_you_mean
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
+from dra_toolkit.evaluation.results.lighteval_files import read_foreign
+from dra_toolkit.evaluation.results.published import SIZES
+from dra_toolkit.evaluation.results.stored import FACTS_FILE, Evaluation, find_evaluations, read_evaluation
+from dra_toolkit.evaluation.statistics.best_step import Choice, by_benchmarks, by_held_out, by_training_reward
+from dra_toolkit.evaluation.statistics.scores import Score, average
 from dra_toolkit.runs import Run, RunDirectory
+
+SETTINGS = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_template", "limit")
+"""What the rows of a benchmark must have in common to be compared, beside prompts, problems and n."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class Row:
 
     label: str
     step: int | None
-    cells: dict[str, Cell]
+    cells: dict[str, BenchmarkResult]
 
     def score(self, benchmark: str, metric: str = "avg") -> Score | None:
         """Return a score, or None where it was not evaluated or does not exist for its n."""
@@ -59,7 +61,7 @@ class Report:
 class _Read:
     """What one path holds."""
 
-    cells: list[Cell]
+    cells: list[BenchmarkResult]
     problems: list[str]
     notes: list[str]
     evaluations: list[Evaluation]
@@ -98,7 +100,7 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         choices=_choices(cells, reported, run, held_out) if not more else (),
         problems=tuple(problems),
         evaluations=tuple(evaluation for each in read for evaluation in each.evaluations) if not more else (),
-        notes=(*(note for each in read for note in each.notes), *unlike(reported)),
+        notes=(*(note for each in read for note in each.notes), *_unlike(reported)),
     )
 
 
@@ -125,7 +127,7 @@ def _evaluations(path: Path) -> list[Evaluation]:
 
 def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
     """Return the newest sound evaluation of each label and benchmark as a cell, what is damaged, and what else there is."""
-    cells: list[Cell] = []
+    cells: list[BenchmarkResult] = []
     problems: list[str] = []
     used: dict[tuple[str, str], Evaluation] = {}
     older: Counter[tuple[str, str]] = Counter()
@@ -147,7 +149,7 @@ def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
     return _Read(cells, problems, notes, list(used.values()), run)
 
 
-def _apart(paths: Sequence[Path], found: Sequence[Sequence[Cell]]) -> list[Cell]:
+def _apart(paths: Sequence[Path], found: Sequence[Sequence[BenchmarkResult]]) -> list[BenchmarkResult]:
     """Return the cells of several paths; a label that two of them have is told apart by the path."""
     if len(paths) == 1:
         return list(found[0])
@@ -159,7 +161,7 @@ def _apart(paths: Sequence[Path], found: Sequence[Sequence[Cell]]) -> list[Cell]
     ]
 
 
-def _rows(cells: Sequence[Cell]) -> tuple[Row, ...]:
+def _rows(cells: Sequence[BenchmarkResult]) -> tuple[Row, ...]:
     rows: dict[str, Row] = {}
     for cell in cells:
         rows.setdefault(cell.label, Row(label=cell.label, step=cell.step, cells={})).cells[cell.benchmark] = cell
@@ -172,7 +174,10 @@ def _in_order(names: set[str]) -> tuple[str, ...]:
 
 
 def _choices(
-    cells: Sequence[Cell], reported: Sequence[Cell], run: RunDirectory | None, held_out: str | None
+    cells: Sequence[BenchmarkResult],
+    reported: Sequence[BenchmarkResult],
+    run: RunDirectory | None,
+    held_out: str | None,
 ) -> tuple[Choice, ...]:
     steps = sorted({cell.step for cell in cells if cell.step})
     found = [by_held_out(cells, held_out)] if held_out else []
@@ -189,3 +194,29 @@ def _rewards(run: RunDirectory) -> dict[int, float]:
     if recorded:
         return {row["step"]: row["reward"] for row in recorded}
     return {int(row["step"]): float(row["reward"]) for row in opened.metrics() if "reward" in row and "step" in row}
+
+
+def _unlike(cells: Sequence[BenchmarkResult]) -> list[str]:
+    """Return a line for each benchmark whose rows differ in prompts, samples or sampling settings, as far as is known."""
+    found = []
+    for name in dict.fromkeys(cell.benchmark for cell in cells):
+        rows = [cell for cell in cells if cell.benchmark == name]
+        told = []
+        hashes = {cell.hash_examples for cell in rows if cell.hash_examples}
+        if len(hashes) > 1:
+            told.append("prompts or problems")
+        counts = sorted({cell.n for cell in rows if cell.n})
+        if len(counts) > 1:
+            told.append(f"n ({_some(counts)})")
+        for setting in SETTINGS:
+            values = {repr(cell.settings[setting]): cell.settings[setting] for cell in rows if setting in cell.settings}
+            if len(values) > 1:
+                told.append(f"{setting} ({_some(list(values.values()))})")
+        if told:
+            found.append(f"{name}: the rows differ in {', '.join(told)}")
+    return found
+
+
+def _some(values: Sequence[object]) -> str:
+    shown = ["none" if value is None else str(value)[:40] for value in values[:4]]
+    return ", ".join(shown) + (", ..." if len(values) > 4 else "")

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.report.figures import HEIGHT, WIDTH
 
 if TYPE_CHECKING:

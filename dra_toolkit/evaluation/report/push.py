@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.errors import EvaluationError
 from dra_toolkit.logins import hub_problems
 from dra_toolkit.safe_text import visible
 

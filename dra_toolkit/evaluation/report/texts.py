@@ -6,9 +6,9 @@ import csv
 import io
 import math
 
-from dra_toolkit.evaluation.published import NOTE, REPORTED, SIZES, Reported
 from dra_toolkit.evaluation.report.gather import Report
-from dra_toolkit.evaluation.statistics import Score
+from dra_toolkit.evaluation.results.published import NOTE, REPORTED, SIZES, Reported
+from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
 
 FORMATS = ("markdown", "latex", "csv")

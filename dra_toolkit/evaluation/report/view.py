@@ -11,13 +11,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from dra_toolkit.evaluation.comparison import Paired
-from dra_toolkit.evaluation.published import NOTE
 from dra_toolkit.evaluation.report.diversity import Measured, distinct_answers, sampled_pass
 from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.evaluation.report.texts import points, published_rows
-from dra_toolkit.evaluation.selection import Choice
-from dra_toolkit.evaluation.statistics import Score
+from dra_toolkit.evaluation.results.published import NOTE
+from dra_toolkit.evaluation.statistics.best_step import Choice
+from dra_toolkit.evaluation.statistics.comparison import Paired
+from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
 
 LABEL = 24

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.checkpoints import ModelFolder
+from dra_toolkit.evaluation.models.folders import ModelFolder
 from dra_toolkit.runs.files import publish_text
 
 KEY_LENGTH = 16

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.errors import EvaluationError
 from dra_toolkit.launch.command import Command, kill
 from dra_toolkit.launch.devices import visible_gpus
 

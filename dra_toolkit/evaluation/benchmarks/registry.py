@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dra_toolkit.errors import did_you_mean
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.errors import EvaluationError, did_you_mean
 
 MATHS_PROMPT = (
     "Solve the following math problem efficiently and clearly.  The last line of your response should be of the following "

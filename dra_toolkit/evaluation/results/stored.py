@@ -13,13 +13,12 @@ depend on.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dra_toolkit.errors import DRAError
+from dra_toolkit.errors import EvaluationError
 from dra_toolkit.runs.files import publish, publish_text
 from dra_toolkit.safe_text import first_line
 
@@ -54,10 +53,6 @@ OUTCOME_COLUMNS: dict[str, str] = {
 """Columns of outcomes.parquet and their Arrow types; run, step, correct_repaired and answer may be null."""
 
 _NULLABLE = ("run", "step", "correct_repaired", "answer")
-
-
-class EvaluationError(DRAError):
-    """A checkpoint, benchmark or result cannot be evaluated, read or compared as asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,25 +177,3 @@ def _parquet_problems(path: Path) -> list[str]:
         return [f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"]
     missing = [name for name in OUTCOME_COLUMNS if name not in names]
     return [f"{path}: column {name} is missing" for name in missing]
-
-
-def append_line(descriptor: int, row: Mapping[str, Any]) -> None:
-    """Append one JSON line to an open file in a single write, so that a crash can tear the last line only."""
-    os.write(descriptor, (json.dumps(row) + "\n").encode("utf-8", "backslashreplace"))
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the whole lines of a JSON Lines file; what a crash has torn is left out, an absent file has none."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    rows = []
-    for line in content.split(b"\n"):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-    return rows

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.plan import Row, write_job
+from dra_toolkit.evaluation.running.gpu_slots import Slot
+from dra_toolkit.evaluation.running.plan import CheckpointWork, write_job
 from dra_toolkit.evaluation.settings import Engine
-from dra_toolkit.evaluation.slots import Slot
 from dra_toolkit.launch.command import how_it_ended
 
 POLL_SECONDS = 0.1
@@ -38,7 +38,7 @@ class Failure:
 class _Running:
     """A job on its slot."""
 
-    row: Row
+    row: CheckpointWork
     engine: Engine
     attempt: int
     folder: Path
@@ -59,7 +59,7 @@ class Schedule:
         self._slots, self._engine, self._logs, self._scorers, self._show = slots, engine, logs, scorers, show
         self._started = 0
 
-    def run(self, rows: Sequence[Row]) -> list[Failure]:
+    def run(self, rows: Sequence[CheckpointWork]) -> list[Failure]:
         """Evaluate what is missing of every row; return what failed twice."""
         waiting = deque((row, self._engine, 1) for row in rows)
         running: list[_Running] = []
@@ -85,7 +85,7 @@ class Schedule:
                     waiting.appendleft((job.row, self._after(job), job.attempt + 1))
         return failures
 
-    def _start(self, slot: Slot, row: Row, engine: Engine, attempt: int) -> _Running:
+    def _start(self, slot: Slot, row: CheckpointWork, engine: Engine, attempt: int) -> _Running:
         self._started += 1
         folder = _new_folder(self._logs / row.target.label)
         path = write_job(row, engine, folder, scorers=self._scorers)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.errors import did_you_mean
-from dra_toolkit.evaluation.benchmarks import Benchmark
-from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.rows import read_rows
+from dra_toolkit.errors import EvaluationError, did_you_mean
+from dra_toolkit.evaluation.benchmarks.registry import Benchmark
+from dra_toolkit.safe_text import first_line
 
 ID_LENGTH = 12
 
@@ -40,7 +39,7 @@ def load_problems(benchmark: Benchmark, data_dir: Path | None = None) -> list[Pr
         ]
         return _problems(benchmark, rows, benchmark.source)
     found = _file(benchmark, data_dir)
-    return _problems(benchmark, read_rows(found), str(found))
+    return _problems(benchmark, _read_rows(found), str(found))
 
 
 def _file(benchmark: Benchmark, data_dir: Path | None) -> Path:
@@ -55,7 +54,7 @@ def _file(benchmark: Benchmark, data_dir: Path | None) -> Path:
         for path in candidates:
             if path.is_file():
                 return path
-    from dra_toolkit.evaluation.hub import benchmark_file
+    from dra_toolkit.evaluation.models.hub import benchmark_file
 
     return benchmark_file(benchmark)
 
@@ -140,3 +139,40 @@ def problem_ids(texts: Sequence[str]) -> Iterator[str]:
 def data_hash(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return the hash of everything that is asked and expected."""
     return hashlib.sha256(json.dumps(list(rows), sort_keys=True).encode()).hexdigest()
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a .jsonl or .parquet file."""
+    return _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
+
+
+def _json_rows(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"{path}: cannot be read as text ({error})") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise EvaluationError(f"{path}: line {number} is no JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise EvaluationError(
+                f"{path}: line {number} is {line[:40]!r}, expected an object with a problem and an answer"
+            )
+        rows.append(row)
+    return rows
+
+
+def _parquet_rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise EvaluationError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
+    return rows

@@ -7,15 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dra_toolkit.errors import DRAError
-from dra_toolkit.evaluation.benchmarks import BUILTIN_QUICKSTART, Benchmark, choose_benchmarks, with_limit
-from dra_toolkit.evaluation.evaluate import Evaluator
-from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.plan import Prepared, prepare
-from dra_toolkit.evaluation.settings import Engine, Sampling
-from dra_toolkit.evaluation.slots import Slot, make_slots
-from dra_toolkit.evaluation.steps import chosen_steps
-from dra_toolkit.evaluation.targets import (
+from dra_toolkit.errors import DRAError, EvaluationError
+from dra_toolkit.evaluation.benchmarks.registry import BUILTIN_QUICKSTART, Benchmark, choose_benchmarks, with_limit
+from dra_toolkit.evaluation.models.step_choice import chosen_steps
+from dra_toolkit.evaluation.models.targets import (
     BASE_STEP,
     Found,
     Target,
@@ -23,6 +18,10 @@ from dra_toolkit.evaluation.targets import (
     targets_of_revisions,
     targets_of_run,
 )
+from dra_toolkit.evaluation.running.evaluator import Evaluator
+from dra_toolkit.evaluation.running.gpu_slots import Slot, make_slots
+from dra_toolkit.evaluation.running.plan import Prepared, prepare
+from dra_toolkit.evaluation.settings import Engine, Sampling
 from dra_toolkit.recipe import BUILTIN_PREFIX
 from dra_toolkit.runs.layout import RunDirectory, latest_run, named_run
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dra_toolkit.evaluation.cells import Cell
-from dra_toolkit.evaluation.statistics import average
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
+from dra_toolkit.evaluation.statistics.scores import average
 from dra_toolkit.groups import Array
 
 AROUND = 25
@@ -48,7 +48,7 @@ def by_training_reward(steps: Sequence[int], rewards: Mapping[int, float]) -> Ch
     return Choice(step=step, rule=f"training reward, mean of {around} steps to either side", value=value)
 
 
-def by_held_out(cells: Sequence[Cell], benchmark: str) -> Choice | None:
+def by_held_out(cells: Sequence[BenchmarkResult], benchmark: str) -> Choice | None:
     """Return the step with the highest mean accuracy on a benchmark that is kept apart for choosing."""
     found = [
         (c.scores["avg"].value, c.step) for c in cells if c.benchmark == benchmark and c.step and "avg" in c.scores
@@ -59,7 +59,7 @@ def by_held_out(cells: Sequence[Cell], benchmark: str) -> Choice | None:
     return Choice(step=step, rule=f"{benchmark}, held out for choosing", value=value)
 
 
-def by_benchmarks(cells: Sequence[Cell], *, seed: int = 0) -> Choice | None:
+def by_benchmarks(cells: Sequence[BenchmarkResult], *, seed: int = 0) -> Choice | None:
     """Return the step with the highest average over the benchmarks themselves, and how much that flatters it.
 
     Only steps that were evaluated on every benchmark take part; None if there are fewer than two.
@@ -118,7 +118,7 @@ def expected_best(steps: int) -> float:
     return float(np.sum((x[1:] + x[:-1]) / 2 * np.diff(below)))
 
 
-def _grid(cells: Sequence[Cell]) -> Array | None:
+def _grid(cells: Sequence[BenchmarkResult]) -> Array | None:
     """Return (S, P), or None unless all cells know which of the same problems were solved."""
     if any(cell.correct is None or cell.problems != cells[0].problems for cell in cells):
         return None

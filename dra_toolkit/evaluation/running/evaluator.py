@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.fingerprint import Fingerprints
-from dra_toolkit.evaluation.outcomes import FACTS_FILE, EvaluationError
-from dra_toolkit.evaluation.plan import LOGS_FOLDER, Cell, Prepared, Row, row_of
-from dra_toolkit.evaluation.schedule import Failure, Schedule, Show
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.models.fingerprint import Fingerprints
+from dra_toolkit.evaluation.models.step_choice import around, coarse
+from dra_toolkit.evaluation.models.targets import BASE_STEP, Found, Target
+from dra_toolkit.evaluation.results.stored import FACTS_FILE
+from dra_toolkit.evaluation.running.gpu_slots import Slot, end_all
+from dra_toolkit.evaluation.running.plan import LOGS_FOLDER, BenchmarkWork, CheckpointWork, Prepared, row_of
+from dra_toolkit.evaluation.running.schedule import Failure, Schedule, Show
 from dra_toolkit.evaluation.settings import Engine
-from dra_toolkit.evaluation.slots import Slot, end_all
-from dra_toolkit.evaluation.steps import around, coarse
-from dra_toolkit.evaluation.targets import BASE_STEP, Found, Target
 
 WATCH_SECONDS = 3.0
 
@@ -33,7 +34,7 @@ class Done:
     reused: int = 0
     """Cells that were there."""
     failures: list[Failure] = field(default_factory=list)
-    cells: dict[tuple[str, str], Cell] = field(default_factory=dict)
+    cells: dict[tuple[str, str], BenchmarkWork] = field(default_factory=dict)
     """By label and benchmark."""
 
 
@@ -49,7 +50,7 @@ class Evaluator:
         self._schedule = Schedule(slots, engine=engine, logs=evals / LOGS_FOLDER, scorers=scorers, show=show)
         self.done = Done()
 
-    def plan(self, targets: Sequence[Target], *, strict: bool) -> list[Row]:
+    def plan(self, targets: Sequence[Target], *, strict: bool) -> list[CheckpointWork]:
         """Return what there is and what is missing of each target.
 
         strict: raise EvaluationError with every target that cannot be loaded, instead of counting it as failed.
@@ -147,7 +148,7 @@ class Evaluator:
         end_all(self._slots)
 
 
-def _accuracy(cell: Cell) -> float | None:
+def _accuracy(cell: BenchmarkWork) -> float | None:
     try:
         facts: dict[str, Any] = json.loads((cell.folder / FACTS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

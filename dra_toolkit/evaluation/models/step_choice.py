@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from dra_toolkit.errors import did_you_mean
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.errors import EvaluationError, did_you_mean
 
 _PART = re.compile(r"(\d+)(?:\.\.(\d+)(?::(\d+))?)?")
 

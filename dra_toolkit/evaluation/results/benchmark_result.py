@@ -10,8 +10,9 @@ import numpy as np
 
 from dra_toolkit.diversity import adjust, mean_similarity, vendi_score
 from dra_toolkit.embedding import Embedder
-from dra_toolkit.evaluation.outcomes import OUTCOMES_FILE, Evaluation, EvaluationError
-from dra_toolkit.evaluation.statistics import Bools, Score, Z, majority, pass_at_k, score
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, Evaluation
+from dra_toolkit.evaluation.statistics.scores import Bools, Score, Z, majority, pass_at_k, score
 from dra_toolkit.groups import Array
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _PLACE = ("problem", "problem_index", "sample")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class BenchmarkResult:
     """One model, or step of a run, on one benchmark."""
 
     label: str
@@ -48,7 +49,7 @@ class Cell:
         return sorted(int(name.removeprefix("pass@")) for name in self.scores if name.startswith("pass@"))
 
 
-def cell_of(evaluation: Evaluation) -> Cell:
+def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     """Return the scores of a finished evaluation; raises EvaluationError if it is damaged or uneven."""
     table = _read(evaluation, (*_PLACE, "correct", "correct_repaired", "answer"))
     problems, rows = _by_problem(table, evaluation)
@@ -62,7 +63,7 @@ def cell_of(evaluation: Evaluation) -> Cell:
     if all(value is not None for value in repaired):
         scores["repaired"] = score(np.asarray(repaired, dtype=bool)[rows].mean(axis=1))
     distinct = [len({answer for answer in row if answer is not None}) for row in answers]
-    return Cell(
+    return BenchmarkResult(
         label=evaluation.label,
         step=evaluation.step,
         benchmark=evaluation.benchmark,

@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dra_toolkit.evaluation.checkpoints import (
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.models.folders import (
     ModelFolder,
     adapter_base,
     adapter_problems,
     has_chat_template,
     what_is_wrong,
 )
-from dra_toolkit.evaluation.outcomes import EvaluationError
 from dra_toolkit.recipe import BUILTIN_PREFIX
 from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints
 from dra_toolkit.runs.layout import RunDirectory
@@ -83,7 +83,7 @@ def target_of_model(name: str, revision: str | None = None) -> Target:
 
 def targets_of_revisions(name: str) -> Found:
     """Return the steps of a model that are revisions on the Hub."""
-    from dra_toolkit.evaluation.hub import step_revisions
+    from dra_toolkit.evaluation.models.hub import step_revisions
 
     return Found(
         targets={
@@ -137,7 +137,7 @@ def _folder(name: str, revision: str | None) -> Path:
         return path.absolute()
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise EvaluationError(f"--model: {name} does not exist; expected a folder or a Hub id such as ORG/NAME")
-    from dra_toolkit.evaluation.hub import model_folder
+    from dra_toolkit.evaluation.models.hub import model_folder
 
     return model_folder(name, revision)
 

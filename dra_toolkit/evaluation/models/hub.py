@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.benchmarks import Benchmark
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.benchmarks.registry import Benchmark
 from dra_toolkit.safe_text import first_line
 
 MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dra_toolkit.evaluation.lighteval_names import canonical
-from dra_toolkit.evaluation.outcomes import EvaluationError
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.results.lighteval_names import canonical
 from dra_toolkit.groups import Array
 
 if TYPE_CHECKING:

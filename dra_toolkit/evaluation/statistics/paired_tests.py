@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dra_toolkit.evaluation.statistics import wilson
+from dra_toolkit.evaluation.statistics.scores import wilson
 from dra_toolkit.groups import Array
 
 RESAMPLES = 10_000

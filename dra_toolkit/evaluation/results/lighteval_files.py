@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from dra_toolkit.evaluation.cells import Cell
-from dra_toolkit.evaluation.foreign_details import Details, details_file, read_details
-from dra_toolkit.evaluation.lighteval_names import benchmark_of, canonical, metric_of, single_metric
-from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.statistics import Score, interval, score
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
+from dra_toolkit.evaluation.results.lighteval_details import Details, details_file, read_details
+from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, canonical, metric_of, single_metric
+from dra_toolkit.evaluation.statistics.scores import Score, interval, score
 
 PATTERN = "results_*.json"
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)
@@ -30,7 +30,7 @@ OURS = "KeptScores"
 class Foreign:
     """What was found in a folder of lighteval's results."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[BenchmarkResult, ...]
     problems: tuple[str, ...]
     """One line for each file, or part of one, that could not be read."""
 
@@ -41,7 +41,7 @@ def read_foreign(path: Path) -> Foreign:
     A file that is torn, or of another shape, is named in `problems` and the rest goes on.
     """
     files = [path] if path.is_file() else sorted(path.rglob(PATTERN), key=lambda p: (str(p.parent), p.name))
-    cells: dict[tuple[str, str], Cell] = {}
+    cells: dict[tuple[str, str], BenchmarkResult] = {}
     problems: list[str] = []
     for file in files:
         try:
@@ -58,7 +58,7 @@ def read_foreign(path: Path) -> Foreign:
     return Foreign(cells=tuple(_with_steps(list(cells.values()))), problems=tuple(problems))
 
 
-def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]) -> Iterator[Cell]:
+def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]) -> Iterator[BenchmarkResult]:
     """Yield a cell for each task of a results file."""
     label = _label(file, root, document)
     for task, row in document["results"].items():
@@ -72,7 +72,7 @@ def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]
             problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
             continue
         hashes = _of(_of(_of(document, "summary_tasks"), task), "hashes")
-        cell = Cell(
+        cell = BenchmarkResult(
             label=label,
             step=None,
             benchmark=name,
@@ -124,7 +124,7 @@ def _score(row: Mapping[str, object], metric: str, size: int) -> Score | None:
     return interval(float(value), float(error) if known else float("nan"), size)  # type: ignore[arg-type]
 
 
-def _with_details(cell: Cell, file: Path, task: str, metric: str, problems: list[str]) -> Cell:
+def _with_details(cell: BenchmarkResult, file: Path, task: str, metric: str, problems: list[str]) -> BenchmarkResult:
     """Return a cell with what its details tell by problem, if they were kept and agree with the score."""
     path = details_file(file, task)
     if path is None:
@@ -141,7 +141,7 @@ def _with_details(cell: Cell, file: Path, task: str, metric: str, problems: list
     return _told_by_problem(cell, details)
 
 
-def _told_by_problem(cell: Cell, details: Details) -> Cell:
+def _told_by_problem(cell: BenchmarkResult, details: Details) -> BenchmarkResult:
     measured = score(details.values)
     if details.samples > 1:
         scores = {name: value for name, value in cell.scores.items() if name not in ("avg", "pass@1")}
@@ -201,7 +201,7 @@ def _label(file: Path, root: Path, document: dict[str, Any]) -> str:
     return str(name or file.parent.name)
 
 
-def _with_steps(cells: list[Cell]) -> list[Cell]:
+def _with_steps(cells: list[BenchmarkResult]) -> list[BenchmarkResult]:
     """Return the cells with the step in their labels: after `step-`, or where only numbers tell labels apart.
 
     A lone number at the end, as in Llama-2 or Qwen-14, is part of a name.

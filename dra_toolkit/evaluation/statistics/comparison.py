@@ -7,10 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dra_toolkit.evaluation.cells import Cell
-from dra_toolkit.evaluation.outcomes import EvaluationError
-from dra_toolkit.evaluation.paired_tests import bootstrap, holm, mcnemar, normal_test, sign_flip, width_of_none
-from dra_toolkit.evaluation.statistics import Z
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
+from dra_toolkit.evaluation.statistics.paired_tests import (
+    bootstrap,
+    holm,
+    mcnemar,
+    normal_test,
+    sign_flip,
+    width_of_none,
+)
+from dra_toolkit.evaluation.statistics.scores import Z
 from dra_toolkit.groups import Array
 
 LEVEL = 0.05
@@ -76,7 +83,7 @@ def _short(p: float) -> str:
 
 
 def compare(
-    left: Sequence[Cell], right: Sequence[Cell], *, seed: int = 0, notes: list[str] | None = None
+    left: Sequence[BenchmarkResult], right: Sequence[BenchmarkResult], *, seed: int = 0, notes: list[str] | None = None
 ) -> list[Paired]:
     """Compare two models on each benchmark that both were evaluated on, and on their average if there are several.
 
@@ -105,7 +112,7 @@ def compare(
     return [*found, _average(found, gaps, rng)] if len(found) > 1 else found
 
 
-def _settings_apart(left: Cell, right: Cell) -> list[str]:
+def _settings_apart(left: BenchmarkResult, right: BenchmarkResult) -> list[str]:
     """Return a line if the two were sampled differently in what changes accuracy itself."""
     settings: tuple[Mapping[str, object], ...] = (left.settings, right.settings)
     if not all(settings):
@@ -115,7 +122,7 @@ def _settings_apart(left: Cell, right: Cell) -> list[str]:
     return [f"{left.benchmark}: sampled with different settings: {told}"] if apart else []
 
 
-def _shared_problems(left: Cell, right: Cell, notes: list[str]) -> tuple[Array, Array] | None:
+def _shared_problems(left: BenchmarkResult, right: BenchmarkResult, notes: list[str]) -> tuple[Array, Array] | None:
     """Return what both have of the problems that both answered, (P, n) each; None where they cannot be paired."""
     name = left.benchmark
     if left.correct is None or right.correct is None:
@@ -168,7 +175,7 @@ def _interval(gaps: Sequence[Array], rng: np.random.Generator) -> tuple[float, f
     return float(low), float(high)
 
 
-def _unpaired(left: Cell, right: Cell) -> Paired:
+def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
     ours, theirs = left.scores["avg"], right.scores["avg"]
     difference, error = theirs.value - ours.value, float(np.hypot(ours.spread, theirs.spread))
     p = normal_test(difference, error)

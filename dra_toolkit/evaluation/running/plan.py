@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.dotted import check_dotted
-from dra_toolkit.evaluation.benchmarks import METRIC_VERSION, Benchmark
-from dra_toolkit.evaluation.checkpoints import ModelFolder
-from dra_toolkit.evaluation.fingerprint import KEY_LENGTH, Fingerprints, key_of
-from dra_toolkit.evaluation.outcomes import ANSWERS_FILE, EvaluationError, read_evaluation, read_lines
-from dra_toolkit.evaluation.problems import Problem, data_hash, load_problems, problem_ids
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.benchmarks.problems import Problem, data_hash, load_problems, problem_ids
+from dra_toolkit.evaluation.benchmarks.registry import METRIC_VERSION, Benchmark
+from dra_toolkit.evaluation.models.fingerprint import KEY_LENGTH, Fingerprints, key_of
+from dra_toolkit.evaluation.models.folders import ModelFolder
+from dra_toolkit.evaluation.models.targets import Target, locate
+from dra_toolkit.evaluation.results.json_lines import read_lines
+from dra_toolkit.evaluation.results.stored import ANSWERS_FILE, read_evaluation
 from dra_toolkit.evaluation.settings import Engine, Sampling
-from dra_toolkit.evaluation.targets import Target, locate
 from dra_toolkit.runs.files import publish_text
 
 DATA_FOLDER, LOGS_FOLDER = "data", "logs"
@@ -45,7 +47,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class BenchmarkWork:
     """One target on one benchmark."""
 
     prepared: Prepared
@@ -61,15 +63,15 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class CheckpointWork:
     """One target with all its benchmarks."""
 
     target: Target
     model: ModelFolder
-    cells: tuple[Cell, ...]
+    cells: tuple[BenchmarkWork, ...]
 
     @property
-    def missing(self) -> tuple[Cell, ...]:
+    def missing(self) -> tuple[BenchmarkWork, ...]:
         """What is not finished."""
         return tuple(cell for cell in self.cells if not cell.finished)
 
@@ -144,7 +146,7 @@ def row_of(
     device: str,
     evals: Path,
     hashes: Fingerprints,
-) -> Row:
+) -> CheckpointWork:
     """Return what there is and what is missing of a target; raises EvaluationError if it cannot be loaded."""
     model = locate(target, chat_template=any(prepared.sampling.chat_template for prepared in benchmarks))
     fingerprint = hashes.model(model)
@@ -165,10 +167,10 @@ def row_of(
         key = key_of(depends)[:KEY_LENGTH]
         folder = evals / target.label / prepared.benchmark.name / key
         cells.append(_cell(target, prepared, folder, key, depends))
-    return Row(target=target, model=model, cells=tuple(cells))
+    return CheckpointWork(target=target, model=model, cells=tuple(cells))
 
 
-def _cell(target: Target, prepared: Prepared, folder: Path, key: str, depends: Mapping[str, Any]) -> Cell:
+def _cell(target: Target, prepared: Prepared, folder: Path, key: str, depends: Mapping[str, Any]) -> BenchmarkWork:
     benchmark, sampling = prepared.benchmark, prepared.sampling
     finished = (folder / "evaluation.json").is_file() and not read_evaluation(folder).problems
     alike = None if finished else _alike(folder, depends)
@@ -189,7 +191,9 @@ def _cell(target: Target, prepared: Prepared, folder: Path, key: str, depends: M
         "comparable_note": benchmark.note,
         "depends_on": dict(depends),
     }
-    return Cell(prepared=prepared, folder=folder, key=key, facts=facts, finished=finished, kept=kept, alike=alike)
+    return BenchmarkWork(
+        prepared=prepared, folder=folder, key=key, facts=facts, finished=finished, kept=kept, alike=alike
+    )
 
 
 def _samples(path: Path) -> set[tuple[str, int]]:
@@ -213,7 +217,7 @@ def _without_n(depends: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps({**depends, "sampling": sampling}))
 
 
-def write_job(row: Row, engine: Engine, folder: Path, *, scorers: int) -> Path:
+def write_job(row: CheckpointWork, engine: Engine, folder: Path, *, scorers: int) -> Path:
     """Write the job that evaluates what is missing of a row into a new folder; return its path."""
     folder.mkdir(parents=True)
     path = folder / "job.json"
@@ -235,7 +239,7 @@ def write_job(row: Row, engine: Engine, folder: Path, *, scorers: int) -> Path:
     return path
 
 
-def _asked(cell: Cell) -> dict[str, Any]:
+def _asked(cell: BenchmarkWork) -> dict[str, Any]:
     prepared = cell.prepared
     return {
         "name": prepared.benchmark.name,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from dra_toolkit.evaluation.outcomes import append_line, read_lines
 
 Sample = tuple[str, int]
 """A problem's id and the number of the sample, from 0."""
@@ -44,3 +43,25 @@ def _is_torn(path: Path) -> bool:
             return False
         file.seek(-1, os.SEEK_END)
         return file.read(1) != b"\n"
+
+
+def append_line(descriptor: int, row: Mapping[str, Any]) -> None:
+    """Append one JSON line to an open file in a single write, so that a crash can tear the last line only."""
+    os.write(descriptor, (json.dumps(row) + "\n").encode("utf-8", "backslashreplace"))
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of a JSON Lines file; what a crash has torn is left out, an absent file has none."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    rows = []
+    for line in content.split(b"\n"):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows

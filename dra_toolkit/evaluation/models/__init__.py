@@ -1,0 +1,1 @@
+"""What is evaluated: the checkpoints of a run, a model, its revisions; whether their folders hold what it takes."""

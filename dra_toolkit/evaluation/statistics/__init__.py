@@ -1,0 +1,1 @@
+"""What the numbers mean: scores with errors, differences by problem, the best step."""
