@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +23,10 @@ from dra_toolkit.diversity import (
     reward_spread,
     vendi_score,
 )
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import FileFacts, RunDirectory
 from dra_toolkit.runs.files import publish_folder
-from dra_toolkit.runs.group_measures import GroupMeasures
 from dra_toolkit.runs.names import segment_folder
 from dra_toolkit.runs.schema import GROUP_PREFIX, arrow_schema
 from dra_toolkit.runs.segments import SegmentWriter
@@ -139,7 +138,8 @@ def step_rows(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
         "weight": adjustment.weights.mean(1),
         "min_weight": adjustment.weights.min(1),
         "distinct_ratio": np.ones(P),
-        "distinct_answers": np.zeros(P),
+        "distinct_answers": pa.nulls(P, pa.int32()),
+        "answers_read": np.zeros(P),
         "correct_share": accuracy.mean(1),
         "zero_spread": reward_spread(totals) < 1e-8,
         "flips": (plain * advantages < 0).sum(1),
@@ -148,7 +148,7 @@ def step_rows(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
         "abs_advantage_plain": np.abs(plain).mean(1),
         "abs_advantage": np.abs(advantages).mean(1),
     }
-    assert set(measures) == {field.name for field in fields(GroupMeasures)}
+    assert set(measures) == set(GROUP_MEASURES)
     each = np.repeat(np.arange(P), G)
     columns = {
         "mode": _same("train", P * G),
@@ -171,7 +171,7 @@ def step_rows(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
         "adjusted": adjustment.adjusted.ravel(),
         "advantage_plain": plain.ravel(),
         "advantage": advantages.ravel(),
-        **{f"{GROUP_PREFIX}{name}": values[each] for name, values in measures.items()},
+        **{f"{GROUP_PREFIX}{name}": pa.array(values).take(each) for name, values in measures.items()},
     }
     return _typed(columns)
 

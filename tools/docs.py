@@ -27,15 +27,14 @@ def table(head: list[str], rows: list[list[object]]) -> str:
 
 def metrics() -> dict[str, str]:
     """Return our metrics and their meaning."""
+    from dra_toolkit.group_measures import GROUP_MEASURES
+
     return {
-        "diversity/similarity": "mean cosine similarity of two completions of a group",
-        "diversity/vendi_score": "effective number of different completions of a group",
-        "diversity/distinct_ratio": "share of different texts in a group",
-        "diversity/weight": "mean factor on the total reward",
-        "diversity/adjusted_reward": "mean total reward after the adjustment",
-        "diversity/zero_spread_groups": "share of groups whose raw totals are all equal",
-        "diversity/abs_advantage_plain": "mean absolute advantage without the adjustment",
-        "diversity/abs_advantage": "mean absolute advantage with it",
+        **{
+            measure.logged: f"mean over the groups: {measure.meaning}"
+            for measure in GROUP_MEASURES.values()
+            if measure.logged
+        },
         "diversity/embedding_seconds": "seconds to embed and gather a generation batch",
         "diversity/truncated_ratio": "share of completions that were embedded cut",
     }

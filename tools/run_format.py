@@ -38,7 +38,7 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
 
     folder = (layout.__doc__ or "").split("\n\n")[1].rstrip()
     columns: list[list[object]] = [
-        [f"`{c.name}`", c.type, c.meaning, f"`{c.field}`" if c.field else ""] for c in COLUMNS
+        [f"`{c.name}`", c.arrow_name, c.meaning, f"`{c.field}`" if c.field else ""] for c in COLUMNS
     ]
     facts: list[list[object]] = [
         [f"`{name}`", str(field.type)] for name, field in FileFacts.__dataclass_fields__.items()
@@ -59,11 +59,16 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
         f"{table(['column', 'Arrow type', 'meaning', 'in memory (GroupRecord)'], columns)}\n"
         "Types: `dictionary` is a dictionary-encoded string, `messages` a list of structs `role`, `content`, `rewards` a "
         "struct with one float64 field for each reward function. "
-        f"{', '.join(f'`{c.name}`' for c in COLUMNS if c.optional)} are left out where they would hold nothing.\n\n"
+        f"{', '.join(f'`{c.name}`' for c in COLUMNS if c.optional)} are left out where they would hold nothing. "
+        f"{', '.join(f'`{c.name}`' for c in COLUMNS if not (c.required or c.optional or c.part == 'group'))} and the "
+        "numbers of the group are null where a file lacks them, as one written before they were does; a file that lacks "
+        "any other column is damaged, named and skipped. A column that is not known here is ignored, and its file is not "
+        "compacted, so that nothing of it is lost. Another column or number needs no new version.\n\n"
         f"The file's metadata has, under the key `{METADATA_KEY.decode()}`, a JSON object that lets the file be replayed "
         f"alone:\n\n{table(['field', 'type'], facts)}\n"
-        "Files of version 1 are read as well; they had `group` for `group_index`, and no measures, answers or checksums. "
-        "Compaction writes them anew. A file of a newer version is named and skipped.\n\n"
+        "Files of version 1 are read as well; they had `group` for `group_index`, and no numbers of the group, answers or "
+        f"checksums. The numbers that follow from a group's rows are computed from them: {_computed()}; the others and the "
+        "answers are null. A file of a newer version is named and skipped.\n\n"
         f"{_compaction()}\n{_tables(table)}"
         "## metrics.jsonl\n\n"
         "One JSON object for each logged step: `step`, `attempt`, `time` (seconds since 1970) and what the trainer logged. "
@@ -72,6 +77,12 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
         "In evaluation every name has the prefix `eval_`. A number that is not finite is null. When a run is resumed, lines "
         "beyond its checkpoint move to `logs/attempt-N/superseded-metrics.jsonl`.\n"
     )
+
+
+def _computed() -> str:
+    from dra_toolkit.group_measures import GROUP_MEASURES
+
+    return ", ".join(f"`{name}`" for name, measure in GROUP_MEASURES.items() if measure.sql)
 
 
 def _compaction() -> str:

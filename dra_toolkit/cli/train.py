@@ -137,6 +137,7 @@ def _say_what_next(ended: Ended, again: str) -> None:
 
 def _first_and_last(metrics: Path) -> Iterator[str]:
     """Yield what a run's main figures were in its first and its last logged steps, none of them in both."""
+    from dra_toolkit.group_measures import GROUP_MEASURES
     from dra_toolkit.groups import mean_of_known
     from dra_toolkit.runs.metrics import read_metrics
 
@@ -144,12 +145,8 @@ def _first_and_last(metrics: Path) -> Iterator[str]:
     count = min(SHOWN_STEPS, len(rows) // 2)
     if not count:
         return
-    for label, key in (
-        ("reward", "reward"),
-        ("adjusted reward", "diversity/adjusted_reward"),
-        ("similarity", "diversity/similarity"),
-        ("Vendi score", "diversity/vendi_score"),
-    ):
+    for name in ("reward", "adjusted", "similarity", "vendi_score"):
+        label, key = GROUP_MEASURES[name].label, GROUP_MEASURES[name].logged or name
         first, last = (mean_of_known(row.get(key) for row in part) for part in (rows[:count], rows[-count:]))
         if not math.isnan(first + last):
             yield f"{label:<16} {first:6.3f} -> {last:6.3f}"

@@ -7,20 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from dra_toolkit.errors import RunError
+from dra_toolkit.group_measures import shown_in
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.run_list import differing_keys
 from dra_toolkit.runs import Run
 
-COMPARED = (
-    "reward",
-    "correct_share",
-    "similarity",
-    "vendi_score",
-    "distinct_answers",
-    "zero_spread",
-    "tokens",
-    "abs_advantage",
-)
+COMPARED = [measure.name for measure in shown_in("runs")]
 """Measures compared step by step, as means over the groups of a step."""
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from dra_toolkit.group_measures import flipped, is_measured
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.runs.group_measures import flipped, is_measured
 from dra_toolkit.safe_text import visible
 
 CHARACTERS = 20_000

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dra_toolkit.errors import RunError, did_you_mean
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.group_measures import MEANINGS
 
 IN_ORDER = "index"
 """Sorts by step, batch and group, as they were sampled."""
-SORTS = (IN_ORDER, *MEANINGS)
+SORTS = (IN_ORDER, *GROUP_MEASURES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class GroupRow:
     prompt: str
     """The last message of the prompt."""
     measures: dict[str, float | None]
-    """By the names of `MEANINGS`; None where something was not measured."""
+    """By the names of `GROUP_MEASURES`; None where something was not measured."""
 
     def __getitem__(self, measure: str) -> float:
         value = self.measures[measure]
@@ -63,7 +63,7 @@ def list_groups(
     if sort not in SORTS:
         raise RunError(f"--sort: no measure {sort!r}{did_you_mean(sort, SORTS)}; there are {', '.join(SORTS)}")
     condition, parameters = selection.sql()
-    columns = f"mode, step, batch, group_index, prompt_hash, {', '.join(MEANINGS)}"
+    columns = f"mode, step, batch, group_index, prompt_hash, {', '.join(GROUP_MEASURES)}"
     in_order = "step, batch, group_index"
     first = "" if sort == IN_ORDER else f"{sort} {'ASC' if ascending else 'DESC'} NULLS LAST, "
     found = run.query(
@@ -86,7 +86,7 @@ def group_row(row: dict[str, Any], prompt: str) -> GroupRow:
         index=row["group_index"],
         prompt_hash=row["prompt_hash"],
         prompt=prompt,
-        measures={name: None if row[name] is None else float(row[name]) for name in MEANINGS},
+        measures={name: None if row[name] is None else float(row[name]) for name in GROUP_MEASURES},
     )
 
 

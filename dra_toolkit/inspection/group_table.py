@@ -8,21 +8,22 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.group_list import IN_ORDER, GroupPage, GroupRow
 from dra_toolkit.inspection.views import MARKS, number, short
 from dra_toolkit.safe_text import visible
 
 Cell = Callable[[GroupRow], str]
-_NUMBERS: dict[str, tuple[str, Cell]] = {
-    "reward": ("reward", lambda group: number(group["reward"], 2)),
-    "reward_spread": ("spread", lambda group: number(group["reward_spread"], 2)),
-    "adjusted": ("adjusted", lambda group: number(group["adjusted"], 2)),
-    "similarity": ("simil.", lambda group: number(group["similarity"], 2)),
-    "vendi_score": ("Vendi", lambda group: number(group["vendi_score"], 1)),
-    "distinct_ratio": ("distinct", lambda group: number(group["distinct_ratio"], 2)),
-    "correct_share": ("correct", lambda group: number(group["correct_share"], 2)),
+_DIGITS = {
+    "reward": 2,
+    "reward_spread": 2,
+    "adjusted": 2,
+    "similarity": 2,
+    "vendi_score": 1,
+    "distinct_ratio": 2,
+    "correct_share": 2,
 }
-"""Measure -> head and cell of its column, in order."""
+"""Measure -> digits behind the point, in the order of the columns."""
 _DROPPED = ("distinct_ratio", "adjusted", "reward_spread", "vendi_score", "correct_share", "reward", "similarity")
 """What a narrow terminal does without, the first one first."""
 _PROMPT = 20
@@ -55,10 +56,15 @@ def _columns(page: GroupPage, sort: str) -> dict[str, tuple[str, list[str]]]:
         cells["step"] = "step", lambda group: str(group.step)
     if any(group.batch for group in page.rows):
         cells["batch"] = "batch", lambda group: str(group.batch)
-    cells |= {"group": ("group", lambda group: str(group.index)), **_NUMBERS}
+    cells["group"] = "group", lambda group: str(group.index)
+    cells |= {name: (GROUP_MEASURES[name].short, _cell(name, digits)) for name, digits in _DIGITS.items()}
     if sort not in (IN_ORDER, *_IN_MARKS, *cells):
-        cells[sort] = sort, lambda group: short(group[sort])
+        cells[sort] = GROUP_MEASURES[sort].short, lambda group: short(group[sort])
     return {name: (head, [cell(group) for group in page.rows]) for name, (head, cell) in cells.items()}
+
+
+def _cell(name: str, digits: int) -> Cell:
+    return lambda group: number(group[name], digits)
 
 
 def _width(columns: dict[str, tuple[str, list[str]]]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, mean_of_known
 from dra_toolkit.runs import FileFacts, Run
 
@@ -192,7 +193,7 @@ def _sign(curves: Curves, name: str, speaks: Callable[[float, float], bool], *, 
     after = mean_of_known(values[-third:])
     if np.isnan(before) or np.isnan(after) or not speaks(before, after):
         return None
-    return Sign(what=name.replace("_", " "), before=before, after=after)
+    return Sign(what=GROUP_MEASURES[name].label, before=before, after=after)
 
 
 def _overall(curves: Curves, name: str) -> float:

@@ -10,12 +10,13 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from dra_toolkit.group_measures import GROUP_MEASURES, shown_in
 from dra_toolkit.inspection.comparison import Comparison
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.prompt_history import Pair, PromptHistory
 from dra_toolkit.inspection.run_list import RunRow
 from dra_toolkit.inspection.text_search import Hits
-from dra_toolkit.inspection.views import LABELS, number, sparkline
+from dra_toolkit.inspection.views import number, sparkline
 from dra_toolkit.inspection.word_differences import Stretch
 from dra_toolkit.safe_text import visible
 
@@ -82,14 +83,14 @@ def neighbours_view(found: Sequence[Neighbour]) -> RenderableType:
 
 def history_view(history: PromptHistory, *, limit: int) -> RenderableType:
     """Return a prompt and its groups by step; of more than `limit`, evenly chosen ones."""
-    names = ("reward", "adjusted", "correct_share", "similarity", "vendi_score", "distinct_answers", "flips", "tokens")
-    table = _table(">step", ">group", *(f">{name.replace('_', ' ')}" for name in names))
+    measures = shown_in("prompt")
+    table = _table(">step", ">group", *(f">{measure.short}" for measure in measures))
     rows = history.rows
     if len(rows) > limit:
         rows = tuple(rows[i * (len(rows) - 1) // (limit - 1)] for i in range(limit)) if limit > 1 else rows[-1:]
     for row in rows:
         group = f"{row.batch}/{row.index}" if row.batch else str(row.index)
-        table.add_row(str(row.step), group, *(number(row[name], 2) for name in names))
+        table.add_row(str(row.step), group, *(number(row[measure.name], 2) for measure in measures))
     head = Text(f"prompt {history.prompt_hash}, {len(history.rows)} groups", "bold")
     curve = Text("reward  ").append(sparkline([row["reward"] for row in history.rows], 60), "cyan")
     return Group(head, Text(visible(history.prompt)[:2_000]), Text(), curve, table)
@@ -154,7 +155,7 @@ def comparison_view(found: Comparison, *, width: int) -> RenderableType:
             if all(value != value for value in [*left, *right]):
                 continue
             table.add_row(
-                LABELS.get(each.measure, each.measure),
+                GROUP_MEASURES[each.measure].label,
                 number(left[-1]),
                 number(right[-1]),
                 f"{each.difference():+.3f}" if each.difference() == each.difference() else "-",

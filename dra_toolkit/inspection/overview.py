@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.health import Curves, Note, health_notes
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.group_measures import MEANINGS
 
-STEP_MEASURES = tuple(name for name in MEANINGS if name != "flips")
+STEP_MEASURES = tuple(name for name in GROUP_MEASURES if name != "flips")
 """What a step has the mean of, over its groups; flips are added up."""
 SHOWN_SETTINGS = (
     "model_name_or_path",
@@ -38,6 +38,9 @@ class StepOverview:
     """Completions whose advantage has the other sign than it would have without the adjustment."""
     means: dict[str, float]
     """By the names of `STEP_MEASURES`; NaN where nothing was measured."""
+
+    def __getitem__(self, measure: str) -> float:
+        return float(self.flips) if measure == "flips" else self.means[measure]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ import numpy as np
 
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.group_list import GroupRow, group_row
 from dra_toolkit.inspection.text_search import require_unicode
 from dra_toolkit.inspection.word_differences import Differences, word_differences
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.group_measures import MEANINGS
 
 _HASH = re.compile(r"[0-9a-f]{16}")
 
@@ -60,7 +60,7 @@ def find_prompt(run: Run, wanted: str, mode: Mode = "train") -> str:
 
 def look_at_prompt(run: Run, prompt_hash: str, mode: Mode = "train") -> PromptHistory:
     """Return all groups of a prompt, by step."""
-    columns = f"mode, step, batch, group_index, prompt_hash, {', '.join(MEANINGS)}"
+    columns = f"mode, step, batch, group_index, prompt_hash, {', '.join(GROUP_MEASURES)}"
     sql = f"SELECT {columns} FROM groups WHERE mode = $1 AND prompt_hash = $2 ORDER BY step, batch, group_index"
     rows = tuple(group_row(row, "") for row in run.query(sql, [mode, prompt_hash]).to_pylist())
     if not rows:

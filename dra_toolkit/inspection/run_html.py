@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import math
 
+from dra_toolkit.group_measures import shown_in
 from dra_toolkit.inspection.export.curves import curve
 from dra_toolkit.inspection.group_html import safe_html
 from dra_toolkit.inspection.overview import look_at_steps
 from dra_toolkit.runs import Run
-
-SHOWN = {
-    "reward": "reward, raw",
-    "adjusted": "reward, adjusted",
-    "similarity": "similarity",
-    "distinct_answers": "distinct answers",
-}
-"""Measure -> what its curve is called."""
 
 
 def run_html(run: Run) -> str:
@@ -26,10 +19,10 @@ def run_html(run: Run) -> str:
         return f"{head}<p>No training groups are recorded yet.</p>"
     groups = sum(step.groups for step in steps)
     figures = []
-    for measure, label in SHOWN.items():
-        values = [step.means[measure] for step in steps]
+    for measure in shown_in("notebook"):
+        values = [step[measure.name] for step in steps]
         if not all(map(math.isnan, values)):
             drawn = curve([step.step for step in steps], values)
             drawn = drawn.replace("<path ", '<path fill="none" stroke="#3465a4" stroke-width="1.5" ')
-            figures.append(f'<div style="display:inline-block;width:320px;font-size:9px">{label}{drawn}</div>')
+            figures.append(f'<div style="display:inline-block;width:320px;font-size:9px">{measure.label}{drawn}</div>')
     return f"{head}<p>{len(steps)} steps, {groups} groups</p>{''.join(figures)}"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dra_toolkit.errors import RunError, did_you_mean
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs import FileFacts, Run
-from dra_toolkit.runs.group_measures import MEANINGS
 from dra_toolkit.runs.schema import GROUP_PREFIX
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ def read_condition(written: str) -> Condition:
             f"--where: found {written!r}, expected a measure, a comparison and a number, such as 'flips > 0'"
         )
     measure, operator, number = found.groups()
-    if measure not in MEANINGS:
+    if measure not in GROUP_MEASURES:
         raise RunError(
-            f"--where: no measure {measure!r}{did_you_mean(measure, MEANINGS)}; there are {', '.join(MEANINGS)}"
+            f"--where: no measure {measure!r}{did_you_mean(measure, GROUP_MEASURES)}; there are {', '.join(GROUP_MEASURES)}"
         )
     try:
         value = {"true": 1.0, "false": 0.0}.get(number.lower())

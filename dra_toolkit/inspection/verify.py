@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dra_toolkit.errors import DRAError, RunError
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.replay import replay_run
 from dra_toolkit.inspection.replay.run import TOLERANCE
@@ -14,8 +15,9 @@ from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.provenance import read_provenance
 from dra_toolkit.runs.names import MODES, BatchName, SegmentName
 from dra_toolkit.runs.parquet import RowReader
-from dra_toolkit.runs.schema import read_facts
-from dra_toolkit.runs.segments import FILES
+from dra_toolkit.runs.schema import GROUP_PREFIX, read_facts
+from dra_toolkit.runs.segments import FILES, OF_FILE
+from dra_toolkit.runs.version_1 import measures
 from dra_toolkit.safe_text import first_line
 
 STEPS_AT_ONCE = 500
@@ -24,18 +26,8 @@ NAMED = 5
 """Groups or steps named of each kind of problem; the others are counted."""
 _MEND = "restore it from a copy, or delete it"
 _KEY = "mode, step, batch, group_index"
-_MEASURES = {
-    "size": "count(*)",
-    "reward": "avg(total) FILTER (NOT isnan(total))",
-    "adjusted": "avg(adjusted) FILTER (NOT isnan(adjusted))",
-    "redundancy": "avg(redundancy) FILTER (NOT isnan(redundancy))",
-    "weight": "avg(weight) FILTER (NOT isnan(weight))",
-    "flips": "count(*) FILTER (advantage * advantage_plain < 0)",
-    "tokens": "avg(tokens)",
-    "abs_advantage_plain": "avg(abs(advantage_plain))",
-    "abs_advantage": "avg(abs(advantage))",
-}
-"""Measure of a group -> how it follows from the group's rows."""
+_MEASURES = [name for name, measure in GROUP_MEASURES.items() if measure.sql]
+"""Measures of a group that follow from its rows in SQL."""
 
 
 @dataclass(kw_only=True)
@@ -102,7 +94,7 @@ def _other_columns(segment: SegmentName) -> Iterator[str]:
         where = f"groups/{segment.path.name}/{name}"
         reader = RowReader(segment.path / name)
         try:
-            read_facts(reader.schema, where)
+            read_facts(reader.schema, where, OF_FILE[name])
         except RunError as error:
             yield f"{error}; {_MEND}"
         finally:
@@ -184,14 +176,11 @@ def _gaps(run: Run, found: Verified) -> Iterator[str]:
 def _measures(run: Run, found: Verified) -> Iterator[str]:
     """Compare the measures that were stored with every group with its rows."""
     wrong = 0
-    computed = ", ".join(f"{how} AS {name}" for name, how in _MEASURES.items())
-    differs = " OR ".join(
-        f"abs(g.{name} - r.{name}) > 1e-6 * greatest(1, abs(r.{name})) OR (g.{name} IS NULL) <> (r.{name} IS NULL)"
-        for name in _MEASURES
-    )
+    written = frozenset.intersection(*run.store.snapshot().columns.values())
+    differs = " OR ".join(_differs(name, may_lack=f"{GROUP_PREFIX}{name}" not in written) for name in _MEASURES)
     for low, high in _windows(run):
         sql = (
-            f"WITH r AS (SELECT {_KEY}, {computed} FROM completions WHERE step BETWEEN $1 AND $2 GROUP BY {_KEY}) "
+            f"WITH r AS (SELECT {_KEY}, {measures()} FROM completions WHERE step BETWEEN $1 AND $2 GROUP BY {_KEY}) "
             f"SELECT {', '.join(f'g.{key}' for key in _KEY.split(', '))} FROM groups g JOIN r USING ({_KEY}) "
             f"WHERE g.step BETWEEN $1 AND $2 AND ({differs})"
         )
@@ -201,6 +190,15 @@ def _measures(run: Run, found: Verified) -> Iterator[str]:
                 yield f"{_group(row)}: its measures do not follow from its rows; restore its file from a copy"
     if wrong > NAMED:
         yield f"{wrong - NAMED} more groups have measures that do not follow from their rows"
+
+
+def _differs(name: str, *, may_lack: bool) -> str:
+    """Return when a stored measure, g, is not that of the rows, r; one that an older file lacks is null."""
+    stored, computed = f"g.{name}::DOUBLE", f"r.{name}::DOUBLE"
+    lacks = (
+        f"{stored} IS NOT NULL AND {computed} IS NULL" if may_lack else f"({stored} IS NULL) <> ({computed} IS NULL)"
+    )
+    return f"abs({stored} - {computed}) > 1e-6 * greatest(1, abs({computed})) OR ({lacks})"
 
 
 def _windows(run: Run) -> Iterator[tuple[int, int]]:

@@ -11,31 +11,16 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from dra_toolkit.group_measures import flipped, is_measured, shown_in
 from dra_toolkit.groups import GroupRecord, mean_of_known
 from dra_toolkit.inspection.health import Note
 from dra_toolkit.inspection.heatmap import heat_map
 from dra_toolkit.inspection.overview import RunOverview
-from dra_toolkit.runs.group_measures import flipped, is_measured
 from dra_toolkit.safe_text import visible
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 FEWEST_BLOCKS = 24
 """Characters that a curve has at least, where leaving out its lowest and highest value makes room for them."""
-LABELS = {
-    "reward": "reward, raw",
-    "adjusted": "reward, adjusted",
-    "correct_share": "share correct",
-    "similarity": "similarity",
-    "vendi_score": "Vendi score",
-    "distinct_ratio": "distinct texts",
-    "distinct_answers": "distinct answers",
-    "zero_spread": "zero-spread groups",
-    "flips": "flips in the step",
-    "tokens": "tokens",
-    "abs_advantage_plain": "mean |advantage|, plain",
-    "abs_advantage": "mean |advantage|, trained",
-}
-"""Measure -> what its curve is called, in the order of the curves."""
 MARKS = "= all rewards equal   d duplicates   ± sign of an advantage changed by the adjustment"
 
 
@@ -118,11 +103,11 @@ def _ends(overview: RunOverview) -> tuple[list[str], list[list[str]], list[list[
     """Return heads, rows and curves of the measures that are known: first, last, lowest and highest value of each."""
     heads = ["", f"step {overview.steps[0].step}", f"step {overview.steps[-1].step}", "lowest", "highest"]
     rows, curves = [], []
-    for name, label in LABELS.items():
-        values = [float(step.flips) if name == "flips" else step.means[name] for step in overview.steps]
+    for measure in shown_in("steps"):
+        values = [step[measure.name] for step in overview.steps]
         known = [value for value in values if not math.isnan(value)]
         if known:
-            rows.append([label, *map(short, (values[0], values[-1], min(known), max(known)))])
+            rows.append([measure.label, *map(short, (values[0], values[-1], min(known), max(known)))])
             curves.append(values)
     return heads, rows, curves
 

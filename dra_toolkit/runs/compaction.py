@@ -18,8 +18,8 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.files import publish_folder, remove_folder
 from dra_toolkit.runs.names import MODES, BatchName, SegmentName, segment_folder
-from dra_toolkit.runs.schema import OPTIONAL, SCHEMA_VERSION, FileFacts
-from dra_toolkit.runs.segments import COMPLETIONS, GROUPS, TEXTS, Batch, SegmentReader, SegmentWriter
+from dra_toolkit.runs.schema import KNOWN, OPTIONAL, SCHEMA_VERSION, FileFacts
+from dra_toolkit.runs.segments import COMPLETIONS, TEXTS, Batch, SegmentReader, SegmentWriter
 from dra_toolkit.runs.store import GroupStore, Source
 
 FILES = 64
@@ -94,8 +94,9 @@ def _due(store: GroupStore, mode: Mode, everything: bool) -> list[Source] | None
     """Return what is to be joined next, or None."""
     snapshot = store.snapshot(mode=mode)
     replaced = _replaced(snapshot.segments)
-    files = [file for file in snapshot.files if not _is_in(file.path, replaced)]
-    segments = [segment for segment in snapshot.segments if not _is_in(segment.path, replaced)]
+    whole = {path for path, columns in snapshot.columns.items() if columns <= KNOWN}  # nothing that would be lost
+    files = [file for file in snapshot.files if file.path in whole and not _is_in(file.path, replaced)]
+    segments = [s for s in snapshot.segments if s.path in whole and not _is_in(s.path, replaced)]
     fewest = FILES if not everything else 1 if segments else 2
     for run in _alike(files, snapshot.facts):
         for start, end in _stretches([_bytes(file) for file in run], fewest, alike=False):
@@ -145,12 +146,13 @@ def _join(store: GroupStore, mode: Mode, sources: Sequence[Source], stopped: Cal
     snapshot = store.snapshot(mode=mode)
     wanted = _wanted(store, snapshot.segments, sources)
     facts = _facts(snapshot.facts, sources[0])
+    optional = frozenset().union(*(snapshot.columns[source.path] for source in sources)) & frozenset(OPTIONAL)
     identities = _identities(sources)
     steps = [step for step, _ in wanted]
     sequence = 1 + max((segment.sequence for segment in store.listing().segments), default=0)
 
     def write(folder: Path) -> None:
-        writer = SegmentWriter(folder, facts, _optional(sources), identities)
+        writer = SegmentWriter(folder, facts, optional, identities)
         for batch in sorted(wanted):
             if stopped():
                 raise CompactionStoppedError
@@ -180,18 +182,6 @@ def _wanted(store: GroupStore, segments: Sequence[SegmentName], sources: Sequenc
             for batch in store.batches_of(segment):
                 wanted.pop(batch, None)
     return wanted | {(file.step, file.batch): file for file in sources if isinstance(file, BatchName)}
-
-
-def _optional(sources: Sequence[Source]) -> frozenset[str]:
-    """Return the optional columns that one of the sources has."""
-    import pyarrow.parquet as pq
-
-    found: set[str] = set()
-    for source in sources:
-        files = [source.path / GROUPS, source.path / TEXTS] if isinstance(source, SegmentName) else [source.path]
-        for file in files:
-            found.update(pq.read_schema(file).names)
-    return frozenset(found & set(OPTIONAL))
 
 
 def _sources(segment: SegmentName) -> list[dict[str, Any]]:

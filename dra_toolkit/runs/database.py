@@ -8,29 +8,25 @@ texts         a row for each completion: prompt and text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dra_toolkit.runs.group_measures import ARROW_TYPES, MEANINGS
-from dra_toolkit.runs.names import BatchName
-from dra_toolkit.runs.rows import of_this_version
-from dra_toolkit.runs.schema import COLUMNS, GROUP_PREFIX, OPTIONAL, FileFacts, columns_of
+from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.runs.kinds import KINDS
+from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, GROUP_PREFIX, OLD_NAMES, columns_of
 from dra_toolkit.runs.segments import COMPLETIONS, FILES, GROUPS, TEXTS
 from dra_toolkit.runs.store import Snapshot
+from dra_toolkit.runs.version_1 import measures
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 MEMORY = "700MB"
 """What DuckDB may hold in memory; it goes on with temporary files, where it is allowed any."""
 PARTS = {"groups": GROUPS, "completions": COMPLETIONS, "texts": TEXTS}
 TABLES = ("steps", *PARTS)
-GROUP_KEY = ("mode", "step", "batch", "group_index")
 _OF_GROUPS = (*GROUP_KEY, "attempt", "prompt_hash")
-_SUMMED = ("flips",)
-"""Measures of which a step has the sum; of the others it has the mean."""
 
 
 def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
@@ -41,19 +37,10 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
     import duckdb
 
     connection = duckdb.connect(config={"memory_limit": MEMORY, "autoinstall_known_extensions": False})
-    current = [file for file in snapshot.files if snapshot.facts[file.path].version == FileFacts.version]
-    old = [file for file in snapshot.files if snapshot.facts[file.path].version != FileFacts.version]
-    if old:
-        connection.register("old_rows", _old_rows(old, snapshot))
     wanted = {*tables, "groups"} if "steps" in tables else {*tables}
-    for name, part in PARTS.items():
-        if name not in wanted:
-            continue
-        selects = [*_from_segments(snapshot, name, part), *_from_files(current, name)]
-        if old:
-            selects.append(f"SELECT {_columns(name)} FROM old_rows{_only_first(name)}")
-        selects.append(f"SELECT {_nothing(name, only_optional=bool(selects))} WHERE false")
-        body = " UNION ALL BY NAME ".join(selects)
+    for name in wanted & set(PARTS):
+        selects = list(_selects(snapshot, name))
+        body = " UNION ALL BY NAME ".join([*selects, f"SELECT {_nothing(name, is_all=not selects)} WHERE false"])
         connection.execute(f'CREATE VIEW "{name}" AS {body}')
     if "steps" in tables:
         connection.execute(f"CREATE VIEW steps AS {_steps()}")
@@ -67,65 +54,69 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
 
 def table_columns(name: str) -> list[tuple[str, str, str]]:
     """Return name, type and meaning of each column of a table."""
-    described = {column.name: (column.type, column.meaning) for column in COLUMNS}
+    described = {column.name: (column.arrow_name, column.meaning) for column in COLUMNS}
     if name == "steps":
         shared = [("mode", *described["mode"]), ("step", *described["step"]), ("groups", "int64", "groups of the step")]
         return shared + [
-            (m, "float64", f"{'sum' if m in _SUMMED else 'mean'} over the groups: {said}")
-            for m, said in MEANINGS.items()
+            (m.name, "float64", f"{'sum' if m.summed else 'mean'} over the groups: {m.meaning}")
+            for m in GROUP_MEASURES.values()
         ]
     if name == "groups":
         keys = [(column, *described[column]) for column in _OF_GROUPS]
-        return keys + [(m, ARROW_TYPES[m], said) for m, said in MEANINGS.items()]
+        return keys + [(m.name, m.type, m.meaning) for m in GROUP_MEASURES.values()]
     return [(column, *described[column]) for column in columns_of("key", "number" if name == "completions" else "text")]
 
 
 def _steps() -> str:
-    measures = ", ".join(
-        f"{'sum' if m in _SUMMED else 'avg'}({m}{'::INT' if ARROW_TYPES[m] == 'bool' else ''}) AS {m}" for m in MEANINGS
+    means = ", ".join(
+        f"{'sum' if m.summed else 'avg'}({m.name}{'::INT' if m.type == 'bool' else ''}) AS {m.name}"
+        for m in GROUP_MEASURES.values()
     )
-    return f'SELECT mode, step, count(*) AS groups, {measures} FROM "groups" GROUP BY mode, step'
+    return f'SELECT mode, step, count(*) AS groups, {means} FROM "groups" GROUP BY mode, step'
 
 
-def _from_segments(snapshot: Snapshot, name: str, part: str) -> list[str]:
-    whole = [s.path / part for s in snapshot.segments if s.path not in snapshot.hidden]
-    selects = [f"SELECT {_columns(name)} FROM {_read(whole)}"] if whole else []
-    for segment in snapshot.segments:
-        if segment.path in snapshot.hidden:
-            hidden = ", ".join(f"({step}, {batch})" for step, batch in sorted(snapshot.hidden[segment.path]))
-            selects.append(
-                f"SELECT {_columns(name)} FROM {_read([segment.path / part])} WHERE (step, batch) NOT IN ({hidden})"
-            )
-    return selects
+def _selects(snapshot: Snapshot, name: str) -> Iterator[str]:
+    """Yield what selects the rows of a table from each kind of file."""
+    part = PARTS[name]
+    whole = [segment.path for segment in snapshot.segments if segment.path not in snapshot.hidden]
+    if whole:
+        yield f"SELECT {_columns(snapshot, name, whole)} FROM {_read([path / part for path in whole])}"
+    for path, batches in snapshot.hidden.items():
+        hidden = ", ".join(f"({step}, {batch})" for step, batch in sorted(batches))
+        yield f"SELECT {_columns(snapshot, name, [path])} FROM {_read([path / part])} WHERE (step, batch) NOT IN ({hidden})"
+    first = [file.path for file in snapshot.files if snapshot.facts[file.path].version == 1]
+    files = [file.path for file in snapshot.files if snapshot.facts[file.path].version != 1]
+    if files:
+        one_row = " WHERE completion_index = 0" if name == "groups" else ""
+        yield f"SELECT {_columns(snapshot, name, files)} FROM {_read(files)}{one_row}"
+    if first:
+        renamed = ", ".join(f'"{old}" AS {new}' for old, new in OLD_NAMES.items())
+        rows = f"(SELECT *, {renamed} FROM {_read(first)})"
+        if name == "groups":
+            key = ", ".join(GROUP_KEY)
+            other = "any_value(attempt) AS attempt, any_value(prompt_hash) AS prompt_hash"
+            yield f"SELECT {key}, {other}, {measures()} FROM {rows} GROUP BY {key}"
+        else:
+            yield f"SELECT {_columns(snapshot, name, first)} FROM {rows}"
 
 
-def _from_files(files: Sequence[BatchName], name: str) -> list[str]:
-    return [f"SELECT {_columns(name)} FROM {_read([f.path for f in files])}{_only_first(name)}"] if files else []
-
-
-def _only_first(name: str) -> str:
-    return " WHERE completion_index = 0" if name == "groups" else ""
-
-
-def _columns(name: str) -> str:
-    """Return what to select from the files of a table."""
+def _columns(snapshot: Snapshot, name: str, paths: Sequence[Path]) -> str:
+    """Return what to select from some files of a table: what they hold of its columns; the others are null."""
+    held = frozenset[str]().union(*(snapshot.columns[path] for path in paths))
     if name == "groups":
-        return ", ".join([*_OF_GROUPS, *(f"{GROUP_PREFIX}{m} AS {m}" for m in MEANINGS)])
-    return f"COLUMNS('^({'|'.join(columns_of('key', 'number' if name == 'completions' else 'text'))})$')"
+        stored = {f"{GROUP_PREFIX}{m.name}": m for m in GROUP_MEASURES.values()}
+        return ", ".join(
+            [*_OF_GROUPS, *(f"{m.stored.format(column)} AS {m.name}" for column, m in stored.items() if column in held)]
+        )
+    held |= {OLD_NAMES[old] for old in held & OLD_NAMES.keys()}
+    return ", ".join(column for column, _, _ in table_columns(name) if column in held)
 
 
-def _nothing(name: str, *, only_optional: bool) -> str:
-    """Return columns of nulls: all of a table without files, or those that its files may all leave out."""
-    types = {
-        "int32": "INT",
-        "float64": "DOUBLE",
-        "bool": "BOOL",
-        "list<float32>": "FLOAT[]",
-        "list<float16>": "FLOAT[]",
-    }
-    types |= {"messages": "STRUCT(role VARCHAR, content VARCHAR)[]", "rewards": "STRUCT(none DOUBLE)"}
-    columns = [c for c in table_columns(name) if not only_optional or c[0] in ("mode", *OPTIONAL)]
-    return ", ".join(f"NULL::{types.get(kind, 'VARCHAR')} AS {column}" for column, kind, _ in columns)
+def _nothing(name: str, *, is_all: bool) -> str:
+    """Return columns as null, of the table's own types: all of a table, or those that its files may lack."""
+    lacking = {column.name for column in COLUMNS if not column.required} | {"mode", *GROUP_MEASURES}
+    columns = [(column, kind) for column, kind, _ in table_columns(name) if is_all or column in lacking]
+    return ", ".join(f"NULL::{KINDS[kind].sql} AS {column}" for column, kind in columns)
 
 
 def _read(paths: Sequence[Path]) -> str:
@@ -134,12 +125,3 @@ def _read(paths: Sequence[Path]) -> str:
 
 def _list(paths: Sequence[Path]) -> str:
     return "[" + ", ".join("'" + str(path.absolute()).replace("'", "''") + "'" for path in paths) + "]"
-
-
-def _old_rows(files: Sequence[BatchName], snapshot: Snapshot) -> pa.Table:
-    """Return the rows of files of an older schema as this version has them, in memory: such runs are few and small."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    tables = [of_this_version(pq.read_table(file.path), snapshot.facts[file.path]) for file in files]
-    return pa.concat_tables(tables, promote_options="permissive")

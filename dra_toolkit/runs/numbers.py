@@ -13,6 +13,7 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import SegmentName
+from dra_toolkit.runs.rows import starts_of
 from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.segments import COMPLETIONS, Batch
 from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore, Snapshot, Source
@@ -38,16 +39,6 @@ def read_numbers(
     An optional column that a file does not hold is not in its tables.
     """
     yield from _ahead(_read(store, [*KEYS, *columns], mode, steps or ALL_STEPS))
-
-
-def starts_of(table: pa.Table, keys: Sequence[str]) -> np.ndarray:
-    """Return the rows at which one of the keys changes, the first row included, and the table's length."""
-    is_first = np.ones(len(table), dtype=bool)
-    is_first[1:] = False
-    for name in keys:
-        values = table[name].to_numpy()
-        is_first[1:] |= values[1:] != values[:-1]
-    return np.append(np.flatnonzero(is_first), len(table))
 
 
 def batch_starts(table: pa.Table) -> np.ndarray:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.errors import RunError
-from dra_toolkit.runs.group_measures import ARROW_TYPES, MEANINGS
+from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.groups import GroupRecord
+from dra_toolkit.rewards.answers import final_answer
+from dra_toolkit.runs.kinds import KINDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +23,8 @@ SCHEMA_VERSION = 2
 METADATA_KEY = b"dra"
 GROUP_PREFIX = "group_"
 """A group's measures stand in each of its rows under their names with this prefix."""
+OLD_NAMES = {"group": "group_index"}
+"""Column of version 1 -> what it is called since."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,43 +52,98 @@ Part = Literal["key", "number", "text", "group"]
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One column: its Arrow type, what it means, and the field of the record that it holds."""
+    """One column: its type, what it means, and the value of a recorded group that it holds; it writes and reads itself."""
 
     name: str
     type: str
+    """One of `KINDS`."""
     meaning: str
-    field: str
+    field: str = ""
     """Where the value lives in memory, from GroupRecord down; empty for what is derived."""
+    derived: Callable[[GroupRecord, str | None], Any] | None = None
+    """Computes the value where it follows from others, given the reward function that tells right from wrong."""
     part: Part = "number"
     """What it belongs to when a run is compacted: to every table, to the numbers, to the texts, or to the groups."""
+    per_group: bool = False
+    """Whether the value holds for the whole group, and stands in each of its rows."""
     optional: bool = False
     """Whether the column is left out of a file in which it would hold nothing."""
+    required: bool = False
+    """Whether every version wrote it, so that a file without it is damaged; any other column may lack, and is null then."""
+
+    @property
+    def arrow_name(self) -> str:
+        """What the documentation calls its type."""
+        return self.type.removesuffix(" or null")
+
+    def cells(self, record: GroupRecord, correct_by: str | None) -> Sequence[Any]:
+        """Return what the G rows of a group hold."""
+        value = self.derived(record, correct_by) if self.derived else attrgetter(self.field)(record)
+        kind = KINDS[self.type]
+        if value is None or self.per_group:
+            return [None if value is None else kind.to_cell(value)] * len(record.group)
+        return kind.to_cells(value)
+
+    def value(self, rows: pa.Table) -> Any:
+        """Return the value in memory of the rows of one group; None if they hold nothing."""
+        if self.name not in rows.column_names:
+            return None
+        cells, kind = rows[self.name].to_pylist(), KINDS[self.type]
+        if self.optional and all(cell is None for cell in cells):
+            return None
+        return kind.from_cell(cells[0]) if self.per_group else kind.from_cells(cells)
 
 
 KEY = ("mode", "step", "batch", "group_index", "completion_index")
-"""What a completion is known by; the first four are what a group is known by."""
+"""What a completion is known by."""
+GROUP_KEY = KEY[:-1]
+"""What a group is known by."""
+
+
+def _key(name: str, type: str, field: str, meaning: str) -> Column:
+    return Column(name=name, type=type, field=field, meaning=meaning, part="key", per_group=True, required=True)
+
+
+def _number(name: str, field: str, meaning: str, type: str = "float64") -> Column:
+    return Column(name=name, type=type, field=field, meaning=meaning, required=True)
+
 
 COLUMNS = (
+    _key("mode", "dictionary", "mode", "`train`, `eval`, or `discarded` before training"),
+    _key("step", "int32", "step", "optimizer step that first uses the group, from 1"),
+    _key("batch", "int32", "batch", "generation batch within the step, from 0"),
+    _key("group_index", "int32", "index", "group within the batch, from 0"),
     Column(
-        name="mode",
-        type="dictionary",
-        field="mode",
+        name="completion_index",
+        type="int32",
+        derived=lambda record, _: range(len(record.group)),
         part="key",
-        meaning="`train`, `eval`, or `discarded` before training",
+        required=True,
+        meaning="completion within the group, from 0",
     ),
     Column(
-        name="step", type="int32", field="step", part="key", meaning="optimizer step that first uses the group, from 1"
+        name="attempt",
+        type="int32",
+        field="attempt",
+        per_group=True,
+        required=True,
+        meaning="which start of the run recorded it, from 1",
     ),
-    Column(name="batch", type="int32", field="batch", part="key", meaning="generation batch within the step, from 0"),
-    Column(name="group_index", type="int32", field="index", part="key", meaning="group within the batch, from 0"),
-    Column(name="completion_index", type="int32", field="", part="key", meaning="completion within the group, from 0"),
-    Column(name="attempt", type="int32", field="attempt", meaning="which start of the run recorded it, from 1"),
-    Column(name="prompt_hash", type="dictionary", field="prompt_hash", meaning="identity of the prompt: 16 hex digits"),
+    Column(
+        name="prompt_hash",
+        type="dictionary",
+        derived=lambda record, _: record.prompt_hash,
+        per_group=True,
+        required=True,
+        meaning="identity of the prompt: 16 hex digits",
+    ),
     Column(
         name="prompt",
         type="messages",
         field="group.prompt",
         part="text",
+        per_group=True,
+        required=True,
         meaning="messages of the prompt; role `text` if plain",
     ),
     Column(
@@ -89,40 +151,35 @@ COLUMNS = (
         type="string",
         field="group.completions",
         part="text",
+        required=True,
         meaning="the text, without special tokens",
     ),
     Column(
-        name="answer", type="string", field="", meaning="final answer: the last `\\boxed{...}` or `<answer>`, or null"
+        name="answer",
+        type="string",
+        derived=lambda record, _: map(final_answer, record.group.completions),
+        meaning="final answer: the last `\\boxed{...}` or `<answer>`, or null",
     ),
-    Column(name="tokens", type="int32", field="group.token_counts", meaning="tokens of the completion"),
-    Column(
-        name="finish_reason",
-        type="dictionary",
-        field="group.finish_reasons",
-        meaning="`stop`: ended by itself; `length`: cut at the longest length allowed",
+    _number("tokens", "group.token_counts", "tokens of the completion", "int32"),
+    _number(
+        "finish_reason",
+        "group.finish_reasons",
+        "`stop`: ended by itself; `length`: cut at the longest length allowed",
+        "dictionary",
     ),
-    Column(
-        name="rewards",
-        type="rewards",
-        field="group.rewards",
-        meaning="raw value of each reward function; null where it abstained",
+    _number("rewards", "group.rewards", "raw value of each reward function; null where it abstained", "rewards"),
+    _number("total", "adjustment.totals", "weighted sum of the raw rewards"),
+    _number(
+        "similarity",
+        "adjustment.similarity",
+        "cosine similarity to the completions after it in the group: one row of the upper triangle",
+        "list<float32>",
     ),
-    Column(name="total", type="float64", field="adjustment.totals", meaning="weighted sum of the raw rewards"),
-    Column(
-        name="similarity",
-        type="list<float32>",
-        field="adjustment.similarity",
-        meaning="cosine similarity to the completions after it in the group: one row of the upper triangle",
-    ),
-    Column(
-        name="redundancy", type="float64", field="adjustment.redundancy", meaning="what the group already says of it"
-    ),
-    Column(name="weight", type="float64", field="adjustment.weights", meaning="factor on the total"),
-    Column(name="adjusted", type="float64", field="adjustment.adjusted", meaning="total after the adjustment"),
-    Column(
-        name="advantage_plain", type="float64", field="plain_advantages", meaning="advantage of the unadjusted totals"
-    ),
-    Column(name="advantage", type="float64", field="advantages", meaning="advantage that the trainer used"),
+    _number("redundancy", "adjustment.redundancy", "what the group already says of it"),
+    _number("weight", "adjustment.weights", "factor on the total"),
+    _number("adjusted", "adjustment.adjusted", "total after the adjustment"),
+    _number("advantage_plain", "plain_advantages", "advantage of the unadjusted totals"),
+    _number("advantage", "advantages", "advantage that the trainer used"),
     Column(
         name="bonus",
         type="float64",
@@ -139,7 +196,7 @@ COLUMNS = (
     ),
     Column(
         name="log_prob",
-        type="float64",
+        type="float64 or null",
         field="log_probs",
         optional=True,
         meaning="mean log-probability of its tokens when sampled, where the measure reads it",
@@ -148,6 +205,7 @@ COLUMNS = (
         name="discard_reason",
         type="dictionary",
         field="discard_reason",
+        per_group=True,
         optional=True,
         meaning="why the group was not trained on",
     ),
@@ -161,49 +219,35 @@ COLUMNS = (
     ),
     *(
         Column(
-            name=f"{GROUP_PREFIX}{name}", type=ARROW_TYPES[name], field="", part="group", meaning=f"the group's {said}"
+            name=f"{GROUP_PREFIX}{measure.name}",
+            type=measure.type,
+            derived=measure,
+            part="group",
+            per_group=True,
+            meaning=f"the group's {measure.meaning}",
         )
-        for name, said in MEANINGS.items()
+        for measure in GROUP_MEASURES.values()
     ),
 )
 OPTIONAL = tuple(column.name for column in COLUMNS if column.optional)
-GROUP_COLUMNS = tuple(column.name for column in COLUMNS if column.part == "group")
+KNOWN = frozenset(column.name for column in COLUMNS) | set(OLD_NAMES)
 
 
-_KINDS = tuple(
-    frozenset(column.name for column in COLUMNS if column.part in parts and not column.optional) - {left_out}
-    for parts, left_out in (
-        (("key", "number", "text", "group"), ""),
-        (("key", "group"), "completion_index"),
-        (("key", "number"), ""),
-        (("key", "text"), ""),
-    )
-)
-"""Columns that a file must have: that of a batch, and the three of a segment."""
-
-
-def columns_of(*parts: Part) -> list[str]:
-    """Return the names of the columns of some parts, in order."""
-    return [column.name for column in COLUMNS if column.part in parts]
+def columns_of(*parts: Part, there: Collection[str] | None = None) -> list[str]:
+    """Return the names of the columns of some parts, in order; of those that are there, where it is said."""
+    return [c.name for c in COLUMNS if c.part in parts and (there is None or c.name in there)]
 
 
 def arrow_schema(facts: FileFacts, *, optional: frozenset[str] = frozenset()) -> pa.Schema:
     """Return the Arrow schema of a file with these facts and, of the optional columns, those named."""
     import pyarrow as pa
 
-    types = {
-        "dictionary": pa.dictionary(pa.int32(), pa.string()),
-        "bool": pa.bool_(),
-        "int32": pa.int32(),
-        "float64": pa.float64(),
-        "string": pa.string(),
-        "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
-        "rewards": pa.struct([(name, pa.float64()) for name in facts.reward_weights]),
-        "list<float32>": pa.list_(pa.float32()),
-        "list<float16>": pa.list_(pa.float16()),
-    }
+    rewards = pa.struct([(name, pa.float64()) for name in facts.reward_weights])
     columns = [c for c in COLUMNS if not c.optional or c.name in optional]
-    return pa.schema([(c.name, types[c.type]) for c in columns], metadata=as_metadata(facts))
+    return pa.schema(
+        [(c.name, rewards if c.type == "rewards" else KINDS[c.type].arrow(pa)) for c in columns],
+        metadata=as_metadata(facts),
+    )
 
 
 def as_metadata(facts: FileFacts) -> dict[bytes, bytes]:
@@ -211,8 +255,11 @@ def as_metadata(facts: FileFacts) -> dict[bytes, bytes]:
     return {METADATA_KEY: json.dumps(asdict(facts)).encode()}
 
 
-def read_facts(schema: pa.Schema, where: str) -> FileFacts:
-    """Return the facts of a file; raises RunError if it is not ours or of a newer version."""
+def read_facts(schema: pa.Schema, where: str, columns: Collection[str] | None = None) -> FileFacts:
+    """Return the facts of a file; raises RunError if it is not ours, of a newer version, or lacks what every file has.
+
+    columns: those that stand in a file of this kind; None for a file of its own, which has all.
+    """
     stored = (schema.metadata or {}).get(METADATA_KEY)
     if stored is None:
         raise RunError(f"{where}: not written by dra-toolkit")
@@ -224,17 +271,17 @@ def read_facts(schema: pa.Schema, where: str) -> FileFacts:
     known = {field.name for field in fields(FileFacts)}
     settings = _settings(found["diversity"], where)
     facts = FileFacts(**{**{k: v for k, v in found.items() if k in known}, "diversity": settings})
-    if facts.version == SCHEMA_VERSION:
-        _check_columns(schema, facts, where)
+    _check_columns(schema, facts, where, columns)
     return facts
 
 
-def _check_columns(schema: pa.Schema, facts: FileFacts, where: str) -> None:
-    """Raise RunError for a column that is missing or of another type: the footer, which no checksum guards, is damaged."""
-    types, there = _types(tuple(facts.reward_weights)), set(schema.names)
-    required = max(_KINDS, key=lambda kind: len(kind & there) / len(kind | (there & _KINDS[0])))
-    for name in sorted(required - there):
-        raise RunError(f"{where}: torn: has no column {name}")
+def _check_columns(schema: pa.Schema, facts: FileFacts, where: str, columns: Collection[str] | None) -> None:
+    """Raise RunError for a column that every version wrote and is missing, or one that is of another type."""
+    there = {OLD_NAMES.get(name, name) if facts.version == 1 else name for name in schema.names}
+    missing = {c.name for c in COLUMNS if c.required and (columns is None or c.name in columns)} - there
+    if missing:
+        raise RunError(f"{where}: torn: has no column {min(missing)}")
+    types = _types(tuple(facts.reward_weights))
     for field in schema:
         if field.name in types and field.type != types[field.name]:
             raise RunError(f"{where}: torn: the column {field.name} is {field.type}, expected {types[field.name]}")

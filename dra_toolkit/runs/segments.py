@@ -29,16 +29,15 @@ SOURCES_KEY = b"dra_sources"
 TEXT_BYTES = 1 << 20
 """Bytes of text in a row group of texts.parquet: what is decoded to show one group."""
 FEWEST_TEXTS = 64
-_PER_GROUP = ("attempt", "prompt_hash", "discard_reason")
+OF_FILE = {
+    GROUPS: frozenset(c.name for c in COLUMNS if c.per_group and c.part != "text"),
+    COMPLETIONS: frozenset(columns_of("key", "number")),
+    TEXTS: frozenset(columns_of("key", "text")),
+}
+"""File -> the columns that stand in it."""
 
 Batch = tuple[int, int]
 """Step and generation batch."""
-
-
-def group_columns(names: list[str]) -> list[str]:
-    """Return which of the columns of a file stand in groups.parquet."""
-    wanted = {*columns_of("key", "group"), *_PER_GROUP} - {"completion_index"}
-    return [name for name in names if name in wanted]
 
 
 class SegmentWriter:
@@ -49,12 +48,12 @@ class SegmentWriter:
         self._schema = schema
         self._groups = _Part(
             folder / GROUPS,
-            _keep(schema, group_columns(schema.names)).with_metadata(
+            _keep(schema, OF_FILE[GROUPS]).with_metadata(
                 {**(schema.metadata or {}), SOURCES_KEY: json.dumps(sources).encode()}
             ),
         )
-        self._completions = _Part(folder / COMPLETIONS, _keep(schema, columns_of("key", "number")))
-        self._texts = _Part(folder / TEXTS, _keep(schema, columns_of("key", "text")), most_bytes=TEXT_BYTES)
+        self._completions = _Part(folder / COMPLETIONS, _keep(schema, OF_FILE[COMPLETIONS]))
+        self._texts = _Part(folder / TEXTS, _keep(schema, OF_FILE[TEXTS]), most_bytes=TEXT_BYTES)
 
     def add(self, table: pa.Table) -> None:
         """Append the rows of a batch; columns that it lacks are null."""
@@ -125,10 +124,14 @@ class SegmentReader:
         self._readers: dict[str, RowReader] = {}
         self._index: tuple[np.ndarray, np.ndarray] | None = None
 
-    @property
     def facts(self) -> FileFacts:
-        """What holds for every group of the segment."""
-        return read_facts(self._reader(GROUPS).schema, self.folder.name)
+        """Return what holds for every group of the segment; raises RunError where a file lacks what it must have."""
+        found = [read_facts(self._reader(name).schema, f"{self.folder.name}: {name}", OF_FILE[name]) for name in FILES]
+        return found[0]
+
+    def columns(self) -> frozenset[str]:
+        """Return the columns that it has."""
+        return frozenset(name for file in FILES for name in self._reader(file).schema.names)
 
     @property
     def sources(self) -> list[dict[str, Any]]:
@@ -138,9 +141,11 @@ class SegmentReader:
 
     def check(self) -> None:
         """Raise what pyarrow raises if one of the three files is torn, and ValueError if they do not fit together."""
-        lengths = {name: len(self._reader(name)) for name in (COMPLETIONS, TEXTS)}
-        if lengths[COMPLETIONS] != lengths[TEXTS]:
-            raise ValueError(f"{lengths[COMPLETIONS]} completions but {lengths[TEXTS]} texts")
+        completions, texts = len(self._reader(COMPLETIONS)), len(self._reader(TEXTS))
+        if completions != texts:
+            raise ValueError(f"{completions} completions but {texts} texts")
+        if (members := int(self._groups()[1][-1])) != completions:
+            raise ValueError(f"{completions} completions but groups of {members}")
 
     def batches(self) -> list[Batch]:
         """Return the batches that the segment holds, ascending."""
@@ -200,7 +205,7 @@ def _columns(table: pa.Table) -> dict[str, Any]:
     return dict(zip(table.column_names, table.columns, strict=True))
 
 
-def _keep(schema: pa.Schema, names: list[str]) -> pa.Schema:
+def _keep(schema: pa.Schema, names: frozenset[str]) -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([field for field in schema if field.name in names], metadata=schema.metadata)

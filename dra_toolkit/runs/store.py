@@ -18,9 +18,9 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import BatchName, Listing, SegmentName, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader
-from dra_toolkit.runs.rows import of_this_version
 from dra_toolkit.runs.schema import FileFacts, read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader
+from dra_toolkit.runs.version_1 import renewed
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ LOOKS = 20
 """How often a read is tried again when files were replaced under it."""
 Source = BatchName | SegmentName
 Found = TypeVar("Found")
+Contents = tuple[FileFacts, frozenset[str]]
+"""What holds for all groups of a file or segment, and the names of its columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class Snapshot:
     """Segment -> those of its batches of which a newer version holds."""
     facts: dict[Path, FileFacts] = field(default_factory=dict)
     """File or segment -> what holds for all its groups."""
+    columns: dict[Path, frozenset[str]] = field(default_factory=dict)
+    """File or segment -> the names of its columns."""
 
 
 class GroupStore:
@@ -53,7 +57,7 @@ class GroupStore:
         self.folder = folder
         self.problems: dict[str, str] = {}
         """Name -> why it was skipped, of the files met so far."""
-        self._checked: dict[tuple[Path, int, int], FileFacts | str] = {}
+        self._checked: dict[tuple[Path, int, int], Contents | str] = {}
         self._indices: dict[Path, list[Batch]] = {}
         self._open: SegmentReader | None = None
         self._reading = threading.Lock()  # one reader is kept open, and threads of a server share it
@@ -107,7 +111,7 @@ class GroupStore:
                     return self._segment(source).read(batch)
             reader = RowReader(source.path)
             try:
-                return of_this_version(reader.rows(0, len(reader)), read_facts(reader.schema, source.path.name))
+                return renewed(reader.rows(0, len(reader)), read_facts(reader.schema, source.path.name))
             finally:
                 reader.close()
         except FileNotFoundError:
@@ -121,9 +125,9 @@ class GroupStore:
     def _snapshot(self, mode: Mode | None, steps: tuple[int, int] | None) -> Snapshot:
         listing = self.listing(mode)
         low, high = steps or ALL_STEPS
-        facts: dict[Path, FileFacts] = {}
-        files = [b for b in listing.batches if low <= b.step <= high and self._holds(b.path, facts)]
-        segments = [s for s in listing.segments if s.first <= high and low <= s.last and self._holds(s.path, facts)]
+        found: dict[Path, Contents] = {}
+        files = [b for b in listing.batches if low <= b.step <= high and self._holds(b.path, found)]
+        segments = [s for s in listing.segments if s.first <= high and low <= s.last and self._holds(s.path, found)]
         hidden: dict[Path, set[Batch]] = {}
         for segment in segments:
             newer = {(f.step, f.batch) for f in files if f.mode == segment.mode}
@@ -136,7 +140,8 @@ class GroupStore:
             files=tuple(files),
             segments=tuple(segments),
             hidden={path: frozenset(batches) for path, batches in hidden.items() if batches},
-            facts=facts,
+            facts={path: facts for path, (facts, _) in found.items()},
+            columns={path: columns for path, (_, columns) in found.items()},
         )
 
     def steps(self, mode: Mode = "train") -> list[int]:
@@ -223,8 +228,8 @@ class GroupStore:
             self._open = SegmentReader(segment.path)
         return self._open
 
-    def _holds(self, path: Path, facts: dict[Path, FileFacts]) -> bool:
-        """Return whether a file or segment can be read, by its footers, and put its facts into `facts`."""
+    def _holds(self, path: Path, contents: dict[Path, Contents]) -> bool:
+        """Return whether a file or segment can be read, by its footers, and put what it says of itself into `contents`."""
         try:
             stat = os.stat(path)
         except FileNotFoundError:
@@ -239,7 +244,7 @@ class GroupStore:
         if isinstance(found, str):
             self.problems[path.name] = found
             return False
-        facts[path] = found
+        contents[path] = found
         return True
 
     def _refuse(self, path: Path, why: str) -> None:
@@ -248,19 +253,19 @@ class GroupStore:
         self.problems[path.name] = why
 
 
-def _check(path: Path) -> FileFacts | str:
-    """Return the facts of a file or segment, or why it cannot be read."""
+def _check(path: Path) -> Contents | str:
+    """Return what a file or segment says of itself, or why it cannot be read."""
     try:
         if path.is_dir():
             segment = SegmentReader(path)
             try:
                 segment.check()
-                return segment.facts
+                return segment.facts(), segment.columns()
             finally:
                 segment.close()
         reader = RowReader(path)
         try:
-            return read_facts(reader.schema, path.name)
+            return read_facts(reader.schema, path.name), frozenset(reader.schema.names)
         finally:
             reader.close()
     except RunError as error:

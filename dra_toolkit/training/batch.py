@@ -15,14 +15,11 @@ from dra_toolkit.diversity import (
     Signals,
     adjust_signals,
     adjusted_advantages,
-    distinct_ratio,
     equal_labels,
     group_advantages,
-    mean_similarity,
     total_rewards,
-    vendi_score,
-    zero_spread,
 )
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt, mean_of_known
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
@@ -67,20 +64,9 @@ class MeasuredBatch:
 
     def metrics(self) -> dict[str, float]:
         """Return the batch's diversity metrics, each a mean over groups."""
-        G = self.adjustment.totals.shape[1]
-        texts = [sample.text for sample in self.samples]
-        groups = [texts[start : start + G] for start in range(0, len(texts), G)]
-        measured = {
-            "similarity": mean_similarity(self.adjustment.similarity),
-            "vendi_score": _vendi(self.adjustment.similarity),
-            "weight": self.adjustment.weights,
-            "adjusted_reward": self.adjustment.adjusted,
-            "distinct_ratio": [distinct_ratio(group) for group in groups],
-            "zero_spread_groups": zero_spread(self.adjustment.totals),
-            "abs_advantage_plain": np.abs(self.plain_advantages),
-            "abs_advantage": np.abs(self.adjusted_advantages),
-        }
-        return {name: mean_of_known(values) for name, values in measured.items()}
+        records = self.records(mode="train", step=0, batch=0, attempt=0, advantages=self.adjusted_advantages)
+        logged = {measure.metric: measure for measure in GROUP_MEASURES.values() if measure.metric}
+        return {name: mean_of_known(measure(record) for record in records) for name, measure in logged.items()}
 
     def records(self, *, mode: Mode, step: int, batch: int, attempt: int, advantages: Array) -> list[GroupRecord]:
         """Return one record for each group, with the (N,) advantages that the trainer used."""
@@ -182,9 +168,3 @@ def as_prompt(prompt: Any) -> Prompt:
     if isinstance(prompt, str):
         return (Message(role="text", content=prompt),)
     return tuple(Message(role=message["role"], content=content_text(message["content"])) for message in prompt)
-
-
-def _vendi(similarity: Array) -> Array:
-    if np.isnan(similarity).any():
-        return np.full(len(similarity), np.nan)
-    return vendi_score(similarity)

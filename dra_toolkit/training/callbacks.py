@@ -13,14 +13,15 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from trl import GRPOConfig
 
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.metrics import append_metrics
 from dra_toolkit.training.events import Events
 
 STEP_FACTS = {
     "reward": "reward",
-    "adjusted_reward": "diversity/adjusted_reward",
-    "similarity": "diversity/similarity",
+    "adjusted_reward": GROUP_MEASURES["adjusted"].logged,
+    "similarity": GROUP_MEASURES["similarity"].logged,
     "loss": "loss",
 }
 """What a progress line shows, by its name in the logs."""

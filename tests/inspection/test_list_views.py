@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
 from dra_toolkit.inspection.group_list import GroupPage, GroupRow
 from dra_toolkit.inspection.group_table import step_view
@@ -33,7 +34,6 @@ from dra_toolkit.inspection.run_list import RunRow
 from dra_toolkit.inspection.text_search import Hit, Hits
 from dra_toolkit.inspection.views import run_view
 from dra_toolkit.inspection.word_differences import word_differences
-from dra_toolkit.runs.group_measures import MEANINGS
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 WIDTH = 80
@@ -65,7 +65,7 @@ def neighbour(text: str) -> Any:
 
 
 def group_row(text: str) -> GroupRow:
-    measures = dict.fromkeys(MEANINGS, 0.5)
+    measures = dict.fromkeys(GROUP_MEASURES, 0.5)
     return GroupRow(mode="train", step=1, batch=0, index=0, prompt_hash="0" * 16, prompt=text, measures=measures)
 
 

@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.step_range import LAST
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.group_measures import MEANINGS
 from dra_toolkit.runs.names import Listing, quoted_name
 
 Steps = NDArray[np.integer[Any]]
@@ -51,7 +51,7 @@ _lock = threading.Lock()
 
 def measure_curves(run: Run, mode: Mode = "train") -> Curves:
     """Return the measures of every step."""
-    columns = ", ".join(("step", "groups", *MEANINGS))
+    columns = ", ".join(("step", "groups", *GROUP_MEASURES))
     return _kept_up(run, mode, False, f"SELECT {columns} FROM steps WHERE mode = $1 AND step >= $2 ORDER BY step")
 
 

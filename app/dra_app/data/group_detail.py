@@ -9,9 +9,9 @@ import numpy as np
 
 from dra_app.data.group_order import clustered_order
 from dra_app.data.group_texts import Shown, beginning, copies_of, has_formula, share_of, think_and_answer
+from dra_toolkit.group_measures import flipped, is_measured
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.rewards.answers import final_answer
-from dra_toolkit.runs.group_measures import flipped, is_measured
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.group_measures import ARROW_TYPES, MEANINGS
 
 COLUMNS = (
     "group_index",
@@ -23,8 +23,8 @@ COLUMNS = (
     "tokens",
 )
 """Columns of the table; every measure of a group can be sorted by and shown as a histogram."""
-SORTABLE = ("group_index", *MEANINGS)
-HISTOGRAMS = tuple(name for name in MEANINGS if ARROW_TYPES[name] != "bool" and name != "size")
+SORTABLE = ("group_index", *GROUP_MEASURES)
+HISTOGRAMS = tuple(m.name for m in GROUP_MEASURES.values() if m.type != "bool" and m.name != "size")
 MARKS = {
     "zero": ("◇", "zero spread", "all raw rewards are equal: without the adjustment no gradient"),
     "flips": ("⇅", "flips", "completions whose advantage has the other sign than without the adjustment"),
@@ -122,7 +122,7 @@ def has_mark(row: Mapping[str, Any], mark: str) -> bool:
     """Return whether a group has a mark of `MARKS`."""
     if mark == "zero":
         return bool(row["zero_spread"])
-    return bool(row["flips"]) if mark == "flips" else row["distinct_ratio"] < 1
+    return bool(row["flips"]) if mark == "flips" else (row["distinct_ratio"] or 1) < 1
 
 
 def histogram(rows: list[Row], view: StepView) -> list[Bin]:
@@ -133,7 +133,7 @@ def histogram(rows: list[Row], view: StepView) -> list[Bin]:
     low, high = min(values), max(values)
     if low == high:
         return [Bin(low=low, high=high, groups=len(values), chosen=_within(low, view))]
-    is_whole = ARROW_TYPES[view.measure] == "int32"
+    is_whole = GROUP_MEASURES[view.measure].type == "int32"
     count = min(BINS, int(high - low) + 1) if is_whole else BINS
     counts = [0] * count
     for value in values:

@@ -10,11 +10,11 @@ from typing import Any
 from dra_app.data.params import Params
 from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_dotted, measure_options
 from dra_toolkit.errors import RunError
+from dra_toolkit.group_measures import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.replay import Changes, read_changes, recorded_settings
 from dra_toolkit.recipe import known_keys
 from dra_toolkit.runs import FileFacts, Run
-from dra_toolkit.runs.group_measures import is_measured
 
 SHARED = ("diversity", "scale_rewards", *(each.key for each in SETTING_KEYS.values() if each.field != "measure"))
 """Keys of a recipe that can be changed whatever the measure, in the order of the form."""

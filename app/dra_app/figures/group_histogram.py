@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dra_app.data.group_step import StepGroups
 from dra_app.figures.svg import Cell, Scale, figure, line, rect, short, text, y_axis
-from dra_toolkit.runs.group_measures import MEANINGS
+from dra_toolkit.group_measures import GROUP_MEASURES
 
 WIDTH, HEIGHT = 400.0, 132.0
 LEFT, TOP, BOTTOM = 40.0, 8.0, 32.0
@@ -34,7 +34,7 @@ def step_histogram(groups: StepGroups, name: str) -> str:
     middle = (LEFT + WIDTH - 6) / 2
     ends = ((LEFT, low, "start"), (WIDTH - 6, high, "end")) if low != high else ((middle, low, "middle"),)
     parts += [text(x, HEIGHT - BOTTOM + 13, short(value), anchor=anchor) for x, value, anchor in ends]
-    parts.append(text(middle, HEIGHT - 4, MEANINGS[measure], "axis"))
+    parts.append(text(middle, HEIGHT - 4, GROUP_MEASURES[measure].meaning, "axis"))
     rows: list[list[Cell]] = [["low", "high", "groups"]]
     rows += [[each.low, each.high, each.groups] for each in bins]
     return figure(

@@ -9,8 +9,8 @@ from dra_app.data.group_step import COLUMNS, HISTOGRAMS, MARKS, Row, StepGroups,
 from dra_app.data.group_texts import Shown
 from dra_app.figures import group_bars, group_heatmap, group_histogram
 from dra_app.figures.svg import escaped, short, signed
+from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.word_differences import Differences
-from dra_toolkit.runs.group_measures import MEANINGS
 from dra_toolkit.safe_text import visible
 
 HEADS = {
@@ -36,6 +36,10 @@ def mark_spans(marks: Sequence[tuple[str, str]]) -> str:
         f'<span class="mark {mark}" title="{escaped(f"{MARKS[mark][1]}: {MARKS[mark][2]}")}">{MARKS[mark][0]}{said}</span>'
         for mark, said in marks
     )
+
+
+def _meaning(name: str) -> str:
+    return GROUP_MEASURES[name].meaning if name in GROUP_MEASURES else "batch and index of the group"
 
 
 def marks_of(row: Row) -> list[tuple[str, str]]:
@@ -90,7 +94,7 @@ def _table(groups: StepGroups) -> str:
     view = groups.view
     heads = "".join(
         f'<th scope="col" aria-sort="{_sorted(name, view.sort, view.descending)}"><button type="button" data-sort="{name}" '
-        f'title="{escaped(MEANINGS.get(name, "batch and index of the group"))}">{HEADS[name]}'
+        f'title="{escaped(_meaning(name))}">{HEADS[name]}'
         f"{' ▾' if name == view.sort and view.descending else ' ▴' if name == view.sort else ''}</button></th>"
         + ("<th>marks</th>" if name == "group_index" else "")
         for name in COLUMNS

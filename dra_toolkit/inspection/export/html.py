@@ -8,26 +8,13 @@ from typing import BinaryIO
 
 import numpy as np
 
+from dra_toolkit.group_measures import shown_in
 from dra_toolkit.inspection.export.curves import curve
 from dra_toolkit.inspection.group_html import group_html, safe_html
 from dra_toolkit.inspection.replay.settings import recipe_lines
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
 
-CURVES = {
-    "reward": "reward, raw",
-    "adjusted": "reward, adjusted",
-    "similarity": "similarity",
-    "vendi_score": "Vendi score",
-    "distinct_answers": "distinct answers",
-    "correct_share": "share correct",
-    "zero_spread": "groups without spread",
-    "flips": "flips in the step",
-    "tokens": "tokens",
-    "abs_advantage_plain": "mean |advantage|, plain",
-    "abs_advantage": "mean |advantage|, trained",
-}
-"""Measure of a step -> what its curve is called."""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 STYLE = """
 :root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
@@ -89,12 +76,13 @@ def _settings(run: Run, selection: Selection) -> str:
 
 
 def _curves(run: Run, condition: str, parameters: list[object]) -> Iterator[str]:
-    means = ", ".join(f"{'sum' if m == 'flips' else 'avg'}({m}::DOUBLE) AS {m}" for m in CURVES)
+    measures = shown_in("steps")
+    means = ", ".join(f"{'sum' if m.summed else 'avg'}({m.name}::DOUBLE) AS {m.name}" for m in measures)
     found = run.query(f"SELECT step, {means} FROM groups WHERE {condition} GROUP BY step ORDER BY step", parameters)
     steps = found["step"].to_pylist()
     yield '<h2>Curves</h2><div class="curves">\n'
-    for measure, label in CURVES.items():
-        values = [np.nan if value is None else value for value in found[measure].to_pylist()]
+    for measure in measures:
+        values = [np.nan if value is None else value for value in found[measure.name].to_pylist()]
         if len(steps) and not np.isnan(values).all():
-            yield f"<figure><figcaption>{label}</figcaption>{curve(steps, values)}</figure>\n"
+            yield f"<figure><figcaption>{measure.label}</figcaption>{curve(steps, values)}</figure>\n"
     yield "</div>\n"

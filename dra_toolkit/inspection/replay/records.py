@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity import DiversitySettings, Scaling, equal_labels
+from dra_toolkit.diversity import (
+    DiversitySettings,
+    Scaling,
+    equal_labels,
+)
 from dra_toolkit.dotted import is_dotted
 from dra_toolkit.groups import Adjustment, Array, GroupRecord
 from dra_toolkit.inspection.replay.compute import adjustments, flattened
