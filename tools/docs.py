@@ -6,6 +6,7 @@ python tools/docs.py
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 from run_format import run_format
@@ -176,6 +177,36 @@ measured within whole groups. The released behaviour is there by name: `accuracy
 """
 
 
+def judge_pairs() -> str:
+    """Return the page on what the judge accepts and refuses, from the table of its tests."""
+    sys.path.insert(0, str(DOCS.parent / "tests" / "judge"))
+    from pairs import pairs
+
+    text = "# What the judge accepts and refuses\n\n" + GENERATED
+    text += "The pairs of the tests, by kind; how they are read: [judge.md](judge.md).\n"
+    by_kind: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for pair in pairs():
+        of_gold = by_kind.setdefault(pair.kind, {}).setdefault(pair.gold, {})
+        of_gold.setdefault(pair.verdict, []).append(code(pair.answer))
+    for kind, golds in by_kind.items():
+        rows = [
+            [
+                code(gold),
+                ", ".join(v.get("right", [])),
+                ", ".join(v.get("wrong", [])) or ("unreadable" in str(v) and "(unreadable)") or "",
+            ]
+            for gold, v in golds.items()
+        ]
+        text += f"\n## {kind}\n\n" + table(["gold", "right", "wrong"], rows)
+    return text
+
+
+def code(text: str) -> str:
+    """Return a text as code in one line."""
+    shown = " ".join(text.split())
+    return f"`{shown}`" if shown else "(empty)"
+
+
 def command_line() -> str:
     """Return the page on the commands, by Typer's own generator."""
     import typer
@@ -193,6 +224,7 @@ PAGES = {
     "recipe-keys.md": recipe_keys,
     "cli.md": command_line,
     "legacy-recipes.md": legacy_recipes,
+    "judge-pairs.md": judge_pairs,
 }
 
 

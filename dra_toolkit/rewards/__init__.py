@@ -1,8 +1,8 @@
 """Reward functions for TRL's GRPOTrainer, by name; one small module each, with its source.
 
 A module's `build(**parameters)` returns the function that TRL calls (`contract.Reward`). Those that need to know
-whether an answer is right ask `scoring`, which asks `verifier`, which runs `judge` in bounded worker processes (`pool`,
-`worker`). The modules named `*_as_released` keep the defects of the released Open-RS and DRA-GRPO code on purpose.
+whether an answer is right ask `scoring`, which asks `dra_toolkit.judge`. The modules named `*_as_released` keep the
+defects of the released Open-RS and DRA-GRPO code on purpose.
 """
 
 from dra_toolkit.rewards.contract import Reward

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dra_toolkit.errors import RecipeError
+from dra_toolkit.judge.verdict import Verdict
 from dra_toolkit.rewards.contract import Reward
 from dra_toolkit.rewards.correctness import declares
-from dra_toolkit.rewards.judge import Verdict
-from dra_toolkit.rewards.scoring import judge_completions
+from dra_toolkit.rewards.scoring import judge_as_released
 from dra_toolkit.rewards.text import Completion, completion_texts
 
 
@@ -31,21 +31,21 @@ def build(
     """Return the reward, with the parameter names and values of the released code.
 
     low + (high - low) (1 + cos(pi L / max_len)) / 2 with L the characters of the completion; low and high are the
-    minimum and maximum for right answers, the maximum and minimum for wrong ones; 1.0 if the gold answer is unparsable.
+    minimum and maximum for right answers, the maximum and minimum for wrong ones; 1.0 if the gold answer is unreadable.
     Raises RecipeError unless `max_len` is positive.
     """
     if max_len <= 0:
         raise RecipeError(f"cosine_as_released_max_len: found {max_len}, expected a positive number of characters")
 
     def cosine_as_released(*, completions: Sequence[Completion], **columns: Any) -> list[float | None]:
-        verdicts = judge_completions("cosine_as_released", completions, columns, as_released=True)
+        verdicts = judge_as_released("cosine_as_released", completions, columns)
         texts = completion_texts(completions)
         return [value(verdict, len(text)) for verdict, text in zip(verdicts, texts, strict=True)]
 
     def value(verdict: Verdict, length: int) -> float:
-        if verdict is Verdict.unparsable_gold:
+        if verdict is Verdict.unreadable_gold:
             return 1.0
-        right = verdict is Verdict.correct
+        right = verdict is Verdict.right
         low, high = (min_value_correct, max_value_correct) if right else (max_value_wrong, min_value_wrong)
         return low + 0.5 * (high - low) * (1.0 + math.cos(math.pi * length / max_len))
 

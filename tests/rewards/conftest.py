@@ -1,28 +1,13 @@
-"""A verifier for the whole session, and how TRL calls a reward function."""
+"""How TRL calls a reward function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 
 from dra_toolkit.rewards import build_rewards
-from dra_toolkit.rewards.verifier import MathVerifier
-
-
-@pytest.fixture(scope="session")
-def verifier() -> Iterator[MathVerifier]:
-    with MathVerifier(max_workers=2) as running:
-        yield running
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _shared_workers(verifier: MathVerifier) -> Iterator[None]:
-    """Let the reward functions share the session's workers."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dra_toolkit.rewards.verifier.shared_verifier", lambda: verifier)
-        yield
 
 
 @pytest.fixture

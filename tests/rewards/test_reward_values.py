@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dra_toolkit.errors import RecipeError
+from dra_toolkit.judge.verdict import Verdict
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.rewards.format import well_formed
-from dra_toolkit.rewards.judge import Verdict
 from dra_toolkit.rewards.length import value as length_value
 from dra_toolkit.rewards.repetition_penalty import repeated_share
 
@@ -207,7 +207,7 @@ def test_length_finds_equal_conversational_prompts(score):
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=8), st.data())
 def test_length_never_rewards_a_wrong_answer(lengths, data):
     tokens = data.draw(st.sampled_from(lengths))
-    right, wrong = (length_value(verdict, tokens, lengths) for verdict in (Verdict.correct, Verdict.wrong))
+    right, wrong = (length_value(verdict, tokens, lengths) for verdict in (Verdict.right, Verdict.wrong))
     assert wrong <= 0.0
     assert wrong <= right
     assert -0.5 <= right <= 0.5

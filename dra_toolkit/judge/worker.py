@@ -31,18 +31,19 @@ def prepare(parent: int, warm_up: Callable[[], object]) -> None:
 
 
 def call(cpu_seconds: float, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a function; the kernel ends the process should it use more than `cpu_seconds` of processor time.
+    """Call a function; None should it use more than `cpu_seconds` of processor time.
 
-    A second line behind the pool's wall-clock limit: it holds when the parent process is gone and when the function
-    never returns to the interpreter.
+    What does not return to the interpreter is ended by the kernel, this process with it, a while later.
     """
     if sys.platform == "win32":
         return function(*arguments)
-    signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+    from dra_toolkit.judge.bounds import OutOfTimeError, processor_time
+
     try:
-        return function(*arguments)
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        with processor_time(cpu_seconds):
+            return function(*arguments)
+    except OutOfTimeError:
+        return None
 
 
 def _end_with(parent: int) -> None:

@@ -1,8 +1,9 @@
-"""Calls that may hang, run in child processes within a bound on their wall time."""
+"""Calls that may hang, run in child processes within a bound on their processor time."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import threading
@@ -11,30 +12,31 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from typing import Any
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.rewards import worker
+from dra_toolkit.judge import worker
 
-_CPU_GRACE = 2.0  # seconds of processor time on top of the wall time, so that the pool's own limit comes first
+_WALL = 40.0  # times the processor time: for what hangs without using any, on a machine however busy
 _START_GRACE = 120.0  # seconds; a worker may have to import its parent's main script, and torch with it
 
 
 class BoundedPool:
-    """Child processes that call functions, each call at most `timeout` seconds long; safe to use from any thread.
+    """Child processes that call functions with at most `cpu_seconds` of processor time; safe to use from any thread.
 
-    The processes start with the first call, are replaced when a call has to be killed, and end with their parent,
-    however it ends. They are spawned, never forked, so they do not disturb CUDA; a script that uses the pool therefore
-    needs `if __name__ == "__main__":` around what it does, unless it is started with `python -m package`.
+    `workers` calls run at once. One process more stands by, warm, for the place of one that has to be killed. The
+    processes start with the first call and end with their parent, however it ends. They are spawned, never forked, so
+    they do not disturb CUDA; a script that uses the pool therefore needs `if __name__ == "__main__":` around what it
+    does, unless it is started with `python -m package`.
     """
 
-    def __init__(self, *, timeout: float, max_workers: int, warm_up: Callable[[], object]) -> None:
-        self.timeout = timeout
-        self.max_workers = max_workers
+    def __init__(self, *, cpu_seconds: float, workers: int, warm_up: Callable[[], object]) -> None:
+        self.cpu_seconds = cpu_seconds
+        self.workers = workers
         self._warm_up = warm_up
         self._lock = threading.Lock()
         self._pool: Any = None
         self._owner = 0
 
     def run(self, function: Callable[..., Any], calls: Sequence[Iterable[Any]]) -> list[Any]:
-        """Return what `function(*arguments)` returns for each of the calls, None where it was killed or died.
+        """Return what `function(*arguments)` returns for each of the calls, None where it ran out of time or died.
 
         `function` and its arguments must be picklable, and it must not return None. What it raises is raised.
         """
@@ -58,14 +60,23 @@ class BoundedPool:
     def _attempt(self, function: Callable[..., Any], calls: Sequence[tuple[int, Iterable[Any]]]) -> dict[int, Any]:
         """Return the results by index; calls are left out where the pool itself, not a call, has failed."""
         pool = self._running()
-        cpu_seconds = self.timeout + _CPU_GRACE
+        waiting = iter(calls)
         futures: dict[Future[Any], int] = {}
-        with contextlib.suppress(RuntimeError):  # another thread closed it, or this process was forked from its owner
-            for i, arguments in calls:
-                future = pool.schedule(worker.call, args=(cpu_seconds, function, *arguments), timeout=self.timeout)
-                futures[future] = i
-        finished = _wait(futures, silence=self.timeout + _START_GRACE)
-        results = {futures[future]: value for future in finished for value in _outcome(future)}
+        pending: set[Future[Any]] = set()
+        results: dict[int, Any] = {}
+        while True:
+            with contextlib.suppress(
+                RuntimeError
+            ):  # another thread closed it, or this process was forked from its owner
+                for i, arguments in itertools.islice(waiting, self.workers - len(pending)):
+                    bounded = (self.cpu_seconds, function, *arguments)
+                    future = pool.schedule(worker.call, args=bounded, timeout=_WALL * self.cpu_seconds)
+                    futures[future] = i
+                    pending.add(future)
+            done, pending = wait(pending, timeout=_WALL * self.cpu_seconds + _START_GRACE, return_when=FIRST_COMPLETED)
+            if not done:
+                break
+            results |= {futures[future]: value for future in done for value in _outcome(future)}
         if len(results) < len(calls):
             self._discard(pool)
         return results
@@ -78,7 +89,7 @@ class BoundedPool:
             if self._pool is None:
                 self._owner = os.getpid()
                 self._pool = ProcessPool(
-                    max_workers=self.max_workers,
+                    max_workers=self.workers + 1,
                     initializer=worker.prepare,
                     initargs=(self._owner, self._warm_up),
                     context=multiprocessing.get_context("spawn"),
@@ -93,18 +104,6 @@ class BoundedPool:
         if self._owner == os.getpid():
             pool.stop()
             pool.join()
-
-
-def _wait(futures: Iterable[Future[Any]], *, silence: float) -> list[Future[Any]]:
-    """Return the futures that finished; give up on the others when none finishes for `silence` seconds."""
-    finished: list[Future[Any]] = []
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, timeout=silence, return_when=FIRST_COMPLETED)
-        if not done:
-            break
-        finished += done
-    return finished
 
 
 def _outcome(future: Future[Any]) -> list[Any]:

@@ -1,0 +1,88 @@
+r"""Where a completion states its final answer.
+
+The answer is the last `\boxed{}` after the thinking; where there is none, a closing `<answer>` or a sentence "the answer
+is $...$" counts. A last box that is empty or never closed is no answer, and no earlier box stands in for it.
+"""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 10_000
+"""Characters of an answer; a longer one is none."""
+_TAIL = 20_000
+"""Characters from the end in which a sentence with the answer is looked for."""
+_BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
+_TAG = re.compile(r"<answer>((?:(?!<answer>).){1,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
+_MATHS = r"(?:\$\$?([^$\n]{1,500})\$\$?|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\])"
+_SENTENCE = re.compile(
+    rf"\b(?:answer|result)\b(?:\s+(?:is|are|equals|to\b[^.\n$]{{0,60}}))?[\s:=*]*{_MATHS}"
+    rf"(?P<more>\s*(?:or|and|,)\s*(?:\$|\\\())?",
+    re.DOTALL | re.IGNORECASE,
+)
+OPENING, CLOSING = "<think>", "</think>"
+
+
+def final_answer(completion: str, *, boxes_in_thinking: bool = False) -> str | None:
+    r"""Return the text of the final answer, or None.
+
+    boxes_in_thinking: let the last box of the thinking count where nothing after it states an answer, as open-r1 does.
+
+    >>> final_answer(r"<think>\boxed{3}?</think> so it is \boxed{\frac{1}{2}}.")
+    '\\frac{1}{2}'
+    >>> final_answer(r"<think>perhaps \boxed{3}, no") is None
+    True
+    """
+    found = _stated(spoken(completion))
+    if found is None and boxes_in_thinking:
+        found = last_box(completion)
+    return found if found and found.strip() and len(found) <= LONGEST else None
+
+
+def spoken(completion: str) -> str:
+    """Return what a completion says after its thinking; nothing if the thinking never ends."""
+    after = completion.rpartition(CLOSING)[2]
+    return "" if OPENING in after else after
+
+
+def last_box(text: str) -> str | None:
+    r"""Return what stands in the last `\boxed{}`; None if there is none or it is never closed."""
+    last = None
+    for name in ("\\boxed", "\\fbox", "\\framebox"):
+        at = text.rfind(name)
+        if at >= 0 and (last is None or at > last):
+            last = at
+    opening = _BOX.match(text, last) if last is not None else None
+    if opening is None:
+        return None
+    if text[opening.end() : opening.end() + 1] != "{":
+        bare = re.compile(r"[^\s$.,\\]{1,40}").match(text, opening.end())
+        return bare[0] if bare else None
+    return _balanced(text, opening.end() + 1)
+
+
+def _stated(text: str) -> str | None:
+    if _BOX.search(text):
+        return last_box(text)
+    tail = text[-_TAIL:]
+    tags = _TAG.findall(tail)
+    if tags:
+        return str(tags[-1])
+    sentences = list(_SENTENCE.finditer(tail))
+    if not sentences or sentences[-1]["more"]:
+        return None
+    return next(part for part in sentences[-1].groups()[:3] if part)
+
+
+def _balanced(text: str, start: int) -> str | None:
+    """Return the text from `start` up to the brace that closes the one before it; None if it stays open."""
+    depth, at = 1, start
+    while at < min(len(text), start + LONGEST + 1):
+        if text[at] == "\\":
+            at += 2
+            continue
+        depth += (text[at] == "{") - (text[at] == "}")
+        if depth == 0:
+            return text[start:at]
+        at += 1
+    return None

@@ -1,0 +1,337 @@
+r"""Read an expression, strictly: what is not wholly understood raises UnreadableError, so that nothing is dropped.
+
+A node is a tuple: ("num", Fraction), ("sym", name), ("const", name), or (operation, node, ...).
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Any
+
+Node = tuple[Any, ...]
+
+LONGEST, DEEPEST = 4000, 80
+_FUNCTION_NAMES = (
+    "sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh asin acos atan ln log lg exp sqrt abs"
+)
+FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+_SAME = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
+_INVERSE = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot")}
+_GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta vartheta kappa lambda mu nu xi rho sigma tau phi varphi chi psi omega "
+    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
+)
+_GREEK = frozenset(_GREEK_NAMES.split())
+_TOKEN = re.compile(
+    r"\s*(?:(?P<periodic>\d*\.\d*\\overline\s*\{\s*\d+\s*\})"
+    r"|(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?!\d))?|\.\d+)(?P<exponent>[eE][+-]?\d+)?"
+    r"|\\(?P<command>[a-zA-Z]+)|(?P<word>[a-zA-Z]+)|(?P<mark>\\[{}|]|.))",
+    re.DOTALL,
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}", "lfloor": "rfloor", "lceil": "rceil", "|": "|"}
+
+
+class UnreadableError(ValueError):
+    """A text is no expression that is understood here."""
+
+
+def number(value: int | Fraction) -> Node:
+    """Return the node of a number."""
+    return ("num", Fraction(value))
+
+
+def read_expression(text: str, *, engine: bool = True) -> Node:
+    r"""Return the node that a text in plain notation stands for; raises UnreadableError.
+
+    engine: let math-verify's own LaTeX reader have what is not read here: sums, integrals, limits.
+
+    >>> read_expression(r"3\frac12")
+    ('num', Fraction(7, 2))
+    """
+    if len(text) > LONGEST:
+        raise UnreadableError(text)
+    if engine and re.search(r"\\(?:sum|prod|int|lim|max|min|gcd|lcm|bmod)(?![a-z])", text):
+        return ("engine", text)
+    return _Reader(text).whole()
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._tokens = _tokens(text)
+        self._at = 0
+        self._depth = 0
+        self._text = text
+
+    def whole(self) -> Node:
+        node = self._sum()
+        if self._at < len(self._tokens):
+            raise UnreadableError(self._text)
+        return node
+
+    def _peek(self, ahead: int = 0) -> tuple[str, Any]:
+        at = self._at + ahead
+        return self._tokens[at] if at < len(self._tokens) else ("end", None)
+
+    def _next(self) -> tuple[str, Any]:
+        token = self._peek()
+        self._at += 1
+        return token
+
+    def _take(self, *values: str) -> str | None:
+        kind, value = self._peek()
+        if kind in ("mark", "command") and value in values:
+            self._at += 1
+            return str(value)
+        return None
+
+    def _need(self, value: str) -> None:
+        if not self._take(value):
+            raise UnreadableError(self._text)
+
+    def _sum(self) -> Node:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise UnreadableError(self._text)
+        sign = self._take("pm", "mp")
+        left = (sign, number(0), self._product()) if sign else self._product()
+        while operator := self._take("+", "-", "pm", "mp"):
+            right = self._product()
+            left = (
+                ("add", left, ("neg", right) if operator == "-" else right)
+                if operator in "+-"
+                else (operator, left, right)
+            )
+        self._depth -= 1
+        return left
+
+    def _product(self) -> Node:
+        left = self._signed()
+        while True:
+            if self._take("*", "cdot", "times", "ast"):
+                left = ("mul", left, self._signed())
+            elif self._take("/", "div"):
+                left = ("div", left, self._signed())
+            elif self._starts_factor():
+                left = ("mul", left, self._power())
+            else:
+                return left
+
+    def _signed(self) -> Node:
+        negative = False
+        while sign := self._take("+", "-"):
+            negative ^= sign == "-"
+        node = self._power()
+        return ("neg", node) if negative else node
+
+    def _starts_factor(self) -> bool:
+        kind, value = self._peek()
+        if kind == "num":
+            return self._tokens[self._at - 1] in (("mark", ")"), ("mark", "}"), ("mark", "]"))
+        if kind in ("letter", "function"):
+            return True
+        if kind == "mark":
+            return value in ("(", "[", "{") or (value == "|" and not self._inside_bars)
+        return kind == "command" and value not in ("cdot", "times", "div", "ast", "pm", "mp", "rfloor", "rceil", "circ")
+
+    _inside_bars = False
+
+    def _power(self) -> Node:
+        node = self._postfixed(self._atom())
+        if self._take("^"):
+            if self._take("circ"):
+                return self._postfixed(("mul", node, ("div", ("const", "pi"), number(180))))
+            node = self._postfixed(("pow", node, self._argument()))
+        if self._peek() == ("mark", "^"):
+            raise UnreadableError(self._text)
+        return node
+
+    def _postfixed(self, node: Node) -> Node:
+        while self._take("!"):
+            if self._peek() == ("mark", "!"):
+                raise UnreadableError(self._text)
+            node = ("factorial", node)
+        return node
+
+    def _argument(self) -> Node:
+        """Read what follows `^`, `\frac` or `\\sqrt`: a group in braces, or one digit, letter or command."""
+        if self._take("{"):
+            node = self._sum()
+            self._need("}")
+            return node
+        kind, value = self._peek()
+        if kind == "num" and isinstance(value, tuple):
+            if len(value[1]) > 1 and value[1].isdigit():  # `\frac34` and `x^10`: TeX takes one digit
+                self._tokens[self._at] = ("num", (Fraction(value[1][1:]), value[1][1:]))
+                return number(int(value[1][0]))
+            self._at += 1
+            return ("num", value[0])
+        if self._take("-"):
+            return ("neg", self._argument())
+        return self._atom()
+
+    def _atom(self) -> Node:
+        kind, value = self._next()
+        if kind == "num":
+            return self._numeral(value)
+        if kind == "letter":
+            return self._letter(value)
+        if kind == "function":
+            return self._function(value)
+        if kind == "mark" and value in ("(", "[", "{"):
+            node = self._sum()
+            self._need(_CLOSING[value])
+            return node
+        if kind == "mark" and value == "|" and not self._inside_bars:
+            self._inside_bars = True
+            node = self._sum()
+            self._need("|")
+            self._inside_bars = False
+            return ("abs", node)
+        if kind == "command":
+            return self._command(value)
+        raise UnreadableError(self._text)
+
+    def _numeral(self, value: tuple[Fraction, str]) -> Node:
+        """Read a number, with a proper fraction after it (mixed number) or the base below it."""
+        if self._take("_"):
+            return based(value[1], self._argument(), self._text)
+        if value[1].isdigit() and self._peek() == ("command", "frac"):
+            start = self._at
+            self._at += 1
+            top, bottom = self._argument(), self._argument()
+            if top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1]:
+                return ("num", value[0] + top[1] / bottom[1])
+            self._at = start
+            if top[0] == bottom[0] == "num":
+                raise UnreadableError(self._text)
+        return ("num", value[0])
+
+    def _letter(self, letter: str) -> Node:
+        if self._take("_"):
+            return ("sym", f"{letter}_{self._name()}")
+        if letter in ("e", "i"):
+            return ("const", letter)
+        return ("sym", letter)
+
+    def _name(self) -> str:
+        """Read a subscript as part of a name."""
+        if not self._take("{"):
+            return str(self._next()[1])
+        parts = []
+        while self._peek() != ("mark", "}"):
+            kind, value = self._next()
+            if kind == "end":
+                raise UnreadableError(self._text)
+            parts.append(str(value[1] if kind == "num" else value))
+        self._at += 1
+        return "".join(parts)
+
+    def _command(self, name: str) -> Node:
+        if name == "frac":
+            return ("div", self._argument(), self._argument())
+        if name == "binom":
+            return ("binom", self._argument(), self._argument())
+        if name == "pi":
+            return ("const", "pi")
+        if name in ("infty", "infinity"):
+            return ("const", "inf")
+        if name in ("lfloor", "lceil"):
+            node = self._sum()
+            self._need(_CLOSING[name])
+            return ("floor" if name == "lfloor" else "ceil", node)
+        if name in _GREEK:
+            return ("sym", f"\\{name}" + (f"_{self._name()}" if self._take("_") else ""))
+        if name in ("overline", "vec", "hat", "bar"):
+            return ("sym", f"\\{name} {self._name() if self._peek() == ('mark', '{') else self._next()[1]}")
+        if name == "mathrm" or name not in FUNCTIONS:
+            raise UnreadableError(self._text)
+        return self._function(name)
+
+    def _function(self, name: str) -> Node:
+        if name == "sqrt":
+            degree = None
+            if self._take("["):
+                degree = self._sum()
+                self._need("]")
+            inner = self._atom() if self._peek() == ("mark", "(") else self._argument()
+            return ("pow", inner, ("div", number(1), degree)) if degree else ("sqrt", inner)
+        name = _SAME.get(name, name)
+        base: Node | None = self._argument() if name == "log" and self._take("_") else None
+        power = self._argument() if self._take("^") else None
+        if power == ("neg", number(1)) and name in _INVERSE:
+            name, power = _INVERSE[name], None
+        inner = self._bracketed() or self._bare_argument()
+        node = ("div", ("ln", inner), ("ln", base)) if base else (name, inner)
+        return ("pow", node, power) if power else node
+
+    def _bracketed(self) -> Node | None:
+        opening = self._take("(", "{", "[")
+        if not opening:
+            return None
+        node = self._sum()
+        self._need(_CLOSING[opening])
+        return node
+
+    def _bare_argument(self) -> Node:
+        node = self._power()
+        while self._starts_factor() and self._peek()[0] != "function" and self._peek()[1] not in (*FUNCTIONS, "("):
+            node = ("mul", node, self._power())
+        return ("div", node, self._power()) if self._take("/") else node
+
+
+def based(digits: str, base: Node, text: str) -> Node:
+    """Return the number that digits stand for in a base, marked with it; raises UnreadableError."""
+    if base[0] != "num" or base[1].denominator != 1 or not 2 <= base[1] <= 36:
+        raise UnreadableError(text)
+    try:
+        return ("based", int(digits, int(base[1])), int(base[1]))
+    except ValueError:
+        raise UnreadableError(text) from None
+
+
+def _tokens(text: str) -> list[tuple[str, Any]]:
+    made: list[tuple[str, Any]] = []
+    for match in _TOKEN.finditer(text.strip()):
+        if match["periodic"]:
+            made.append(("num", (_periodic(match["periodic"]), "")))
+        elif match["number"]:
+            digits = match["number"].replace(",", "").rstrip(".")
+            if match["exponent"] and abs(int(match["exponent"][1:])) > 4000:
+                raise UnreadableError(text)
+            value = Fraction(digits + (match["exponent"] or ""))
+            made.append(("num", (value, digits if not match["exponent"] else "")))
+        elif match["command"]:
+            name = match["command"]
+            made.append(("function", name) if name in FUNCTIONS else ("command", name))
+        elif match["word"]:
+            made += _word(match["word"], text)
+        else:
+            mark = {"\\{": "{", "\\}": "}", "\\|": "|"}.get(match["mark"], match["mark"])
+            made.append(("mark", mark))
+    return made
+
+
+def _word(word: str, text: str) -> list[tuple[str, Any]]:
+    """Return the tokens of letters: the name of a function or constant, or a product of few variables."""
+    if word in FUNCTIONS:
+        return [("function", word)]
+    if word == "pi":
+        return [("command", "pi")]
+    if word in ("infinity", "inf", "oo"):
+        return [("command", "infty")]
+    for name in ("sqrt", "pi"):
+        head, found, tail = word.partition(name)
+        if found and len(head) + len(tail) <= 2:
+            return [*_word(head, text), *_word(name, text), *_word(tail, text)] if head or tail else _word(name, text)
+    if len(word) > 4:
+        raise UnreadableError(text)
+    return [("letter", letter) for letter in word]
+
+
+def _periodic(text: str) -> Fraction:
+    r"""Return the number that `0.1\overline{27}` stands for."""
+    head, _, period = re.sub(r"[\s{}]", "", text).partition("\\overline")
+    whole, _, digits = head.partition(".")
+    scale = 10 ** len(digits)
+    return Fraction(int(whole + digits or "0"), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))

@@ -1,0 +1,134 @@
+"""What the judge reads, and what it accepts and refuses."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pairs import pairs
+
+from dra_toolkit.judge import equivalent, judge
+from dra_toolkit.judge.completions import final_answer
+from dra_toolkit.judge.golds import gold_text, stated_gold
+
+PAIRS = pairs()
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.kind}: {pair.gold} | {pair.answer}"[:80])
+def test_a_pair(pair):
+    found = judge(pair.gold, rf"<think>a \boxed{{0}}</think> so it is $\boxed{{{pair.answer}}}$.")
+    assert found.verdict == pair.verdict
+
+
+def test_the_table_holds_every_kind_in_both_directions():
+    seen = {(pair.kind, pair.verdict) for pair in PAIRS}
+    kinds = {kind for kind, _ in seen}
+    assert len(PAIRS) > 300
+    assert {kind for kind in kinds if (kind, "wrong") not in seen} == set()
+    assert {kind for kind in kinds if (kind, "right") not in seen} == {"hedge"}
+
+
+def test_every_readable_gold_of_the_table_is_itself():
+    golds = {pair.gold for pair in PAIRS if pair.verdict != "unreadable_gold"}
+    assert [g for g in golds if not equivalent(stated_gold(g) or "", stated_gold(g) or "")] == []
+
+
+def test_different_golds_of_a_kind_are_told_apart_both_ways():
+    """Only a unit, a name or the brackets of a pair may be left out, which none of these kinds does."""
+    for kind in ("matrix", "complex", "algebra", "function", "equation"):
+        golds = sorted({pair.gold for pair in PAIRS if pair.kind == kind})
+        for one, other in itertools.combinations(golds, 2):
+            assert equivalent(one, other) == equivalent(other, one), (one, other)
+
+
+@given(st.fractions(max_denominator=10**6), st.integers(1, 10**6))
+def test_a_number_is_itself_in_any_notation_and_no_other(number, difference):
+    fraction = rf"\frac{{{number.numerator}}}{{{number.denominator}}}"
+    assert equivalent(str(number), fraction)
+    assert not equivalent(str(number), str(number + difference))
+    assert not equivalent(fraction, rf"{fraction} + 10^{{-{difference % 300 + 1}}}")
+
+
+@given(st.text(alphabet=r"0123456789abxyz\{}()[],.^_=<>+-*/|!% $&", max_size=60))
+def test_any_text_is_read_or_not_but_never_an_error(text):
+    assert judge("42", rf"\boxed{{{text}}}").verdict in ("right", "wrong", "no_answer")
+    assert judge(text, r"\boxed{42}").verdict in ("right", "wrong", "unreadable_gold")
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (r"\boxed{7}", "7"),
+        (r"\boxed{ \frac{1}{2} }", r" \frac{1}{2} "),
+        (r"\boxed {7}", "7"),
+        (r"\fbox{7}", "7"),
+        (r"\boxed 7", "7"),
+        (r"\boxed{\{1,2\}}", r"\{1,2\}"),
+        (r"first \boxed{5}, then \boxed{7}", "7"),
+        (r"<think>\boxed{5}</think> \boxed{7}", "7"),
+        (r"\boxed{5}</think> \boxed{7}", "7"),
+        (r"<think>\boxed{5}</think> <think>\boxed{6}</think> \boxed{7}", "7"),
+        (r"<answer>$\boxed{7}$</answer>", "7"),
+        ("<answer> 7 </answer>", " 7 "),
+        ("the answer is $7$.", "7"),
+        (r"The final answer is \(7\).", "7"),
+        ("**Answer:** $7$", "7"),
+        (r"<think>\boxed{5}</think> The answer is $7$.", "7"),
+        ("```\n\\boxed{7}\n```", "7"),
+        (r"$x = \boxed{7}$ metres", "7"),
+        (r"\boxed{7}" + " word" * 5000, "7"),
+        ("7", None),
+        ("", None),
+        ("the answer is $7$ or $8$", None),
+        ("perhaps $7$", None),
+        (r"\boxed{}", None),
+        (r"\boxed{ }", None),
+        (r"\boxed{7", None),
+        (r"first \boxed{5}, then \boxed{7", None),
+        (r"first \boxed{5}, then \boxed{}", None),
+        (r"<think>\boxed{7}", None),
+        (r"<think>\boxed{7}</think>", None),
+        (r"<think>\boxed{7}</think> As we", None),
+        (r"<think>\boxed{5}</think> \boxed{6} <think> no, \boxed{7}", None),
+        (r"\boxed{" + "1" * 20_000 + "}", None),
+    ],
+)
+def test_where_a_completion_states_its_answer(completion, answer):
+    assert final_answer(completion) == answer
+
+
+def test_a_box_in_unfinished_thinking_counts_only_where_that_is_asked_for():
+    text = r"<think>so it is \boxed{7}."
+    assert judge("7", text).verdict == "no_answer"
+    assert judge("7", text, boxes_in_thinking=True).verdict == "right"
+    assert final_answer(r"<think>\boxed{5}</think> \boxed{7}", boxes_in_thinking=True) == "7"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None), (float("nan"), None), ("", ""), ("7", "7"), (7, "7"), (7.0, "7.0"), (1e-05, "1e-05"), (True, "True"),
+        (["7"], "7"), ([7], "7"), ([None], None), (decimal.Decimal("1.50"), "1.50"),
+    ],
+)  # fmt: skip
+def test_golds_of_a_data_set_as_text(value, text):
+    assert gold_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [([1, 2], "a list of 2"), ([], "a list of 0"), ({"a": 1}, "an object"), (datetime.date(2020, 1, 1), "a date")],
+)
+def test_golds_that_say_too_much_are_told(value, found):
+    with pytest.raises(ValueError, match=f"^{found}$"):
+        gold_text(value)
+
+
+def test_a_verdict_says_what_was_read():
+    found = judge("It costs $5.\n#### 5", r"hence \boxed{5\text{ dollars}}")
+    assert (found.verdict, found.gold, found.answer) == ("right", "5", r"5\text{ dollars}")
+    assert judge("???", r"\boxed{5}").gold is None
