@@ -10,30 +10,19 @@ import contextlib
 import functools
 import re
 from collections.abc import Callable
-from fractions import Fraction
 
-from dra_toolkit.judge.equality import equal, plus_minus, symbols
-from dra_toolkit.judge.expressions import FUNCTIONS, Node, UnreadableError, based, number, read_expression
+from dra_toolkit.judge.amounts import read_compound, read_quantity, read_short_unit
+from dra_toolkit.judge.equality import equal, symbols
+from dra_toolkit.judge.expressions import UnreadableError, read_expression
 from dra_toolkit.judge.golds import without_label
 from dra_toolkit.judge.notation import closing_brace, plain, unwrapped
-from dra_toolkit.judge.regions import everything, interval, read_region
+from dra_toolkit.judge.regions import interval, read_region
 from dra_toolkit.judge.splitting import nested, outside, split
 from dra_toolkit.judge.tables import read_cases, read_matrix
-from dra_toolkit.judge.units import PI_180, SCALES, Unit, read_unit
-from dra_toolkit.judge.values import Choice, Clock, Collection, Equation, Named, Quantity, Ratio, Relation, Value, Words
+from dra_toolkit.judge.values import Collection, Equation, Named, Quantity, Ratio, Relation, Value
+from dra_toolkit.judge.words import read_clock, read_date, read_letter, read_phrase, read_word, read_words
 
 MOST_ITEMS, DEEPEST = 500, 20
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?|(noon|midnight)|h|o'clock)?", re.IGNORECASE)
-_LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
-_CHOICE = re.compile(r"(?:\(([A-Za-z])\)|([A-J])[.:)])\s*(\S.*)")
-_PREFIX = re.compile(r"(?:option|choice|letter|选项?)\s*(?=\(?[A-Za-z]\)?[.:]?$)", re.IGNORECASE)
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:T.*)?|\d{1,2}/\d{1,2}/\d{4}")
-_CURRENCY = re.compile(r"([-+]?)\s*(?:US|A|C)?([$€£¥₹])\s*(?=[\d.\\])")
-_STATES = "is are was were has have had there he she they we it so thus therefore hence since because gives get if"
-_VERBS = frozenset(_STATES.split())
-_ARTICLES = re.compile(r"^(?:an?|the)\s+")
-_COMPOUND = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+\.?|\^\\circ|''|')\s*(?:,|and\b)?\s*")
-_SCALE = re.compile(rf"(.*\d)\s*({'|'.join(SCALES)})s?(?![a-z])(?:\s+of\b)?\s*(.*)", re.IGNORECASE)
 _SEPARATORS = (";", ",")
 _WORD_SEPARATOR = re.compile(r",?\s*\b(?:or|and)\b\s*")
 _EMPTY = ("\\emptyset", "\\{\\}", "\\{ \\}")
@@ -72,62 +61,8 @@ def _read(text: str) -> Value | None:
     return None
 
 
-def _letter(text: str) -> Value | None:
-    text = _PREFIX.sub("", text)
-    single = _LETTER.fullmatch(text)
-    if single:
-        bare = len(text.strip(".:")) == 1
-        return Quantity(("const" if single[1] in "ei" else "sym", single[1])) if bare else Choice(single[1].upper())
-    choice = _CHOICE.fullmatch(text)
-    if choice and not re.match(
-        r"[=<>+*/^(\d-]|\\(?:cdot|times|le|ge|in|ne|cup|pm)", choice[3] if choice[1] and choice[1].islower() else "."
-    ):
-        return Choice((choice[1] or choice[2]).upper(), _read(unwrapped(choice[3])))
-    return None
-
-
-def _clock(text: str) -> Value | None:
-    found = _CLOCK.fullmatch(text)
-    if not found or int(found[1]) > 24 or int(found[2]) > 59:
-        return None
-    hour, half = int(found[1]), (found[4] or "").lower()
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    seconds = hour * 3600 + int(found[2]) * 60 + int(found[3] or 0)
-    return Clock(seconds, bool(half or found[5]), f"{found[1]}:{found[2]}")
-
-
-def _date(text: str) -> Value | None:
-    return Words(text.lower()) if _DATE.fullmatch(text) else None
-
-
 def _empty(text: str) -> Value | None:
     return Collection("set", ()) if text in _EMPTY or text.lower() in ("empty set", "the empty set") else None
-
-
-def _compound(text: str) -> Value | None:
-    """Read 3 hours 20 minutes, 25 degrees 30', 5 ft 10 in: units of one dimension, each smaller than the one before."""
-    parts = list(_COMPOUND.finditer(text))
-    if len(parts) < 2 or "".join(part[0] for part in parts) != text:
-        return None
-    if parts[0][2] == "^\\circ":
-        sizes = {"^\\circ": Fraction(1), "'": Fraction(1, 60), "''": Fraction(1, 3600)}
-        if any(part[2] not in sizes for part in parts):
-            return None
-        return Quantity(number(sum(Fraction(p[1]) * sizes[p[2]] for p in parts)), Unit((("angle", 1),), PI_180))
-    units = [read_unit(part[2]) for part in parts]
-    first = units[0]
-    if first is None or any(u is None or u.thing or u.dimensions != first.dimensions for u in units):
-        return None
-    factors = [u.factor[1] for u in units if u and u.factor[0] == "num"]
-    if len(factors) < len(parts) or factors != sorted(factors, reverse=True) or len(set(factors)) < len(factors):
-        return None
-    total = sum(Fraction(part[1]) * factor for part, factor in zip(parts, factors, strict=True))
-    return Quantity(number(total), Unit(first.dimensions, number(1)), compound=True)
-
-
-def _union(text: str) -> Value | None:
-    return read_region(text)
 
 
 def _list(text: str) -> Value | None:
@@ -155,11 +90,6 @@ def _list(text: str) -> Value | None:
     return together(items)
 
 
-_GAP = re.compile(
-    r"(?<=[\d})!.])\s*(?=\\frac\s*\{\s*[a-z]|[A-Za-z%$€£¥₹¢^\u4e00-\u9fff])|(?<=pi)\s+(?=[A-Za-z%^])|(?<=[a-z])\s+(?=[A-Za-z]{2})"
-)
-_FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|log|ln)(?![a-z])")
-_BASED = re.compile(r"([0-9A-Za-z]+)_\{?(\d+)\}?")
 _PHRASE = re.compile(r"(?:\w+\s+){3,}\w+")
 
 
@@ -283,110 +213,7 @@ def _ratio(text: str) -> Value | None:
     return Ratio(tuple(read_expression(part) for part in parts))
 
 
-def _quantity(text: str) -> Value | None:
-    unit, compound = None, False
-    currency = _CURRENCY.match(text)
-    if currency:
-        unit = read_unit(currency[2])
-        text = currency[1] + text[currency.end() :]
-    scaled = _SCALE.fullmatch(text)
-    scale = 1
-    if scaled:
-        text, scale = f"{scaled[1]} {scaled[3]}".strip(), SCALES[scaled[2].lower()]
-    node, found = _with_unit(text)
-    if node is None or (unit and found and unit != found):
-        return None
-    if scale != 1:
-        node = ("mul", node, number(scale))
-    unit = unit or found
-    values = plus_minus(node)
-    if len(values) > 1:
-        return Collection("list", tuple(Quantity(value, unit) for value in values))
-    return Quantity(node, unit, compound)
-
-
-def _with_unit(text: str) -> tuple[Node | None, Unit | None]:
-    """Return the expression of a text and the unit behind it."""
-    text = re.sub(r"^([+-]?\d+)\s+(\d+)/(\d+)(?=$|\s|\^|%)", _mixed, text)
-    text = re.sub(r"(?<=\d)\s(?=\d{3}(?!\d))", "", text) if re.match(r"[+-]?\d{1,3}(?:\s\d{3})+(?!\d)", text) else text
-    plain_units = not _FUNCTION.search(text)
-    known = _split_unit(text, known=True) if plain_units else None
-    if known:
-        return known
-    try:
-        return _based(text) or read_expression(text), None
-    except UnreadableError:
-        return _split_unit(text, known=False) or (None, None)
-
-
-def _split_unit(text: str, *, known: bool) -> tuple[Node, Unit] | None:
-    """Split a text into an expression and the unit behind it; known: let no counted thing be one, nor a single letter."""
-    for gap in _GAP.finditer(text):
-        behind = text[gap.end() :]
-        unit = read_unit(behind) if gap.start() else None
-        if unit is None or (unit.thing and (known or (not gap[0] and len(behind) < 2 and behind.isascii()))):
-            continue
-        if known and re.fullmatch(r"[A-Za-z](?:\s*\^.*)?", behind):
-            continue
-        try:
-            return read_expression(text[: gap.start()].rstrip()), unit
-        except UnreadableError:
-            continue
-    return None
-
-
-def _based(text: str) -> Node | None:
-    found = _BASED.fullmatch(text)
-    if not found or not (re.search(r"\d", found[1]) or found[2] == "16"):
-        return None
-    return based(found[1], number(int(found[2])), text)
-
-
-def _mixed(found: re.Match[str]) -> str:
-    return f"{found[1]}\\frac{{{found[2]}}}{{{found[3]}}}" if int(found[2]) < int(found[3]) else found[0]
-
-
-def _one_letter_unit(text: str) -> Value | None:
-    """Read `2.5 m`: a number and a letter with a space between them that is the name of a unit."""
-    found = re.fullmatch(r"([+-]?[\d.,]+(?:\\frac\{\d+\}\{\d+\})?)\s+([A-Za-z])(\s*\^\s*\{?[23]\}?)?", text)
-    unit = read_unit(found[2] + (found[3] or "")) if found else None
-    return Quantity(read_expression(found[1]), unit) if found and unit else None
-
-
-def _words(text: str) -> Value | None:
-    """Read words: letters of any script, with few numbers; a statement about a number is none."""
-    flat = _ARTICLES.sub("", " ".join(re.sub(r"[-\"'.,!?;$()]", " ", text).lower().split()))
-    if not flat or re.search(r"[\\^_{}=<>|+*/]", flat) or not re.search(r"[^\W\d]", flat):
-        return None
-    words = flat.split()
-    numbers, says = bool(re.search(r"\d", flat)), bool(_VERBS & set(words))
-    if len(words) > 12 or (numbers and (len(words) > 6 or says)) or (says and len(words) > 4):
-        return None
-    if flat in ("all real numbers", "all reals", "real numbers", "all real values"):
-        return everything()
-    return Words(flat)
-
-
-def _phrase(text: str) -> Value | None:
-    """Read several words of letters, of which the first is no function or constant."""
-    words = text.split()
-    if (
-        len(words) > 1
-        and all(re.fullmatch(r"[^\W\d_]+", word) for word in words)
-        and not {*FUNCTIONS, "pi"} & set(words)
-    ):
-        return _words(text) if any(len(word) > 2 for word in words) else None
-    return None
-
-
-def _bare_word(text: str) -> Value | None:
-    """Read letters alone as a word: letters of a word do not commute; names of constants are no words."""
-    if re.fullmatch(r"[^\W\d_]{2,}", text) and text.lower() not in ("pi", "infinity", "inf", "oo"):
-        return _words(text)
-    return None
-
-
 _KINDS: tuple[Callable[[str], Value | None], ...] = (
-    _date, _letter, _bare_word, _clock, _empty, _compound, read_matrix, read_cases, _union, _list, _phrase, _bracketed,
-    _relation, _ratio, _one_letter_unit, _quantity, _words,
+    read_date, read_letter, read_word, read_clock, _empty, read_compound, read_matrix, read_cases, read_region, _list,
+    read_phrase, _bracketed, _relation, _ratio, read_short_unit, read_quantity, read_words,
 )  # fmt: skip

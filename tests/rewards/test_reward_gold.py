@@ -21,7 +21,10 @@ def test_an_unreadable_gold_abstains_and_is_counted(score, name):
 
 
 def test_every_completion_of_an_unreadable_gold_abstains(score):
-    assert score("accuracy", [RIGHT, "no answer", ""], solution=["There are as many as in the first box."] * 3) == [None] * 3
+    assert (
+        score("accuracy", [RIGHT, "no answer", ""], solution=["There are as many as in the first box."] * 3)
+        == [None] * 3
+    )
 
 
 @pytest.mark.parametrize("name", ["accuracy_as_released", "cosine_as_released"])
