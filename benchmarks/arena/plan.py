@@ -9,9 +9,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -19,7 +21,15 @@ from arms import ARMS, MARKS, RATES, SCREEN_SEEDS, TEST_SEEDS, Arm
 
 MARGIN = 0.02
 Record = Mapping[str, Any]
-BY_NAME = {arm.name: arm for arm in ARMS}
+RECORDS = Path(__file__).parent / "results" / "runs.jsonl"
+BASE = "base model"
+"""Goes for an arm in the records, with no steps."""
+
+
+def records(path: Path = RECORDS) -> list[dict[str, Any]]:
+    """Return what every finished run left."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines if line.strip()]
 
 
 @dataclass(frozen=True, kw_only=True)

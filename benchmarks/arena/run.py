@@ -21,24 +21,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from arms import ARMS, MARKS, STEPS, TASKS
+from arms import ARMS, MARKS, STEPS, TASKS, TEST_SEEDS
 from evaluate import evaluate
-from plan import Job, jobs
+from plan import BASE, RECORDS, Job, jobs, records
+from report import report
 
+from dra_toolkit.quickstart import ways
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.checkpoints import complete_checkpoints
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-RECORDS = HERE / "results" / "runs.jsonl"
 GUESS = 150.0
 """Seconds of processor time of a run, before any was measured."""
-
-
-def records(path: Path = RECORDS) -> list[dict[str, Any]]:
-    """Return what every finished run left."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines if line.strip()]
 
 
 def place(job: Job, folder: Path) -> Path:
@@ -86,12 +81,26 @@ def measured(job: Job, run: Path) -> dict[str, Any]:
     at = {}
     for mark in MARKS:
         checkpoint = run / "checkpoints" / f"checkpoint-{mark}"
-        at[str(mark)] = {part: _rounded(evaluate(checkpoint, job.task, part)) for part in ("dev", "test")}
+        parts = ("dev", "test") if mark == MARKS[-1] else ("test",)
+        at[str(mark)] = {part: _rounded(evaluate(checkpoint, job.task, part)) for part in parts}
     rows = Run.open(run).query(
         "SELECT correct_share, similarity, vendi_score FROM steps WHERE mode = 'train' ORDER BY step"
     )
     curves = {name: _tens(rows[name].to_pylist()) for name in ("correct_share", "similarity", "vendi_score")}
     return {"task": job.task, "arm": job.arm.name, "rate": job.rate, "seed": job.seed, "at": at, "by_ten": curves}
+
+
+def measure_base(task: str) -> dict[str, Any]:
+    """Return the same of the base model, as a run of no steps."""
+    model = ways().model
+    at = {part: _rounded(evaluate(model, task, part)) for part in ("dev", "test")}
+    return {"task": task, "arm": BASE, "rate": 0.0, "seed": 0, "at": {"0": at}}
+
+
+def _keep(record: dict[str, Any]) -> None:
+    RECORDS.parent.mkdir(exist_ok=True)
+    with RECORDS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 def _tens(values: list[float]) -> list[float]:
@@ -109,7 +118,7 @@ def _seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def _say_cost(todo: list[Job], known: list[dict[str, Any]]) -> None:
+def _say_cost(todo: list[Job], known: list[dict[str, Any]], stages: list[str]) -> None:
     seconds = [record["cpu_seconds"] for record in known if "cpu_seconds" in record]
     each = sum(seconds) / len(seconds) if seconds else GUESS
     print(
@@ -117,6 +126,9 @@ def _say_cost(todo: list[Job], known: list[dict[str, Any]]) -> None:
         f"{len(todo) * each / 3600:.1f} hours of one core",
         flush=True,
     )
+    if any(stage.startswith("test") for stage in stages):
+        most = len(ARMS) * len(TEST_SEEDS)
+        print(f"a test follows what was screened: at most {most} runs, {most * each / 3600:.1f} hours more", flush=True)
 
 
 def main() -> None:
@@ -138,7 +150,9 @@ def main() -> None:
         found = jobs(records(), chosen.task, chosen.stages)
         return [job for job in found if not chosen.arms or job.arm.name in chosen.arms]
 
-    _say_cost(todo(), records())
+    _say_cost(todo(), records(), chosen.stages)
+    if not chosen.plan and not any(r["arm"] == BASE and r["task"] == chosen.task for r in records()):
+        _keep(measure_base(chosen.task))
     failed: set[tuple[str, str, float, int]] = set()
     while not chosen.plan and datetime.now() < end:
         left = [job for job in todo() if job.key not in failed]
@@ -155,9 +169,8 @@ def main() -> None:
             continue
         record = measured(job, run)
         record |= {"cpu_seconds": round(_seconds() - used, 1), "wall_seconds": round(time.time() - began, 1)}
-        RECORDS.parent.mkdir(exist_ok=True)
-        with RECORDS.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        _keep(record)
+        report()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """The tabular twin of the task: a softmax over ways and slips instead of a model, the toolkit's own objectives, in numpy.
 
-    python benchmarks/arena/twin.py            writes results/twin.md and twin.json, about NN minutes of one core
+    python benchmarks/arena/twin.py            writes results/twin.md and twin.json in minutes
+    python benchmarks/arena/twin.py --tables   writes the tables anew, from twin.json and what runs.jsonl has by now
 
-A completion is a way and an outcome, right or one of a few slips; the policy is a table of logits of ways, and of outcomes for
-each way, shared by all prompts, because no prompt shows which ways count. A prompt accepts each way with probability 1/2. What
-is in `results/runs.jsonl` of the real task stands beside it in the table of the check.
+A completion is a way and an outcome, right or one of a few slips; the policy is a table of logits of ways, and of outcomes
+for each way, shared by all prompts, because no prompt shows which ways count. A prompt accepts each way with probability
+1/2. What `results/runs.jsonl` has of the real task stands beside it in the last table.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import json
 import time
@@ -27,11 +29,11 @@ RESULTS = Path(__file__).parent / "results"
 SLIPS = 6
 """Ways to go wrong."""
 SHARE, RIGHT = (0.224, 0.201, 0.178, 0.188, 0.206), (0.317, 0.572, 0.519, 0.303, 0.353)
-"""How often the base model takes each way, and how often it is right then: as counted on the problems that are not the test's.
-With more ways they repeat."""
+"""How often the base model takes each way, and how often it is right then, as counted on the problems that are not the
+test's. With more ways they repeat."""
 FULL_RATE = (0.16, 0.05)
-"""Adam's learning rates on the logits of ways and of outcomes that stand for the quickstart's 1e-3: the two numbers that were
-fitted, to GRPO on the real task at a fifth of that."""
+"""Adam's learning rates on the logits of ways and of outcomes that stand for the quickstart's 1e-3: the two numbers that
+were fitted, to one run of GRPO on the real task at a fifth of that."""
 MARKS, LONG = (60, 150, 300), (60, 150, 300, 1000, 3000)
 RATES, GROUPS, WAYS = (0.2, 0.5, 1.0), (2, 4, 8, 16, 32), (2, 3, 5, 10, 20)
 Similarity = tuple[float, float]
@@ -258,14 +260,16 @@ def sweep() -> dict[str, Any]:
 
 def main() -> None:
     """Run the sweeps and write the tables."""
-    began = time.process_time()
-    found = sweep()
-    found["cpu_seconds"] = round(time.process_time() - began, 1)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "twin.json").write_text(json.dumps(_short(found)) + "\n", encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tables", action="store_true", help="only write the tables anew")
+    kept = RESULTS / "twin.json"
+    if not parser.parse_args().tables:
+        began = time.process_time()
+        found = sweep() | {"cpu_seconds": round(time.process_time() - began, 1)}
+        kept.write_text(json.dumps(_short(found)) + "\n", encoding="utf-8")
     from twin_report import write_report
 
-    write_report(found)
+    write_report(json.loads(kept.read_text(encoding="utf-8")))
 
 
 def _short(value: Any) -> Any:

@@ -1,0 +1,174 @@
+"""The arena's tables and pictures from what `results/runs.jsonl` has by now: results/arena.md, docs/images/arena-*.svg."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from arms import ARMS, MARKS, RATES, SCREEN_SEEDS, TEST_SEEDS
+from evaluate import ceiling
+from plan import BASE, own_rates, records, survivors
+from tables import MEASURES, cell, draw, holm, p_value, table
+
+KEEPS, NEAR = 0.90, 0.01
+"""Share of the ceiling's pass@8 that counts as kept, and how far pass@1 may be below the best arm's."""
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+Runs = Mapping[tuple[str, float], Mapping[int, Mapping[str, Any]]]
+"""(arm, rate) -> seed -> record."""
+
+
+def report(task: str = "hidden") -> None:
+    """Write the tables of one task."""
+    found = [record for record in records() if record["task"] == task]
+    runs: dict[tuple[str, float], dict[int, Any]] = defaultdict(dict)
+    for record in found:
+        runs[record["arm"], record["rate"]][record["seed"]] = record
+    hours = sum(record.get("cpu_seconds", 0) for record in found) / 3600
+    lines = [
+        f"# The arena, `{task}`",
+        "",
+        f"Made by `python benchmarks/arena/run.py`; {sum(r['arm'] != BASE for r in found)} runs of {MARKS[-1]} steps, "
+        f"{hours:.1f} hours of one core.",
+        "Cells are pass@1 / pass@8 / distinct correct ways of 8 on the 200 test problems, 16 samples each; ± is half a 95 %",
+        "interval over seeds, which one seed does not have.",
+        "",
+    ]
+    lines += _screening(runs, found, task)
+    lines += _test(runs, found, task)
+    (Path(__file__).parent / "results" / "arena.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    _draw(runs, task)
+
+
+def _values(seeds: Mapping[int, Any], mark: int, measure: str, only: Sequence[int]) -> list[float]:
+    return [by["at"][str(mark)]["test"][measure] for seed, by in sorted(seeds.items()) if seed in only]
+
+
+def _cells(seeds: Mapping[int, Any], only: Sequence[int]) -> list[str]:
+    return [" / ".join(cell(_values(seeds, mark, m, only)) for m in MEASURES) for mark in MARKS]
+
+
+def _bounds(runs: Runs, task: str, blank: int) -> list[list[str]]:
+    top = ceiling(task)
+    rows = [["ceiling", *[""] * blank, *[" / ".join(f"{top[m]:.3f}" for m in MEASURES)] * len(MARKS)]]
+    for seeds in [seeds for (arm, _), seeds in runs.items() if arm == BASE]:
+        at = seeds[0]["at"]["0"]["test"]
+        rows.append([BASE, *[""] * blank, *[" / ".join(f"{at[m]:.3f}" for m in MEASURES)] * len(MARKS)])
+    return rows
+
+
+def _screening(runs: Runs, found: Sequence[Mapping[str, Any]], task: str) -> list[str]:
+    rates, left = own_rates(found, task), survivors(found, task)
+    rows = []
+    for arm in ARMS:
+        for rate in RATES:
+            seeds = [seed for seed in runs.get((arm.name, rate), {}) if seed in SCREEN_SEEDS]
+            if seeds:
+                own = "own" if len(rates) and rates[arm.name] == rate else ""
+                fate = "" if own == "" or arm.name in left else ", cut"
+                told = [arm.name, f"{rate:g}", ", ".join(map(str, seeds)), *_cells(runs[arm.name, rate], SCREEN_SEEDS)]
+                rows.append([*told, own + fate])
+    return [
+        f"## Screening, seeds {' and '.join(map(str, SCREEN_SEEDS))}",
+        "",
+        "An arm's own rate, and whether it is cut, is decided on 200 other problems ([plan.py](../plan.py)).",
+        "",
+        *table(
+            ["arm", "rate", "seeds", *(f"{m} steps" for m in MARKS), ""],
+            [*([*r, ""] for r in _bounds(runs, task, 2)), *rows],
+        ),
+    ]
+
+
+def _test(runs: Runs, found: Sequence[Mapping[str, Any]], task: str) -> list[str]:
+    rates = own_rates(found, task)
+    tested = {
+        arm: seeds
+        for arm, rate in rates.items()
+        if (seeds := {s: r for s, r in runs[arm, rate].items() if s in TEST_SEEDS})
+    }
+    if not tested:
+        return ["## Test, seeds 1 to 5", "", "No run yet.", ""]
+    rows = [
+        [a, f"{rates[a]:g}", str(len(s)), *_cells(s, TEST_SEEDS), _verdict(a, tested, task)] for a, s in tested.items()
+    ]
+    head = ["arm", "rate", "seeds", *(f"{m} steps" for m in MARKS), "keeps pass@8"]
+    return [
+        "## Test, own rates",
+        "",
+        f"Keeps: after {MARKS[-1]} steps pass@8 at least {KEEPS:.0%} of the ceiling, pass@1 within {NEAR} of the best arm,",
+        "and mean reward of steps 51 to 60 no more than 0.01 below GRPO's.",
+        "",
+        *table(head, [*([*r, ""] for r in _bounds(runs, task, 2)), *rows]),
+        *_paired(tested),
+    ]
+
+
+def _mean_of(seeds: Mapping[int, Any], measure: str) -> float:
+    values = _values(seeds, MARKS[-1], measure, TEST_SEEDS)
+    return sum(values) / len(values)
+
+
+def _rise(seeds: Mapping[int, Any]) -> float:
+    values = [record["by_ten"]["correct_share"][5] for record in seeds.values()]
+    return sum(values) / len(values)
+
+
+def _verdict(arm: str, tested: Mapping[str, Mapping[int, Any]], task: str) -> str:
+    best = max(_mean_of(seeds, "pass@1") for seeds in tested.values())
+    short = []
+    if _mean_of(tested[arm], "pass@8") < KEEPS * ceiling(task)["pass@8"]:
+        short.append("pass@8")
+    if _mean_of(tested[arm], "pass@1") < best - NEAR:
+        short.append("pass@1")
+    if "GRPO" in tested and _rise(tested[arm]) < _rise(tested["GRPO"]) - NEAR:
+        short.append("speed")
+    return f"no: {', '.join(short)}" if short else "yes"
+
+
+def _paired(tested: Mapping[str, Mapping[int, Any]]) -> list[str]:
+    """Return differences against GRPO after the last step, paired by seed, p after Holm over arms."""
+    if "GRPO" not in tested:
+        return []
+    last, plain = str(MARKS[-1]), tested["GRPO"]
+    apart = {
+        arm: {
+            m: [seeds[s]["at"][last]["test"][m] - plain[s]["at"][last]["test"][m] for s in seeds if s in plain]
+            for m in MEASURES
+        }
+        for arm, seeds in tested.items()
+        if arm != "GRPO"
+    }
+    apart = {arm: by for arm, by in apart.items() if by[MEASURES[0]]}
+    p = {m: holm({arm: p_value(by[m]) for arm, by in apart.items()}) for m in MEASURES}
+    rows = [[arm, *(f"{cell(by[m], sign=True)} (p {p[m][arm]:.3f})" for m in MEASURES)] for arm, by in apart.items()]
+    return [f"### Against GRPO after {last} steps, paired by seed", "", *table(["arm", *MEASURES], rows)]
+
+
+def _draw(runs: Runs, task: str) -> None:
+    """Draw curves over steps and the frontier at the last, of every (arm, rate) that ran, means over all its seeds."""
+    base = next((s[0]["at"]["0"]["test"] for (arm, _), s in runs.items() if arm == BASE), None)
+    every = (*SCREEN_SEEDS, *TEST_SEEDS)
+    curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {"pass@1": {}, "pass@8": {}}
+    frontier = {}
+    for (arm, rate), seeds in sorted(runs.items()):
+        if arm == BASE:
+            continue
+        name = f"{arm}, {rate:g}"
+        means = {m: [_mean(_values(seeds, mark, m, every)) for mark in MARKS] for m in MEASURES}
+        for m, lines in curves.items():
+            start = ([0.0], [base[m]]) if base else ([], [])
+            lines[name] = ([*start[0], *map(float, MARKS)], [*start[1], *means[m]])
+        frontier[name] = ([means["pass@1"][-1]], [means["pass@8"][-1]])
+    if frontier:
+        panels = [(m, "steps", lines) for m, lines in curves.items()]
+        draw(IMAGES / f"arena-{task}.svg", [*panels, ("pass@8 over pass@1, last step", "pass@1", frontier)])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+if __name__ == "__main__":
+    report()
