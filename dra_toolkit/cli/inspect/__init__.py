@@ -5,7 +5,19 @@ from __future__ import annotations
 import typer
 
 from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect import compare, export, groups, import_, near, prompt, replay, search, sql, summary
+from dra_toolkit.cli.inspect import (
+    compare,
+    export,
+    groups,
+    import_,
+    near,
+    prompt,
+    replay,
+    search,
+    sql,
+    summary,
+    weights,
+)
 from dra_toolkit.cli.inspect.common import JSON
 
 app = typer.Typer(help="Look at recorded groups; alone, the latest run.")
@@ -19,5 +31,5 @@ def inspect(context: typer.Context, as_json: bool = JSON) -> None:
         summary.show_summary(None, as_json)
 
 
-for module in (summary, groups, prompt, search, near, compare, replay, sql, export, import_):
+for module in (summary, groups, prompt, search, near, compare, replay, weights, sql, export, import_):
     module.register(app)

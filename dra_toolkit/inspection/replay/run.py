@@ -59,7 +59,7 @@ def replay_run(
     changes = changes or Changes()
     differences = Differences(top=top)
     used: list[tuple[DiversitySettings, str, str]] = []
-    for facts, piece in _pieces(run, changes, mode, steps, embedded):
+    for facts, piece in pieces_of(run, changes, mode, steps, embedded):
         settings, scaling = changes.settings(facts, mode), changes.scaling(facts)
         adjusted, advantages = advantages_of(piece, settings, scaling)
         differences.add(piece, adjusted, advantages, scaling, tolerance=None if changes else TOLERANCE)
@@ -83,20 +83,28 @@ def replay_run(
     )
 
 
-def _pieces(
-    run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell
+def pieces_of(
+    run: Run,
+    changes: Changes,
+    mode: Mode,
+    steps: tuple[int, int] | None,
+    embedded: Tell = lambda completions: None,
+    *,
+    correct: bool = False,
 ) -> Iterator[tuple[FileFacts, Piece]]:
-    settings = [changes.settings(facts, mode) for facts in run.facts(mode)]
-    if changes.embedder is not None or changes.labels_by or any(map(needs_embeddings, settings)):
-        yield from _with_texts(run, changes, mode, steps, embedded)
+    """Yield the recorded groups in pieces, with what the changed settings need; correct: and with who is right."""
+    used = [changes.settings(facts, mode) for facts in run.facts(mode)]
+    if changes.embedder is not None or changes.labels_by or any(map(needs_embeddings, used)):
+        yield from _with_texts(run, changes, mode, steps, embedded, correct)
         return
-    columns = dict.fromkeys([*COLUMNS_READ, *(name for each in settings for name in columns_for(each))])
+    columns = dict.fromkeys([*COLUMNS_READ, *(name for each in used for name in columns_for(each))])
     for facts, table in read_numbers(run.store, list(columns), mode=mode, steps=steps):
-        yield facts, piece_of(table, facts, changes.settings(facts, mode), recorded_settings(facts, mode))
+        settings, recorded = changes.settings(facts, mode), recorded_settings(facts, mode)
+        yield facts, piece_of(table, facts, settings, recorded, correct=correct)
 
 
 def _with_texts(
-    run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell
+    run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell, correct: bool
 ) -> Iterator[tuple[FileFacts, Piece]]:
     embedder = None if changes.embedder is None else load_embedder(changes.embedder)
     labeller = None if changes.labels_by is None else load_labeller(changes.labels_by)
@@ -107,7 +115,8 @@ def _with_texts(
             vectors = embedder.embed(table["completion"].to_pylist()).vectors
             embedded(len(table))
         settings, recorded = changes.settings(facts, mode), recorded_settings(facts, mode)
-        yield facts, piece_of(table, facts, settings, recorded, vectors, anew=embedder is not None, labeller=labeller)
+        anew = embedder is not None
+        yield facts, piece_of(table, facts, settings, recorded, vectors, anew=anew, labeller=labeller, correct=correct)
 
 
 def _recorded_embeddings(table: object) -> Array | None:

@@ -31,9 +31,9 @@ _RECORDED = {column.field: column.name for column in COLUMNS if column.field in 
 """Field of GroupRecord -> the column that holds it, where the schema has one."""
 
 
-def columns_for(settings: DiversitySettings) -> list[str]:
+def columns_for(settings: DiversitySettings, *, correct: bool = False) -> list[str]:
     """Return the columns, beside those of every replay, that settings need of the recorded numbers."""
-    wanted = ["rewards"] if _reads_correct(settings) else []
+    wanted = ["rewards"] if correct or _reads_correct(settings) else []
     if "labels" in settings.needs:
         wanted += ["answer", *([_RECORDED["labels"]] if "labels" in _RECORDED else [])]
     if "log_probs" in settings.needs and "log_probs" in _RECORDED:
@@ -50,10 +50,12 @@ def piece_of(
     *,
     anew: bool = False,
     labeller: Labeller | None = None,
+    correct: bool = False,
 ) -> Piece:
     """Return the rows of a table as arrays, with what `settings` need; raises RunError if they do not fit together.
 
     anew: whether the embeddings take the place of the recorded similarity. labeller: makes the clusters of the texts.
+    correct: whether to read which completions are correct even where the settings do not ask.
     """
     starts = starts_of(table, KEYS)
     similarity = table["similarity"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
@@ -62,7 +64,7 @@ def piece_of(
         step, batch = table["step"][0], table["batch"][0]
         raise RunError(f"{facts.run}: step {step}, batch {batch}: the recorded similarity does not fit its groups")
     known: dict[str, NDArray[Any] | None] = {
-        "correct": _correct(table, facts) if _reads_correct(settings) else None,
+        "correct": _correct(table, facts) if correct or _reads_correct(settings) else None,
         "labels": _labels(table, settings, recorded, labeller),
         "log_probs": _column(table, "log_probs"),
         "embeddings": embeddings,

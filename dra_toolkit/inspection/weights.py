@@ -1,0 +1,103 @@
+"""How much right and wrong completions weigh against the group's success rate: one view of all group objectives.
+
+Any shaping of rewards 0 and 1 is a reweighting: the gradient is the mean score of the right completions times one weight,
+less the mean score of the wrong ones times another, and both depend on the share of right ones alone (arXiv 2510.23049).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dra_toolkit.diversity import MEASURES, DiversitySettings, Scaling, Signals, adjust_signals, adjusted_advantages
+from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Array, Mode
+from dra_toolkit.inspection.replay.compute import advantages_of
+from dra_toolkit.inspection.replay.run import pieces_of
+from dra_toolkit.inspection.replay.settings import Changes
+from dra_toolkit.runs import Run
+
+Groups = Sequence[NDArray[Any]] | NDArray[Any]
+"""Values of the completions of each group, (n, G), or n times (G,)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Weights:
+    """Effective weights of the two sides, for each share of right completions 0, 1/G, ... 1."""
+
+    name: str
+    right: Array
+    """(G + 1,) sum of the advantages of the right completions over G, mean over groups; NaN where no group was."""
+    wrong: Array
+    """(G + 1,) the same of the wrong ones, with its sign turned: what pushes them down is positive."""
+    groups: NDArray[np.intp]
+    """(G + 1,) groups it is a mean of; 1 for a formula."""
+
+
+def by_formula(
+    name: str, G: int = 8, *, scaling: Scaling = "group", settings: DiversitySettings | None = None
+) -> Weights:
+    """Return what a measure's formula gives groups of G completions that are all unlike each other and equally likely."""
+    settings = settings or DiversitySettings(measure=name)
+    right = np.arange(G) < np.arange(G + 1)[:, None]
+    alone = np.broadcast_to(np.arange(G), (G + 1, G))
+    signals = Signals(
+        totals=right.astype(np.float64),
+        similarity=np.broadcast_to(np.eye(G), (G + 1, G, G)),
+        labels=alone,
+        log_probs=np.full((G + 1, G), -1.0),
+        lengths=np.ones((G + 1, G)),
+        embeddings=np.broadcast_to(np.eye(G), (G + 1, G, G)),
+    )
+    advantages = adjusted_advantages(adjust_signals(signals, settings), scaling, settings)
+    return _sums(name, right, advantages, G)
+
+
+def every_formula(G: int = 8, *, scaling: Scaling = "group") -> list[Weights]:
+    """Return the formula's weights of plain GRPO, or of another scaling, and of every measure."""
+    return [by_formula(name, G, scaling=scaling) for name in ("none", *MEASURES)]
+
+
+def of_run(
+    run: Run, changes: Changes | None = None, *, mode: Mode = "train", steps: tuple[int, int] | None = None
+) -> list[Weights]:
+    """Return the weights that recorded advantages had, and with changes those that the replayed ones would have had.
+
+    Groups of another size than the commonest count at the nearest share. Raises RunError if nothing is recorded.
+    """
+    changes = changes or Changes()
+    right: list[NDArray[np.bool_]] = []
+    found: list[list[Array]] = []
+    for facts, piece in pieces_of(run, changes, mode, steps, correct=True):
+        values = [piece.known_advantages]
+        if changes:
+            values.append(advantages_of(piece, changes.settings(facts, mode), changes.scaling(facts))[1])
+        for block in piece.blocks:
+            signals = piece.signals(block)
+            right += list(signals.correct & ~np.isnan(signals.totals))
+            found += list(zip(*(block.of(each) for each in values), strict=True))  # type: ignore[arg-type]
+    if not right:
+        raise RunError(
+            f"{run.name}: no {mode} groups are recorded{f' of steps {steps[0]} to {steps[1]}' if steps else ''}"
+        )
+    G = int(np.bincount([len(each) for each in right]).argmax())
+    names = ["recorded", *([", ".join(changes.written())] if changes else [])]
+    return [_sums(name, right, [each[place] for each in found], G) for place, name in enumerate(names)]
+
+
+def _sums(
+    name: str, right: Sequence[NDArray[np.bool_]] | NDArray[np.bool_], advantages: Sequence[Array] | Array, G: int
+) -> Weights:
+    places = np.array([round(float(r.mean()) * G) for r in right])
+    sides = [
+        np.array([float(A[side(r)].sum()) / len(r) for r, A in zip(right, advantages, strict=True)])
+        for side in (lambda r: r, lambda r: ~r)
+    ]
+    groups = np.bincount(places, minlength=G + 1)
+    with np.errstate(invalid="ignore"):
+        means = [np.bincount(places, weights=values, minlength=G + 1) / groups for values in sides]
+    return Weights(name=name, right=means[0], wrong=-means[1] + 0.0, groups=groups)
