@@ -16,6 +16,7 @@ from dra_toolkit.diversity.group_statistics import (
     vendi_score,
     zero_spread,
 )
+from dra_toolkit.diversity.history import PromptHistory
 from dra_toolkit.diversity.labels import LABELS, equal_labels, load_labeller, similar_labels
 from dra_toolkit.diversity.measures import (
     MEASURES,
@@ -50,6 +51,7 @@ __all__ = [
     "Effect",
     "Measure",
     "Option",
+    "PromptHistory",
     "Scaling",
     "SettingKey",
     "Signals",

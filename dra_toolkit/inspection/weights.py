@@ -51,6 +51,7 @@ def by_formula(
         labels=alone,
         log_probs=np.full((G + 1, G), -1.0),
         lengths=np.ones((G + 1, G)),
+        history=np.zeros((G + 1, G, 2)),
         embeddings=np.broadcast_to(np.eye(G), (G + 1, G, G)),
     )
     advantages = adjusted_advantages(adjust_signals(signals, settings), scaling, settings)

@@ -77,6 +77,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     from dra_toolkit.runs.layout import STOP_FILE
     from dra_toolkit.training.build import build_trainer, file_facts
     from dra_toolkit.training.callbacks import MetricsCallback, StopCallback
+    from dra_toolkit.training.earlier import history_of
     from dra_toolkit.training.environment import write_environment
     from dra_toolkit.training.publishing import Publishing
 
@@ -96,6 +97,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         attempt=attempt,
         card=publishing.card,
         tell=events.notice,
+        history=history_of(run.path, recipe, checkpoint),
     )
     if main_process:
         write_environment(run.environment)

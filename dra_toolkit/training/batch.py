@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dra_toolkit.diversity import (
     DiversitySettings,
+    PromptHistory,
     Scaling,
     Signals,
     adjust_signals,
@@ -20,7 +21,17 @@ from dra_toolkit.diversity import (
     total_rewards,
 )
 from dra_toolkit.group_measures import GROUP_MEASURES
-from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord, Message, Mode, Prompt, mean_of_known
+from dra_toolkit.groups import (
+    Adjustment,
+    Array,
+    CompletionGroup,
+    GroupRecord,
+    Message,
+    Mode,
+    Prompt,
+    mean_of_known,
+    prompt_hash,
+)
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.rewards.text import content_text
@@ -117,6 +128,7 @@ def measure(
     log_probs: Array | None = None,
     labeller: Labeller | None = None,
     correct_by: str | None = None,
+    history: PromptHistory | None = None,
 ) -> MeasuredBatch:
     """Adjust the gathered rewards (N, K) of whole groups, given the embeddings (N, d) of their completions.
 
@@ -125,6 +137,7 @@ def measure(
     log_probs   (N,) mean log-probabilities of the tokens, where the measure reads them
     labeller    makes the clusters; without one, completions of equal final answers are one
     correct_by  the reward function that tells right from wrong; without one, positive totals are right
+    history     the prompts' earlier groups, to which these are added
     """
     totals = total_rewards(rewards, np.array(list(reward_weights.values()))).reshape(-1, group_size)
     P, G = totals.shape
@@ -136,6 +149,8 @@ def measure(
         log_probs=None if log_probs is None else log_probs.reshape(P, G),
         lengths=np.array([sample.tokens for sample in samples], dtype=np.float64).reshape(P, G),
     )
+    if history is not None:
+        signals = replace(signals, history=_history(signals, samples, history))
     adjustment = adjust_signals(signals, settings, step)
     return MeasuredBatch(
         samples=samples,
@@ -153,6 +168,16 @@ def _correct(rewards: Array, names: Iterable[str], correct_by: str | None, shape
     if correct_by is None:
         return None
     return (rewards[:, list(names).index(correct_by)] > CORRECT_ABOVE).reshape(shape)
+
+
+def _history(signals: Signals, samples: Sequence[Sample], history: PromptHistory) -> Array:
+    """Return what was known of the prompts, (P, G, 2), and add what is known now."""
+    P, G = signals.totals.shape
+    prompts = [prompt_hash(sample.prompt) for sample in samples[::G]]
+    before = history.before(prompts)
+    for prompt, right in zip(prompts, signals.correct.sum(axis=-1).tolist(), strict=True):
+        history.add(prompt, right, G - right)
+    return np.broadcast_to(before[:, None, :], (P, G, 2))
 
 
 def _labels(samples: Sequence[Sample], G: int, labeller: Labeller | None) -> NDArray[np.integer[Any]]:

@@ -24,6 +24,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from dra_toolkit.diversity import (
     DiversitySettings,
+    PromptHistory,
     is_dotted,
     load_labeller,
     load_measure,
@@ -61,6 +62,7 @@ class DRATrainer(ExactResume, GRPOTrainer):
         before_save       called before a checkpoint is saved, so that no group older than it is still on its way
         attempt           number of this start of the run, for the records
         keep_embeddings   put the embeddings into the records
+        history           the prompts' earlier groups, for a measure that reads them; left out, it starts empty
         card              called on the main process for the model card of a save, with its step, its repository on the
                           Hub, if any, and TRL's tags; None leaves TRL's card
         tell              called with one line when something should reach the user
@@ -77,6 +79,7 @@ class DRATrainer(ExactResume, GRPOTrainer):
         before_save: Callable[[], None] | None = None,
         attempt: int = 1,
         keep_embeddings: bool = False,
+        history: PromptHistory | None = None,
         card: Callable[[int, str | None, Iterable[str]], str] | None = None,
         tell: Callable[[str], None] = print,
         **kwargs: Any,
@@ -88,6 +91,7 @@ class DRATrainer(ExactResume, GRPOTrainer):
         needs = self.diversity.needs
         self._labeller = load_labeller(self.diversity.labels) if is_dotted(self.diversity.labels) else None
         self._generated: Any = None
+        self._history = history or (PromptHistory(self.diversity.discount) if "history" in needs else None)
         if self._adjusts:
             if embedder is None and needs & {"similarity", "embeddings"}:
                 raise ValueError(f"measure {self.diversity.measure!r} needs an embedder")
@@ -134,6 +138,7 @@ class DRATrainer(ExactResume, GRPOTrainer):
             step=self.state.global_step + 1,
             log_probs=self._gather_log_probs() if "log_probs" in settings.needs else None,
             labeller=self._labeller,
+            history=self._history if training else None,
         )
         for name, value in self._measured.metrics().items():
             self._log_metric(f"diversity/{name}", value)

@@ -97,7 +97,7 @@ def test_changes_are_written_as_they_are_read() -> None:
 
 def test_measures_whose_inputs_were_not_recorded_say_why(run: Run) -> None:
     why = missing_inputs(run.group(1, 0))
-    assert set(why) == {name for name, measure in MEASURES.items() if "log_probs" in measure.needs}
+    assert set(why) == {name for name, measure in MEASURES.items() if {"log_probs", "history"} & set(measure.needs)}
     assert set(why) > {"unlikeliness", "ucpo", "maxrl_log_probs"}
     answer = what_if_answers.show_group(run, {"step": "1", "set": "diversity=ucpo"})
     assert "log_probs" in answer["error"]

@@ -32,6 +32,7 @@ class Drawn:
         self.labels = rng.integers(0, 3, (P, G))
         self.log_probs = -rng.random((P, G)) * 3
         self.lengths = rng.integers(1, 60, (P, G)).astype(float)
+        self.history = np.broadcast_to(rng.integers(0, 9, (P, 1, 2)), (P, G, 2)).astype(float)
         self.totals = rng.choice([-1.0, -0.5, 0.0, 0.5, 1.0], (P, G))
         if G > 2:  # the last two are one text, told apart by nothing
             for values in (self.E, self.labels, self.log_probs, self.lengths, self.totals):
@@ -46,6 +47,7 @@ class Drawn:
             labels=self.labels[groups][:, order],
             log_probs=self.log_probs[groups][:, order],
             lengths=self.lengths[groups][:, order],
+            history=self.history[groups][:, order],
         )
         return adjustment, adjusted_advantages(adjustment, "group", settings)
 
@@ -145,7 +147,7 @@ def test_groups_whose_similarity_was_not_measured_are_left_alone_where_it_is_nee
     drawn, settings = Drawn(1, 2, 4), DiversitySettings(measure=name)
     similarity = drawn.outcome(settings)[0].similarity.copy()
     similarity[0] = np.nan
-    known = {name: getattr(drawn, name) for name in ("totals", "labels", "log_probs", "lengths")} | {
+    known = {name: getattr(drawn, name) for name in ("totals", "labels", "log_probs", "lengths", "history")} | {
         "settings": settings
     }
     adjustment = adjust_similarity(similarity=similarity, **known)
@@ -179,6 +181,7 @@ def test_single_precision_similarities_do_as_well(name, seed, G):
         labels=drawn.labels,
         log_probs=drawn.log_probs,
         lengths=drawn.lengths,
+        history=drawn.history,
     )
     if name != "evol":  # scales novelties that may differ by rounding alone
         np.testing.assert_allclose(again.adjusted, exact.adjusted, atol=2e-5)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from dra_toolkit.diversity import (
     MEASURES,
     DiversitySettings,
+    PromptHistory,
     adjust_similarity,
     adjusted_advantages,
     group_advantages,
@@ -21,6 +22,7 @@ from dra_toolkit.diversity import (
 from dra_toolkit.diversity.measures.pass_at_k import none_right, pass_at_k
 from dra_toolkit.diversity.measures.pkpo import best_of, pkpo
 from dra_toolkit.diversity.measures.poly_epo import poly_epo
+from dra_toolkit.errors import MeasureError
 
 ONE_OF_FOUR = np.array([1.0, 0, 0, 0])
 REPLACING = [name for name, measure in MEASURES.items() if measure.acts_by == "replacement"]
@@ -31,7 +33,7 @@ def advantages(measure: str, totals, similarity=None, scale="group", options=Non
     G = totals.shape[-1]
     similarity = np.broadcast_to(np.eye(G) if similarity is None else similarity, (len(totals), G, G))
     settings = DiversitySettings(measure=measure, options=options or {})
-    known = {name: np.atleast_2d(value) for name, value in known.items()}
+    known = {name: value if name == "history" else np.atleast_2d(value) for name, value in known.items()}
     adjustment = adjust_similarity(similarity=similarity, totals=totals, settings=settings, **known)
     return adjusted_advantages(adjustment, scale, settings)[0]
 
@@ -113,6 +115,35 @@ class TestByHand:
         np.testing.assert_allclose(found, [-1 / 12, -1 / 12, 1 / 6])
 
 
+class TestHistory:
+    @pytest.mark.parametrize(
+        ("history", "expected"), [((0, 0), 1), ((2, 0), 1 / 2), ((0, 2), 3 / 2), ((0, 10**9), 2)], ids=str
+    )
+    def test_the_gate_is_the_gain_of_pass_at_k(self, history, expected):
+        """k = 2: 2 E[1 - p] = 2 (1 + wrong) / (2 + right + wrong)."""
+        found = advantages(
+            "history_gate",
+            [1, 0],
+            scale="none",
+            options={"history_gate_k": 2},
+            history=np.broadcast_to(np.array(history, dtype=float), (1, 2, 2)),
+        )
+        np.testing.assert_allclose(found, [0.5 * expected, -0.5 * expected])
+
+    def test_the_baseline_is_all_but_the_completion_itself(self):
+        """3 right and 1 wrong before, 1 of 4 now: 4 of 9 without the right one, 5 of 9 without a wrong one."""
+        found = advantages("history_baseline", ONE_OF_FOUR, history=np.broadcast_to([3.0, 1.0], (1, 4, 2)))
+        np.testing.assert_allclose(found, [5 / 9, -5 / 9, -5 / 9, -5 / 9])
+
+    def test_visits_are_discounted_and_groups_of_others_do_not_count(self):
+        history = PromptHistory(0.5, [("a", 4, 0), ("b", 1, 1), ("a", 1, 3)])
+        np.testing.assert_allclose(history.before(["a", "b", "c"]), [[3, 3], [1, 1], [0, 0]])
+
+    def test_a_group_without_its_history_is_one_line(self):
+        with pytest.raises(MeasureError, match=r"history_gate needs history of each .* not there; dra train keeps it"):
+            advantages("history_gate", [1, 0])
+
+
 drawn = st.tuples(st.integers(2, 8), st.integers(1, 8), st.integers(0, 2**31))
 
 
@@ -168,7 +199,11 @@ def test_none_right_is_a_ratio_of_binomials():
 @pytest.mark.parametrize("name", REPLACING)
 @pytest.mark.parametrize("scale", ["batch", "none"])
 def test_scaling_by_the_group_cannot_cancel_what_takes_the_place_of_the_advantage(name, scale):
-    known = {"labels": np.array([0, 0, 1, 0]), "log_probs": np.array([-1.0, -2, -3, -2])}
+    known = {
+        "labels": np.array([0, 0, 1, 0]),
+        "log_probs": np.array([-1.0, -2, -3, -2]),
+        "history": np.zeros((1, 4, 2)),
+    }
     rewards = [1, 1, 1, 0]
     np.testing.assert_allclose(advantages(name, rewards, **known), advantages(name, rewards, scale=scale, **known))
     assert replaces_advantages(DiversitySettings(measure=name), "group")

@@ -103,11 +103,16 @@ def missing_inputs(record: GroupRecord) -> dict[str, str]:
     for name, measure in MEASURES.items():
         absent = [need for need in measure.needs if need not in there]
         if absent:
-            found[name] = f"{_NEEDS[absent[0]]} not recorded"
+            found[name] = _NEEDS[absent[0]]
     return found
 
 
-_NEEDS = {"similarity": "similarity", "log_probs": "log-probabilities", "embeddings": "embeddings"}
+_NEEDS = {
+    "similarity": "similarity not recorded",
+    "log_probs": "log-probabilities not recorded",
+    "embeddings": "embeddings not recorded",
+    "history": "reads the prompt's earlier groups, as dra inspect replay does",
+}
 
 
 def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:

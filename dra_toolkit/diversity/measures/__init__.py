@@ -15,6 +15,7 @@ from dra_toolkit.diversity.measures import (
     evol,
     facility_location,
     graph_cut,
+    history,
     leave_one_out,
     log_det,
     maxrl,
@@ -64,6 +65,8 @@ MEASURES: dict[str, Measure] = {
     "w_reinforce": w_reinforce.MEASURE,
     "leave_one_out": leave_one_out.MEASURE,
     "differential_smoothing": differential_smoothing.MEASURE,
+    "history_gate": history.GATE,
+    "history_baseline": history.BASELINE,
 }
 """The toolkit's own measures by their name in a recipe."""
 

@@ -56,6 +56,11 @@ class Signals:
     """(..., G, d) unit vectors; not there when recorded groups are replayed without them."""
     lengths: Array | None = field(default=None, metadata={"remedy": "give them by keyword"})
     """(..., G) tokens of each completion."""
+    history: Array | None = field(
+        default=None,
+        metadata={"remedy": "dra train keeps it, and a replay of a whole run reads it from the earlier groups"},
+    )
+    """(..., G, 2) discounted numbers of right and of wrong completions of the prompt in earlier groups (`PromptHistory`)."""
 
     def __post_init__(self) -> None:
         put = functools.partial(object.__setattr__, self)

@@ -13,6 +13,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.compute import advantages_of
 from dra_toolkit.inspection.replay.differences import Differences
+from dra_toolkit.inspection.replay.earlier import Earlier
 from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.inspection.replay.settings import Changes, recorded_settings
 from dra_toolkit.inspection.replay.tables import COLUMNS_READ, columns_for, needs_embeddings, piece_of
@@ -97,15 +98,17 @@ def pieces_of(
     if changes.embedder is not None or changes.labels_by or any(map(needs_embeddings, used)):
         yield from _with_texts(run, changes, mode, steps, embedded, correct)
         return
+    earlier = Earlier(run, mode)
     columns = dict.fromkeys([*COLUMNS_READ, *(name for each in used for name in columns_for(each))])
     for facts, table in read_numbers(run.store, list(columns), mode=mode, steps=steps):
         settings, recorded = changes.settings(facts, mode), recorded_settings(facts, mode)
-        yield facts, piece_of(table, facts, settings, recorded, correct=correct)
+        yield facts, earlier.into(piece_of(table, facts, settings, recorded, correct=correct), settings)
 
 
 def _with_texts(
     run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell, correct: bool
 ) -> Iterator[tuple[FileFacts, Piece]]:
+    earlier = Earlier(run, mode)
     embedder = None if changes.embedder is None else load_embedder(changes.embedder)
     labeller = None if changes.labels_by is None else load_labeller(changes.labels_by)
     for facts, table in run.store.read(mode=mode, steps=steps):
@@ -116,7 +119,8 @@ def _with_texts(
             embedded(len(table))
         settings, recorded = changes.settings(facts, mode), recorded_settings(facts, mode)
         anew = embedder is not None
-        yield facts, piece_of(table, facts, settings, recorded, vectors, anew=anew, labeller=labeller, correct=correct)
+        piece = piece_of(table, facts, settings, recorded, vectors, anew=anew, labeller=labeller, correct=correct)
+        yield facts, earlier.into(piece, settings)
 
 
 def _recorded_embeddings(table: object) -> Array | None:
