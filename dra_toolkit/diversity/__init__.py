@@ -16,7 +16,7 @@ from dra_toolkit.diversity.group_statistics import (
     vendi_score,
     zero_spread,
 )
-from dra_toolkit.diversity.history import PromptHistory
+from dra_toolkit.diversity.history import PromptHistory, discount_of
 from dra_toolkit.diversity.labels import LABELS, equal_labels, load_labeller, similar_labels
 from dra_toolkit.diversity.measures import (
     MEASURES,
@@ -62,6 +62,7 @@ __all__ = [
     "adjusted_advantages",
     "centred_similarity",
     "cosine_similarity",
+    "discount_of",
     "distinct_ratio",
     "diversity_settings",
     "equal_labels",

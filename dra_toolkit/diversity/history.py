@@ -6,7 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.groups import Array
+
+
+def discount_of(settings: DiversitySettings) -> float:
+    """Return what earlier visits of a prompt count for at each further one, for a measure that reads its history."""
+    return float(settings.option_values().get("discount", 1.0))
 
 
 class PromptHistory:

@@ -273,11 +273,6 @@ class DiversitySettings:
             for option in self.definition.options
         }
 
-    @property
-    def discount(self) -> float:
-        """What earlier visits of a prompt count for at each further one, for a measure that reads its history."""
-        return float(self.option_values().get("discount", 1.0))
-
     def as_recipe(self) -> dict[str, Any]:
         """Return the settings by recipe key, with the options of a measure of the toolkit's own."""
         values = {each.key: getattr(self, name) for name, each in SETTING_KEYS.items()}

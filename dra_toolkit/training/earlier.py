@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dra_toolkit.diversity import PromptHistory, diversity_settings
+from dra_toolkit.diversity import PromptHistory, discount_of, diversity_settings
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.visits import visits
@@ -17,4 +17,4 @@ def history_of(run: Path, recipe: Recipe, checkpoint: Path | None) -> PromptHist
         return None
     step = int(checkpoint.name.rpartition("-")[2])
     found = visits(Run.open(run), until=step)
-    return PromptHistory(settings.discount, ((v.prompt, v.right, v.wrong) for v in found))
+    return PromptHistory(discount_of(settings), ((v.prompt, v.right, v.wrong) for v in found))

@@ -25,6 +25,7 @@ from trl import GRPOConfig, GRPOTrainer
 from dra_toolkit.diversity import (
     DiversitySettings,
     PromptHistory,
+    discount_of,
     is_dotted,
     load_labeller,
     load_measure,
@@ -91,7 +92,7 @@ class DRATrainer(ExactResume, GRPOTrainer):
         needs = self.diversity.needs
         self._labeller = load_labeller(self.diversity.labels) if is_dotted(self.diversity.labels) else None
         self._generated: Any = None
-        self._history = history or (PromptHistory(self.diversity.discount) if "history" in needs else None)
+        self._history = history or (PromptHistory(discount_of(self.diversity)) if "history" in needs else None)
         if self._adjusts:
             if embedder is None and needs & {"similarity", "embeddings"}:
                 raise ValueError(f"measure {self.diversity.measure!r} needs an embedder")

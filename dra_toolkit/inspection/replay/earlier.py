@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dra_toolkit.diversity import DiversitySettings, PromptHistory
+from dra_toolkit.diversity import DiversitySettings, PromptHistory, discount_of
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.runs import Run
@@ -26,9 +26,10 @@ class Earlier:
         """Return the piece with the history of its groups where the settings need it."""
         if "history" not in settings.needs:
             return piece
-        if settings.discount not in self._by_discount:
-            self._by_discount[settings.discount] = self._read(settings.discount)
-        known = self._by_discount[settings.discount]
+        discount = discount_of(settings)
+        if discount not in self._by_discount:
+            self._by_discount[discount] = self._read(discount)
+        known = self._by_discount[discount]
         before = np.stack([known[tuple(place)] for place in piece.keys.tolist()])
         return replace(piece, known={**piece.known, "history": np.repeat(before, piece.sizes, axis=0)})
 
