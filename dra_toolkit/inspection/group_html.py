@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dra_toolkit.drawing.similarity_map import similarity_map
 from dra_toolkit.group_measures import flipped, is_measured
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.safe_text import visible
@@ -30,7 +31,8 @@ def _parts(record: GroupRecord) -> Iterator[str]:
         yield f"<p>{safe_html(message.role)}</p><pre>{_cut(message.content)}</pre>\n"
     yield _numbers(record)
     if is_measured(record):
-        yield _similarity(record)
+        drawn = similarity_map(record.adjustment.similarity)
+        yield f'<details><summary>Similarity</summary><div style="max-width:24rem;font-size:10px">{drawn}</div></details>\n'
     for i in sorted(range(len(record.group)), key=lambda i: -record.advantages[i]):
         yield (
             f"<details open><summary>#{i}, advantage {_signed(record.advantages[i])}</summary>"
@@ -70,20 +72,6 @@ def _numbers(record: GroupRecord) -> str:
         ]
         rows.append(f"<tr>{''.join(f'<td>{value}</td>' for value in cells)}</tr>")
     return f"<table><tr>{''.join(f'<th>{safe_html(head)}</th>' for head in heads)}</tr>{''.join(rows)}</table>\n"
-
-
-def _similarity(record: GroupRecord) -> str:
-    S = record.adjustment.similarity
-    head = "".join(f"<th>#{j}</th>" for j in range(len(S)))
-    rows = "".join(
-        f"<tr><th>#{i}</th>{''.join(_shaded(float(value)) for value in row)}</tr>" for i, row in enumerate(S)
-    )
-    return f"<details><summary>Similarity</summary><table><tr><th></th>{head}</tr>{rows}</table></details>\n"
-
-
-def _shaded(value: float) -> str:
-    shade = 0.0 if not np.isfinite(value) else max(0.0, min(1.0, value))
-    return f'<td style="background:rgba(52,101,164,{shade * 0.6:.2f})">{value:.2f}</td>'
 
 
 def _signed(value: Any) -> str:

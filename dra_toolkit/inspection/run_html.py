@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import numpy as np
 
+from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.group_measures import shown_in
-from dra_toolkit.inspection.export.curves import curve
 from dra_toolkit.inspection.group_html import safe_html
 from dra_toolkit.inspection.overview import look_at_steps
 from dra_toolkit.runs import Run
@@ -19,10 +19,9 @@ def run_html(run: Run) -> str:
         return f"{head}<p>No training groups are recorded yet.</p>"
     groups = sum(step.groups for step in steps)
     figures = []
+    at = np.array([step.step for step in steps])
     for measure in shown_in("notebook"):
-        values = [step[measure.name] for step in steps]
-        if not all(map(math.isnan, values)):
-            drawn = curve([step.step for step in steps], values)
-            drawn = drawn.replace("<path ", '<path fill="none" stroke="#3465a4" stroke-width="1.5" ')
-            figures.append(f'<div style="display:inline-block;width:320px;font-size:9px">{measure.label}{drawn}</div>')
+        values = np.array([step[measure.name] for step in steps], dtype=np.float64)
+        if drawn := curves([Line(name=measure.label, steps=at, values=values, colour="#3465a4")], y_title=measure.unit):
+            figures.append(f'<div style="display:inline-block;width:380px;font-size:10px">{measure.label}{drawn}</div>')
     return f"{head}<p>{len(steps)} steps, {groups} groups</p>{''.join(figures)}"

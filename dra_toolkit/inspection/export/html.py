@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.group_measures import shown_in
-from dra_toolkit.inspection.export.curves import curve
 from dra_toolkit.inspection.group_html import group_html, safe_html
 from dra_toolkit.inspection.replay.settings import recipe_lines
 from dra_toolkit.inspection.selection import Selection
@@ -22,8 +22,8 @@ h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:co
 td,th{padding:.15rem .6rem;text-align:right;font-variant-numeric:tabular-nums;border-bottom:1px solid #8884}
 th{font-weight:600}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#8881;padding:.6rem;border-radius:4px}
 .curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}figure{margin:0}
-figcaption{font-size:.9rem}svg{width:100%;height:auto}svg path{fill:none;stroke:#3465a4;stroke-width:1.5}
-svg text{font-size:9px;fill:currentColor}summary{cursor:pointer}.up{color:#2a6fbf}.down{color:#b56a00}.note{opacity:.75}
+figcaption{font-size:.9rem}svg{width:100%;height:auto;max-width:26rem}
+svg text{font-size:10px;fill:currentColor}summary{cursor:pointer}.up{color:#2a6fbf}.down{color:#b56a00}.note{opacity:.75}
 """
 
 
@@ -79,10 +79,11 @@ def _curves(run: Run, condition: str, parameters: list[object]) -> Iterator[str]
     measures = shown_in("steps")
     means = ", ".join(f"{'sum' if m.summed else 'avg'}({m.name}::DOUBLE) AS {m.name}" for m in measures)
     found = run.query(f"SELECT step, {means} FROM groups WHERE {condition} GROUP BY step ORDER BY step", parameters)
-    steps = found["step"].to_pylist()
+    steps = found["step"].to_numpy()
     yield '<h2>Curves</h2><div class="curves">\n'
     for measure in measures:
-        values = [np.nan if value is None else value for value in found[measure.name].to_pylist()]
-        if len(steps) and not np.isnan(values).all():
-            yield f"<figure><figcaption>{measure.label}</figcaption>{curve(steps, values)}</figure>\n"
+        values = found[measure.name].to_numpy(zero_copy_only=False).astype(np.float64)
+        line = Line(name=measure.label, steps=steps, values=values, colour="#3465a4")
+        if drawn := curves([line], y_title=measure.unit, percent=measure.percent, zero=measure.from_zero):
+            yield f"<figure><figcaption>{measure.label}</figcaption>{drawn}</figure>\n"
     yield "</div>\n"

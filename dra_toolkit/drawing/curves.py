@@ -1,0 +1,171 @@
+"""Curves over the steps as SVG: the dashboard's, those of HTML reports and those of notebooks are these.
+
+curves([Line(name="reward", steps=steps, values=values, colour="#0072b2")], y_title="mean total reward")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.series import Steps, smoothed, thinned
+from dra_toolkit.drawing.svg import GRID, Scale, around, escaped, line, text, ticks, y_axis
+from dra_toolkit.groups import Array
+
+SIZE = (380.0, 208.0)
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 8.0, 8.0, 34.0
+MOST_POINTS = 480
+MARKED = 40
+"""Points below which each is marked."""
+SMOOTHED_SHARE = 50
+"""The mean is drawn over this part of a line's steps, unless the reader chooses otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One curve of a figure."""
+
+    name: str
+    steps: Steps
+    """(S,), ascending."""
+    values: Array
+    """(S,); NaN leaves a gap."""
+    colour: str
+    """As CSS has it."""
+    dash: str = ""
+    """Lengths of strokes and gaps, as SVG has them."""
+    low: Array | None = None
+    """(S,), where an interval around the values begins."""
+    high: Array | None = None
+    of: str = ""
+    """What the line belongs to, told to the page when a point is clicked."""
+
+
+def curves(
+    lines: Sequence[Line],
+    *,
+    y_title: str,
+    x_title: str = "step",
+    size: tuple[float, float] = SIZE,
+    percent: bool = False,
+    zero: bool = False,
+    smooth: int = 0,
+    is_log: bool = False,
+    label: str = "",
+) -> str:
+    """Return lines over the steps; nothing where none of their values is known.
+
+    y_title: what is measured, with its unit. zero: whether the axis begins at 0. smooth: steps whose mean is drawn, the
+    values themselves pale behind it; 0 for a part of the steps. is_log: whether the axis across is logarithmic.
+    """
+    drawn = [each for each in lines if np.isfinite(each.values).any()]
+    if not drawn:
+        return ""
+    reach = [v for each in drawn for v in (each.values, each.low, each.high) if v is not None]
+    low, high = around(np.concatenate(reach).tolist(), zero=zero, room=0.06)
+    first, last = min(float(each.steps[0]) for each in drawn), max(float(each.steps[-1]) for each in drawn)
+    x = Scale(first, last, LEFT, size[0] - RIGHT - 4, is_log)
+    y = Scale(low, high, size[1] - BOTTOM, TOP)
+    parts = [y_axis(y, LEFT, size[0] - RIGHT, y_title, percent=percent), _across(x, size, x_title)]
+    data = []
+    for each in drawn:
+        shown, told = _line(each, x, y, smooth)
+        parts.append(shown)
+        data.append(told)
+    parts.append(line(0, TOP, 0, size[1] - BOTTOM, "cursor", 'visibility="hidden" stroke="currentColor"'))
+    shape = {"x": [x.low, x.high, x.start, x.end], "log": is_log, "percent": percent, "title": x_title, "lines": data}
+    said = label or f"{y_title}: {'; '.join(map(_summary, drawn))}"
+    written = escaped(json.dumps(shape, separators=(",", ":")))
+    return (
+        f'<svg class="curves" viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" aria-label="{escaped(said)}" '
+        f'data-curves="{written}">{"".join(parts)}</svg>'
+    )
+
+
+def sparkline(values: Array, colour: str = "currentColor", size: tuple[float, float] = (120.0, 26.0)) -> str:
+    """Return a curve without axes, from the lowest to the highest value; nothing where fewer than two are known."""
+    at, (shown,) = thinned(np.arange(len(values)), [values], int(size[0]))
+    known = shown[~np.isnan(shown)]
+    if len(known) < 2:
+        return ""
+    x = Scale(0, max(1, len(values) - 1), 3, size[0] - 3)
+    y = Scale(float(known.min()), float(known.max()), size[1] - 3, 3)
+    label = f"from {short(float(known[0]))} to {short(float(known[-1]))}"
+    return (
+        f'<svg class="spark" viewBox="0 0 {size[0]:g} {size[1]:g}" width="{size[0]:g}" height="{size[1]:g}" role="img" '
+        f'aria-label="{label}"><title>{label}</title>{_stroke(path(at, shown, x, y), colour, 1.6)}</svg>'
+    )
+
+
+def path(steps: Steps, values: Array, x: Scale, y: Scale) -> str:
+    """Return the commands of a path: a gap where a value is not known, a dot where its neighbours are not."""
+    commands, before = [], False
+    known = ~np.isnan(values)
+    for place, (step, value) in enumerate(zip(steps.tolist(), values.tolist(), strict=True)):
+        if known[place]:
+            after = place + 1 < len(values) and known[place + 1]
+            commands.append(f"{'L' if before else 'M'}{x(step):g} {y(value):g}{'' if before or after else 'h.1'}")
+        before = bool(known[place])
+    return "".join(commands)
+
+
+def _line(each: Line, x: Scale, y: Scale, smooth: int) -> tuple[str, dict[str, object]]:
+    """Return a line, and its points as the page tells them."""
+    width = smooth or len(each.steps) // SMOOTHED_SHARE
+    is_smooth = width > 1 and len(each.steps) >= MARKED
+    values = smoothed(each.values, width) if is_smooth else each.values
+    at, (raw, shown) = thinned(each.steps, [each.values, values], MOST_POINTS)
+    parts = [] if each.low is None or each.high is None else [_interval(each, x, y)]
+    if is_smooth:
+        parts.append(_stroke(path(at, raw, x, y), each.colour, 1, 'stroke-opacity=".28"'))
+    dash = f'stroke-dasharray="{each.dash}"' if each.dash else ""
+    parts.append(_stroke(path(at, shown, x, y), each.colour, 2, dash))
+    if len(at) < MARKED:
+        parts += [
+            f'<circle cx="{x(step):g}" cy="{y(value):g}" r="2.6" style="fill:{each.colour}"/>'
+            for step, value in zip(at.tolist(), shown.tolist(), strict=True)
+            if not np.isnan(value)
+        ]
+    known = [None if np.isnan(value) else float(f"{value:.4g}") for value in shown.tolist()]
+    told = {"name": each.name, "colour": each.colour, "of": each.of, "x": at.tolist(), "y": known}
+    return "".join(parts), told
+
+
+def _interval(each: Line, x: Scale, y: Scale) -> str:
+    """Return a band where there are many points, a bar at each where there are few."""
+    assert each.low is not None
+    assert each.high is not None
+    at, (low, high) = thinned(each.steps, [each.low, each.high], MOST_POINTS)
+    known = ~(np.isnan(low) | np.isnan(high))
+    places = list(zip(at[known].tolist(), low[known].tolist(), high[known].tolist(), strict=True))
+    if len(at) < MARKED:
+        bars = "".join(f"M{x(step):g} {y(a):g}V{y(b):g}" for step, a, b in places)
+        return _stroke(bars, each.colour, 1.2)
+    there = "".join(f"{x(step):g} {y(b):g} " for step, _, b in places)
+    back = "".join(f"{x(step):g} {y(a):g} " for step, a, _ in reversed(places))
+    return f'<polygon points="{there}{back}" style="fill:{each.colour}" fill-opacity=".16"/>'
+
+
+def _across(x: Scale, size: tuple[float, float], title: str) -> str:
+    values = ticks(x.low, x.high, 5, whole=True)
+    if x.is_log:
+        values = [2.0**power for power in range(20) if x.low <= 2**power <= x.high]
+    bottom = size[1] - BOTTOM
+    parts = [line(LEFT, bottom, size[0] - RIGHT, bottom, "grid", GRID)]
+    parts += [text(x(value), bottom + 14, f"{value:,.0f}") for value in values if value == int(value)]
+    return "".join([*parts, text((LEFT + size[0]) / 2, size[1] - 5, title, "axis")])
+
+
+def _stroke(commands: str, colour: str, width: float, rest: str = "") -> str:
+    shape = 'fill="none" stroke-linejoin="round" stroke-linecap="round"'
+    return f'<path d="{commands}" {shape} stroke-width="{width:g}" style="stroke:{colour}" {rest}/>'
+
+
+def _summary(each: Line) -> str:
+    known = each.values[~np.isnan(each.values)]
+    first, last, low, high = (float(v) for v in (known[0], known[-1], known.min(), known.max()))
+    return f"{each.name} from {short(first)} to {short(last)}, lowest {short(low)}, highest {short(high)}"

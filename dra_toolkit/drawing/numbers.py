@@ -1,0 +1,83 @@
+"""Numbers as they are read: no exponents, signs that are never lost, and columns whose points stand below each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+NOT_KNOWN, MINUS = "\u2013", "\u2212"
+"""An en dash stands for a number that is not known; the sign of negative ones is as wide as a plus."""
+_MOST_DECIMALS = 7
+
+
+def short(value: float | None, digits: int = 3) -> str:
+    """Return a number in few characters; a dash for one that is not known.
+
+    >>> short(0.25), short(999.6), short(12500.0), short(0.00001234)
+    ('0.25', '1,000', '12,500', '0.0000123')
+    """
+    if value is None or math.isnan(value):
+        return NOT_KNOWN
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    if value != 0 and (abs(value) >= 1e15 or abs(value) < 1e-9):
+        return f"{value:.1e}".replace("-", MINUS)
+    decimals = max(0, digits - 1 - _power(value)) if value else 0
+    written = f"{value:,.{min(decimals, 12)}f}"
+    if "." in written:
+        written = written.rstrip("0").rstrip(".")
+    return "0" if written in ("-0", "0") else written.replace("-", MINUS)
+
+
+def signed(value: float | None) -> str:
+    """Return a number with its sign, to three digits.
+
+    >>> signed(0.00512), signed(1.5), signed(0.0)
+    ('+0.00512', '+1.5', '0')
+    """
+    return ("+" if value is not None and value > 0 else "") + short(value)
+
+
+def aligned(values: Iterable[float | None], *, plus: bool = False) -> list[str]:
+    """Return numbers with the same decimals, so many that the largest shows three digits and none seems another.
+
+    >>> aligned([1.2, 1.07, None]), aligned([0.0051, -0.0116], plus=True)
+    (['1.20', '1.07', '–'], ['+0.0051', '−0.0116'])
+    """
+    found = list(values)
+    known = [abs(value) for value in found if value is not None and math.isfinite(value)]
+    decimals = _decimals(known)
+    sign = "+" if plus else ""
+    return [_with(value, decimals, sign) for value in found]
+
+
+def _decimals(known: list[float]) -> int:
+    """Return the fewest decimals that give the largest three digits and the smallest at least one; whole ones none."""
+    largest = max(known, default=0.0)
+    if largest == 0 or all(value == int(value) for value in known):
+        return 0
+    smallest = min(value for value in known if value > 0)
+    wanted = max(2 - _power(largest), -_power(smallest) if smallest > largest / 1000 else 0, 0)
+    exact = next((d for d in range(wanted) if all(abs(round(v, d) - v) < 1e-9 for v in known)), wanted)
+    return min(exact, _MOST_DECIMALS)
+
+
+def _with(value: float | None, decimals: int, sign: str) -> str:
+    if value is None or not math.isfinite(value):
+        return short(value)
+    written = f"{value:{sign},.{decimals}f}".replace("-", MINUS)
+    return written.lstrip(f"+{MINUS}") if not any(digit in written for digit in "123456789") else written
+
+
+def percent(share: float | None, decimals: int = 1) -> str:
+    """Return a share in percent; a dash where it is not known.
+
+    >>> percent(0.875)
+    '87.5 %'
+    """
+    return NOT_KNOWN if share is None or not math.isfinite(share) else f"{100 * share:.{decimals}f} %"
+
+
+def _power(value: float) -> int:
+    """Return the power of ten of a number as it reads rounded to three digits: 0 for 1 to 9.994, 3 for 999.6."""
+    return int(f"{abs(value):.2e}".partition("e")[2])

@@ -1,0 +1,101 @@
+"""Marks, scales and axes of a drawing as SVG text: everything is escaped, colours are the page's or a fallback."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dra_toolkit.drawing.numbers import short
+from dra_toolkit.safe_text import visible
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A straight line from values to pixels; on a logarithmic one equal factors are equally far."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    is_log: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return the place of a value, rounded to a tenth of a pixel."""
+        low, high, at = (math.log(v) if self.is_log else v for v in (self.low, self.high, value))
+        share = (at - low) / (high - low) if high != low else 0.5
+        return round(self.start + share * (self.end - self.start), 1)
+
+
+def escaped(text: object) -> str:
+    """Return text that HTML shows as it is, also inside a quoted attribute."""
+    return html.escape(str(text), quote=True)
+
+
+def one_line(text: object, characters: int = 80) -> str:
+    """Return the beginning of a text on one line, with what is not printable spelt out, escaped."""
+    said = str(text)
+    return escaped(visible(said[:characters], one_line=True) + ("…" if len(said) > characters else ""))
+
+
+def rect(x: float, y: float, width: float, height: float, kind: str, *, title: str = "", rest: str = "") -> str:
+    """Return a rectangle of a class of the style sheet; `title` is shown on hover."""
+    inside = f"<title>{escaped(title)}</title>" if title else ""
+    return (
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" {rest}>'
+        f"{inside}</rect>"
+    )
+
+
+def line(x1: float, y1: float, x2: float, y2: float, kind: str, rest: str = "") -> str:
+    """Return a straight line of a class of the style sheet."""
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" {rest}/>'
+
+
+def text(x: float, y: float, said: object, kind: str = "tick", *, anchor: str = "middle", rest: str = "") -> str:
+    """Return a text, escaped."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {rest}>{escaped(said)}</text>'
+
+
+def y_axis(
+    scale: Scale, left: float, right: float, title: str, *, count: int = 4, percent: bool = False, kind: str = "tick"
+) -> str:
+    """Return grid lines with their values, zero drawn stronger, and the title of the axis on its side."""
+    parts = []
+    for value in ticks(scale.low, scale.high, count):
+        y = scale(value)
+        parts.append(line(left, y, right, y, "zero" if value == 0 else "grid", GRID))
+        said = f"{100 * value:.4g} %" if percent else short(value)
+        parts.append(text(left - 5, y + 3.5, said, kind, anchor="end"))
+    middle = (scale.start + scale.end) / 2
+    parts.append(text(11, middle, title, "axis", rest=f'transform="rotate(-90 11 {middle:.1f})"'))
+    return "".join(parts)
+
+
+GRID = 'stroke="#8884"'
+"""What a grid line is drawn with where there is no style sheet."""
+
+
+def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[float]:
+    """Return round values within a range, about `count` of them; whole: only whole numbers."""
+    span = high - low
+    if not span > 0:
+        return [low]
+    rough = max(span / max(1, count), 1.0 if whole else 0.0)
+    power = 10.0 ** math.floor(math.log10(rough))
+    steps = (power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
+    step = next(s for s in steps if not whole or s == int(s))
+    first = math.ceil(low / step - 1e-9)
+    values = [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    return [value + 0.0 for value in values]
+
+
+def around(values: Iterable[float | None], *, zero: bool = True, room: float = 0.08) -> tuple[float, float]:
+    """Return a range that holds all known values, and zero if wanted, with some room beyond them."""
+    found = [value for value in values if value is not None and math.isfinite(value)] + ([0.0] if zero else [])
+    low, high = min(found, default=0.0), max(found, default=1.0)
+    if low == high:
+        low, high = (low - 1, high + 1) if not zero or low != 0 else (0.0, 1.0)
+    span = high - low
+    return (low - span * room if low < 0 or not zero else low), (high + span * room if high > 0 or not zero else high)
