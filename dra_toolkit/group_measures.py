@@ -6,7 +6,6 @@ the rows of a group, where it does. Columns, tables, curves, filters, metrics an
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.diversity.group_statistics import ZERO_SPREAD
-from dra_toolkit.groups import Array, GroupRecord
+from dra_toolkit.groups import Array, GroupRecord, mean_of_known
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 
@@ -90,7 +89,7 @@ _ALL = (
         label="reward, raw",
         short="reward",
         unit="mean total reward",
-        of=lambda r, _: _mean(r.adjustment.totals),
+        of=lambda r, _: mean_of_known(r.adjustment.totals),
         sql=_average("total"),
         shown=("steps", "runs", "prompt", "notebook"),
     ),
@@ -110,7 +109,7 @@ _ALL = (
         label="reward, adjusted",
         short="adjusted",
         unit="mean total reward",
-        of=lambda r, _: _mean(r.adjustment.adjusted),
+        of=lambda r, _: mean_of_known(r.adjustment.adjusted),
         sql=_average("adjusted"),
         shown=("steps", "prompt", "notebook"),
         metric="adjusted_reward",
@@ -151,7 +150,7 @@ _ALL = (
         label="redundancy",
         short="redund.",
         unit="mean redundancy",
-        of=lambda r, _: _mean(r.adjustment.redundancy),
+        of=lambda r, _: mean_of_known(r.adjustment.redundancy),
         sql=_average("redundancy"),
     ),
     GroupMeasure(
@@ -160,7 +159,7 @@ _ALL = (
         label="weight",
         short="weight",
         unit="mean factor",
-        of=lambda r, _: _mean(r.adjustment.weights),
+        of=lambda r, _: mean_of_known(r.adjustment.weights),
         sql=_average("weight"),
         metric="weight",
     ),
@@ -270,7 +269,7 @@ _ALL = (
         label="mean |advantage|, plain",
         short="plain |A|",
         unit="mean |advantage|",
-        of=lambda r, _: _mean(np.abs(r.plain_advantages)),
+        of=lambda r, _: mean_of_known(np.abs(r.plain_advantages)),
         sql="avg(abs(advantage_plain))",
         shown=("steps",),
         from_zero=True,
@@ -282,7 +281,7 @@ _ALL = (
         label="mean |advantage|, trained",
         short="|A|",
         unit="mean |advantage|",
-        of=lambda r, _: _mean(np.abs(r.advantages)),
+        of=lambda r, _: mean_of_known(np.abs(r.advantages)),
         sql="avg(abs(advantage))",
         shown=("steps", "runs"),
         from_zero=True,
@@ -324,10 +323,4 @@ def _largest(similarity: Array) -> float:
 
 
 def _correct_share(values: Array | None) -> float | None:
-    return None if values is None else _mean(np.where(np.isnan(values), np.nan, values > CORRECT_ABOVE))
-
-
-def _mean(values: Any) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # nothing known: NaN
-        return float(np.nanmean(values))
+    return None if values is None else mean_of_known(np.where(np.isnan(values), np.nan, values > CORRECT_ABOVE))

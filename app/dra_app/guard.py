@@ -1,8 +1,9 @@
-"""Who may ask the dashboard for what: checked in front of Gradio, so that nothing of Gradio's own can be reached around it.
+"""Who may ask the dashboard for what: checked in front of everything, so that nothing of Gradio's can be reached around it.
 
 - Host: only the names under which this server is known, so that no other name can be bound to it (DNS rebinding).
 - Origin: a request that another site's page makes is refused.
-- Path: only what the dashboard's own page needs. Gradio's endpoints for files, uploads, proxies and calls do not exist.
+- Path: the dashboard's page and its questions, Gradio's API of the functions that read, and the user's own pages.
+  Gradio's endpoints for files, uploads and proxies do not exist.
 - Password, where there is one: for everything but the form that asks for it.
 """
 
@@ -25,12 +26,15 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_CALLS = r"queue/join/?|call/[\w-]+/?|run/[\w-]+/?|reset/?|cancel/?|mcp/?[\w/-]*"
+_READS = r"info/?|startup-events|app_id|queue/data|heartbeat/[\w-]+|call/[\w-]+/[\w-]+|theme\.css"
+_PAGE = r"|/own/[\w-]+(/(config|theme\.css|(assets|static|svelte)/[\w.@/-]+)?)?"
 OPEN_PATHS = re.compile(
-    r"/|/config|/theme\.css|/favicon\.ico|/gradio_api/(theme\.css|startup-events|app_id|component_server/?)"
-    r"|/(assets|static)/[\w.@/-]+|/dra/[\w.-]+"
+    rf"/|/config/?|/dra/[\w-]+/[\w.-]+|(/own/[\w-]+)?/gradio_api/({_READS}|{_CALLS}|component_server/?){_PAGE}"
 )
-POST_PATHS = ("/gradio_api/component_server", "/gradio_api/component_server/", "/login")
+POST_PATHS = re.compile(rf"/login|/dra/ask/[\w-]+/[\w-]+|(/own/[\w-]+)?/gradio_api/({_CALLS}|component_server/?)")
 LARGEST_QUESTION = 1 << 20
+OWN_SCRIPTS = " 'unsafe-inline' 'unsafe-eval'"
 COOKIE = "dra_app"
 WRONG_PASSWORD_SECONDS = 1.0
 
@@ -40,6 +44,8 @@ class Rules:
     """What is let through."""
 
     hosts: frozenset[str] = frozenset(LOOPBACK)
+    named: frozenset[str] = frozenset()
+    """Of the hosts those that were named for it, as a proxy's: pages of theirs may ask, whatever Host the proxy writes."""
     any_address: bool = False
     """Whether a host may be any number address: a name can be bound to another machine's address, a number cannot."""
     password: str | None = None
@@ -77,16 +83,20 @@ def host_name(host: str) -> str:
         return ""
 
 
-def content_policy(scripts: Iterable[str] = (), framed_by: Iterable[str] = ()) -> str:
-    """Return the Content-Security-Policy: nothing from elsewhere, and of scripts in the page only those listed.
+def host_name_of(origin: str) -> str:
+    """Return the name of the host of an origin; empty if it has none."""
+    return host_name(origin.partition("://")[2])
 
-    `unsafe-eval` is there because Gradio compiles a component's own script; a text of a model is never a script.
+
+def content_policy(framed_by: Iterable[str] = (), *, is_own: bool = False) -> str:
+    """Return the Content-Security-Policy: nothing from elsewhere, and no script but the dashboard's own files.
+
+    is_own: of a page of the user's, which is Gradio's with scripts in it.
     """
-    hashes = " ".join(f"'sha256-{each}'" for each in scripts)
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src 'self' 'unsafe-eval' {hashes}".strip(),
+            f"script-src 'self'{OWN_SCRIPTS if is_own else ''}",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
@@ -117,17 +127,18 @@ class Guard:
             return await _answer(send, refusal[0], refusal[1])
         if self.rules.password is not None and not self._is_in(headers):
             return await self._log_in(scope, receive, send)
-        return await self.app(scope, receive, self._with_headers(send))
+        is_own = scope["path"].startswith("/own/")
+        return await self.app(scope, receive, self._with_headers(send, is_own))
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         host, path, method = headers.get("host", ""), scope["path"], scope["method"]
         if not self.rules.knows_host(host):
             return 403, f"Host {host[:80]!r} is not a name of this server; see dra app --help for --allow-host."
-        if not is_own_page(headers, host):
+        if not is_own_page(headers, host, self.rules.named):
             return 403, "Another site's page asked for this; it is refused."
-        if method not in ("GET", "HEAD") and not (method == "POST" and path in POST_PATHS):
+        if method not in ("GET", "HEAD") and not (method == "POST" and POST_PATHS.fullmatch(path)):
             return 405, "Nothing can be changed here."
-        if (not OPEN_PATHS.fullmatch(path) and path != "/login") or ".." in path:
+        if not (OPEN_PATHS.fullmatch(path) or POST_PATHS.fullmatch(path)) or ".." in path:
             return 404, "There is nothing here."
         if method == "POST":
             length = headers.get("content-length", "")
@@ -150,35 +161,37 @@ class Guard:
             form = parse_qs((await _body(receive)).decode("utf-8", "replace"))
             given, wanted = form.get("password", [""])[0], self.rules.password or ""
             if hmac.compare_digest(given.encode(), wanted.encode()):
-                # a relative path that begins with one slash and a question mark stays on this server
+                # relative, so that both hold below any path; what begins with a question mark stays on this server
                 there = form.get("to", [""])[0]
-                place = there if there.startswith("/?") else "/"
-                cookie = f"{COOKIE}={self.rules.session()}; Path=/; HttpOnly; SameSite=Strict"
-                headers = [("location", place), ("set-cookie", cookie)]
+                cookie = f"{COOKIE}={self.rules.session()}; HttpOnly; SameSite=Strict"
+                headers = [("location", f"./{there if there.startswith('?') else ''}"), ("set-cookie", cookie)]
                 return await _answer(send, 303, "", headers=headers)
             await asyncio.sleep(WRONG_PASSWORD_SECONDS)
-            return await _answer(send, 401, _form("/", "That is not the password."), kind="text/html")
+            return await _answer(send, 401, _form("", "That is not the password."), kind="text/html")
         if scope["path"] != "/":
             return await _answer(send, 401, "A password is needed.")
         query = scope.get("query_string", b"").decode("latin-1")
-        return await _answer(send, 401, _form(f"/?{query}" if query else "/"), kind="text/html")
+        return await _answer(send, 401, _form(f"?{query}" if query else ""), kind="text/html")
 
-    def _with_headers(self, send: Send) -> Send:
+    def _with_headers(self, send: Send, is_own: bool) -> Send:
         async def sent(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 kept = [(n, v) for n, v in message["headers"] if not n.lower().startswith(b"access-control-")]
                 has_policy = any(n.lower() == b"content-security-policy" for n, _ in kept)
-                policy = [] if has_policy else [("content-security-policy", content_policy())]
+                policy = [] if has_policy else [("content-security-policy", content_policy(is_own=is_own))]
                 message = {**message, "headers": [*kept, *_raw([*_SAFE, *policy])]}
             await send(message)
 
         return sent
 
 
-def is_own_page(headers: dict[str, str], host: str) -> bool:
-    """Return whether a request comes from the dashboard's own page, from the address bar, or from no browser."""
+def is_own_page(headers: dict[str, str], host: str, named: frozenset[str] = frozenset()) -> bool:
+    """Return whether a request comes from the dashboard's own page, from the address bar, or from no browser.
+
+    named: hosts of which a page counts as the dashboard's own, whatever the Host is: a proxy in front may rewrite that.
+    """
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower() and host_name_of(origin) not in named:
         return False
     site = headers.get("sec-fetch-site", "none")
     opens_a_page = headers.get("sec-fetch-mode") == "navigate"
@@ -232,7 +245,7 @@ def _form(to: str, said: str = "") -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         "<title>DRA Toolkit</title><style>body{font:16px system-ui,sans-serif;display:grid;place-items:center;"
         "min-height:90vh;color-scheme:light dark}form{display:grid;gap:12px;width:280px}input,button{font:inherit;"
-        f"padding:8px}}</style><form method=post action=/login><h1>DRA Toolkit</h1><p role=alert>{html.escape(said)}</p>"
+        f"padding:8px}}</style><form method=post action=login><h1>DRA Toolkit</h1><p role=alert>{html.escape(said)}</p>"
         '<label>Password <input type=password name=password autofocus autocomplete="current-password" required></label>'
         f'<input type=hidden name=to value="{html.escape(to)}"><button>Open</button></form></html>'
     )

@@ -6,7 +6,6 @@ What is compared within a figure differs in lightness as well as in hue; a mark 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 MEANINGS: Mapping[str, tuple[str, str]] = {
     "raw": ("#6b7280", "#a3abb8"),
@@ -40,48 +39,40 @@ _SERIES = (
     ("#7d6f00", "#f0e442"),
     ("#6a51a3", "#b3a2e0"),
 )
-DASHES = ("solid", "dash", "dot", "dashdot")
+DASHES = ("", "7 4", "2 3", "8 3 2 3")
+FUNCTIONS = len(_SERIES)
+"""Colours for reward functions; beyond that they repeat, with another dash or pattern."""
 
 
-@dataclass(frozen=True)
-class Palette:
-    """The colours on one ground."""
-
-    is_dark: bool
-
-    def __getitem__(self, meaning: str) -> str:
-        """Return the colour of a meaning."""
-        return MEANINGS[meaning][self.is_dark]
-
-    def series(self, number: int) -> tuple[str, str]:
-        """Return the colour and the dash of one of several lines that have no meaning of their own."""
-        return _SERIES[number % len(_SERIES)][self.is_dark], DASHES[number // len(_SERIES) % len(DASHES)]
-
-    def function(self, number: int) -> tuple[str, str]:
-        """Return the colour and the dash of a reward function, on every page the same.
-
-        The first colour of the series is that of the adjusted reward, which stands beside them.
-        """
-        return self.series(number + 2)
+def colour(meaning: str) -> str:
+    """Return the colour of a meaning as CSS has it, on whichever ground the reader looks."""
+    return f"var(--dra-{meaning})"
 
 
-LIGHT, DARK = Palette(False), Palette(True)
+def series(number: int) -> tuple[str, str]:
+    """Return the colour and the dash of one of several lines that have no meaning of their own."""
+    return f"var(--dra-fn{number % FUNCTIONS})", DASHES[number // FUNCTIONS % len(DASHES)]
 
 
-def themed(page: str) -> str:
-    """Return HTML whose light colours follow the ground: each as the custom property that has it."""
-    for meaning, (light, _) in MEANINGS.items():
-        page = page.replace(light, f"var(--dra-{meaning})")
-    return page
+def function(number: int) -> tuple[str, str]:
+    """Return the colour and the dash of a reward function, on every page the same.
 
-
-def palette(is_dark: bool) -> Palette:
-    """Return the palette of a ground."""
-    return DARK if is_dark else LIGHT
+    The first colour of the series is that of the adjusted reward, which stands beside them.
+    """
+    return series(number + 2)
 
 
 def style() -> str:
-    """Return the colours as custom properties, those for a dark ground where Gradio is dark."""
-    light = "".join(f"--dra-{name}:{LIGHT[name]};" for name in MEANINGS)
-    dark = "".join(f"--dra-{name}:{DARK[name]};" for name in MEANINGS)
-    return f":root{{{light}}}.dark{{{dark}}}"
+    """Return the colours as custom properties, those of the ground that the reader chose or that the system has."""
+    grounds = []
+    for is_dark in (False, True):
+        meanings = "".join(f"--dra-{name}:{both[is_dark]};" for name, both in MEANINGS.items())
+        numbered = "".join(f"--dra-fn{i}:{both[is_dark]};" for i, both in enumerate(_SERIES))
+        grounds.append(f"color-scheme:{'dark' if is_dark else 'light'};{meanings}{numbered}")
+    rules = "".join(
+        f".dra svg .fn{i}{{fill:var(--dra-fn{i})}}.dra-key.fn{i}{{background:var(--dra-fn{i})}}"
+        for i in range(FUNCTIONS)
+    )
+    light, dark = grounds
+    media = f"@media(prefers-color-scheme:dark){{:root:not(.light){{{dark}}}}}"
+    return f":root{{{light}}}{media}:root.dark{{{dark}}}{rules}"

@@ -1,78 +1,62 @@
-"""The dashboard's server: Gradio behind the guard, the page cleaned of what it does not need, Plotly from this machine."""
+"""The dashboard's server: one page with its modules, the questions it asks, and Gradio with the functions that read.
+
+Gradio answers programs: its API, its clients and its tools of the Model Context Protocol (`dra_app.read_functions`), and
+the pages of one's own (`dra_app.own_pages`). The dashboard's page is static and asks `dra/ask/PAGE/QUESTION`; all its
+addresses are relative, so that it works below any path.
+"""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import functools
 import gzip
 import hashlib
+import json
 import os
-import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
 
-from dra_app.build import build_blocks
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dra_app import palette
 from dra_app.context import Context
-from dra_app.data.curves import measure_curves
+from dra_app.figure import escaped
 from dra_app.guard import Guard, Rules, content_policy
-from dra_app.pages.first_paint import first_paint, style
-from dra_app.pages.plot_frames import plotly_address
+from dra_app.own_pages import OwnPage, mount_own
+from dra_app.pages import ALWAYS, PLACE, pages
+from dra_app.questions import add_questions
+from dra_app.read_functions import mount_read_functions
+from dra_app.run_curves import measure_curves
 from dra_toolkit.errors import DRAError
 
 if TYPE_CHECKING:
     import fastapi
 
-FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica", "Arial", "sans-serif"]
-MONO_FONTS = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
-_HEAD = (
-    '<script>document.documentElement.dataset.page=new URLSearchParams(location.search).get("page")||"overview"</script>'
-    '<link rel="icon" href="/dra/icon.svg"><link rel="preload" as="script" href="{plotly}"><style>{style}</style>'
-)
-_ICON = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="11" cy="12" r="7" fill="#0072b2"/>'
-    '<circle cx="21" cy="12" r="7" fill="#e69f00" fill-opacity=".85"/><circle cx="16" cy="21" r="7" fill="#009e73" '
-    'fill-opacity=".85"/></svg>'
-)
-_LEFT_OUT = (
-    re.compile(r'<meta\s+(?:property|name)="(?:og|twitter):[^>]*>', re.DOTALL),
-    re.compile(r'<link rel="manifest"[^>]*>'),
-    re.compile(r"<script>\s*\(\(\) => \{(?:(?!</script>).)*iframeResizer(?:(?!</script>).)*</script>", re.DOTALL),
-)
-"""What of Gradio's page is for link previews, installing as an app, and frames."""
-_INLINE = re.compile(r"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+_HERE = Path(__file__).parent
+_KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_INDEX = (_HERE / "client" / "index.html").read_text(encoding="utf-8")
 
 
-def build_app(context: Context, rules: Rules) -> Guard:
-    """Return the dashboard as an ASGI application."""
+def build_app(
+    context: Context, rules: Rules, *, own: Sequence[OwnPage] = (), mcp: bool = False, theme: str | None = None
+) -> Guard:
+    """Return the dashboard as an ASGI application.
+
+    own: pages of the user's. mcp: whether Gradio's MCP server answers too. theme: of Gradio, for the user's pages.
+    """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
     import fastapi
-    import gradio as gr
 
-    theme = gr.themes.Base(font=FONTS, font_mono=MONO_FONTS, primary_hue="blue", neutral_hue="slate")
-    app = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    _add_files(app)
-    inner = gr.mount_gradio_app(
-        app,
-        build_blocks(context),
-        path="/",
-        theme=theme,
-        footer_links=[],
-        run_history=False,
-        show_error=False,
-        ssr_mode=False,
-        pwa=False,
-        enable_monitoring=False,
-        mcp_server=False,
-        allowed_paths=[],
-        blocked_paths=["/"],
-        max_file_size=0,
-    )
-    return Guard(_Page(inner, context, rules), rules)
+    app: Any = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_page(app, rules, own)
+    add_questions(app, context)
+    for page in own:
+        app = mount_own(app, page, context, theme)
+    whole: Any = mount_read_functions(app, context, mcp=mcp)
+    return Guard(whole, rules)
 
 
 def serve(
@@ -83,10 +67,11 @@ def serve(
     port: int,
     listener: socket.socket | None = None,
     when_up: Callable[[], None] = lambda: None,
+    **options: Any,
 ) -> None:
     """Serve the dashboard until it is interrupted.
 
-    listener: a socket that listens there already. when_up: called once, when the dashboard answers.
+    listener: a socket that listens there already. when_up: called once, when the dashboard answers. options: of `build_app`.
     """
     import uvicorn
 
@@ -97,7 +82,7 @@ def serve(
 
     threading.Thread(target=_warm, args=(context,), daemon=True).start()
     config = uvicorn.Config(
-        build_app(context, rules),
+        build_app(context, rules, **options),
         host=host,
         port=port,
         log_level="warning",
@@ -114,90 +99,55 @@ def _warm(context: Context) -> None:
         measure_curves(context.run())
 
 
-class _Page:
-    """Answers the page itself: with a run in its address, cleaned, and with a policy that knows its scripts."""
-
-    def __init__(self, app: Any, context: Context, rules: Rules) -> None:
-        self.app = app
-        self.context = context
-        self.rules = rules
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] != "/":
-            return await self.app(scope, receive, send)
-        from anyio import to_thread
-
-        query = scope.get("query_string", b"").decode("latin-1")
-        place = await to_thread.run_sync(with_run, query, self.context)
-        if place:
-            await send({"type": "http.response.start", "status": 302, "headers": [(b"location", place.encode())]})
-            return await send({"type": "http.response.body", "body": b""})
-        start: dict[str, Any] = {}
-        parts: list[bytes] = []
-
-        async def collected(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                start.update(message)
-            elif message["type"] == "http.response.body":
-                parts.append(message.get("body", b""))
-
-        plain = [(name, value) for name, value in scope["headers"] if name.lower() != b"accept-encoding"]
-        # Gradio would read `page` and others of the names in the address as its own
-        await self.app({**scope, "headers": plain, "query_string": b""}, receive, collected)
-        shown = await to_thread.run_sync(first_paint, self.context, dict(parse_qsl(query)))
-        page = cleaned(b"".join(parts).decode("utf-8")).replace("<gradio-app", f"{shown}<gradio-app", 1)
-        body = page.encode()
-        policy = content_policy(inline_scripts(page), self.rules.framed_by)
-        kept = [(n, v) for n, v in start["headers"] if n.lower() not in (b"content-length", b"content-encoding")]
-        own = [(b"content-length", str(len(body)).encode()), (b"content-security-policy", policy.encode())]
-        await send({**start, "headers": [*kept, *own, (b"cache-control", b"no-store")]})
-        return await send({"type": "http.response.body", "body": body})
+def static_files() -> dict[str, bytes]:
+    """Return the files of the client by their paths: its modules, those of the pages, the style sheet, the icon."""
+    found = {path.name: path for path in (_HERE / "client").glob("*") if path.suffix in _KINDS}
+    for name in pages():
+        found[f"{name}.js"] = _HERE / "pages" / name.replace("-", "_") / "page.js"
+    files = {name: path.read_bytes() for name, path in found.items()}
+    sheets = sorted((_HERE / "pages").glob("*/page.css"))
+    style = [palette.style().encode(), files["style.css"], *(sheet.read_bytes() for sheet in sheets)]
+    return {**files, "style.css": b"\n".join(style)}
 
 
-def with_run(query: str, context: Context) -> str | None:
-    """Return the address with the newest run in it, if it names none and there is one."""
-    named = dict(parse_qsl(query))
-    if named.get("run"):
-        return None
-    ids = context.run_ids()
-    return f"/?{urlencode({**named, 'run': ids[0]})}" if ids else None
+def _add_page(app: fastapi.FastAPI, rules: Rules, own: Sequence[OwnPage]) -> None:
+    files = static_files()
+    version = hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()[:12]
+    packed = {name: gzip.compress(content, 9) for name, content in files.items()}
+    page = index(version, own).encode()
+    policy = content_policy(rules.framed_by)
+
+    @app.get("/")
+    def whole() -> Response:
+        headers = {"cache-control": "no-store", "content-security-policy": policy}
+        return Response(page, media_type="text/html", headers=headers)
+
+    @app.get("/dra/{_version}/{name}")
+    def file(_version: str, name: str, request: Request) -> Response:
+        if name not in files:
+            return Response("There is nothing here.", 404)
+        headers = {"cache-control": "public, max-age=31536000, immutable"}
+        body = files[name]
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            body, headers["content-encoding"] = packed[name], "gzip"
+        return Response(body, media_type=_KINDS[Path(name).suffix], headers=headers)
 
 
-def cleaned(page: str) -> str:
-    """Return Gradio's page without what the dashboard does not use, and with what it needs before anything is drawn."""
-    for pattern in _LEFT_OUT:
-        page = pattern.sub("", page)
-    return page.replace("</head>", f"{_head()}</head>", 1)
-
-
-@functools.cache
-def _head() -> str:
-    return _HEAD.replace("{plotly}", plotly_address()).replace("{style}", style())
-
-
-def inline_scripts(page: str) -> list[str]:
-    """Return the hashes of the scripts in the page, as a Content-Security-Policy names them."""
-    return [
-        base64.b64encode(hashlib.sha256(script.replace("\r\n", "\n").encode()).digest()).decode()
-        for script in _INLINE.findall(page)
-    ]
-
-
-def _add_files(app: fastapi.FastAPI) -> None:
-    from fastapi import Response
-
-    @app.get("/dra/plotly.min.js")
-    def plotly() -> Response:
-        headers = {"content-encoding": "gzip", "cache-control": "public, max-age=31536000, immutable"}
-        return Response(_plotly(), media_type="text/javascript", headers=headers)
-
-    @app.get("/dra/icon.svg")
-    def icon() -> Response:
-        return Response(_ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
-
-
-@functools.cache
-def _plotly() -> bytes:
-    import plotly
-
-    return gzip.compress((Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes(), 6)
+def index(version: str, own: Sequence[OwnPage] = ()) -> str:
+    """Return the page: the bar, and every page of the dashboard, of which one is shown."""
+    told = {
+        "always": ALWAYS,
+        "pages": {name: {"title": page.title, "keys": page.keys, "place": PLACE} for name, page in pages().items()},
+    }
+    links = "".join(f'<a href="?page={name}" data-page="{name}">{page.title}</a>' for name, page in pages().items())
+    links += "".join(f'<a href="own/{page.name}/" class="own">{escaped(page.title)}</a>' for page in own)
+    shells = "".join(
+        f'<main id="dra-{name}" class="dra-page" hidden><h1 class="dra-hidden">{page.title}</h1>'
+        f'<div class="dra">{page.shell}</div></main>'
+        for name, page in pages().items()
+    )
+    parts = {"version": version, "links": links, "pages": shells, "told": json.dumps(told).replace("<", "\\u003c")}
+    page = _INDEX
+    for name, value in parts.items():
+        page = page.replace(f"<!--{name}-->", value).replace(f"__{name}__", value)
+    return page

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -44,6 +44,11 @@ def dashboard(
     allow_host: list[str] = typer.Option(
         None, "--allow-host", metavar="NAME", help="Another name under which browsers reach this server."
     ),
+    page: list[Path] = typer.Option(
+        None, "--page", metavar="FILE.py", help="Show a page of your own beside ours: plain Gradio in build(context)."
+    ),
+    mcp: bool = typer.Option(False, "--mcp", help="Answer as an MCP server too, at /gradio_api/mcp/."),
+    theme: str = typer.Option(None, "--theme", metavar="NAME", help="Gradio's theme of the pages of your own."),
     demo: bool = typer.Option(False, "--demo", help="Show a small recorded run that is made on the spot."),
     open_browser: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
 ) -> None:
@@ -54,11 +59,29 @@ def dashboard(
     if demo and where:
         raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
     rules = rules_for(host, password, allow_host or [])
+    options = _options(page or [], mcp, theme)
     with take_port(host, port) as listener, _context(where, demo) as context:
-        _serve(context, rules, host, listener, open_browser)
+        _serve(context, rules, host, listener, open_browser, options)
 
 
-def _serve(context: Context, rules: Rules, host: str, listener: socket.socket, open_browser: bool) -> None:
+def _options(page: list[Path], mcp: bool, theme: str | None) -> dict[str, Any]:
+    """Return what else the server has; raises RunError for a page that is none, or where MCP is not installed."""
+    from dra_app.own_pages import own_page
+    from dra_toolkit.errors import RunError
+
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise RunError("--mcp needs mcp: pip install 'gradio[mcp]'")
+    return {"own": [own_page(path) for path in page], "mcp": mcp, "theme": theme}
+
+
+def _serve(
+    context: Context,
+    rules: Rules,
+    host: str,
+    listener: socket.socket,
+    open_browser: bool,
+    options: dict[str, Any],
+) -> None:
     from dra_app.server import serve
 
     port = listener.getsockname()[1]
@@ -75,7 +98,7 @@ def _serve(context: Context, rules: Rules, host: str, listener: socket.socket, o
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
     with suppress(KeyboardInterrupt):
-        serve(context, rules, host=host, port=port, listener=listener, when_up=tell)
+        serve(context, rules, host=host, port=port, listener=listener, when_up=tell, **options)
 
 
 @contextmanager
@@ -114,16 +137,17 @@ def rules_for(host: str, password: str | None, names: list[str]) -> Rules:
 
     if password is not None and len(password) < LEAST_PASSWORD:
         raise RunError(f"--password: found {len(password)} characters, expected at least {LEAST_PASSWORD}")
-    known = {*LOOPBACK, *(name.lower() for name in names)}
+    named = frozenset(name.lower() for name in names)
+    known = {*LOOPBACK, *named}
     if is_loopback(host):
-        return Rules(hosts=frozenset({*known, host.lower()}), password=password)
+        return Rules(hosts=frozenset({*known, host.lower()}), named=named, password=password)
     if password is None:
         raise RunError(
             f"--host: {host} lets other machines in, so a password is needed: set {PASSWORD}, or reach this machine with "
             f"`ssh -L {PORT}:localhost:{PORT}` and leave --host out"
         )
     known |= {socket.gethostname().lower(), host.lower()}
-    return Rules(hosts=frozenset(known), any_address=True, password=password)
+    return Rules(hosts=frozenset(known), named=named, any_address=True, password=password)
 
 
 def is_loopback(host: str) -> bool:
@@ -178,6 +202,6 @@ def has_screen() -> bool:
 def _require_app() -> None:
     from dra_toolkit.errors import RunError
 
-    missing = [name for name in ("gradio", "plotly") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("gradio", "latex2mathml") if importlib.util.find_spec(name) is None]
     if missing:
         raise RunError(f"the dashboard needs {' and '.join(missing)}: pip install 'dra-toolkit[app]'")

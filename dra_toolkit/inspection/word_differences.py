@@ -34,13 +34,13 @@ class Differences:
     """Whether only the beginnings were compared."""
 
 
-def word_differences(left: str, right: str, words: int = MOST_WORDS) -> Differences:
-    """Compare two texts word by word.
+def word_differences(left: str, right: str, words: int = MOST_WORDS, units: re.Pattern[str] = _WORDS) -> Differences:
+    """Compare two texts word by word. units: what counts as a word or a space; every character is part of one.
 
     >>> [(s.kind, s.text) for s in word_differences("add the ones", "add the tens").stretches]
     [('both', 'add the '), ('left', 'ones'), ('right', 'tens')]
     """
-    a, b = _words(left, words), _words(right, words)
+    a, b = ([found[0] for found in islice(units.finditer(text), words)] for text in (left, right))
     stretches, common = [], 0
     for tag, a0, a1, b0, b1 in _opcodes(a, b):
         if tag == "equal":
@@ -54,10 +54,6 @@ def word_differences(left: str, right: str, words: int = MOST_WORDS) -> Differen
     compared = sum(map(len, a)) + sum(map(len, b))
     is_cut = compared < len(left) + len(right)
     return Differences(stretches=tuple(stretches), ratio=2 * common / compared if compared else 1.0, is_cut=is_cut)
-
-
-def _words(text: str, most: int) -> list[str]:
-    return [found[0] for found in islice(_WORDS.finditer(text), most)]
 
 
 def _opcodes(a: list[str], b: list[str]) -> Iterator[tuple[str, int, int, int, int]]:

@@ -80,7 +80,7 @@ class Browser:
 
     def plots(self, name: str, figure: str) -> None:
         """Wait until a figure is drawn."""
-        self.page.wait_for_selector(f'#dra-{name} [data-figure="{figure}"] [data-drawn] svg.main-svg', timeout=30_000)
+        self.page.wait_for_selector(f'#dra-{name} [data-figure="{figure}"] svg.curves path', timeout=30_000)
 
     def go(self, name: str) -> None:
         """Go to a page by its link in the bar."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,24 +50,3 @@ def equal(found: GroupRecord) -> GroupRecord:
     group = replace(found.group, rewards={"a": ones, "b b": np.full_like(ones, np.nan)})
     adjustment = replace(found.adjustment, totals=ones, adjusted=ones * found.adjustment.weights)
     return replace(found, group=group, adjustment=adjustment, plain_advantages=np.zeros_like(ones))
-
-
-@contextmanager
-def served(root: Path) -> Iterator[str]:
-    """Serve the three pages on this machine; yield the address."""
-    import gradio as gr
-
-    from dra_app import palette
-    from dra_app.context import Context
-    from dra_app.pages import groups, prompt, what_if
-
-    context = Context(root)
-    with gr.Blocks(analytics_enabled=False) as blocks, gr.Tabs():
-        for name, page in (("Groups", groups), ("Prompt", prompt), ("What if", what_if)):
-            with gr.Tab(name):
-                page.build(context)
-    _, address, _ = blocks.launch(prevent_thread_lock=True, server_name="127.0.0.1", quiet=True, css=palette.style())
-    try:
-        yield address
-    finally:
-        blocks.close()

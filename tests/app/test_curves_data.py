@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from recorded import make_run, record, record_all
 
 from dra_app.context import Context
-from dra_app.data.curves import function_curves, measure_curves
-from dra_app.data.run_lines import run_lines
 from dra_app.demo import make_demo
-from dra_app.figures.overview_figures import panel_figure, shown_panels
-from dra_app.figures.plots import MOST_POINTS, Line, curve_figure
-from dra_app.pages import overview_answers
-from dra_app.palette import DARK, LIGHT, MEANINGS, style
+from dra_app.pages import overview
+from dra_app.pages.overview.parts import notes_part
+from dra_app.pages.overview.run_table import run_lines
+from dra_app.palette import MEANINGS, style
+from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
+from dra_toolkit.drawing.curves import MOST_POINTS, Line, curves, sparkline
 from dra_toolkit.drawing.series import smoothed, thinned
 from dra_toolkit.errors import RunError
 from dra_toolkit.runs import Run
@@ -72,19 +76,86 @@ def test_means_and_thinning_leave_out_what_is_not_known() -> None:
     np.testing.assert_allclose(thin, [1, 3])
 
 
+def told(drawing: str) -> dict[str, Any]:
+    """Return what a drawing tells the page of its lines."""
+    found: dict[str, Any] = json.loads(unescape(drawing.split('data-curves="')[1].split('"')[0]))
+    return found
+
+
 def test_a_long_run_is_drawn_with_few_points() -> None:
     steps = np.arange(1, 100_001)
-    line = Line(name="x", values=np.sin(steps / 1_000), colour="#000000")
-    figure = curve_figure(steps, [line], LIGHT, y_title="x")
-    assert all(len(trace["x"]) <= MOST_POINTS for trace in figure["data"])
+    drawing = curves([Line(name="x", steps=steps, values=np.sin(steps / 1_000), colour="red")], y_title="x")
+    assert len(told(drawing)["lines"][0]["x"]) <= MOST_POINTS
+    assert len(drawing) < 60_000
 
 
-def test_figures_are_valid_for_plotly(run: Run) -> None:
-    graph_objects = pytest.importorskip("plotly.graph_objects")
-    curves = measure_curves(run)
-    for panel in shown_panels(curves):
-        for look in (LIGHT, DARK):
-            graph_objects.Figure(panel_figure(panel, curves, look, smooth=3, keep="r"))
+def test_the_drawn_points_are_the_values_and_what_is_not_known_is_a_gap() -> None:
+    values = np.array([1.0, np.nan, 3.0, 4.0, np.nan])
+    drawing = curves([Line(name="<x>", steps=np.array([2, 4, 6, 8, 10]), values=values, colour="red")], y_title="x")
+    (line,) = told(drawing)["lines"]
+    assert line["x"] == [2, 4, 6, 8, 10]
+    assert line["y"] == [1.0, None, 3.0, 4.0, None]
+    assert drawing.count("<circle") == 3
+    path = drawing.split('<path d="')[1].split('"')[0]
+    assert path.count("M") == 2
+    assert path.count("L") == 1
+    assert "<x>" not in drawing
+    assert curves([Line(name="x", steps=np.array([1]), values=np.array([np.nan]), colour="red")], y_title="x") == ""
+    assert sparkline(np.array([1.0])) == ""
+
+
+def test_the_axis_across_has_whole_steps() -> None:
+    line = Line(name="x", steps=np.array([1, 2, 3]), values=np.array([0.0, 1.0, 2.0]), colour="red")
+    drawing = curves([line], y_title="x")
+    across = re.findall(r'<text class="tick" [^>]*text-anchor="middle" >([^<]*)<', drawing)
+    assert across == ["1", "2", "3"]
+
+
+def test_every_logged_metric_has_a_figure_and_its_numbers(run: Run) -> None:
+    with open(run.directory.metrics, "a") as file:
+        for step in range(1, 4):
+            row = {
+                "step": step,
+                "attempt": 1,
+                "time": 1.0,
+                "loss": step / 2,
+                "completions/mean_length": 7.0,
+                "kl": None,
+            }
+            file.write(json.dumps(row) + "\n")
+    assert set(logged_curves(run)) == {"loss", "completions/mean_length"}
+    shown = overview.logged(run, {})["parts"]["logged"]
+    assert 'data-figure="logged:loss"' in shown
+    assert "<h4>completions</h4>" in shown
+    assert overview.csv(run, {"figure": "logged:loss"})["csv"] == "step,loss\n1,0.5\n2,1.0\n3,1.5\n"
+
+
+def test_only_a_stretch_of_the_steps_is_drawn(run: Run) -> None:
+    shown = overview.show(run, {"from": "2", "to": "4"})["parts"]["figures"]
+    assert told(shown)["lines"][0]["x"] == [2, 3, 4]
+
+
+def test_no_run_whose_groups_teach_nothing_is_called_well() -> None:
+    steps = np.arange(1, 31)
+
+    def said(share: float) -> str:
+        return notes_part((), Curves(steps=steps, groups=steps, measures={"zero_spread": np.full(30, share)}))
+
+    assert "No problem" in said(0.1)
+    assert "✓" not in said(0.6)
+    assert "60 % of the groups have equal raw rewards" in said(0.6)
+
+
+def test_a_failed_run_says_why_and_shows_the_end_of_its_log(run: Run) -> None:
+    attempt = run.directory.start_attempt()
+    log = "step 1\nTraceback (most recent call last):\n  File x\nRuntimeError: out of <memory>\n"
+    (run.directory.attempt_logs(attempt) / "output.log").write_text(log)
+    run.directory.write_status("failed", attempt=attempt)
+    said = overview.show(run, {})["parts"]["end"]
+    assert f"attempt {attempt}: RuntimeError: out of &lt;memory&gt;" in said
+    assert "Traceback" in said
+    run.directory.write_status("stopped", attempt=attempt)
+    assert overview.show(run, {})["parts"]["end"] == ""
 
 
 def test_every_meaning_has_contrast_with_its_ground() -> None:
@@ -93,11 +164,11 @@ def test_every_meaning_has_contrast_with_its_ground() -> None:
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    for look in (LIGHT, DARK):
+    for ground in (0, 1):
         for meaning in set(MEANINGS) - {"ground", "panel", "line", "on-similarity"}:
-            a, b = sorted((light(look[meaning]), light(look["ground"])))
-            assert (b + 0.05) / (a + 0.05) >= 3, (meaning, look.is_dark)
-        assert f"--dra-raw:{look['raw']}" in style()
+            a, b = sorted((light(MEANINGS[meaning][ground]), light(MEANINGS["ground"][ground])))
+            assert (b + 0.05) / (a + 0.05) >= 3, (meaning, ground)
+        assert f"--dra-raw:{MEANINGS['raw'][ground]}" in style()
 
 
 def test_runs_are_told_apart_by_their_recipes(tmp_path: Path) -> None:
@@ -128,11 +199,11 @@ def test_health_is_judged_again_when_a_twentieth_of_the_steps_is_new(tmp_path: P
     directory = make_run(tmp_path / "run")
     record_all(directory, *[[record(step)] for step in range(1, 41)])
     run = Run(directory)
-    overview_answers.health(run, {})
+    overview.health(run, {})
     for step, judged in ((41, 40), (42, 40), (43, 43)):
         record_all(directory, [record(step)])
-        overview_answers.health(run, {})
-        assert overview_answers._notes[run][0] == judged
+        overview.health(run, {})
+        assert overview._notes[run][0] == judged
 
 
 def test_a_run_that_cannot_be_read_is_a_line_of_the_table(tmp_path: Path) -> None:
@@ -145,16 +216,16 @@ def test_a_run_that_cannot_be_read_is_a_line_of_the_table(tmp_path: Path) -> Non
 
 
 def test_csv_has_every_step_and_starts_no_formula(run: Run) -> None:
-    found = overview_answers.csv(run, {"figure": "functions"})["csv"].splitlines()
+    found = overview.csv(run, {"figure": "functions"})["csv"].splitlines()
     assert found[0] == "step,a,b b"
     assert len(found) == 6
     with pytest.raises(RunError, match="expected one of"):
-        overview_answers.csv(run, {"figure": "../../etc/passwd"})
+        overview.csv(run, {"figure": "../../etc/passwd"})
 
 
 def test_a_damaged_file_is_named_and_the_rest_is_shown(run: Run) -> None:
     file = sorted(run.directory.groups.glob("*.parquet"))[1]
     file.write_bytes(file.read_bytes()[:200])
-    answer = overview_answers.show(Run(run.directory), {})
+    answer = overview.show(Run(run.directory), {})
     assert file.name in answer["parts"]["facts"]
-    assert answer["figures"]["reward"]["data"][0]["x"] == [1, 3, 4, 5]
+    assert told(answer["parts"]["figures"])["lines"][0]["x"] == [1, 3, 4, 5]

@@ -5,65 +5,43 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from group_app import HOSTILE, make_groups_run, served
+from dashboard import Browser, dra_app
+from group_app import HOSTILE, make_groups_run
 
-from dra_app.data.what_if_settings import changes_from, facts_of
+from dra_app.pages.what_if.settings import changes_from, facts_of
 from dra_toolkit.inspection.replay import replay_groups
 from dra_toolkit.runs import Run
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
-TABS = {"groups": "Groups", "prompt": "Prompt", "what-if": "What if"}
 
+class Pages(Browser):
+    """The group pages in a browser."""
 
-class Pages:
-    """The dashboard's group pages in a browser, and what went wrong in it."""
-
-    def __init__(self, browser: object, address: str) -> None:
-        self.page = browser.new_page(viewport={"width": 1280, "height": 800})  # type: ignore[attr-defined]
-        self.address = address
-        self.complaints: list[str] = []
-        self.foreign: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda m: self.complaints.append(m.text) if m.type == "error" else None)
-        self.page.on("request", lambda r: None if self._is_ours(r.url) else self.foreign.append(r.url))
-
-    def open(self, query: str, name: str = "groups") -> None:
+    def show(self, query: str, name: str = "groups") -> None:
         """Open a page and wait until it is drawn."""
-        self.page.goto(f"{self.address}?{query}")
-        self.page.get_by_role("tab", name=TABS[name], exact=True).click()
-        self.root = self.page.locator(f"#dra-{name} .dra")
-        self.page.wait_for_selector(f"#dra-{name} .dra[data-drawn]:not([aria-busy])")
+        self.open(name, query)
+        self.root = self.page.locator(f"#dra-{name} > .dra")
 
-    def do(self, action: object) -> None:
+    def do(self, action: Any) -> None:
         """Do something that asks the server, and wait until the answer is drawn."""
         before = int(self.root.get_attribute("data-drawn"))
-        action()  # type: ignore[operator]
+        action()
         self.page.wait_for_function(
-            "([id, n]) => { const r = document.getElementById(id).querySelector('.dra');"
-            " return Number(r.dataset.drawn) > n && !r.hasAttribute('aria-busy'); }",
-            arg=[self.root.locator("xpath=..").evaluate("e => e.closest('[id^=dra-]').id"), before],
+            "([r, n]) => Number(r.dataset.drawn) > n && !r.hasAttribute('aria-busy')",
+            arg=[self.root.element_handle(), before],
         )
 
     def press(self, key: str) -> None:
         """Press a key and wait for the answer."""
         self.do(lambda: self.page.keyboard.press(key))
 
-    def state(self) -> dict[str, str]:
-        """Return what is in the address."""
-        return {name: values[0] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
-
     def head(self) -> str:
         """Return the title of the group that is shown."""
         return str(self.root.locator("[data-part=group] h3").inner_text())
-
-    def _is_ours(self, url: str) -> bool:
-        return url.startswith((self.address, "data:", "blob:"))
 
 
 @pytest.fixture(scope="module")
@@ -74,20 +52,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(root: Path) -> Iterator[tuple[object, str]]:
-    with served(root) as address, playwright.sync_playwright() as library:
-        chromium = library.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield chromium, address
-        chromium.close()
+def address(root: Path) -> Iterator[str]:
+    with dra_app(root) as found:
+        yield found
 
 
 @pytest.fixture
-def pages(browser: tuple[object, str]) -> Iterator[Pages]:
-    found = Pages(*browser)
+def pages(chromium: Any, address: str) -> Iterator[Pages]:
+    found = Pages(chromium, address)
     yield found
-    assert found.complaints == []
-    assert found.foreign == []
-    found.page.close()
+    found.close()
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +70,7 @@ def run(root: Path) -> Run:
 
 
 def test_keys_go_from_group_to_group_and_from_step_to_step(pages: Pages) -> None:
-    pages.open("run=r&step=2")
+    pages.show("run=r&step=2")
     assert pages.head().startswith("Step 2, group 0")
     pages.press("j")
     pages.press("ArrowDown")
@@ -110,8 +84,8 @@ def test_keys_go_from_group_to_group_and_from_step_to_step(pages: Pages) -> None
 
 
 def test_keys_do_nothing_while_a_field_is_filled_in(pages: Pages) -> None:
-    pages.open("run=r&step=2")
-    pages.root.locator("[data-measure]").focus()
+    pages.show("run=r&step=2")
+    pages.root.locator("[data-step-field]").focus()
     pages.page.keyboard.press("j")
     pages.page.evaluate("document.activeElement.blur()")
     pages.press("ArrowRight")
@@ -119,7 +93,7 @@ def test_keys_do_nothing_while_a_field_is_filled_in(pages: Pages) -> None:
 
 
 def test_a_click_on_a_cell_puts_its_two_completions_side_by_side(pages: Pages) -> None:
-    pages.open("run=r&step=1")
+    pages.show("run=r&step=1")
     svg = pages.root.locator("svg[data-heat]")
     shape = json.loads(svg.get_attribute("data-heat"))
     box, width = svg.bounding_box(), svg.evaluate("e => e.viewBox.baseVal.width")
@@ -127,7 +101,7 @@ def test_a_click_on_a_cell_puts_its_two_completions_side_by_side(pages: Pages) -
     at = {axis: (shape[side] + shape["cell"] * n) * scale for axis, side, n in (("x", "left", 2.5), ("y", "top", 0.5))}
     pages.page.mouse.move(box["x"] + at["x"], box["y"] + at["y"])
     i, j = shape["order"][0], shape["order"][2]
-    assert pages.root.locator("[data-part=tip]").inner_text().startswith(f"completions {i} and {j}:")
+    assert pages.text("#dra-tip").startswith(f"completions {i} and {j}:")
     pages.do(lambda: svg.click(position=at))
     assert pages.state()["pair"] == f"{i},{j}"
     heads = pages.root.locator(".dra-pair h5").all_inner_texts()
@@ -137,7 +111,7 @@ def test_a_click_on_a_cell_puts_its_two_completions_side_by_side(pages: Pages) -
 
 
 def test_the_address_brings_back_what_was_shown(pages: Pages) -> None:
-    pages.open("run=r&step=2")
+    pages.show("run=r&step=2")
     pages.do(lambda: pages.root.locator("[data-sort=reward]").click())
     pages.do(lambda: pages.root.locator("[data-mark=copies]").click())
     pages.press("l")
@@ -145,14 +119,15 @@ def test_the_address_brings_back_what_was_shown(pages: Pages) -> None:
     assert "sort=reward" in url
     assert "marks=copies" in url
     again = urlsplit(url).query
-    pages.open(again)
+    pages.show(again)
     assert pages.state() == {name: values[0] for name, values in parse_qs(again).items()}
     assert pages.root.locator(".dra-side").inner_text() == shown
 
 
 def test_a_bar_of_the_histogram_keeps_its_groups(pages: Pages) -> None:
-    pages.open("run=r&step=2")
+    pages.show("run=r&step=2")
     assert pages.root.locator("table.dra-groups tbody tr").count() == 3
+    pages.root.locator(".dra-histogram > summary").click()
     pages.do(lambda: pages.root.locator("svg[data-histogram] .field").first.click())
     assert pages.root.locator("table.dra-groups tbody tr").count() == 1
     pages.do(lambda: pages.root.locator("[data-clear]").click())
@@ -160,31 +135,31 @@ def test_a_bar_of_the_histogram_keeps_its_groups(pages: Pages) -> None:
 
 
 def test_hostile_texts_are_shown_and_do_nothing(pages: Pages) -> None:
-    pages.open("run=r&step=2&group=1&pair=0,2")
-    pages.root.locator(".katex, .katex-error").first.wait_for()  # formulas are drawn after the page
+    pages.show("run=r&step=2&group=1&pair=0,2")
+    pages.root.locator(".dra-card .dra-drawn").first.wait_for()  # formulas are drawn after the page
     for button in pages.root.locator("[data-raw]").all():
         button.click()
     raw = pages.root.locator(".raw").all_inner_texts()
     assert any(HOSTILE[0] == text for text in raw)
     assert pages.page.evaluate("window.hacked") is None
-    assert pages.root.locator(".dra-card img, .dra-card iframe, .dra-card script, .dra-card a").count() == 0
+    assert pages.root.locator(".dra-card img, .dra-card iframe, .dra-card script, .dra-text a").count() == 0
     assert pages.root.locator(".dra-card b:has-text('bold')").count() == 0
     assert pages.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert "\u202e" not in pages.page.content()
 
 
 def test_formulas_are_drawn_and_their_source_is_one_click_away(pages: Pages) -> None:
-    pages.open("run=r&step=1")
+    pages.show("run=r&step=1")
     card = pages.root.locator("[data-i='0'].dra-card")
-    card.locator("> .dra-text .katex").first.wait_for()
+    card.locator("> .dra-drawn math mfrac").first.wait_for()
     assert "\\frac" not in card.locator("> .dra-text").inner_text()
-    pages.root.locator("[data-formulas]").click()
+    pages.root.locator("[data-drawn]").click()
     assert "\\frac{4}{2}" in card.locator("> .dra-text").inner_text()
-    assert card.locator(".katex").count() == 0
+    assert card.locator("math").count() == 0
 
 
 def test_figures_are_saved_as_pictures_and_their_numbers_as_csv(pages: Pages, run: Run, tmp_path: Path) -> None:
-    pages.open("run=r&step=1")
+    pages.show("run=r&step=1")
     figure = pages.root.locator("figure", has_text="Advantage")
     starts = {"png": b"\x89PNG", "svg": b"<svg", "csv": b"completion,"}
     for kind, start in starts.items():
@@ -200,7 +175,7 @@ def test_figures_are_saved_as_pictures_and_their_numbers_as_csv(pages: Pages, ru
 
 
 def test_what_if_shows_the_advantages_of_the_replay(pages: Pages, run: Run) -> None:
-    pages.open("run=r&step=2&group=1", "what-if")
+    pages.show("run=r&step=2&group=1", "what-if")
     pages.do(lambda: pages.root.locator("[data-key=diversity]").select_option("facility_location"))
     pages.do(lambda: pages.root.locator("[data-key=scale_rewards]").select_option("none"))
     assert pages.state()["set"] == "diversity=facility_location,scale_rewards=none"
@@ -219,35 +194,45 @@ def test_what_if_shows_the_advantages_of_the_replay(pages: Pages, run: Run) -> N
 
 
 def test_settings_in_the_address_are_those_of_the_form(pages: Pages) -> None:
-    pages.open("run=r&step=2&set=negative_totals=shift,diversity_start_step=3", "what-if")
+    pages.show("run=r&step=2&set=negative_totals=shift,diversity_start_step=3", "what-if")
     assert pages.root.locator("[data-key=negative_totals]").input_value() == "shift"
     assert pages.root.locator("[data-key=diversity_start_step]").input_value() == "3"
     pages.do(lambda: pages.root.locator("[data-reset]").click())
     assert "set" not in pages.state()
 
 
+def click_curve(pages: Pages, share: float) -> None:
+    """Click the first curve of the page at a share of its steps."""
+    svg = pages.root.locator("svg.curves").first
+    low, high = svg.evaluate("e => JSON.parse(e.dataset.curves).x.slice(2)")
+    box = svg.bounding_box()
+    scale = box["width"] / svg.evaluate("e => e.viewBox.baseVal.width")
+    svg.click(position={"x": (low + (high - low) * share) * scale, "y": box["height"] / 2})
+
+
 def test_a_prompt_is_followed_from_its_list_to_its_differences(pages: Pages) -> None:
-    pages.open("run=r", "prompt")
+    pages.show("run=r", "prompt")
     row = pages.root.locator("tr[data-prompt]", has_text="Solve")
     pages.do(lambda: row.click())
     pages.root.locator(".dra-pair").first.wait_for()
     pages.root.locator(".dra-thumb-box").nth(3).wait_for()
-    pages.do(lambda: pages.root.locator("circle.point[data-place='1']").first.click())
+    pages.do(lambda: click_curve(pages, 1 / 3))
     assert pages.state()["between"] == "1,3"
 
 
 @pytest.mark.parametrize("name", ["groups", "prompt", "what-if"])
 def test_pages_fit_a_phone(pages: Pages, name: str) -> None:
     pages.page.set_viewport_size({"width": 390, "height": 844})
-    pages.open("run=r&step=1", name)
+    pages.show("run=r&step=1", name)
     assert pages.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("name", ["groups", "what-if"])
 def test_a_wrong_address_is_told_in_one_line(pages: Pages, name: str) -> None:
     wrong = "group=99" if name == "groups" else "set=diversity=os.system"
-    pages.open(f"run=r&step=1&{wrong}", name)
+    pages.show(f"run=r&step=1&{wrong}", name)
     if name == "groups":
         assert pages.head().startswith("Step 1, group 0")
+        assert "step 1 has no group 99" in pages.text("#dra-groups [data-part=message]")
     else:
         assert "os.system" in pages.root.locator("[data-part=message]").inner_text()

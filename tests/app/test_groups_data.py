@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from group_app import HOSTILE, LATEX, make_groups_run
 
-from dra_app.data import params
-from dra_app.data.group_detail import view_of
-from dra_app.data.group_order import clustered_order
-from dra_app.data.group_step import BINS, StepView, arrange, has_mark, neighbours, read_step
-from dra_app.data.group_texts import PAGE, beginning, copies_of, page_of, think_and_answer
-from dra_app.figures.svg import csv_text, escaped, short, ticks
-from dra_app.pages import groups_answers
+from dra_app import params
+from dra_app.figure import csv_text
+from dra_app.group_view import view_of
+from dra_app.pages import groups
+from dra_app.step_groups import BINS, StepView, arrange, has_mark, neighbours, read_step
+from dra_app.texts import PAGE, beginning, copies_of, drawn, page_of, parts_of, with_formulas
+from dra_toolkit.drawing.numbers import aligned, short, signed
+from dra_toolkit.drawing.similarity_map import clustered_order, similarity_map, stretched
+from dra_toolkit.drawing.svg import escaped, ticks
 from dra_toolkit.errors import RunError
 from dra_toolkit.runs import Run
 
@@ -106,16 +110,93 @@ def test_an_order_exists_where_similarity_was_not_measured() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("<think>a</think>b", ("a", "b")),
-        ("a</think>b", ("a", "b")),
-        ("<think>a", ("a", "")),
-        ("b", (None, "b")),
-        ("<think>a</think>b</think>c", ("a</think>b", "c")),
-        ("", (None, "")),
+        ("<think>a</think>b", [("thinking", "a"), ("", "b")]),
+        ("a</think>b", [("thinking", "a"), ("", "b")]),
+        ("<think>a", [("thinking", "a")]),
+        ("b", [("", "b")]),
+        ("<think>a</think><answer>2</answer>", [("thinking", "a"), ("answer", "2")]),
+        (
+            "a<tool_call>f(1)</tool_call><tool_response>2</tool_response>b",
+            [("", "a"), ("tool call", "f(1)"), ("tool result", "2"), ("", "b")],
+        ),
+        ("a<|im_end|>\n<|im_start|>user\nb<|im_end|>\n<|im_start|>assistant\nc", [("", "a"), ("user", "b"), ("", "c")]),
+        ("", []),
     ],
 )
-def test_thinking_ends_at_the_last_closing_tag(text: str, expected: tuple[str | None, str]) -> None:
-    assert think_and_answer(text) == expected
+def test_thinking_tools_turns_and_answer_are_apart(text: str, expected: list[tuple[str, str]]) -> None:
+    assert [(part.kind, part.text) for part in parts_of(text)] == expected
+
+
+def test_markdown_and_formulas_are_drawn_and_no_text_becomes_markup() -> None:
+    shown = drawn("**so** `$x$` and $x_1$:\n\n- \\[\\begin{aligned}x &= 1\\\\ y &= 2\\end{aligned}\\] \\boxed{2}")
+    assert "<strong>so</strong>" in shown
+    assert "<code>$x$</code>" in shown
+    assert shown.count("<math") == 3
+    assert shown.count("<mtr>") == 2
+    for text in (
+        *HOSTILE,
+        r"$\text{<img src=x onerror=1>}$",
+        r"$\text{&lt;script&gt;}$",
+        "[a](javascript:b)",
+        "<!-- -->",
+    ):
+        for html in (drawn(text), with_formulas(text)):
+            tags = set(re.findall(r"<(?!/)([a-zA-Z!-]+)", html))
+            assert not tags & {"script", "img", "iframe", "a", "b", "!--"}
+            assert "href=" not in re.sub(r'title="[^"]*"', "", html)
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "text", ["*a" * 15_000, "[" * 30_000, "_*" * 15_000, "$" * 30_000, "{" * 30_000, "> " * 15_000]
+)
+def test_texts_made_to_be_slow_to_draw_are_drawn_at_once(text: str) -> None:
+    assert drawn(text)
+
+
+def test_an_advantage_is_the_sum_of_its_parts_and_says_who_made_its_weight(run: Run) -> None:
+    record = run.group(1, 0)
+    c = view_of(record, "a").completions[2]
+    answer = groups.completion(run, {"step": "1", "group": "0", "completion": "2"})
+    shown = answer["parts"]["reader"]
+    raw, added, whole = aligned((c.plain, c.advantage - c.plain, c.advantage), plus=True)
+    for number in (raw, added, whole):
+        assert f"<td>{number}</td>" in shown
+    assert c.plain + (c.advantage - c.plain) == pytest.approx(float(record.advantages[2]))
+    order = np.argsort(-record.adjustment.similarity[2], kind="stable")
+    nearest = next(int(j) for j in order if j != 2)
+    assert c.neighbours[0] == (nearest, pytest.approx(float(record.adjustment.similarity[2, nearest])))
+    assert f'data-beside-of="{nearest}"' in shown
+    place = view_of(record).ranking.index(2)
+    assert f"{place + 1} of 4" in shown
+    with pytest.raises(RunError, match="the group has 0 to 3"):
+        groups.completion(run, {"step": "1", "group": "0", "completion": "9"})
+
+
+def test_a_verdict_is_right_wrong_or_none_where_the_function_abstained(run: Run) -> None:
+    record = run.group(1, 0)
+    verdicts = [c.verdict for c in view_of(record, "b b").completions]
+    values = record.group.rewards["b b"]
+    assert verdicts == [None if np.isnan(v) else bool(v > 0) for v in values]
+    assert {c.verdict for c in view_of(record).completions} == {None}
+
+
+def test_a_map_whose_similarities_are_all_large_can_be_stretched() -> None:
+    S = np.array([[1.0, 0.91, 0.82], [0.91, 1.0, 0.85], [0.82, 0.85, 1.0]])
+    assert stretched(S) == (0.82, 0.91)
+    faint, strong = similarity_map(S), similarity_map(S, span=stretched(S))
+    assert 'fill-opacity="1"' in strong.split("cell-self")[0] + strong.split('"cell"')[1]
+    assert faint != strong
+    assert stretched(np.full((3, 3), np.nan)) == (0.0, 1.0)
+
+
+def test_numbers_align_and_are_never_another_number() -> None:
+    assert aligned([1.2, 1.07, 0.95]) == ["1.20", "1.07", "0.95"]
+    assert aligned([0.00512, 0.00499, -0.0116], plus=True) == ["+0.0051", "+0.0050", "\u22120.0116"]
+    assert aligned([0.375, None, float("nan"), 0.0]) == ["0.375", "\u2013", "\u2013", "0.000"]
+    assert aligned([3.0, 12.0]) == ["3", "12"]
+    assert [short(v) for v in (999.6, 1e-5, 0.875, -0.0)] == ["1,000", "0.00001", "0.875", "0"]
+    assert signed(0.00512) == "+0.00512"
 
 
 def test_a_long_text_is_cut_and_can_be_had_in_pages() -> None:
@@ -135,7 +216,7 @@ def test_equal_texts_are_one_set() -> None:
 
 
 def test_the_page_holds_no_markup_of_a_completion(run: Run) -> None:
-    parts = groups_answers.show(run, {"run": "r", "step": "1", "group": "1", "pair": "0,3"})["parts"]
+    parts = groups.show(run, {"run": "r", "step": "1", "group": "1", "pair": "0,3"})["parts"]
     html = "".join(parts.values())
     assert escaped(HOSTILE[0][:20]) in html
     for markup in ("<script", "<img", "<iframe", "onerror='", "\u202e", "\x1b"):
@@ -160,24 +241,26 @@ def test_the_page_holds_no_markup_of_a_completion(run: Run) -> None:
 )
 def test_a_request_with_a_foreign_value_is_refused_in_one_line(run: Run, wrong: dict[str, str]) -> None:
     with pytest.raises(RunError) as refused:
-        groups_answers.show(run, {"step": "1", "want": "group" if "group" in wrong else "step", **wrong})
+        groups.show(run, {"step": "1", "want": "group" if "group" in wrong else "step", **wrong})
     assert len(refused.value.problems) == 1
 
 
 def test_a_step_that_is_not_recorded_is_answered_with_the_nearest(run: Run) -> None:
-    assert groups_answers.show(run, {"step": "999"})["state"]["step"] == 4
+    answer = groups.show(run, {"step": "999"})
+    assert answer["state"]["step"] == 4
+    assert "step 999" in answer["error"]
 
 
 def test_a_mode_without_groups_says_which_there_are(run: Run) -> None:
-    said = groups_answers.show(run, {"mode": "discarded"})["parts"]["chips"]
+    said = groups.show(run, {"mode": "discarded"})["parts"]["chips"]
     assert "train" in said
     assert "eval" in said
 
 
 def test_raw_text_is_the_recorded_text(run: Run) -> None:
-    answer = groups_answers.text_of(run, {"step": 1, "group": 0, "of": 1, "part": "raw"})
+    answer = groups.text_of(run, {"step": 1, "group": 0, "of": 1, "part": "raw"})
     assert answer == {"text": LATEX, "next": None, "characters": len(LATEX)}
-    assert groups_answers.text_of(run, {"step": 1, "group": 0, "of": 1, "part": "think"})["text"] in LATEX
+    assert groups.text_of(run, {"step": 1, "group": 0, "of": 1, "part": "0"})["text"] in LATEX
 
 
 def test_an_identity_is_sixteen_hexadecimal_digits() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from group_app import make_groups_run
 
-from dra_app.data.prompt_data import list_prompts, near_pairs, spread
-from dra_app.pages import prompt_answers
+from dra_app.pages import prompt
+from dra_app.pages.prompt import list_prompts, near_pairs, spread
 from dra_toolkit.runs import Run
 
 
@@ -36,18 +36,18 @@ def test_places_are_spread_from_the_first_to_the_last() -> None:
 
 
 def test_a_prompt_is_found_by_words_of_it_and_shown_with_its_curves(run: Run) -> None:
-    answer = prompt_answers.show(run, {"find": "for positive"})
+    answer = prompt.show(run, {"find": "for positive"})
     assert answer["state"]["between"] == "0,3"
     assert answer["parts"]["prompt"].count("<figure") >= 4
-    thumbs = prompt_answers.thumbnails(run, {"prompt": answer["state"]["prompt"]})["parts"]["thumbs"]
+    thumbs = prompt.thumbnails(run, {"prompt": answer["state"]["prompt"]})["parts"]["thumbs"]
     assert thumbs.count("dra-thumb-box") == 4
 
 
 def test_without_a_prompt_there_are_some_to_choose_from_and_hostile_ones_are_text(run: Run) -> None:
-    said = prompt_answers.show(run, {})["parts"]["prompt"]
+    said = prompt.show(run, {})["parts"]["prompt"]
     assert said.count("data-prompt=") == 3
     assert "<img" not in said
 
 
 def test_an_unknown_prompt_is_named(run: Run) -> None:
-    assert "0" * 16 in prompt_answers.show(run, {"prompt": "0" * 16})["error"]
+    assert "0" * 16 in prompt.show(run, {"prompt": "0" * 16})["error"]

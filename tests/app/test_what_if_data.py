@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from group_app import make_groups_run
 
-from dra_app.data.what_if_results import group_what_if, next_piece, steps_what_if, sums_from
-from dra_app.data.what_if_settings import changes_from, facts_of, fields_of, missing_inputs, written
-from dra_app.pages import what_if_answers
+from dra_app.pages import what_if
+from dra_app.pages.what_if.results import group_what_if, next_piece, steps_what_if, sums_from
+from dra_app.pages.what_if.settings import changes_from, facts_of, fields_of, missing_inputs, written
 from dra_toolkit.diversity import MEASURES
 from dra_toolkit.errors import DRAError
 from dra_toolkit.inspection.replay import Sums, read_changes, replay_groups, replay_run
@@ -60,7 +60,7 @@ def test_pieces_of_a_run_add_up_to_the_replay_of_the_run(run: Run) -> None:
     params: dict[str, object] = {**asked, "after": "", "sums": {}}
     calls = 0
     while params["after"] is not None:
-        answer = what_if_answers.show_run(run, params)
+        answer = what_if.show_run(run, params)
         params = {**asked, "after": answer["next"], "sums": answer["sums"]}
         calls += 1
     assert calls == 4
@@ -99,7 +99,7 @@ def test_measures_whose_inputs_were_not_recorded_say_why(run: Run) -> None:
     why = missing_inputs(run.group(1, 0))
     assert set(why) == {name for name, measure in MEASURES.items() if {"log_probs", "history"} & set(measure.needs)}
     assert set(why) > {"unlikeliness", "ucpo", "maxrl_log_probs"}
-    answer = what_if_answers.show_group(run, {"step": "1", "set": "diversity=ucpo"})
+    answer = what_if.show_group(run, {"step": "1", "set": "diversity=ucpo"})
     assert "log_probs" in answer["error"]
     assert "log-probabilities not recorded" in answer["parts"]["form"]
 
@@ -111,7 +111,7 @@ def test_the_form_says_what_differs_from_the_record(run: Run) -> None:
 
 
 def test_the_settings_are_given_as_lines_that_a_recipe_takes(run: Run) -> None:
-    lines = what_if_answers.show_group(run, {"step": "1", "set": "negative_totals=multiply"})["parts"]["lines"]
+    lines = what_if.show_group(run, {"step": "1", "set": "negative_totals=multiply"})["parts"]["lines"]
     assert '<pre data-copy="1">negative_totals: multiply</pre>' in lines
 
 

@@ -176,7 +176,8 @@ class TestHostile:
         assert all(c == "\n" or c.isprintable() for c in shown)
         page = group_html(found)
         tags = {part.split(">")[0].split()[0].strip("/") for part in page.split("<")[1:]}
-        assert tags <= {"h3", "p", "pre", "table", "tr", "td", "th", "details", "summary", "span", "div", "svg", "path", "rect", "text"}
+        page_tags = {"h3", "p", "pre", "table", "tr", "td", "th", "details", "summary", "span", "div"}
+        assert tags <= page_tags | {"svg", "path", "rect", "text"}
 
     def test_ten_megabytes_in_one_line(self, tmp_path):
         directory = make_run(tmp_path / "run")

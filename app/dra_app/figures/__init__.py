@@ -1,1 +1,0 @@
-"""Figures from plain values, without Gradio and without reading anything."""

@@ -1,0 +1,76 @@
+"""The Evaluate page: step by benchmark, the curves, and two of the rows compared on the same problems."""
+
+from __future__ import annotations
+
+from dra_app import params as read
+from dra_app.figure import csv_text
+from dra_app.pages import Answer, Page
+from dra_app.pages.evaluate.figures import pass_figure, scores_figure
+from dra_app.pages.evaluate.parts import nothing_part, pair_part, table_part
+from dra_app.pages.evaluate.scores import metrics, paired, score_rows, scores
+from dra_toolkit.errors import DRAError
+from dra_toolkit.evaluation.report.gather import Report
+from dra_toolkit.runs import Run
+
+SHELL = """
+<div class="dra-message" data-part="message" role="alert" hidden></div>
+<div data-part="table"><p class="dra-empty">Loading …</p></div>
+<div class="dra-plots dra-wide" data-part="figures"></div>
+<div data-part="pair"></div>
+"""
+_METRICS = {"avg": "Accuracy", "maj": "Majority vote", "repaired": "Accuracy, repaired metric"}
+
+
+def show(run: Run, params: read.Params) -> Answer:
+    """Return the table and the figures."""
+    report = scores(run)
+    if report is None:
+        return {"parts": {"table": nothing_part(run), "figures": "", "pair": ""}, "state": {}}
+    known = metrics(report)
+    metric = read.choice(params, "metric", known, known[0])
+    title = f"{_METRICS.get(metric, metric)}, with 95 % intervals"
+    several = len([row for row in report.rows if row.step is not None]) > 1
+    figures = [scores_figure(report, run.name, metric=metric, title=title)] if several else []
+    figures += [pass_figure(report, benchmark, i, run.name) for i, benchmark in enumerate(report.benchmarks)]
+    left, right = _chosen(report, params)
+    return {
+        "parts": {"table": table_part(report, metric, known), "figures": "".join(figures)},
+        "state": {"metric": "" if metric == known[0] else metric, "left": left, "right": right},
+    }
+
+
+def pair(run: Run, params: read.Params) -> Answer:
+    """Return two rows compared on the same problems."""
+    report = scores(run)
+    if report is None or len(report.rows) < 2:
+        return {"parts": {"pair": ""}}
+    left, right = _chosen(report, params)
+    labels = [row.label for row in report.rows]
+    try:
+        found, problem = paired(report, left, right), ""
+    except DRAError as error:
+        found, problem = [], "; ".join(error.problems)
+    return {"parts": {"pair": pair_part(labels, left, right, found, problem)}}
+
+
+def csv(run: Run, params: read.Params) -> Answer:
+    """Return all scores as CSV, whichever figure asks."""
+    return {"csv": csv_text(score_rows(scores(run)))}
+
+
+def _chosen(report: Report, params: read.Params) -> tuple[str, str]:
+    """Return the two rows that are compared: those asked for, or the first and the last."""
+    labels = [row.label for row in report.rows]
+    return (
+        read.choice(params, "left", labels, labels[0]),
+        read.choice(params, "right", labels, labels[-1]),
+    )
+
+
+PAGE = Page(
+    title="Evaluate",
+    place=60,
+    shell=SHELL,
+    keys=("metric", "left", "right"),
+    questions={"show": show, "pair": pair, "csv": csv},
+)

@@ -1,0 +1,70 @@
+"""Evaluation scores as curves: accuracy over the steps, pass@k over k, each with its 95 % interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dra_app.figure import figure, line_key
+from dra_app.pages.evaluate.scores import score_of
+from dra_app.palette import colour, series
+from dra_toolkit.drawing.curves import Line, curves
+from dra_toolkit.evaluation.report.gather import Report, Row
+from dra_toolkit.evaluation.statistics.scores import Score
+
+SCORES = "evaluation"
+MOST_ROWS = 4
+"""Rows whose pass@k is drawn: the first, the last, and some between."""
+
+
+def scores_figure(report: Report, name: str, *, metric: str = "avg", title: str = "Evaluation scores") -> str:
+    """Return a score of each benchmark over the steps; nothing where no step was evaluated."""
+    rows = [row for row in report.rows if row.step is not None]
+    if not rows:
+        return ""
+    names = [*report.benchmarks, *([""] if len(report.benchmarks) > 1 else [])]
+    lines = []
+    for number, benchmark in enumerate(names):
+        ink, dash = series(number) if benchmark else (colour("ink"), "")
+        steps = [float(row.step or 0) for row in rows]
+        found = [score_of(report, row, benchmark, metric) for row in rows]
+        lines.append(_from_scores(found, steps, benchmark or "average", ink, dash))
+    return _figure(title, lines, SCORES, f"{name}-{SCORES}")
+
+
+def pass_figure(report: Report, benchmark: str, number: int, name: str) -> str:
+    """Return pass@k over k of some rows on one benchmark; nothing where one sample of each problem is all there is."""
+    rows = _drawn_rows(report, benchmark)
+    ks = sorted({k for row in rows for k in row.cells[benchmark].ks})
+    if len(ks) < 2:
+        return ""
+    lines = []
+    for place, row in enumerate(rows):
+        found = [row.score(benchmark, f"pass@{k}") for k in ks]
+        lines.append(_from_scores(found, list(map(float, ks)), row.label, *series(place)))
+    key = f"pass-at-k-{number}"
+    return _figure(f"pass@k, {benchmark}", lines, key, f"{name}-{key}", x_title="k, samples of a problem", is_log=True)
+
+
+def _figure(title: str, lines: Sequence[Line], key: str, name: str, x_title: str = "step", is_log: bool = False) -> str:
+    drawing = curves(lines, y_title="share of problems", x_title=x_title, percent=True, is_log=is_log)
+    legend = line_key(*((line.name, line.colour, line.dash) for line in lines))
+    return figure(title, drawing, name=name, key=key, legend=legend) if drawing else ""
+
+
+def _drawn_rows(report: Report, benchmark: str) -> list[Row]:
+    rows = [row for row in report.rows if benchmark in row.cells]
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return [rows[i * (len(rows) - 1) // (MOST_ROWS - 1)] for i in range(MOST_ROWS)]
+
+
+def _from_scores(found: Sequence[Score | None], at: list[float], name: str, ink: str, dash: str) -> Line:
+    def values(take: Callable[[Score], float]) -> np.ndarray:
+        return np.array([float("nan") if score is None else take(score) for score in found])
+
+    low, high = values(lambda s: s.low), values(lambda s: s.high)
+    return Line(
+        name=name, steps=np.array(at), values=values(lambda s: s.value), colour=ink, dash=dash, low=low, high=high
+    )

@@ -1,0 +1,154 @@
+"""The Overview page: whether the run is well, every curve of it, and the runs beside it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from dra_app import params as read
+from dra_app.figure import csv_text
+from dra_app.pages import Answer, Page
+from dra_app.pages.evaluate.figures import SCORES, scores_figure
+from dra_app.pages.evaluate.scores import score_rows, scores
+from dra_app.pages.overview.figures import (
+    FUNCTIONS,
+    LOGGED,
+    PANELS,
+    Look,
+    functions_figure,
+    logged_figures,
+    panel_figure,
+    panel_rows,
+    rows_of,
+)
+from dra_app.pages.overview.parts import end_part, facts_part, notes_part, nothing_part, runs_part, section
+from dra_app.pages.overview.run_table import run_lines
+from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
+from dra_toolkit.errors import DRAError, RunError
+from dra_toolkit.inspection.health import Note, health_notes
+from dra_toolkit.runs import Run
+
+if TYPE_CHECKING:
+    from dra_app.context import Context
+
+LONGEST_MEAN = 1_000
+AGAIN = 0.05
+"""Share of the steps that must be new before a run's health, which reads a third of its groups, is judged again."""
+_notes: WeakKeyDictionary[Run, tuple[int, tuple[Note, ...]]] = WeakKeyDictionary()
+_lock = threading.Lock()
+SMOOTH = (
+    '<label>mean of <select data-smooth aria-label="smoothing"><option value="">some steps</option>'
+    '<option value="1">1 step</option><option value="5">5 steps</option><option value="20">20 steps</option>'
+    '<option value="100">100 steps</option></select></label>'
+)
+SHELL = f"""
+<div class="dra-message" data-part="message" role="alert" hidden></div>
+<div data-part="end"></div>
+<div data-part="notes"></div>
+<div data-part="facts"><p class="dra-empty">Loading …</p></div>
+<div data-part="runs"></div>
+<div class="dra-plot-bar" data-part="bar" hidden>
+  <input type="search" data-filter placeholder="figures: a part of their name" aria-label="figures by a part of their name">
+  <label>groups <select data-mode aria-label="which groups"><option value="">training</option>
+  <option value="eval">evaluation</option></select></label>
+  {SMOOTH}
+  <button type="button" class="dra-quiet" data-whole-run hidden>all steps</button>
+  <span class="dra-note">a click opens the step, drawing across a curve shows those steps</span>
+</div>
+<div class="dra-plots" data-part="figures"></div>
+<div class="dra-plots" data-part="functions"></div>
+<div data-part="logged"></div>
+"""
+
+
+def show(run: Run, params: read.Params) -> Answer:
+    """Return what the run is, how it ended, and the curves of what was measured of its groups."""
+    found, status = measure_curves(run, read.mode(params)), run.directory.status()
+    parts = {"facts": facts_part(run, found, status), "end": end_part(run, status)}
+    if not len(found.steps):
+        return {"parts": {**parts, "figures": nothing_part(run, status["state"]), "functions": ""}, "state": {}}
+    look = look_of(params)
+    figures = [panel_figure(panel, found, look, run.name) for panel in PANELS]
+    evaluated = scores(run)
+    figures += [scores_figure(evaluated, run.name)] if evaluated else []
+    return {"parts": {**parts, "figures": "".join(figures)}, "state": {}}
+
+
+def functions(run: Run, params: read.Params) -> Answer:
+    """Return the figure of the reward functions."""
+    return {
+        "parts": {"functions": functions_figure(function_curves(run, read.mode(params)), look_of(params), run.name)}
+    }
+
+
+def logged(run: Run, params: read.Params) -> Answer:
+    """Return a figure for every metric that the trainer logged, in sections."""
+    sections = logged_figures(logged_curves(run), look_of(params), run.name)
+    return {"parts": {"logged": "".join(section(name, figures) for name, figures in sections.items())}}
+
+
+def health(run: Run, params: read.Params) -> Answer:
+    """Return the health notes; they are worked out again when there are more steps by a twentieth, or fewer."""
+    found = measure_curves(run)
+    count = len(found.steps)
+    with _lock:
+        known = _notes.get(run)
+    if known is None or not known[0] <= count < 1 + known[0] * (1 + AGAIN):
+        known = (
+            count,
+            health_notes(run, {"step": found.steps.astype(np.float64), **found.measures}) if count else (),
+        )
+        with _lock:
+            _notes[run] = known
+    return {"parts": {"notes": notes_part(known[1], found)}}
+
+
+def runs(context: Context, params: Any) -> Answer:
+    """Return the table of runs."""
+    try:
+        return {"parts": {"runs": runs_part(run_lines(context), str(params.get("run") or ""), len(context.run_ids()))}}
+    except DRAError as error:
+        return {"error": "; ".join(error.problems)}
+
+
+def csv(run: Run, params: read.Params) -> Answer:
+    """Return the numbers of a figure, of all steps, as CSV."""
+    figure, mode = str(params.get("figure") or ""), read.mode(params)
+    if figure.startswith(LOGGED):
+        metric = figure.removeprefix(LOGGED)
+        known = logged_curves(run)
+        steps, values = known[read.choice({"figure": metric}, "figure", tuple(known), metric)]
+        return {"csv": csv_text(rows_of(steps, {metric: values}))}
+    panels = {panel.key: panel for panel in PANELS}
+    key = read.choice(params, "figure", (*panels, FUNCTIONS, SCORES), PANELS[0].key)
+    if key == SCORES:
+        return {"csv": csv_text(score_rows(scores(run)))}
+    if key == FUNCTIONS:
+        found = function_curves(run, mode)
+        return {"csv": csv_text(rows_of(found.steps, found.functions))}
+    return {"csv": csv_text(panel_rows(panels[key], _with_steps(measure_curves(run, mode))))}
+
+
+def look_of(params: read.Params) -> Look:
+    """Return how curves are to be drawn."""
+    smooth = min(read.whole(params, "smooth", 0) or 0, LONGEST_MEAN)
+    return Look(smooth=smooth, low=read.whole(params, "from"), high=read.whole(params, "to"))
+
+
+def _with_steps(found: Curves) -> Curves:
+    if not len(found.steps):
+        raise RunError("no steps are recorded yet")
+    return found
+
+
+PAGE = Page(
+    title="Overview",
+    place=0,
+    shell=SHELL,
+    keys=("mode", "smooth", "from", "to"),
+    questions={"show": show, "functions": functions, "logged": logged, "health": health, "csv": csv},
+    context_questions={"runs": runs},
+)

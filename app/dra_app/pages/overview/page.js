@@ -1,0 +1,51 @@
+// The Overview: the curves of the groups first, then reward functions, logged metrics, health and the other runs.
+import { go } from "./page.js";
+
+export default function overview(page) {
+  const { root, part, all } = page;
+  const smooth = root.querySelector("[data-smooth]");
+  const mode = root.querySelector("[data-mode]");
+  const filter = root.querySelector("[data-filter]");
+  function show() {
+    smooth.value = page.now.smooth;
+    mode.value = page.now.mode === "eval" ? "eval" : "";
+    page.ask("show", { ...page.now }, draw);
+  }
+  async function draw(answer, isNewest) {
+    page.fill(answer.parts);
+    part("bar").hidden = !part("figures").querySelector("figure") && !part("logged").querySelector("figure");
+    root.querySelector("[data-whole-run]").hidden = !page.now.from && !page.now.to;
+    applyFilter();
+    if (!isNewest) return;
+    const mine = page.newest();
+    page.later("runs", mine).then(() => root.querySelector(".dra-runs tr.chosen")?.scrollIntoView({ block: "nearest" }));
+    page.later("health", mine);
+    await page.later("functions", mine);
+    await page.later("logged", mine);
+    part("bar").hidden = !root.querySelector("figure");
+    applyFilter();
+  }
+  function applyFilter() {
+    const wanted = filter.value.trim().toLowerCase();
+    for (const figure of all("figure")) figure.hidden = !figure.querySelector("figcaption b").textContent.toLowerCase().includes(wanted);
+    for (const section of all("details.dra-section")) section.hidden = !section.querySelector("figure:not([hidden])");
+  }
+  function change(changes) {
+    Object.assign(page.now, changes);
+    page.write();
+    show();
+  }
+  filter.addEventListener("input", applyFilter);
+  smooth.addEventListener("change", () => change({ smooth: smooth.value }));
+  mode.addEventListener("change", () => change({ mode: mode.value }));
+  root.addEventListener("dra-point", ({ detail }) => {
+    if (detail.figure !== "evaluation") go("groups", { step: detail.step, mode: page.now.mode, batch: "", group: "", completion: "" });
+  });
+  root.addEventListener("dra-span", ({ detail }) => change({ from: detail.low, to: detail.high }));
+  root.addEventListener("dra-csv", async ({ detail }) => detail.answered((await page.call("csv", { ...page.now, figure: detail.figure }))?.csv ?? null));
+  page.onClick({
+    "[data-whole-run]": () => change({ from: "", to: "" }),
+    "a[data-run]": (link) => go("overview", { run: link.dataset.run }),
+  });
+  return { show, grown: show };
+}

@@ -1,0 +1,155 @@
+"""The settings of a what-if: which can be changed for a run, what was recorded, what is asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dra_app.params import Params
+from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_dotted, measure_options
+from dra_toolkit.errors import RunError
+from dra_toolkit.group_measures import is_measured
+from dra_toolkit.groups import GroupRecord, Mode
+from dra_toolkit.inspection.replay import Changes, read_changes, recorded_settings
+from dra_toolkit.recipe import known_keys
+from dra_toolkit.runs import FileFacts, Run
+
+SHARED = ("diversity", "scale_rewards", *(each.key for each in SETTING_KEYS.values() if each.field != "measure"))
+"""Keys of a recipe that can be changed whatever the measure, in the order of the form."""
+DECLARED = {each.key: each for each in SETTING_KEYS.values()}
+SCALING_HELP = "What advantages are divided by: the standard deviation of the group, of the batch, or nothing."
+LONGEST = 1_000
+"""Characters of the changes in the address."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One setting in the form."""
+
+    key: str
+    label: str
+    help: str
+    recorded: Any
+    value: Any
+    choices: tuple[str, ...] = ()
+    """Values to choose from; empty for a number."""
+    disabled: dict[str, str] | None = None
+    """Choice -> why it cannot be taken with what was recorded."""
+    whole: bool = False
+    may_be_empty: bool = False
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether another value than the recorded one is asked for."""
+        return bool(self.value != self.recorded)
+
+
+def facts_of(run: Run, step: int, mode: Mode) -> FileFacts:
+    """Return how the groups of a step were recorded."""
+    found = list(run.store.snapshot(mode=mode, steps=(step, step)).facts.values())
+    if not found:
+        run.require_step(step, mode)
+        raise RunError(f"{run.name}: no {mode} groups of step {step}")
+    return found[-1]
+
+
+def changes_from(params: Params) -> Changes:
+    """Return the changes that a request asks for, `key=value` with commas between; raises DRAError for what cannot be.
+
+    What would import or download something is refused: an address must not make the server run code.
+    """
+    written = str(params.get("set") or "")
+    if len(written) > LONGEST:
+        raise RunError(f"set: found {len(written)} characters, expected at most {LONGEST}")
+    items = [item for item in written.split(",") if item.strip()]
+    allowed = (*SHARED, *measure_options())
+    for item in items:
+        key, _, value = item.partition("=")
+        if key not in allowed:
+            raise RunError(f"set: found {key[:60]!r}, expected one of {', '.join(allowed)}")
+        if key in ("diversity", "diversity_labels") and (is_dotted(value) or value not in known_keys()[key].choices):
+            raise RunError(f"set: {key}: found {value[:60]!r}, expected one of {', '.join(known_keys()[key].choices)}")
+    return read_changes(items)
+
+
+def written(changes: Changes) -> str:
+    """Return changes as the address has them."""
+    return ",".join(changes.written())
+
+
+def fields_of(facts: FileFacts, mode: Mode, changes: Changes, record: GroupRecord) -> list[Field]:
+    """Return the form: shared settings, and the options of the measure that is asked for."""
+    recorded = _flat(recorded_settings(facts, mode), facts.scale_rewards)
+    values = _flat(changes.settings(facts, mode), str(changes.scaling(facts)))
+    measure = MEASURES.get(values["diversity"])
+    options = [f"{values['diversity']}_{option.name}" for option in measure.options] if measure else []
+    defaults = {key: option.default for key, option in measure_options().items()}
+    return [
+        _field(key, recorded.get(key, defaults.get(key)), values.get(key, defaults.get(key)), record)
+        for key in (SHARED[0], *options, *SHARED[1:])
+        if key != "per_device_train_batch_size" or values["diversity_scope"] == "rank_slice"
+    ]
+
+
+def missing_inputs(record: GroupRecord) -> dict[str, str]:
+    """Return for each measure that cannot be computed from what was recorded why not."""
+    there = {"labels", "lengths"}
+    there |= {"similarity"} if is_measured(record) else set()
+    there |= {"log_probs"} if record.log_probs is not None else set()
+    there |= {"embeddings"} if record.embeddings is not None else set()
+    found = {}
+    for name, measure in MEASURES.items():
+        absent = [need for need in measure.needs if need not in there]
+        if absent:
+            found[name] = _NEEDS[absent[0]]
+    return found
+
+
+_NEEDS = {
+    "similarity": "similarity not recorded",
+    "log_probs": "log-probabilities not recorded",
+    "embeddings": "embeddings not recorded",
+    "history": "reads the prompt's earlier groups, as dra inspect replay does",
+}
+
+
+def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
+    known, declared = known_keys()[key], DECLARED.get(key)
+    disabled = None
+    choices = known.choices
+    if key == "diversity":
+        disabled = missing_inputs(record)
+        choices = choices if recorded in choices else (recorded, *choices)
+        if recorded not in known.choices:
+            disabled[recorded] = "your own measure is not imported here"
+    elif key == "diversity_scope" and record.embeddings is None:
+        disabled = {"rank_slice": "embeddings not recorded"}
+    return Field(
+        key=key,
+        label=declared.label if declared else {"scale_rewards": "reward scaling"}.get(key, key.replace("_", " ")),
+        help=declared.help if declared else known.help or SCALING_HELP,
+        recorded=recorded,
+        value=value,
+        choices=choices,
+        disabled=disabled,
+        whole="int" in known.kinds,
+        may_be_empty="none" in known.kinds,
+    )
+
+
+def _flat(settings: DiversitySettings, scaling: str) -> dict[str, Any]:
+    """Return settings by recipe key; a dotted measure's options are not known, and so not there."""
+    return {**settings.as_recipe(), "scale_rewards": scaling}
+
+
+def shown(value: Any) -> str:
+    """Return a value as a recipe writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def changed_lines(lines: Sequence[str], recorded: Sequence[str]) -> list[tuple[str, bool]]:
+    """Return recipe lines, each with whether it differs from the recorded ones."""
+    before = set(recorded)
+    return [(line, line not in before) for line in lines]

@@ -1,0 +1,114 @@
+"""How a question of the browser reaches a page: its run is found under the root, and a mistake is told in one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import threading
+import weakref
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dra_app.figure import escaped
+from dra_app.pages import Answer, pages
+from dra_toolkit.errors import DRAError, did_you_mean
+from dra_toolkit.runs import Run
+
+if TYPE_CHECKING:
+    import fastapi
+
+    from dra_app.context import Context
+
+ENDED = ("finished", "stopped", "failed", "killed", "imported")
+"""States of a run to which nothing is written any more, so that nothing needs to be asked again."""
+SMALL = 2_000
+"""Bytes of an answer below which compressing it is not worth the time."""
+_LOCKS: weakref.WeakKeyDictionary[Run, threading.Lock] = weakref.WeakKeyDictionary()
+_LOCKS_LOCK = threading.Lock()
+
+
+def answer(context: Context, page: str, question: str, params: Any) -> Answer:
+    """Return what a page answers to a question, or the mistake in it."""
+    if not isinstance(params, dict):
+        return {"error": "expected the values of a question by their names"}
+    try:
+        if page == "app":
+            return look(context, params)
+        asked = pages()[page]
+        if question in asked.context_questions:
+            return asked.context_questions[question](context, params)
+        run = context.run(str(params.get("run") or ""))
+        with _lock_of(run) if asked.alone else nullcontext():
+            return asked.questions[question](run, params)
+    except DRAError as error:
+        return {"error": "; ".join(error.problems)}
+
+
+def knows(page: str, question: str) -> bool:
+    """Return whether a page answers a question of that name."""
+    if page == "app":
+        return question == "look"
+    found = pages().get(page)
+    return found is not None and (question in found.questions or question in found.context_questions)
+
+
+def look(context: Context, params: dict[str, Any]) -> Answer:
+    """Return what the bar shows: the runs, the state of the one shown, and a stamp that tells whether it was written to."""
+    ids = context.run_ids()
+    told: Answer = {"runs": ids, "welcome": "" if ids else _welcome(context)}
+    wanted = str(params.get("page") or "")
+    if wanted and wanted not in pages():
+        told["error"] = f"page: there is no page {wanted[:40]!r}{did_you_mean(wanted, pages())}; the Overview is shown"
+    run_id = str(params.get("run") or "")
+    if not ids or not run_id:
+        return told
+    try:
+        state = str(context.run(run_id).directory.status()["state"])[:20]
+        told |= {"state": state, "stamp": f"{context.stamp(run_id)} {state}", "ended": state in ENDED}
+    except DRAError as error:
+        told["gone"] = "; ".join(error.problems)
+    return told
+
+
+def add_questions(app: fastapi.FastAPI, context: Context) -> None:
+    """Add the address at which the browser asks."""
+
+    @app.post("/dra/ask/{page}/{question}")
+    async def ask(page: str, question: str, request: Request) -> Response:
+        if not knows(page, question):
+            return Response("There is no such question.", 404)
+        try:
+            params = json.loads(await request.body() or b"{}")
+        except ValueError:
+            params = None
+        packs = "gzip" in request.headers.get("accept-encoding", "")
+        return await run_in_threadpool(_answered, context, page, question, params, packs)
+
+
+def _answered(context: Context, page: str, question: str, params: Any, packs: bool) -> Response:
+    import orjson
+
+    body = orjson.dumps(answer(context, page, question, params), option=orjson.OPT_SERIALIZE_NUMPY)
+    headers = {"cache-control": "no-store"}
+    if packs and len(body) > SMALL:
+        body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def _lock_of(run: Run) -> threading.Lock:
+    with _LOCKS_LOCK:
+        return _LOCKS.setdefault(run, threading.Lock())
+
+
+def _welcome(context: Context) -> str:
+    """Return what an empty root shows: how to get a first run."""
+    return (
+        f"<h3>No runs yet</h3><p>This page looks for runs in <code>{escaped(context.root)}</code>, and goes on by itself "
+        "when one appears.</p><dl><dt>Train a small model on this machine</dt><dd><code>dra train recipes/quickstart.yaml"
+        "</code></dd><dt>Look around first, with a small recorded run</dt><dd><code>dra app --demo</code></dd>"
+        "<dt>Show runs that lie elsewhere</dt><dd><code>dra app FOLDER</code></dd></dl>"
+    )

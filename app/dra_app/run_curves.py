@@ -1,0 +1,116 @@
+"""The curves of a run: the mean of every measure at each step, read once and then only what was added.
+
+What is read is kept with the opened run. A new start of the run, or a step that is written again after a resume, drops it.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.groups import Array, Mode
+from dra_toolkit.inspection.step_range import LAST
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.names import Listing, quoted_name
+
+Steps = NDArray[np.integer[Any]]
+READ_AGAIN = 2
+"""Last steps that are read again each time: their groups may not all have been there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Steps, and for each of them the mean of every measure over its groups; `flips` are added up."""
+
+    steps: Steps = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """(S,), ascending."""
+    groups: Steps = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    measures: dict[str, Array] = field(default_factory=dict)
+    """Measure -> (S,); NaN where it was not measured."""
+    functions: dict[str, Array] = field(default_factory=dict)
+    """Reward function -> its mean raw value over the completions of a step, (S,)."""
+
+
+@dataclass
+class _Known:
+    attempt: int
+    listing: Listing
+    """The files that there were before they were read."""
+    curves: Curves
+
+
+_known: WeakKeyDictionary[Run, dict[tuple[Mode, bool], _Known]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def measure_curves(run: Run, mode: Mode = "train") -> Curves:
+    """Return the measures of every step."""
+    columns = ", ".join(("step", "groups", *GROUP_MEASURES))
+    return _kept_up(run, mode, False, f"SELECT {columns} FROM steps WHERE mode = $1 AND step >= $2 ORDER BY step")
+
+
+def function_curves(run: Run, mode: Mode = "train") -> Curves:
+    """Return the mean raw value of each reward function at every step, over the completions that it judged."""
+    names = dict.fromkeys(name for facts in run.facts(mode) for name in facts.reward_weights)
+    if not names:
+        return Curves()
+    means = ", ".join(f"avg(rewards.{quoted_name(name)}) AS {quoted_name(name)}" for name in names)
+    sql = f"SELECT step, {means} FROM completions WHERE mode = $1 AND step >= $2 GROUP BY step ORDER BY step"
+    return _kept_up(run, mode, True, sql)
+
+
+def logged_curves(run: Run) -> dict[str, tuple[Steps, Array]]:
+    """Return what the trainer logged: metric -> the steps at which it was, and its values; the last of each step."""
+    found: dict[str, dict[int, float]] = {}
+    for row in run.metrics():
+        for name, value in row.items():
+            if name not in _NO_METRICS and isinstance(value, int | float) and not isinstance(value, bool):
+                found.setdefault(name, {})[int(row["step"])] = float(value)
+    return {
+        name: (np.array(sorted(values)), np.array([values[step] for step in sorted(values)]))
+        for name, values in found.items()
+    }
+
+
+_NO_METRICS = ("step", "attempt", "time", "epoch")
+
+
+def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
+    with _lock:
+        kept = _known.setdefault(run, {})
+        known = kept.get((mode, of_functions))
+    attempt = run.directory.last_attempt()
+    listing = run.store.listing(mode)
+    if known and known.attempt == attempt and known.listing == listing:
+        return known.curves
+    old = known.curves if known and known.attempt == attempt else Curves()
+    first = int(old.steps[-READ_AGAIN]) if len(old.steps) >= READ_AGAIN else 0
+    table = run.query(sql, [mode, first], steps=(first, LAST) if first else None)
+    new = {name: _numbers(table[name]) for name in table.column_names}
+    before = int(np.searchsorted(old.steps, first))
+    steps = np.concatenate([old.steps[:before], new.pop("step").astype(np.int64)])
+    counts = new.pop("groups", np.zeros(0)).astype(np.int64)
+    past = old.functions if of_functions else old.measures
+    joined = {name: np.concatenate([_past(past, name, before), values]) for name, values in new.items()}
+    if of_functions:
+        curves = Curves(steps=steps, functions=joined)
+    else:
+        curves = Curves(steps=steps, groups=np.concatenate([old.groups[:before], counts]), measures=joined)
+    with _lock:
+        kept[mode, of_functions] = _Known(attempt, listing, curves)
+    return curves
+
+
+def _past(past: dict[str, Array], name: str, count: int) -> Array:
+    return past[name][:count] if name in past else np.full(count, np.nan)
+
+
+def _numbers(column: object) -> Array:
+    values: Array = column.to_numpy(zero_copy_only=False)  # type: ignore[attr-defined]
+    return values.astype(np.float64)
