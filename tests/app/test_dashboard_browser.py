@@ -61,7 +61,15 @@ def test_every_page_shows_a_recorded_run(chromium: Any, address: str, size: tupl
 
 def test_overview_draws_the_curves_and_a_click_opens_the_step(browser: Browser) -> None:
     browser.open("overview", "run=demo-dra-grpo")
-    for figure in ("reward", "functions", "similarity", "vendi_score", "zero_spread", "abs_advantage_plain", "evaluation"):
+    for figure in (
+        "reward",
+        "functions",
+        "similarity",
+        "vendi_score",
+        "zero_spread",
+        "abs_advantage_plain",
+        "evaluation",
+    ):
         browser.plots("overview", figure)
     browser.page.wait_for_selector("#dra-overview .dra-runs tr.chosen")
     assert "diversity graph_cut" in browser.text("#dra-overview .dra-runs tr.chosen")
