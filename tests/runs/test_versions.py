@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from dra_app.data.curves import measure_curves
-from dra_app.data.group_detail import view_of
-from dra_app.data.group_step import arrange, read_step
-from dra_app.data.run_lines import run_lines
 from recorded import FACTS, make_run, record, record_all
 from typer.testing import CliRunner
 
 from dra_app.context import Context
+from dra_app.group_view import view_of
+from dra_app.pages.overview.run_table import run_lines
+from dra_app.run_curves import measure_curves
+from dra_app.step_groups import arrange, read_step
 from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
