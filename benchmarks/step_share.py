@@ -50,8 +50,9 @@ class Stopwatch:
 def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
     """Train some quickstart steps and return each part's share of the steps' seconds."""
     from dra_toolkit.training import trainer as module
-    from dra_toolkit.training.build import build_trainer, file_facts
+    from dra_toolkit.training.build import build_trainer
     from dra_toolkit.training.data import training_splits
+    from dra_toolkit.training.script_run import file_facts
     from dra_toolkit.training.tokenizer import load_tokenizer
 
     recipe_file = Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
@@ -71,7 +72,7 @@ def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
             test=None,
             on_groups=lambda records: submit(records),
         )
-        recorder = Recorder(Path(folder) / "groups", file_facts(recipe, "share", trainer), tell=print)
+        recorder = Recorder(Path(folder) / "groups", file_facts("share", trainer), tell=print)
         recorder._write = watch.timed("recording, background", recorder._write, time.thread_time)
         module.measure = watch.timed("adjusting and metrics", original, time.perf_counter)
         trainer._publish = watch.timed("recording, training thread", trainer._publish, time.perf_counter)

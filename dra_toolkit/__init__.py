@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from dra_toolkit.diversity import AdjustedRows, DiversitySettings, adjust, adjust_rows, group_advantages
     from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
     from dra_toolkit.runs import Run
+    from dra_toolkit.training.trainer import DiversityMixin, DRARLOOTrainer, DRATrainer
 
 _HOME = {
     "Adjustment": "groups",
     "CompletionGroup": "groups",
     "GroupRecord": "groups",
     "AdjustedRows": "diversity",
+    "DRARLOOTrainer": "training.trainer",
+    "DRATrainer": "training.trainer",
+    "DiversityMixin": "training.trainer",
     "DiversitySettings": "diversity",
     "adjust": "diversity",
     "adjust_rows": "diversity",
@@ -28,6 +32,9 @@ __all__ = [
     "AdjustedRows",
     "Adjustment",
     "CompletionGroup",
+    "DRARLOOTrainer",
+    "DRATrainer",
+    "DiversityMixin",
     "DiversitySettings",
     "GroupRecord",
     "Run",

@@ -27,6 +27,10 @@ class RunError(DRAError):
     """A run directory cannot be written, read or resumed as asked."""
 
 
+class RewardError(DRAError, ValueError):
+    """A reward function cannot be used, or did not return what it should."""
+
+
 class EmbedderError(DRAError):
     """The named embedder does not exist, is not installed, or may not be loaded."""
 

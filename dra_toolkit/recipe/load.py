@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,17 @@ def _override(item: str) -> tuple[str, Any]:
         return key.strip().removeprefix("--"), read_yaml(value) if value.strip() else None
     except BadYamlError:
         return key.strip().removeprefix("--"), value
+
+
+def recipe_of(name: str, known: Mapping[str, Any], text: str) -> Recipe:
+    """Return a recipe that says what is known of a run that no recipe started; what is no key of ours is left out."""
+    settings = _defaults(Path(name))
+    settings |= {
+        key: Setting(value=value, origin="recipe")
+        for key, value in known.items()
+        if key in settings and value != settings[key].value
+    }
+    return Recipe(name=name, settings=settings, text=text)
 
 
 def _defaults(path: Path) -> dict[str, Setting]:

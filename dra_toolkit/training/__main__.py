@@ -75,11 +75,12 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     events.tell("phase", text="loading libraries and model")
     from dra_toolkit.runs import Recorder
     from dra_toolkit.runs.layout import STOP_FILE
-    from dra_toolkit.training.build import build_trainer, file_facts
+    from dra_toolkit.training.build import build_trainer
     from dra_toolkit.training.callbacks import MetricsCallback, StopCallback
     from dra_toolkit.training.earlier import history_of
     from dra_toolkit.training.environment import write_environment
     from dra_toolkit.training.publishing import Publishing
+    from dra_toolkit.training.script_run import file_facts
 
     publishing = Publishing(recipe, run, events.notice)
     launcher = os.environ.get("DRA_LAUNCHER")
@@ -102,7 +103,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     if main_process:
         write_environment(run.environment)
         if recipe["record_groups"]:
-            recorder = Recorder(run.groups, file_facts(recipe, run.name, trainer), tell=events.notice)
+            recorder = Recorder(run.groups, file_facts(run.name, trainer), tell=events.notice)
     events.tell("phase", text="training")
     try:
         with tracker_errors():

@@ -17,7 +17,6 @@ from dra_toolkit.errors import MeasureError, RecipeError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.checks import embedder_settings
 from dra_toolkit.rewards import build_rewards
-from dra_toolkit.runs import FileFacts
 from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import model_errors
 from dra_toolkit.training.tokenizer import model_path
@@ -56,7 +55,8 @@ def build_trainer(
             peft_config=get_peft_config(model_config),
             quantization_config=get_quantization_config(model_config),
             diversity=diversity_settings(recipe),
-            embedder=None if settings.name == "none" else settings,
+            embedder=settings,
+            record=False,
             keep_embeddings=recipe["record_embeddings"],
             **hooks,
         )
@@ -74,18 +74,6 @@ def check_measure(recipe: Recipe) -> None:
     if recipe["embedder"] == "none" and (clusters or {"similarity", "embeddings"} & needs):
         reason = "diversity_labels: similarity" if clusters else f"diversity: {name}"
         raise MeasureError(f"embedder: none cannot measure the similarity that {reason} needs")
-
-
-def file_facts(recipe: Recipe, run_name: str, trainer: DRATrainer) -> FileFacts:
-    """Return what every file of this run's groups says of itself."""
-    return FileFacts(
-        run=run_name,
-        reward_weights=trainer.reward_columns(),
-        scale_rewards=trainer.scale_rewards,
-        diversity=trainer.diversity,
-        embedder=recipe["embedder"],
-        correct_by=trainer.correct_by,
-    )
 
 
 def reward_arguments(recipe: Recipe) -> dict[str, Any]:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
 
+if TYPE_CHECKING:
+    from trl import GRPOTrainer as Trained
+else:
+    Trained = object
 
-class ExactResume:
+
+class ExactResume(Trained):
     """Mixin for TRL's trainers, to stand before them among the bases."""
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
-        trainer: Any = self
-        return EpochSampler(super()._get_train_sampler(dataset), lambda: trainer.state.epoch)  # type: ignore[misc]
+        return EpochSampler(super()._get_train_sampler(dataset), lambda: self.state.epoch)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)  # type: ignore[misc]
+        super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             _follow_schedule(self)
 

@@ -160,7 +160,9 @@ def test_from_two_processes_to_one_and_back_the_steps_stay_those_of_the_run(reci
     shutil.copytree(plain, run)
     for step in (4, 6):
         shutil.rmtree(run / "checkpoints" / f"checkpoint-{step}")
-    said = finish(dra(recipe, run, "--resume", "num_processes=1", "gradient_accumulation_steps=4"), status=2)
+    said = finish(
+        dra(recipe, run, "--resume", "num_processes=1", "gradient_accumulation_steps=4", "max_steps=7"), status=2
+    )
     assert (
         "num_processes: the run has 2, the recipe now says 1; with completions_per_step=12 another number can" in said
     )

@@ -127,7 +127,7 @@ def test_log_probabilities_are_the_samplers_where_it_gives_them(policy, tmp_path
 def test_log_probabilities_are_read_once_more_where_the_sampler_gives_none(policy, tmp_path):
     config = {"temperature": 0.7, "max_steps": 1}
     settings = DiversitySettings(measure="unlikeliness")
-    trainer, records = train(policy, tmp_path, settings, config=config, embedder=None)
+    trainer, records = train(policy, tmp_path, settings, config=config, embedder="none")
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(policy).eval()

@@ -155,7 +155,7 @@ class TestRefusals:
 
     def test_no_embedder(self, policy, tmp_path):
         with pytest.raises(ValueError, match="needs an embedder"):
-            train(DRATrainer, policy, tmp_path)
+            train(DRATrainer, policy, tmp_path, embedder="none")
 
     def test_reward_of_the_same_name(self, policy, tmp_path):
         def diversity(completions, **_):

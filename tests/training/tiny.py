@@ -47,25 +47,26 @@ def prompts(count: int = 64) -> Dataset:
     return Dataset.from_dict({"prompt": [[{"role": "user", "content": f"What is {i} + 1?"}] for i in range(count)]})
 
 
+SETTINGS: dict[str, Any] = {
+    "per_device_train_batch_size": 8,
+    "num_generations": 4,
+    "max_completion_length": 12,
+    "max_steps": 3,
+    "learning_rate": 1e-2,
+    "logging_steps": 1,
+    "save_strategy": "no",
+    "report_to": "none",
+    "use_cpu": True,
+    "bf16": False,
+    "gradient_checkpointing": False,
+    "disable_tqdm": True,
+    "seed": 1,
+}
+
+
 def grpo_config(folder: Path, **changes: Any) -> GRPOConfig:
     """Return a small, quick configuration on the CPU."""
-    values: dict[str, Any] = {
-        "output_dir": str(folder),
-        "per_device_train_batch_size": 8,
-        "num_generations": 4,
-        "max_completion_length": 12,
-        "max_steps": 3,
-        "learning_rate": 1e-2,
-        "logging_steps": 1,
-        "save_strategy": "no",
-        "report_to": "none",
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_tqdm": True,
-        "seed": 1,
-    }
-    return GRPOConfig(**(values | changes))
+    return GRPOConfig(**({"output_dir": str(folder)} | SETTINGS | changes))
 
 
 def letters(completions: list[Any], **_: Any) -> list[float]:

@@ -12,8 +12,7 @@ from typing import Any, cast
 from dra_toolkit.diversity import Scaling
 from dra_toolkit.embedding import EmbedderSettings, check_text_embedder, load_embedder
 from dra_toolkit.errors import RecipeError, RunError, did_you_mean
-from dra_toolkit.recipe import Recipe, Setting, known_keys
-from dra_toolkit.recipe.keys import OUR_DEFAULTS
+from dra_toolkit.recipe import Recipe, recipe_of
 from dra_toolkit.rewards import REWARDS, tells_right_from_wrong
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.files import remove_folder
@@ -183,12 +182,6 @@ def _recipe(
     first: ImportedBatch,
 ) -> Recipe:
     """Return a recipe that says what is known of the run, and that it was imported; nobody can train it."""
-    own = ("dra", "reward", "measure")
-    settings = {
-        key.name: Setting(value=key.default, origin="dra default" if key.owner in own else "TRL default")
-        for key in known_keys().values()
-    }
-    settings |= {name: Setting(value=value, origin="dra default") for name, value in OUR_DEFAULTS.items()}
     known = {
         "model_name_or_path": f"imported:{format}",
         "dataset_name": str(source),
@@ -200,9 +193,8 @@ def _recipe(
         "num_generations": max(map(len, first.groups)),
         "output_dir": str(output),
     }
-    settings |= {name: Setting(value=value, origin="recipe") for name, value in known.items()}
     text = f"# Imported from {source} ({format}); this run was not trained here and cannot be resumed.\n"
-    return Recipe(name=output.name, settings=settings, text=text)
+    return recipe_of(output.name, known, text)
 
 
 def _notes(

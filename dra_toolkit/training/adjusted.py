@@ -1,0 +1,329 @@
+"""The adjustment as a mixin for TRL's trainers; everything else is TRL's.
+
+Rewards are adjusted inside `_calculate_rewards`, after TRL has gathered them: one more reward column, which is 0 before and
+`adjusted - total` after, is filled in, so that TRL's own advantages are those of the adjusted rewards.
+`_generate_and_score_completions` is called through, and the advantages that TRL used are read for the record; where the
+measure acts on advantages, or large ones are capped, ours take their place. `_generate` is listened to for the
+log-probabilities of the tokens, where the measure reads them.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from accelerate.utils import gather_object
+from trl import RLOOTrainer
+
+from dra_toolkit.diversity import (
+    DiversitySettings,
+    PromptHistory,
+    discount_of,
+    is_dotted,
+    load_labeller,
+    load_measure,
+    replaces_advantages,
+    zero_spread,
+)
+from dra_toolkit.diversity.measures.leave_one_out import leave_one_out
+from dra_toolkit.embedding import EMBEDDERS, Embedder, EmbedderSettings, Embeddings, load_embedder
+from dra_toolkit.groups import Array, GroupRecord
+from dra_toolkit.rewards import tells_right_from_wrong
+from dra_toolkit.rewards.text import completion_texts
+from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
+from dra_toolkit.training.log_probs import mean_log_probs, read_log_probs
+from dra_toolkit.training.reward_checks import checked, drop_infinities, refuse_classes
+
+if TYPE_CHECKING:
+    from trl import GRPOTrainer as Trained
+else:
+    Trained = object
+
+COLUMN = "diversity"
+"""Name of the reward column that carries the adjustment, in TRL's logs too."""
+
+
+def diversity(completions: Sequence[Any], **_: Any) -> list[None]:
+    """Hold the place of the adjustment among TRL's reward functions; the trainer fills the column in after the gather."""
+    return [None] * len(completions)
+
+
+class GroupAdjustment(Trained):
+    """Mixin, to stand before one of TRL's trainers among the bases; its arguments are those of `DRATrainer`."""
+
+    reward_funcs: list[Any]
+    reward_func_names: list[str]
+    reward_processing_classes: list[Any]
+    reward_weights: torch.Tensor
+    scale_rewards: Any = "none"
+    """What trainers that have no such setting do."""
+
+    def __init__(
+        self,
+        *args: Any,
+        diversity: DiversitySettings | str | None = None,
+        embedder: EmbedderSettings | str | None = None,
+        on_groups: Callable[[list[GroupRecord]], None] | None = None,
+        attempt: int = 1,
+        keep_embeddings: bool = False,
+        history: PromptHistory | None = None,
+        tell: Callable[[str], None] = print,
+        **kwargs: Any,
+    ) -> None:
+        chosen = DiversitySettings(measure=diversity) if isinstance(diversity, str) else diversity
+        self.diversity = chosen or DiversitySettings()
+        self._adjusts = self.diversity.adjusts
+        settings = EmbedderSettings(name=embedder) if isinstance(embedder, str) else embedder or offline_embedder()
+        self.embedder_name = settings.name
+        if is_dotted(self.diversity.measure):
+            load_measure(self.diversity.measure)
+        self._labeller = load_labeller(self.diversity.labels) if is_dotted(self.diversity.labels) else None
+        self._check(_given(super().__init__, args, kwargs))
+        super().__init__(*args, **kwargs)
+        names = list(self.reward_func_names)
+        self._scored_by = dict(zip(_distinct(names), self.reward_funcs, strict=True))
+        self.reward_funcs = [checked(function, name) for function, name in zip(self.reward_funcs, names, strict=True)]
+        if self._adjusts:
+            self._add_column()
+        self.embedder = None if settings.name == "none" else self._load_embedder(settings)
+        self._on_groups, self._attempt, self._keep_embeddings, self._tell = on_groups, attempt, keep_embeddings, tell
+        self._generated: Any = None
+        reads_history = "history" in self.diversity.needs
+        self._history = history or (PromptHistory(discount_of(self.diversity)) if reads_history else None)
+        self._measured: MeasuredBatch | None = None
+        self._last_batch = ("", -1, -1)
+        self._told: set[str] = set()
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        """Refuse, before a model is loaded, what the adjustment cannot be combined with."""
+        refuse_classes(given.get("reward_funcs"))
+        if not self._adjusts:
+            return
+        if self.embedder_name == "none" and self.diversity.needs & {"similarity", "embeddings"}:
+            raise ValueError(f"measure {self.diversity.measure!r} needs an embedder")
+        if isinstance(self, RLOOTrainer) and self.diversity.acts_on == "advantage":
+            raise ValueError(f"measure {self.diversity.measure!r} acts on advantages, which RLOO makes its own way")
+        if getattr(given.get("args"), "multi_objective_aggregation", "sum_then_normalize") != "sum_then_normalize":
+            raise ValueError(
+                "normalize_then_sum scales each reward by itself and would undo the adjustment of their sum"
+            )
+        functions = given.get("reward_funcs")
+        for function in functions if isinstance(functions, list) else [functions]:
+            if getattr(function, "__name__", "") == COLUMN:
+                raise ValueError(f"a reward function named {COLUMN!r} cannot be told from the adjustment; rename it")
+
+    def _add_column(self) -> None:
+        """Append the adjustment's column, of weight 1, to the rewards that TRL has checked and named."""
+        self.reward_funcs = [*self.reward_funcs, diversity]
+        self.reward_func_names = [*self.reward_func_names, COLUMN]
+        self.reward_processing_classes = [*self.reward_processing_classes, None]
+        self.reward_weights = torch.cat([self.reward_weights, torch.ones(1)])
+
+    def reward_columns(self) -> dict[str, float]:
+        """Return the weight of each reward function by name, the adjustment's own column left out.
+
+        Of functions of one name the second is called NAME_2, and so on.
+        """
+        return dict(zip(self._scored_by, self.reward_weights.tolist(), strict=False))
+
+    @property
+    def correct_by(self) -> str | None:
+        """The reward function that tells right from wrong."""
+        return tells_right_from_wrong(list(self._scored_by), self._scored_by)
+
+    def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
+        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        rewards = drop_infinities(rewards, self.reward_func_names, self._tell_once)
+        training = self.model.training
+        settings = self.diversity if training else DiversitySettings(measure="none")
+        texts = completion_texts(completions)
+        measured = measure(
+            samples=self._gather_samples(prompts, texts, completion_ids_list),
+            rewards=rewards[:, : len(self._scored_by)].double().cpu().numpy(),
+            reward_weights=self.reward_columns(),
+            correct_by=self.correct_by,
+            embeddings=self._gather_embeddings(texts, completion_ids_list),
+            group_size=self.num_generations if training else self.num_generations_eval,
+            settings=settings,
+            scale_rewards=self.scale_rewards,
+            keep_embeddings=self._keep_embeddings,
+            step=self.state.global_step + 1,
+            log_probs=self._gather_log_probs() if "log_probs" in settings.needs else None,
+            labeller=self._labeller,
+            history=self._history if training else None,
+        )
+        self._measured = self._with_own_advantages(measured)
+        for name, value in self._measured.metrics().items():
+            self._log_metric(f"diversity/{name}", value)
+        if self._adjusts:
+            rewards[:, -1] = torch.from_numpy(measured.shift).to(rewards)
+        return rewards
+
+    def _with_own_advantages(self, measured: MeasuredBatch) -> MeasuredBatch:
+        """Return the batch with the advantages of this trainer's kind: RLOO leaves one out, as TRL's does."""
+        if not isinstance(self, RLOOTrainer):
+            return measured
+
+        def own(totals: Array) -> Array:
+            found = leave_one_out(totals)
+            return (found - found.mean()) / (found.std(ddof=1) + 1e-4) if self.normalize_advantages else found
+
+        adjustment = measured.adjustment
+        return replace(measured, plain_advantages=own(adjustment.totals), adjusted_advantages=own(adjustment.adjusted))
+
+    def _generate(self, prompts: Any) -> Any:
+        generated = super()._generate(prompts)
+        if "log_probs" in self.diversity.needs:
+            self._generated = generated
+        return generated
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        output = super()._generate_and_score_completions(inputs)
+        self._generated = None
+        if self.model.training and self._measured and replaces_advantages(self.diversity, self.scale_rewards):
+            self._replace_advantages(output, self._measured)
+        advantages = self.accelerator.gather(output["advantages"])
+        if self._measured is not None:
+            self._log_raw_rewards(self._measured)
+            self._publish(self._measured, advantages)
+            self._measured = None
+        return output
+
+    def _load_embedder(self, settings: EmbedderSettings) -> Embedder:
+        devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):  # a second model must not move the policy's random numbers
+            return load_embedder(
+                settings,
+                device=str(self.accelerator.device),
+                policy=lambda: self.accelerator.unwrap_model(self.model),
+                passes=self._most_passes,
+            )
+
+    def _most_passes(self, local: int) -> int:
+        """Return the largest number of forward passes that any process needs: partitioned weights need all at each."""
+        return int(self.accelerator.gather(torch.tensor([local], device=self.accelerator.device)).max())
+
+    def _gather_samples(self, prompts: Any, texts: list[str], completion_ids: list[list[int]]) -> list[Sample]:
+        ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        samples = [
+            Sample(
+                prompt=as_prompt(prompt),
+                text=text,
+                tokens=len(ids),
+                finish_reason="stop" if not ids or ids[-1] in ends else "length",
+            )
+            for prompt, text, ids in zip(prompts, texts, completion_ids, strict=True)
+        ]
+        return gather_object(samples) if self.accelerator.num_processes > 1 else samples
+
+    def _gather_embeddings(self, texts: list[str], completion_ids: list[list[int]]) -> np.ndarray | None:
+        if self.embedder is None:
+            return None
+        started = time.perf_counter()
+        embedded = self.embedder.embed(texts, completion_ids)
+        vectors = torch.from_numpy(embedded.vectors).to(self.accelerator.device)
+        gathered = self.accelerator.gather(vectors).cpu().numpy()
+        self._log_metric("diversity/embedding_seconds", time.perf_counter() - started)
+        self._log_metric("diversity/truncated_ratio", embedded.truncated / len(texts))
+        self._tell_embedding_limits(embedded, len(texts))
+        return gathered
+
+    def _gather_log_probs(self) -> np.ndarray:
+        """Return the mean log-probabilities of all processes' completions: the sampler's, or else read once more."""
+        prompt_ids, completion_ids, _, _, sampled, *_ = self._generated
+        found = mean_log_probs(sampled) if sampled is not None else read_log_probs(self, prompt_ids, completion_ids)
+        return self.accelerator.gather(torch.from_numpy(found).to(self.accelerator.device)).cpu().numpy()
+
+    def _replace_advantages(self, output: dict[str, Any], measured: MeasuredBatch) -> None:
+        """Put our advantages where TRL's stand: in this process's part of the batch, and in TRL's table."""
+        ours = torch.from_numpy(measured.adjusted_advantages.reshape(-1)).to(output["advantages"])
+        count, first = len(output["advantages"]), self.accelerator.process_index * len(output["advantages"])
+        output["advantages"] = ours[first : first + count]
+        shown = self._logs["advantages"]
+        for _ in range(min(len(ours), len(shown))):
+            shown.pop()
+        shown.extend(ours.tolist())
+
+    def _tell_embedding_limits(self, embedded: Embeddings, count: int) -> None:
+        if embedded.truncated:
+            limit = getattr(self.embedder, "max_length", None)
+            self._tell_once(
+                "truncated",
+                f"embedder: {embedded.truncated} of {count} completions are longer than {limit} tokens and were embedded "
+                "cut there; diversity/truncated_ratio follows it, embedder_max_length changes it",
+            )
+        if embedded.invalid:
+            self._tell_once(
+                "invalid",
+                f"embedder: {embedded.invalid} of {count} embeddings were not finite and count as unlike all others",
+            )
+
+    def _tell_once(self, what: str, line: str) -> None:
+        if what not in self._told and self.accelerator.is_main_process:
+            self._told.add(what)
+            self._tell(line)
+
+    def _log_raw_rewards(self, measured: MeasuredBatch) -> None:
+        """Make TRL's `reward`, `reward_std` and `frac_reward_zero_std` speak of the raw totals, as without adjustment."""
+        if not self._adjusts:
+            return
+        logged = self._metrics["train" if self.model.training else "eval"]
+        totals = measured.adjustment.totals
+        logged["reward"][-1] = float(np.nanmean(totals)) if not np.isnan(totals).all() else float("nan")
+        scorable = totals[~np.isnan(totals)]
+        logged["reward_std"][-1] = float(scorable.std(ddof=1)) if scorable.size > 1 else float("nan")
+        if self.scale_rewards != "batch":
+            logged["frac_reward_zero_std"][-1] = float(zero_spread(totals).mean())
+
+    def _publish(self, measured: MeasuredBatch, advantages: torch.Tensor) -> None:
+        if self._on_groups is None or not self.accelerator.is_main_process:
+            return
+        training = self.model.training
+        mode, step = ("train", self.state.global_step + 1) if training else ("eval", self.state.global_step)
+        batch = self._last_batch[2] + 1 if self._last_batch[:2] == (mode, step) else 0
+        self._last_batch = (mode, step, batch)
+        self._on_groups(
+            measured.records(
+                mode="train" if training else "eval",
+                step=step,
+                batch=batch,
+                attempt=self._attempt,
+                advantages=advantages.double().cpu().numpy(),
+            )
+        )
+
+
+def offline_embedder() -> EmbedderSettings:
+    """Return the default embedder if it is installed and fetches nothing, else one that needs nothing at all."""
+    settings = EmbedderSettings()
+    known = EMBEDDERS[settings.name]
+    if known.source is None and not known.missing_packages():
+        return settings
+    plain = (name for name, known in EMBEDDERS.items() if not (known.source or known.packages or known.is_model))
+    return EmbedderSettings(name=next(plain))
+
+
+def _given(construct: Callable[..., None], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a trainer by name; nothing where it will refuse them itself."""
+    try:
+        found = dict(inspect.signature(construct).bind_partial(*args, **kwargs).arguments)
+    except TypeError:
+        return {}
+    return found | found.pop("kwargs", {})
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Return the names, the second of one name as NAME_2 and so on."""
+    found: list[str] = []
+    for name in names:
+        number, own = 1, name
+        while own in found:
+            number += 1
+            own = f"{name}_{number}"
+        found.append(own)
+    return found

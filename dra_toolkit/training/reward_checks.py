@@ -1,0 +1,92 @@
+"""What reward functions return, looked at before the trainer reads it: a mistake is one line with the function's name."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+
+from dra_toolkit.errors import RewardError
+
+LARGEST = 1e30
+"""Rewards beyond it count as infinite: their weighted sums leave the numbers that the trainer has."""
+
+
+def refuse_classes(functions: Any) -> None:
+    """Raise RewardError for a class in place of a function: it would be called as one."""
+    for function in functions if isinstance(functions, list) else [functions]:
+        if inspect.isclass(function):
+            name = function.__name__
+            raise RewardError(f"reward_funcs: found the class {name}, expected a function or an instance: {name}(...)")
+
+
+def checked(function: Any, name: str) -> Any:
+    """Return a reward function that raises RewardError where it does not return a number or None for each completion.
+
+    Models, which TRL calls itself, are left as they are.
+    """
+    if isinstance(function, torch.nn.Module):
+        return function
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+
+        async def scored(*args: Any, completions: Sequence[Any], **kwargs: Any) -> list[Any]:
+            return _numbers(await function(*args, completions=completions, **kwargs), name, len(completions))
+    else:
+
+        def scored(*args: Any, completions: Sequence[Any], **kwargs: Any) -> list[Any]:  # type: ignore[misc]
+            return _numbers(function(*args, completions=completions, **kwargs), name, len(completions))
+
+    return functools.update_wrapper(scored, function)
+
+
+def drop_infinities(rewards: torch.Tensor, names: Sequence[str], tell: Callable[[str, str], None]) -> torch.Tensor:
+    """Return rewards (N, K) with what is infinite taken for no reward (NaN); `tell` gets the name and a line for each.
+
+    One infinite reward would leave its whole group without an advantage.
+    """
+    infinite = rewards.abs() > LARGEST
+    for column in infinite.any(dim=0).nonzero().flatten().tolist():
+        count, found = int(infinite[:, column].sum()), rewards[infinite[:, column], column][0].item()
+        tell(
+            names[column],
+            f"reward_funcs: {names[column]} gave {found:g} for {count} of {len(rewards)} completions, expected finite "
+            "numbers; taken for no reward",
+        )
+    return rewards.masked_fill(infinite, math.nan)
+
+
+def _numbers(found: Any, name: str, count: int) -> list[Any]:
+    if found is None or isinstance(found, str | bytes | dict | Real) or not _is_iterable(found):
+        raise _problem(name, f"returned {_shown(found)}", count)
+    values = list(found)
+    if len(values) != count:
+        raise _problem(name, f"returned {len(values)} rewards", count)
+    for value in values:
+        if not (value is None or isinstance(value, Real) or _is_scalar(value)):
+            raise _problem(name, f"returned a list with {_shown(value)}", count)
+    return values
+
+
+def _is_iterable(value: Any) -> bool:
+    return hasattr(value, "__iter__") and getattr(value, "ndim", 1) > 0
+
+
+def _is_scalar(value: Any) -> bool:
+    """Return whether a value is a tensor of one number, of whatever library."""
+    return isinstance(value, np.number | np.bool_ | np.ndarray | torch.Tensor) and math.prod(value.shape) == 1
+
+
+def _problem(name: str, found: str, count: int) -> RewardError:
+    return RewardError(
+        f"reward_funcs: {name} {found}, expected a list of {count} numbers or None, one for each completion"
+    )
+
+
+def _shown(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__} ({str(value)[:40]})"
