@@ -5,13 +5,14 @@ from __future__ import annotations
 import configparser
 import netrc
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from dra_toolkit.errors import did_you_mean
+from dra_toolkit.recipe import Recipe
 from dra_toolkit.safe_text import visible
 
 TRACKERS: dict[str, tuple[str, ...]] = {
@@ -43,21 +44,21 @@ HUB_SECONDS = 8.0
 """How long the Hub may take to say who somebody is."""
 
 
-def chosen_trackers(recipe: Mapping[str, Any]) -> list[str]:
+def chosen_trackers(recipe: Recipe) -> list[str]:
     """Return the trackers that a recipe reports to; `all` stands for those of the extra that are installed."""
-    found = recipe["report_to"]
+    found = recipe.output.report_to
     names = [found] if isinstance(found, str) else list(found or [])
     if "all" in names:
         return [name for name in OURS if _is_installed(name)]
     return [name for name in names if name != "none"]
 
 
-def login_problems(recipe: Mapping[str, Any]) -> list[str]:
+def login_problems(recipe: Recipe) -> list[str]:
     """Return a line for each package or login that the recipe's trackers and Hub uploads lack, with what mends it.
 
     The first machine alone reports and pushes.
     """
-    if recipe["machine_rank"] != 0:
+    if not recipe.launch.is_first_machine:
         return []
     trackers = chosen_trackers(recipe)
     problems = [problem for name in trackers for problem in _tracker_problems(name)]
@@ -72,10 +73,10 @@ def login_problems(recipe: Mapping[str, Any]) -> list[str]:
     return [*problems, *_name_problems(recipe), *hub_problems(keys)]
 
 
-def hub_keys(recipe: Mapping[str, Any]) -> list[str]:
+def hub_keys(recipe: Recipe) -> list[str]:
     """Return the settings of a recipe that write to the Hub."""
-    keys = ["push_to_hub"] if recipe["push_to_hub"] else []
-    if "trackio" in chosen_trackers(recipe) and (recipe["trackio_space_id"] or os.environ.get("TRACKIO_SPACE_ID")):
+    keys = ["push_to_hub"] if recipe.hub.push_to_hub else []
+    if "trackio" in chosen_trackers(recipe) and (recipe.output.trackio_space_id or os.environ.get("TRACKIO_SPACE_ID")):
         keys.append("trackio_space_id")
     return keys
 
@@ -113,23 +114,23 @@ def hub_problems(keys: list[str]) -> list[str]:
     return [f"{which}: {problem}" for problem in _token_problems(token, constants.ENDPOINT)]
 
 
-def _revision_problems(recipe: Mapping[str, Any]) -> Iterator[str]:
+def _revision_problems(recipe: Recipe) -> Iterator[str]:
     """Yield a line for each setting that leaves `hub_revisions` without an effect."""
-    if recipe["hub_revisions"] and not recipe["push_to_hub"]:
+    if recipe.hub.hub_revisions and not recipe.hub.push_to_hub:
         yield "hub_revisions: pushes nothing without push_to_hub=true; set both or neither"
-    if recipe["hub_revisions"] and recipe["save_strategy"] == "no":
+    if recipe.hub.hub_revisions and recipe.output.save_strategy == "no":
         yield "hub_revisions: save_strategy is no, so there is no checkpoint to push; set save_strategy=steps and save_steps"
 
 
-def _name_problems(recipe: Mapping[str, Any]) -> Iterator[str]:
+def _name_problems(recipe: Recipe) -> Iterator[str]:
     """Yield a line if the repository to push to has a name that the Hub does not take."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
-    given = recipe["hub_model_id"]
-    name = given if given is not None else Path(recipe["output_dir"]).name
+    given = recipe.hub.hub_model_id
+    name = given if given is not None else Path(recipe.output.output_dir).name
     try:
-        validate_repo_id(name if recipe["push_to_hub"] else None)
+        validate_repo_id(name if recipe.hub.push_to_hub else None)
     except HFValidationError:
         key = "hub_model_id" if given is not None else "output_dir"
         yield (

@@ -12,7 +12,7 @@ from dra_toolkit.doctor.findings import Finding, not_checked, ok, problem, warni
 from dra_toolkit.doctor.hours import FACTOR
 from dra_toolkit.doctor.memory import Memory
 from dra_toolkit.launch import missing, visible_gpus
-from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.derived import gpus_wanted, steps_per_generation
 
 GIB = 1 << 30
 TIGHT, TOO_MUCH = 0.85, 1.3
@@ -38,26 +38,24 @@ LEVERS = {
 def check_layout(facts: Facts) -> Iterator[Finding]:
     """Say in one line how batch, groups and processes fit together; that they do, the recipe's own checks have seen."""
     recipe = facts.the_recipe
-    group, batch, processes = (
-        recipe[key] for key in ("num_generations", "per_device_train_batch_size", "num_processes")
-    )
-    accumulation, micro_steps = recipe["gradient_accumulation_steps"], steps_per_generation(recipe)
+    group, processes = recipe.objective.num_generations, recipe.launch.num_processes
+    batch = recipe.training.per_device_train_batch_size
+    accumulation, micro_steps = recipe.training.gradient_accumulation_steps, steps_per_generation(recipe)
     step, generated = batch * processes * accumulation, batch * processes * micro_steps
     prompts = (
         f"{step // group} prompt{'s' if step > group else ''}" if step % group == 0 else f"{step / group:.2f} prompts"
     )
     many = f"{processes} process{'es' if processes > 1 else ''}"
     line = f"{step} completions per step = {prompts} x {group}; {many} x {batch} x {accumulation} accumulation"
-    if generated != step or recipe["num_iterations"] > 1:
-        line += f"; {generated} sampled at once, each trained on {recipe['num_iterations']} x"
+    if generated != step or recipe.objective.num_iterations > 1:
+        line += f"; {generated} sampled at once, each trained on {recipe.objective.num_iterations} x"
     yield ok("batch", line)
 
 
 def check_devices(facts: Facts) -> Iterator[Finding]:
     """Say whether there are GPUs enough, and whether the precision is one that they have."""
     recipe, gpus = facts.the_recipe, facts.machine.gpus
-    training = recipe["num_processes"] // recipe["num_machines"]
-    serving = recipe["vllm_gpus"] if recipe["machine_rank"] == 0 else 0
+    training, serving = gpus_wanted(recipe)
     wanted = f"{training} to train on" + (f" and {serving} for vLLM" if serving else "")
     lacking = [
         line for line in missing(recipe, visible_gpus()) if line.startswith(("num_processes", "accelerate_config"))
@@ -65,12 +63,12 @@ def check_devices(facts: Facts) -> Iterator[Finding]:
     for line in lacking:
         found, _, fix = line.partition("; ")
         yield problem("GPUs", found, fix or "accelerate_config=ddp")
-    if not gpus and not lacking and not recipe["use_cpu"]:
+    if not gpus and not lacking and not recipe.launch.use_cpu:
         yield _without_gpus(facts, wanted)
     elif not lacking:
-        where = "the CPU, as use_cpu says" if recipe["use_cpu"] else f"{wanted}, of {len(gpus)}"
+        where = "the CPU, as use_cpu says" if recipe.launch.use_cpu else f"{wanted}, of {len(gpus)}"
         yield ok("GPUs for it", where)
-    if recipe["bf16"] is not False and not recipe["fp16"] and any(gpu.bf16 is False for gpu in gpus):
+    if recipe.training.bf16 is not False and not recipe.training.fp16 and any(gpu.bf16 is False for gpu in gpus):
         yield problem("bfloat16", "these GPUs do not compute in it", "bf16=false fp16=true")
 
 
@@ -86,9 +84,9 @@ def _without_gpus(facts: Facts, wanted: str) -> Finding:
 def check_server(facts: Facts) -> Iterator[Finding]:
     """Say whether a vLLM server of one's own answers, or the ports are free for the one that the run starts."""
     recipe = facts.the_recipe
-    if not recipe["use_vllm"] or recipe["vllm_mode"] != "server" or recipe["machine_rank"] != 0:
+    if not recipe.vllm.use_vllm or recipe.vllm.vllm_mode != "server" or recipe.launch.machine_rank != 0:
         return
-    if recipe["vllm_gpus"] > 0:
+    if recipe.vllm.vllm_gpus > 0:
         from dra_toolkit.launch.vllm_server import check_ports
 
         for line in check_ports(recipe):
@@ -98,8 +96,8 @@ def check_server(facts: Facts) -> Iterator[Finding]:
     import urllib.error
     import urllib.request
 
-    host = "127.0.0.1" if recipe["vllm_server_host"] == "0.0.0.0" else recipe["vllm_server_host"]
-    url = (recipe["vllm_server_base_url"] or f"http://{host}:{recipe['vllm_server_port']}").rstrip("/")
+    host = "127.0.0.1" if recipe.vllm.vllm_server_host == "0.0.0.0" else recipe.vllm.vllm_server_host
+    url = (recipe.vllm.vllm_server_base_url or f"http://{host}:{recipe.vllm.vllm_server_port}").rstrip("/")
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=3.0):
             yield ok("vLLM server", f"answers at {url}")
@@ -115,10 +113,10 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
         yield not_checked("memory", "not estimated: the size of the model is not known")
         return
     machine, work = facts.machine, expected.work
-    local = work.processes // recipe["num_machines"]
+    local = work.processes // recipe.launch.num_machines
     if expected.model.shape is None:
         yield not_checked("memory", "activations not estimated: this is no dense decoder of the Llama kind")
-    if recipe["use_cpu"] or not machine.gpus:
+    if recipe.launch.use_cpu or not machine.gpus:
         needed = Memory(parts={name: local * size for name, size in expected.training.parts.items()})
         subject = f"memory of {local} processes" if local > 1 else "memory"
         fix = "use a machine with more memory, or one with GPUs"
@@ -126,7 +124,7 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
         return
     available = min(gpu.total for gpu in machine.gpus[:local])
     yield _compare("memory, training", expected.training, available, f"on each of {local} GPUs")
-    if expected.vllm is None or (work.vllm_gpus and recipe["machine_rank"] != 0):
+    if expected.vllm is None or (work.vllm_gpus and recipe.launch.machine_rank != 0):
         return
     gpus = machine.gpus[-work.vllm_gpus :] if work.vllm_gpus else machine.gpus[:local]
     share = work.vllm_share * min(gpu.total for gpu in gpus)
@@ -142,7 +140,7 @@ def check_time(facts: Facts) -> Iterator[Finding]:
         why = "the speed of the device is not known" if expected and expected.model.shape else "the model is not known"
         yield not_checked("time", f"not estimated: {why}")
         return
-    time, steps = expected.time, facts.the_recipe["max_steps"]
+    time, steps = expected.time, facts.the_recipe.training.max_steps
     found = (
         f"about {_duration(time.seconds * 100)} per 100 steps, within a factor of {FACTOR} "
         f"(a step: {_duration(time.sampling)} sampling, {_duration(time.training)} training, on {expected.device.name})"

@@ -20,7 +20,7 @@ NO_GPU_MENDS = "attn_implementation=sdpa, which comes with torch"
 def check_vllm(facts: Facts) -> Iterator[Finding]:
     """Say whether vLLM is here if the recipe samples with it, and built for what the machine has."""
     recipe = facts.the_recipe
-    if not recipe["use_vllm"]:
+    if not recipe.vllm.use_vllm:
         return
     found, on_gpu = check_package("vllm", "vllm"), bool(facts.machine.gpus)
     distribution = (installed("vllm") or ("", ""))[0]
@@ -49,7 +49,7 @@ def check_deepspeed(facts: Facts) -> Iterator[Finding]:
     else:
         yield ok("DeepSpeed", found.found)
     offloads = facts.estimate is not None and facts.estimate.work.offload_optimizer
-    if facts.machine.gpus and not recipe["use_cpu"] and not offloads:
+    if facts.machine.gpus and not recipe.launch.use_cpu and not offloads:
         return
     lacking = [] if any(map(shutil.which, ("c++", "g++"))) else ["a C++ compiler (apt install g++)"]
     if find_spec("ninja") is None and shutil.which("ninja") is None:
@@ -62,9 +62,9 @@ def check_deepspeed(facts: Facts) -> Iterator[Finding]:
 def check_flash_attention(facts: Facts) -> Iterator[Finding]:
     """Say whether flash-attention is here if the recipe asks for it, and a GPU that it runs on."""
     recipe = facts.the_recipe
-    if recipe["attn_implementation"] != "flash_attention_2":
+    if recipe.model.attn_implementation != "flash_attention_2":
         return
-    if not facts.machine.gpus or recipe["use_cpu"]:
+    if not facts.machine.gpus or recipe.launch.use_cpu:
         yield problem("flash-attn", "needs a GPU, and there is none to train on", NO_GPU_MENDS)
     elif any(gpu.bf16 is False for gpu in facts.machine.gpus):
         yield problem("flash-attn", "needs an Ampere GPU or a newer one", NO_GPU_MENDS)
@@ -77,7 +77,7 @@ def check_flash_attention(facts: Facts) -> Iterator[Finding]:
 
 def check_embedder_packages(facts: Facts) -> Iterator[Finding]:
     """Say whether the packages of the recipe's embedder are here."""
-    name = facts.the_recipe["embedder"]
+    name = facts.the_recipe.embedder.name
     for package in () if name == "none" else known_embedder(name).packages:
         yield check_package(package, "embed")
 
@@ -85,9 +85,9 @@ def check_embedder_packages(facts: Facts) -> Iterator[Finding]:
 def check_peft(facts: Facts) -> Iterator[Finding]:
     """Say whether bitsandbytes is here if the recipe loads a quantised model; PEFT itself comes with training."""
     recipe = facts.the_recipe
-    if recipe["use_peft"] and installed("peft") is None:
+    if recipe.model.use_peft and installed("peft") is None:
         yield problem("peft", "not installed, and the recipe trains adapters", 'pip install "dra-toolkit[train]"')
-    if (recipe["load_in_4bit"] or recipe["load_in_8bit"]) and find_spec("bitsandbytes") is None:
+    if (recipe.model.load_in_4bit or recipe.model.load_in_8bit) and find_spec("bitsandbytes") is None:
         yield problem(
             "bitsandbytes", "not installed, and the recipe loads a quantised model", "pip install bitsandbytes"
         )

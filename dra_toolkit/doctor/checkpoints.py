@@ -19,7 +19,7 @@ def checkpoint_bytes(recipe: Recipe, expected: Estimate) -> float:
     work, trained = expected.work, trainable_parameters(expected.work, expected.model)
     deepspeed = work.strategy.startswith("zero")
     weight = work.compute_bytes if deepspeed else max(2.0, work.weight_bytes)
-    if recipe["save_only_model"]:
+    if recipe.output.save_only_model:
         return trained * weight
     state = state_bytes(work.optimizer, 4.0 if deepspeed else weight) + (4.0 if deepspeed else 0.0)
     return trained * (weight + state + (weight if deepspeed else 0.0))  # DeepSpeed keeps the weights once more
@@ -27,11 +27,11 @@ def checkpoint_bytes(recipe: Recipe, expected: Estimate) -> float:
 
 def kept_checkpoints(recipe: Recipe) -> int | None:
     """Return how many checkpoints lie on the disk at the end; None where the recipe does not bound them."""
-    if recipe["save_strategy"] == "no":
+    if recipe.output.save_strategy == "no":
         return 0
-    limit, steps, every = recipe["save_total_limit"], recipe["max_steps"], recipe["save_steps"]
-    if recipe["save_strategy"] == "epoch":
-        made: int | None = int(recipe["num_train_epochs"]) if steps <= 0 else None
+    limit, steps, every = recipe.output.save_total_limit, recipe.training.max_steps, recipe.output.save_steps
+    if recipe.output.save_strategy == "epoch":
+        made: int | None = int(recipe.training.num_train_epochs) if steps <= 0 else None
     elif every < 1:
         made = round(1 / every) if every else None
     else:
@@ -43,9 +43,9 @@ def kept_checkpoints(recipe: Recipe) -> int | None:
 
 def record_bytes(recipe: Recipe, work: Workload) -> float:
     """Return the bytes of all recorded groups; of 1,000 steps where the recipe does not say how many."""
-    if not recipe["record_groups"]:
+    if not recipe.output.record_groups:
         return 0.0
-    steps = recipe["max_steps"] if recipe["max_steps"] > 0 else 1000
+    steps = recipe.training.max_steps if recipe.training.max_steps > 0 else 1000
     completions = steps * work.completions_per_step / work.repeats
     each = BYTES_PER_COMPLETION + BYTES_PER_TOKEN * work.mean_completion
-    return float(completions * (each + (EMBEDDING_BYTES if recipe["record_embeddings"] else 0)))
+    return float(completions * (each + (EMBEDDING_BYTES if recipe.output.record_embeddings else 0)))

@@ -70,7 +70,7 @@ def _estimate(recipe: Recipe, machine: Machine, reached: Reached) -> Estimate | 
     if model is None:
         return None
     work = workload(recipe, stored_bytes=model.stored_bytes, prompt=reached.prompt)
-    on_gpu = bool(machine.gpus) and not recipe["use_cpu"]
+    on_gpu = bool(machine.gpus) and not recipe.launch.use_cpu
     memory = min(gpu.total for gpu in machine.gpus) if on_gpu else None
-    device = machine.training_device(recipe["use_cpu"])
-    return estimate(work, model, device, gpu_memory=memory, tf32=bool(recipe["tf32"]))
+    device = machine.training_device(recipe.launch.use_cpu)
+    return estimate(work, model, device, gpu_memory=memory, tf32=bool(recipe.training.tf32))

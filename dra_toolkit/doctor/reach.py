@@ -41,7 +41,7 @@ def reach(recipe: Recipe) -> Reached:
         findings=(finding, *_reach_embedder(recipe), *data, *_check_columns(recipe, rows)),
         model=model,
         to_fetch=to_fetch,
-        prompt=prompt_tokens(rows, _column(recipe, "prompt_column"), recipe["system_prompt"]) if rows else None,
+        prompt=prompt_tokens(rows, _column(recipe, "prompt_column"), recipe.data.system_prompt) if rows else None,
     )
 
 
@@ -55,7 +55,7 @@ def describe(model: ModelSize) -> str:
 
 
 def _reach_model(recipe: Recipe) -> tuple[Finding, ModelSize | None, float]:
-    name = recipe["model_name_or_path"]
+    name = recipe.model.model_name_or_path
     if name.startswith(BUILTIN_PREFIX):
         made = cached_ways()
         if made is None:
@@ -65,7 +65,7 @@ def _reach_model(recipe: Recipe) -> tuple[Finding, ModelSize | None, float]:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _in_folder(name, folder)
-    found = look_up(name, "model", revision=recipe["model_revision"])
+    found = look_up(name, "model", revision=recipe.model.model_revision)
     if found.folder is not None:
         size = read_folder(found.folder)
         return ok("model", f"{found.found}, {describe(size)}"), size, 0.0
@@ -86,14 +86,14 @@ def _in_folder(name: str, folder: Path) -> tuple[Finding, ModelSize, float]:
 
 
 def _reach_embedder(recipe: Recipe) -> Iterator[Finding]:
-    name = recipe["embedder"]
+    name = recipe.embedder.name
     source = None if name == "none" else known_embedder(name).source
     if source is None:
         return
     if Path(source.name).expanduser().is_dir():
         yield ok("embedder", f"{name}: a folder")
         return
-    yield _on_hub("embedder", look_up(source.name, "model", revision=recipe["embedder_revision"] or source.revision))
+    yield _on_hub("embedder", look_up(source.name, "model", revision=recipe.embedder.revision or source.revision))
 
 
 def _reach_data(name: str) -> Finding:

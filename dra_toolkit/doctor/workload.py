@@ -9,9 +9,9 @@ from typing import Any
 from dra_toolkit.launch.accelerate import distributed_type
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
-from dra_toolkit.recipe.accelerate_config import read_accelerate_config
+from dra_toolkit.recipe.accelerate_config import accelerate_values
 from dra_toolkit.recipe.check_data import dataset_names
-from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.derived import steps_per_generation, vllm_memory
 
 PROMPT_TOKENS = 200
 """Assumed mean length of a prompt, where the data are not at hand."""
@@ -94,53 +94,44 @@ class Workload:
 
 def workload(recipe: Recipe, *, stored_bytes: int, prompt: int | None = None) -> Workload:
     """Return what a recipe asks for; `stored_bytes` of its model's parameters count where it loads them as stored."""
-    longest_prompt = recipe["max_prompt_length"]
+    longest_prompt = recipe.data.max_prompt_length
     prompt = prompt or min(PROMPT_TOKENS, longest_prompt or PROMPT_TOKENS)
-    processes, rows, accumulation = (
-        recipe[key] for key in ("num_processes", "per_device_train_batch_size", "gradient_accumulation_steps")
-    )
+    training, processes = recipe.training, recipe.launch.num_processes
+    rows, accumulation = training.per_device_train_batch_size, training.gradient_accumulation_steps
     micro_steps = steps_per_generation(recipe)
     strategy, offload_optimizer, offload_parameters = _strategy(recipe)
-    modules = recipe["lora_target_modules"]
+    modules = recipe.model.lora_target_modules or ()
     return Workload(
         processes=processes,
         rows=rows,
         accumulation=accumulation,
-        group=recipe["num_generations"],
+        group=recipe.objective.num_generations,
         generated=rows * processes * micro_steps,
-        steps_per_generation=recipe["num_iterations"] * micro_steps / accumulation,
-        repeats=recipe["num_iterations"],
+        steps_per_generation=recipe.objective.num_iterations * micro_steps / accumulation,
+        repeats=recipe.objective.num_iterations,
         prompt=prompt,
         longest_prompt=longest_prompt or 2 * prompt,
-        completion=recipe["max_completion_length"] or LONGEST_UNSET,
+        completion=recipe.objective.max_completion_length or LONGEST_UNSET,
         strategy=strategy,
         offload_optimizer=offload_optimizer,
         offload_parameters=offload_parameters,
         weight_bytes=_weight_bytes(recipe, stored_bytes),
-        compute_bytes=4 if recipe["bf16"] is False and not recipe["fp16"] else 2,
-        optimizer=recipe["optim"],
-        checkpointing=recipe["gradient_checkpointing"],
-        eager_attention=recipe["attn_implementation"] == "eager",
-        reference=recipe["beta"] != 0 and not recipe["use_peft"],
-        lora_rank=recipe["lora_r"] if recipe["use_peft"] else None,
+        compute_bytes=4 if recipe.training.bf16 is False and not recipe.training.fp16 else 2,
+        optimizer=recipe.training.optim,
+        checkpointing=recipe.training.gradient_checkpointing,
+        eager_attention=recipe.model.attn_implementation == "eager",
+        reference=recipe.objective.beta != 0 and not recipe.model.use_peft,
+        lora_rank=recipe.model.lora_r if recipe.model.use_peft else None,
         lora_everywhere=bool(modules) and not set(modules) <= {"q_proj", "v_proj"},
-        embedder=recipe["embedder"],
-        embedder_tokens=recipe["embedder_batch_tokens"],
-        sampler=recipe["vllm_mode"] if recipe["use_vllm"] else "transformers",
-        vllm_gpus=recipe["vllm_gpus"],
-        vllm_share=vllm_share(recipe),
-        vllm_length=recipe["vllm_max_model_length"],
-        vllm_eager=recipe["vllm_enforce_eager"],
+        embedder=recipe.embedder.name,
+        embedder_tokens=recipe.embedder.batch_tokens,
+        sampler=recipe.vllm.vllm_mode if recipe.vllm.use_vllm else "transformers",
+        vllm_gpus=recipe.vllm.vllm_gpus,
+        vllm_share=vllm_memory(recipe),
+        vllm_length=recipe.vllm.vllm_max_model_length,
+        vllm_eager=recipe.vllm.vllm_enforce_eager,
         old_logps=_old_logps(recipe, micro_steps),
     )
-
-
-def vllm_share(recipe: Recipe) -> float:
-    """Return the share of a GPU's memory that vLLM takes: a server that a run brings along has its GPU for itself."""
-    from dra_toolkit.launch.vllm_server import SERVER_MEMORY
-
-    memory = recipe.settings["vllm_gpu_memory_utilization"]
-    return SERVER_MEMORY if recipe["vllm_gpus"] and memory.origin == "TRL default" else float(memory.value)
 
 
 def prompt_tokens(rows: Sequence[Mapping[str, Any]], column: str, system_prompt: str | None) -> int | None:
@@ -165,14 +156,14 @@ def deepspeed_config(recipe: Recipe) -> Mapping[str, Any] | None:
     """Return DeepSpeed's settings as the recipe gives them: its own, or those of its accelerate configuration."""
     from dra_toolkit.doctor.model_files import read_json
 
-    given = recipe["deepspeed"]
+    given = recipe.launch.deepspeed
     if given is not None:
         from pathlib import Path
 
         return given if isinstance(given, Mapping) else read_json(Path(given).expanduser())
     if distributed_type(recipe) != "DEEPSPEED":
         return None
-    return read_accelerate_config(recipe["accelerate_config"]).values.get("deepspeed_config") or {}
+    return accelerate_values(recipe).get("deepspeed_config") or {}
 
 
 def _text(prompt: Any) -> str:
@@ -189,10 +180,10 @@ def _strategy(recipe: Recipe) -> tuple[str, bool, bool]:
         stage = zero.get("stage", settings.get("zero_stage", 2))
         return f"zero{stage}" if stage else "ddp", _offloads(zero, "optimizer"), _offloads(zero, "param")
     if distributed_type(recipe) == "FSDP":
-        config = read_accelerate_config(recipe["accelerate_config"]).values.get("fsdp_config") or {}
+        config = accelerate_values(recipe).get("fsdp_config") or {}
         offload = bool(config.get("fsdp_offload_params"))
         return "fsdp", offload, offload
-    return ("ddp" if recipe["num_processes"] > 1 else "plain"), False, False
+    return ("ddp" if recipe.launch.num_processes > 1 else "plain"), False, False
 
 
 def _offloads(zero: Mapping[str, Any], what: str) -> bool:
@@ -202,14 +193,14 @@ def _offloads(zero: Mapping[str, Any], what: str) -> bool:
 
 
 def _weight_bytes(recipe: Recipe, stored_bytes: int) -> float:
-    if recipe["load_in_4bit"]:
+    if recipe.model.load_in_4bit:
         return 0.55  # half a byte, and the scales of its blocks
-    if recipe["load_in_8bit"]:
+    if recipe.model.load_in_8bit:
         return 1.0
-    return {"float32": 4, "bfloat16": 2, "float16": 2}.get(recipe["dtype"] or "auto", stored_bytes)
+    return {"float32": 4, "bfloat16": 2, "float16": 2}.get(recipe.model.dtype or "auto", stored_bytes)
 
 
 def _old_logps(recipe: Recipe, micro_steps: int) -> bool:
-    corrected = recipe["use_vllm"] and recipe["vllm_importance_sampling_correction"]
-    aligned = recipe["gradient_accumulation_steps"] % (micro_steps * recipe["num_iterations"]) == 0
+    corrected = recipe.vllm.use_vllm and recipe.vllm.vllm_importance_sampling_correction
+    aligned = recipe.training.gradient_accumulation_steps % (micro_steps * recipe.objective.num_iterations) == 0
     return bool(corrected or not aligned)

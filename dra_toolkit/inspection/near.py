@@ -11,8 +11,6 @@ import numpy as np
 
 from dra_toolkit.embedding import EMBEDDERS, Embedder, EmbedderSettings
 from dra_toolkit.groups import Array, Mode
-from dra_toolkit.recipe.checks import embedder_settings
-from dra_toolkit.recipe.keys import OUR_KEYS
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:
@@ -41,8 +39,7 @@ def embedder_of(run: Run) -> EmbedderSettings | None:
     None if it cannot embed recorded texts, as the policy, or is not one of ours: a run folder may come from anywhere, and
     what it names is not fetched or run unasked.
     """
-    defaults = {key.name: key.default for key in OUR_KEYS}  # a run may be older than a key
-    settings = embedder_settings({**defaults, **run.recipe})
+    settings = run.recipe.embedder
     return settings if settings.name in EMBEDDERS and EMBEDDERS[settings.name].reads_texts else None
 
 

@@ -11,21 +11,12 @@ import numpy as np
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.health import Curves, Note, health_notes
+from dra_toolkit.recipe.keys import flagged
 from dra_toolkit.runs import Run
 
 STEP_MEASURES = tuple(name for name in GROUP_MEASURES if name != "flips")
 """What a step has the mean of, over its groups; flips are added up."""
-SHOWN_SETTINGS = (
-    "model_name_or_path",
-    "dataset_name",
-    "reward_funcs",
-    "diversity",
-    "embedder",
-    "loss_type",
-    "scale_rewards",
-    "num_generations",
-    "max_steps",
-)
+SHOWN_SETTINGS = flagged("in_summary")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ def interpreter(recipe: Recipe) -> tuple[str, ...]:
     return (
         *(sys.executable, "-m", "accelerate.commands.launch"),
         *_strategy(recipe),
-        *("--num_processes", str(recipe["num_processes"]), "--num_machines", str(recipe["num_machines"])),
+        *("--num_processes", str(recipe.launch.num_processes), "--num_machines", str(recipe.launch.num_machines)),
         *_meeting_point(recipe),
         *("--mixed_precision", mixed_precision(recipe), "--dynamo_backend", "no", "--module"),
     )
@@ -30,9 +30,9 @@ def interpreter(recipe: Recipe) -> tuple[str, ...]:
 
 def distributed_type(recipe: Recipe) -> str:
     """Return accelerate's name of how the recipe's processes work together: NO, MULTI_GPU, DEEPSPEED or FSDP."""
-    name = recipe["accelerate_config"]
+    name = recipe.launch.accelerate_config
     if name is None:
-        return "MULTI_GPU" if recipe["num_processes"] > 1 else "NO"
+        return "MULTI_GPU" if recipe.launch.num_processes > 1 else "NO"
     kind = read_accelerate_config(name).distributed_type
     return "MULTI_GPU" if kind == "MULTI_CPU" else kind  # accelerate starts MULTI_CPU by mpirun alone
 
@@ -40,26 +40,28 @@ def distributed_type(recipe: Recipe) -> str:
 def uses_accelerate(recipe: Recipe) -> bool:
     """Return whether more than one plain process is to be started; data parallelism over one process is none."""
     kind = distributed_type(recipe)
-    return kind in ("DEEPSPEED", "FSDP") or recipe["num_processes"] > 1
+    return kind in ("DEEPSPEED", "FSDP") or recipe.launch.num_processes > 1
 
 
 def mixed_precision(recipe: Recipe) -> str:
     """Return accelerate's name for the precision that the recipe trains in; TRL's is bf16 where nothing is said."""
-    if recipe["fp16"]:
+    if recipe.training.fp16:
         return "fp16"
-    return "no" if recipe["bf16"] is False else "bf16"
+    return "no" if recipe.training.bf16 is False else "bf16"
 
 
 def _strategy(recipe: Recipe) -> tuple[str, ...]:
     if distributed_type(recipe) == "MULTI_GPU":
         return ("--multi_gpu",)  # with use_cpu in the trainer's arguments it starts CPU processes as well
-    return ("--config_file", str(read_accelerate_config(recipe["accelerate_config"]).path))
+    name = recipe.launch.accelerate_config
+    return () if name is None else ("--config_file", str(read_accelerate_config(name).path))
 
 
 def _meeting_point(recipe: Recipe) -> tuple[str, ...]:
-    if recipe["num_machines"] == 1:
+    launch = recipe.launch
+    if launch.num_machines == 1:
         return ("--main_process_port", "0")  # any free one
     return (
-        *("--machine_rank", str(recipe["machine_rank"]), "--main_process_ip", recipe["main_process_ip"]),
-        *("--main_process_port", str(recipe["main_process_port"]), "--same_network", "--rdzv_backend", "static"),
+        *("--machine_rank", str(launch.machine_rank), "--main_process_ip", str(launch.main_process_ip)),
+        *("--main_process_port", str(launch.main_process_port), "--same_network", "--rdzv_backend", "static"),
     )

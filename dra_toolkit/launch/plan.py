@@ -44,21 +44,21 @@ def plan(
     if recipe.folder is not None and recipe.folder.resolve() != Path.cwd():
         arguments += ["--beside", str(recipe.folder)]
     names = [gpu.index for gpu in gpus]
-    local = recipe["num_processes"] // recipe["num_machines"]
+    local = recipe.launch.local_processes
     train = Command(
         purpose="train",
         argv=training_argv(recipe, tuple(arguments)),
         environment={**_shown(names[:local], recipe), **_threads(recipe), **_on_cpu(recipe, gpus)},
     )
     server = None
-    if recipe["vllm_gpus"] > 0 and recipe["machine_rank"] == 0:
-        shown = _shown(names[-recipe["vllm_gpus"] :], recipe)
+    if recipe.vllm.vllm_gpus > 0 and recipe.launch.machine_rank == 0:
+        shown = _shown(names[-recipe.vllm.vllm_gpus :], recipe)
         server = server_command(recipe, shown | _threads(recipe) | _on_cpu(recipe, gpus), on_cpu=not gpus)
     return Plan(before=_preparation(recipe), server=server, train=train)
 
 
 def _preparation(recipe: Recipe) -> tuple[Command, ...]:
-    names = (recipe["model_name_or_path"], *dataset_names(recipe))
+    names = (recipe.model.model_name_or_path, *dataset_names(recipe))
     if not any(name.startswith(BUILTIN_PREFIX) for name in names) or cached_ways() is not None:
         return ()
     return (
@@ -85,13 +85,13 @@ def _shown(gpus: list[str], recipe: Recipe) -> dict[str, str]:
 
 def _on_cpu(recipe: Recipe, gpus: Sequence[Gpu]) -> dict[str, str]:
     """Return what vLLM needs where there is no GPU: the GiB of memory for its cache, instead of a share of all there is."""
-    if recipe["use_vllm"] and not gpus and "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
+    if recipe.vllm.use_vllm and not gpus and "VLLM_CPU_KVCACHE_SPACE" not in os.environ:
         return {"VLLM_CPU_KVCACHE_SPACE": "1"}
     return {}
 
 
 def _threads(recipe: Recipe) -> dict[str, str]:
     """Return one thread for the quickstart's model: so small a one is slower with more."""
-    if recipe["model_name_or_path"].startswith(BUILTIN_PREFIX) and "OMP_NUM_THREADS" not in os.environ:
+    if recipe.model.model_name_or_path.startswith(BUILTIN_PREFIX) and "OMP_NUM_THREADS" not in os.environ:
         return {"OMP_NUM_THREADS": "1"}
     return {}

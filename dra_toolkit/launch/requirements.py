@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from dra_toolkit.launch.accelerate import distributed_type, uses_accelerate
 from dra_toolkit.launch.devices import Gpu
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.derived import gpus_wanted
 
 
 def missing(recipe: Recipe, gpus: Sequence[Gpu]) -> Iterator[str]:
@@ -24,9 +25,11 @@ def _missing_packages(recipe: Recipe) -> Iterator[str]:
         yield 'accelerate not installed; several processes need `pip install "dra-toolkit[train]"`'
     if _needs_deepspeed(recipe) and find_spec("deepspeed") is None:
         yield 'deepspeed not installed; this recipe needs `pip install "dra-toolkit[deepspeed]"`, or accelerate_config=ddp'
-    if recipe["use_vllm"] and find_spec("vllm") is None:
+    if recipe.vllm.use_vllm and find_spec("vllm") is None:
         yield 'use_vllm: vllm not installed; `pip install "dra-toolkit[vllm]"`, or use_vllm=false vllm_gpus=0'
-    if recipe["attn_implementation"] == "flash_attention_2" and not (find_spec("flash_attn") or find_spec("kernels")):
+    if recipe.model.attn_implementation == "flash_attention_2" and not (
+        find_spec("flash_attn") or find_spec("kernels")
+    ):
         yield (
             "attn_implementation: flash_attention_2 needs the package flash-attn (`pip install flash-attn "
             "--no-build-isolation`); attn_implementation=sdpa comes with torch"
@@ -34,17 +37,16 @@ def _missing_packages(recipe: Recipe) -> Iterator[str]:
 
 
 def _needs_deepspeed(recipe: Recipe) -> bool:
-    return recipe["deepspeed"] is not None or distributed_type(recipe) == "DEEPSPEED"
+    return recipe.launch.deepspeed is not None or distributed_type(recipe) == "DEEPSPEED"
 
 
 def _missing_gpus(recipe: Recipe, gpus: Sequence[Gpu]) -> Iterator[str]:
-    training = recipe["num_processes"] // recipe["num_machines"]
-    serving = recipe["vllm_gpus"] if recipe["machine_rank"] == 0 else 0
+    training, serving = gpus_wanted(recipe)
     if not gpus:
         if distributed_type(recipe) == "FSDP":
             yield "accelerate_config: FSDP needs GPUs; on a CPU accelerate would silently train without sharding"
         return
-    if recipe["use_cpu"]:
+    if recipe.launch.use_cpu:
         return
     if training + serving > len(gpus):
         names = ", ".join(gpu.index for gpu in gpus)

@@ -31,8 +31,8 @@ def slurm_script(recipe: Recipe, recipe_file: Path, overrides: Sequence[str]) ->
 
     Every machine gets the same GPUs; the vLLM server uses its share on the first one alone.
     """
-    machines = recipe["num_machines"]
-    gpus = recipe["num_processes"] // machines + recipe["vllm_gpus"]
+    machines = recipe.launch.num_machines
+    gpus = recipe.launch.local_processes + recipe.vllm.vllm_gpus
     recipe_path = recipe_file.resolve() if recipe_file.is_file() else recipe_file
     given = [item for item in overrides if not item.startswith(("machine_rank=", "main_process_ip="))]
     command = shlex.join([*_dra(), "train", str(recipe_path), *given])

@@ -13,6 +13,7 @@ from typing import Any
 from dra_toolkit.errors import LaunchError, RunError
 from dra_toolkit.launch.changes import refuse_changes
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.resumable import HOW_LONG, OWN_OF_A_MACHINE
 from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints
 from dra_toolkit.runs.layout import STOP_FILE, RunDirectory
 from dra_toolkit.runs.metrics import rewind_metrics
@@ -89,7 +90,7 @@ def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float
                 "machine_rank=0 there, with output_dir on a file system that all machines share"
             )
         wait(1.0)
-    refuse_changes(recipe, run.read_recipe(), run.path, may_change={"machine_rank", "output_dir"})
+    refuse_changes(recipe, run.read_recipe(), run.path, may_change=OWN_OF_A_MACHINE)
     facts = run.status()
     name = facts.get("checkpoint")
     return Start(run=run, attempt=int(facts["attempt"]), checkpoint=run.checkpoints / name if name else None)
@@ -142,7 +143,7 @@ def is_finished(recipe: Recipe) -> bool:
     if not run.exists() or run.status().get("state") != "finished":
         return False
     before = run.read_recipe()
-    return all(recipe[key] == before[key] for key in ("max_steps", "num_train_epochs"))
+    return all(recipe[key] == before[key] for key in HOW_LONG)
 
 
 def ask_to_stop(start: Start) -> None:

@@ -65,8 +65,10 @@ class _Supervision:
 
     def __init__(self, recipe: Recipe, start: Start, show: Show) -> None:
         self._recipe, self._start, self._show = recipe, start, show
-        self._machines = Machines(start.logs, rank=recipe["machine_rank"], count=recipe["num_machines"])
-        self._log = start.logs / ("output.log" if self._is_first else f"output-machine-{recipe['machine_rank']}.log")
+        self._machines = Machines(start.logs, rank=recipe.launch.machine_rank, count=recipe.launch.num_machines)
+        self._log = start.logs / (
+            "output.log" if self._is_first else f"output-machine-{recipe.launch.machine_rank}.log"
+        )
         self._problems: list[str] = []
         self._state: str | None = None
         self._command: Command | None = None
@@ -75,7 +77,7 @@ class _Supervision:
 
     @property
     def _is_first(self) -> bool:
-        return bool(self._recipe["machine_rank"] == 0)
+        return bool(self._recipe.launch.machine_rank == 0)
 
     def train(self, plan: Plan) -> Outcome:
         """Start the server, if there is one, wait for it, and train; the server ends with training."""

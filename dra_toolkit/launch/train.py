@@ -52,7 +52,7 @@ def train(recipe: Recipe, *, resume: bool, overwrite: bool, show: Show) -> Ended
     problems = [*missing(recipe, gpus), *login_problems(recipe)]
     if problems:
         raise LaunchError(*problems)
-    if recipe["machine_rank"] != 0:
+    if not recipe.launch.is_first_machine:
         return _train(recipe, join(recipe), gpus, show)
     with prepared(recipe, resume=resume, overwrite=overwrite) as start:
         try:
@@ -70,9 +70,9 @@ def _train(recipe: Recipe, start: Start, gpus: list[Gpu], show: Show) -> Ended:
 
 def _assumed(recipe: Recipe) -> list[Gpu]:
     """Return the GPUs to show where there are none, for a recipe that needs them."""
-    if recipe["vllm_gpus"] == 0:
+    if recipe.vllm.vllm_gpus == 0:
         return []
-    count = recipe["num_processes"] // recipe["num_machines"] + recipe["vllm_gpus"]
+    count = recipe.launch.local_processes + recipe.vllm.vllm_gpus
     return [Gpu(index=str(index), name="assumed", memory_mib=0) for index in range(count)]
 
 

@@ -13,11 +13,10 @@ from dra_toolkit.errors import LaunchError
 from dra_toolkit.launch.command import Command, how_it_ended, kill, run_command
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
+from dra_toolkit.recipe.check_launch import SERVER_PORTS
+from dra_toolkit.recipe.derived import vllm_memory
 
-SERVER_MEMORY = 0.9
-"""Share of its GPUs' memory that the server takes when the recipe leaves it open: it has them for itself."""
 END_SECONDS = 20.0
-
 
 WORKER_EXTENSION = "dra_toolkit.training.vllm_worker.PolicyFiles"
 """What a server on a CPU takes new weights with; TRL's own way there needs NCCL."""
@@ -29,23 +28,22 @@ def server_command(recipe: Recipe, environment: dict[str, str], *, on_cpu: bool 
     The development mode opens the end points through which the client sends new weights; the server listens on loopback.
     on_cpu: the machine has no GPU, and vLLM is its CPU build.
     """
-    memory = recipe.settings["vllm_gpu_memory_utilization"]
     argv = [
         *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", model_path(recipe)),
-        *("--host", recipe["vllm_server_host"], "--port", str(recipe["vllm_server_port"])),
-        *("--tensor-parallel-size", str(recipe["vllm_gpus"])),
-        *("--gpu-memory-utilization", str(SERVER_MEMORY if memory.origin == "TRL default" else memory.value)),
-        *("--dtype", "auto", "--model-impl", recipe["vllm_model_impl"]),
+        *("--host", recipe.vllm.vllm_server_host, "--port", str(recipe.vllm.vllm_server_port)),
+        *("--tensor-parallel-size", str(recipe.vllm.vllm_gpus)),
+        *("--gpu-memory-utilization", str(vllm_memory(recipe))),
+        *("--dtype", "auto", "--model-impl", recipe.vllm.vllm_model_impl),
         *("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1", "--enable-scale-out"),
         *("--weight-transfer-config", '{"backend": "nccl"}'),
     ]
-    if recipe["vllm_max_model_length"] is not None:
-        argv += ["--max-model-len", str(recipe["vllm_max_model_length"])]
-    if recipe["vllm_enforce_eager"]:
+    if recipe.vllm.vllm_max_model_length is not None:
+        argv += ["--max-model-len", str(recipe.vllm.vllm_max_model_length)]
+    if recipe.vllm.vllm_enforce_eager:
         argv.append("--enforce-eager")
-    if not recipe["model_name_or_path"].startswith(BUILTIN_PREFIX) and not Path(model_path(recipe)).is_dir():
-        argv += ["--revision", recipe["model_revision"]]
-    if recipe["trust_remote_code"]:
+    if not recipe.model.model_name_or_path.startswith(BUILTIN_PREFIX) and not Path(model_path(recipe)).is_dir():
+        argv += ["--revision", recipe.model.model_revision]
+    if recipe.model.trust_remote_code:
         argv.append("--trust-remote-code")
     if on_cpu:
         argv += ["--worker-extension-cls", WORKER_EXTENSION]
@@ -59,7 +57,7 @@ def server_command(recipe: Recipe, environment: dict[str, str], *, on_cpu: bool 
 
 def model_path(recipe: Recipe) -> str:
     """Return the model as vLLM is to load it: a Hub id or a folder."""
-    name: str = recipe["model_name_or_path"]
+    name: str = recipe.model.model_name_or_path
     if name.startswith(BUILTIN_PREFIX):
         made = cached_ways()
         return str(made.model) if made else name
@@ -68,10 +66,10 @@ def model_path(recipe: Recipe) -> str:
 
 def check_ports(recipe: Recipe) -> list[str]:
     """Return a line for each port of the server that another process uses."""
-    host = recipe["vllm_server_host"]
+    host = recipe.vllm.vllm_server_host
     return [
         f"{key}: port {recipe[key]} on {host} is in use; choose another with {key}={recipe[key] + 1}"
-        for key in ("vllm_server_port", "vllm_group_port")
+        for key in SERVER_PORTS
         if not _is_free(host, recipe[key])
     ]
 
@@ -132,5 +130,5 @@ def start_server(recipe: Recipe, command: Command, *, logs: Path, run: Path) -> 
     problems = check_ports(recipe)
     if problems:
         raise LaunchError(*problems)
-    url = f"http://{recipe['vllm_server_host']}:{recipe['vllm_server_port']}"
-    return VLLMServer(command, url=url, log=logs / "vllm.log", run=run, seconds=recipe["vllm_server_timeout"])
+    url = f"http://{recipe.vllm.vllm_server_host}:{recipe.vllm.vllm_server_port}"
+    return VLLMServer(command, url=url, log=logs / "vllm.log", run=run, seconds=recipe.vllm.vllm_server_timeout)

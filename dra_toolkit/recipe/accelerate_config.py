@@ -12,6 +12,7 @@ from typing import Any
 
 from dra_toolkit.errors import RecipeError, did_you_mean
 from dra_toolkit.recipe.keys import known_keys
+from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.recipe.shipped import shipped_launch_configs
 from dra_toolkit.recipe.values import BadValueError, read_value
 from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
@@ -61,6 +62,12 @@ def read_accelerate_config(name: str) -> AccelerateConfig:
         raise RecipeError(*problems)
     kind = found.get("distributed_type", "NO")
     return AccelerateConfig(path=path, distributed_type="NO" if kind is False else kind, values=found)
+
+
+def accelerate_values(recipe: Recipe) -> Mapping[str, Any]:
+    """Return the whole file that a recipe names, empty where it names none; raises RecipeError for one that is wrong."""
+    name = recipe.launch.accelerate_config
+    return {} if name is None else read_accelerate_config(name).values
 
 
 def _find(name: str) -> Path:

@@ -8,7 +8,8 @@ from typing import Any
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 
-PORTS = ("main_process_port", "vllm_server_port", "vllm_group_port")
+SERVER_PORTS = ("vllm_server_port", "vllm_group_port")
+PORTS = ("main_process_port", *SERVER_PORTS)
 
 
 def check_launch(recipe: Mapping[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dra_toolkit.diversity import diversity_settings
 from dra_toolkit.dotted import check_dotted, is_dotted
-from dra_toolkit.embedding import EmbedderSettings, check_embedder_name
+from dra_toolkit.embedding import check_embedder_name
 from dra_toolkit.errors import SettingsError
 from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
 from dra_toolkit.recipe.check_launch import check_launch
@@ -18,18 +18,6 @@ from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, check_reward_name
-
-
-def embedder_settings(recipe: Mapping[str, Any]) -> EmbedderSettings:
-    """Return the embedder that a recipe asks for."""
-    return EmbedderSettings(
-        name=recipe["embedder"],
-        revision=recipe["embedder_revision"],
-        code_revision=recipe["embedder_code_revision"],
-        max_length=recipe["embedder_max_length"],
-        batch_tokens=recipe["embedder_batch_tokens"],
-        parts=tuple(recipe["embed_part"]),
-    )
 
 
 def check(recipe: Recipe) -> Iterator[str]:
@@ -135,7 +123,7 @@ def _check_embedder(recipe: Recipe) -> Iterator[str]:
         return
     if recipe["embedder_batch_tokens"] < 1:
         yield f"embedder_batch_tokens: found {recipe['embedder_batch_tokens']}, expected at least 1"
-    problem = check_embedder_name(embedder_settings(recipe), recipe.folder)
+    problem = check_embedder_name(recipe.embedder, recipe.folder)
     if problem:
         yield f"embedder: {problem}"
 

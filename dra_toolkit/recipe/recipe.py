@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from dra_toolkit.diversity import DiversitySettings, diversity_settings
+from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.errors import RunError
+from dra_toolkit.recipe.sections import Data, Embedding, Hub, Launch, Model, Objective, Output, Training, Vllm
 
 Origin = Literal["recipe", "override", "derived", "legacy default", "dra default", "TRL default"]
 
@@ -25,7 +29,10 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Mapping[str, Any]):
-    """A checked recipe: `recipe["learning_rate"]` is a value, `recipe.settings` also knows its origin."""
+    """A checked recipe: `recipe.launch.num_processes` is a value with its type, and so on by section.
+
+    `recipe["learning_rate"]` is any key's value; `recipe.settings` also knows its origin.
+    """
 
     name: str
     """The file's name without its ending; names the run."""
@@ -45,6 +52,56 @@ class Recipe(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.settings)
+
+    @cached_property
+    def launch(self) -> Launch:
+        """The training processes and the machines that they run on."""
+        return Launch.of(self)
+
+    @cached_property
+    def vllm(self) -> Vllm:
+        """Whether and how vLLM samples the completions."""
+        return Vllm.of(self)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, and how it is loaded."""
+        return Model.of(self)
+
+    @cached_property
+    def data(self) -> Data:
+        """The data sets, and how prompts are made of them."""
+        return Data.of(self)
+
+    @cached_property
+    def objective(self) -> Objective:
+        """The rewards and what is made of them."""
+        return Objective.of(self)
+
+    @cached_property
+    def diversity(self) -> DiversitySettings:
+        """How rewards are adjusted; raises SettingsError, its problems by recipe key."""
+        return diversity_settings(self)
+
+    @cached_property
+    def embedder(self) -> EmbedderSettings:
+        """What completions are compared by; the name `none` asks for nothing."""
+        return Embedding.of(self).settings
+
+    @cached_property
+    def training(self) -> Training:
+        """Batches, steps and the optimizer."""
+        return Training.of(self)
+
+    @cached_property
+    def output(self) -> Output:
+        """What a run leaves behind, and where."""
+        return Output.of(self)
+
+    @cached_property
+    def hub(self) -> Hub:
+        """What is pushed to the Hub."""
+        return Hub.of(self)
 
     @property
     def output_dir(self) -> Path:

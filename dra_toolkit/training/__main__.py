@@ -93,7 +93,9 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         train=train,
         test=test,
         callbacks=[MetricsCallback(run, events, attempt), stop, *publishing.callbacks],
-        on_groups=(lambda records: recorder.submit(records) if recorder else None) if recipe["record_groups"] else None,
+        on_groups=(lambda records: recorder.submit(records) if recorder else None)
+        if recipe.output.record_groups
+        else None,
         before_save=lambda: recorder.flush() if recorder else None,
         attempt=attempt,
         card=publishing.card,
@@ -102,7 +104,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     )
     if main_process:
         write_environment(run.environment)
-        if recipe["record_groups"]:
+        if recipe.output.record_groups:
             recorder = Recorder(run.groups, file_facts(run.name, trainer), tell=events.notice)
     events.tell("phase", text="training")
     try:
@@ -112,7 +114,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         if recorder:
             recorder.close()
     stopped = stop.requested is not None and trainer.state.global_step < trainer.state.max_steps
-    if recipe["push_to_hub"]:
+    if recipe.hub.push_to_hub:
         events.tell("phase", text="pushing to the Hub")
         publishing.finish(trainer, stopped=stopped)
     _say_state(run, main_process, "stopped" if stopped else "finished", attempt, step=trainer.state.global_step)

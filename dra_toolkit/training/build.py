@@ -12,10 +12,10 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
-from dra_toolkit.diversity import diversity_settings, is_dotted, load_labeller, load_measure
+from dra_toolkit.diversity import is_dotted, load_labeller, load_measure
 from dra_toolkit.errors import MeasureError, RecipeError
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.checks import embedder_settings
+from dra_toolkit.recipe.derived import reward_arguments
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import model_errors
@@ -39,12 +39,12 @@ def build_trainer(
     """
     model_name = model_path(recipe)
     model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
-    settings = embedder_settings(recipe)
+    settings = recipe.embedder
     check_measure(recipe)
     args = grpo_config(recipe, checkpoints, model_config)
-    rewards = build_rewards(recipe["reward_funcs"], reward_arguments(recipe))
+    rewards = build_rewards(recipe.objective.reward_funcs, reward_arguments(recipe))
     generation = _generation(args, checkpoints.parent / "vllm-weights")
-    with generation, model_errors(model_name, recipe["model_revision"]), hub_problems_told():
+    with generation, model_errors(model_name, recipe.model.model_revision), hub_problems_told():
         return DRATrainer(
             model=model_name,
             reward_funcs=rewards,
@@ -54,34 +54,26 @@ def build_trainer(
             processing_class=processing_class,
             peft_config=get_peft_config(model_config),
             quantization_config=get_quantization_config(model_config),
-            diversity=diversity_settings(recipe),
+            diversity=recipe.diversity,
             embedder=settings,
             record=False,
-            keep_embeddings=recipe["record_embeddings"],
+            keep_embeddings=recipe.output.record_embeddings,
             **hooks,
         )
 
 
 def check_measure(recipe: Recipe) -> None:
     """Load a measure of the user's own, and labels; raises MeasureError if the recipe's embedder cannot serve them."""
-    name, labels = recipe["diversity"], recipe["diversity_labels"]
+    name, labels = recipe.diversity.measure, recipe.diversity.labels
     if not is_dotted(name):
         return
     needs = set(load_measure(name).needs)
     if "labels" in needs and is_dotted(labels):
         load_labeller(labels)
     clusters = "labels" in needs and labels == "similarity"
-    if recipe["embedder"] == "none" and (clusters or {"similarity", "embeddings"} & needs):
+    if recipe.embedder.name == "none" and (clusters or {"similarity", "embeddings"} & needs):
         reason = "diversity_labels: similarity" if clusters else f"diversity: {name}"
         raise MeasureError(f"embedder: none cannot measure the similarity that {reason} needs")
-
-
-def reward_arguments(recipe: Recipe) -> dict[str, Any]:
-    """Return the rewards' parameters; a cosine length not given is the longest completion of the recipe."""
-    arguments = recipe.owned_by("reward")
-    if recipe.settings["cosine_max_length"].origin == "dra default" and recipe["max_completion_length"]:
-        arguments["cosine_max_length"] = recipe["max_completion_length"]
-    return arguments
 
 
 def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:

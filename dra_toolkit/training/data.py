@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from dra_toolkit.errors import RecipeError
+from dra_toolkit.recipe import Recipe
 from dra_toolkit.training.conversation import Tell, as_conversations
 from dra_toolkit.training.data_sources import Source, read_split, sources
 from dra_toolkit.training.mixture import mixed
@@ -17,21 +17,21 @@ from dra_toolkit.training.prompt_length import check_template, rendered_already,
 
 
 def training_splits(
-    recipe: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, tell: Tell = print
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase, tell: Tell = print
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training split and, where the recipe evaluates, the evaluation split.
 
     Every process computes the same. Evaluation takes the held-out splits of all data sets, whatever their weights. Raises
     RecipeError for data that cannot be used; tells in one line each of rows left out and of what may surprise.
     """
-    train = _split(recipe, tokenizer, tell, weights=recipe["dataset_weights"])
-    if recipe["eval_strategy"] == "no":
+    train = _split(recipe, tokenizer, tell, weights=recipe.data.dataset_weights)
+    if recipe.data.eval_strategy == "no":
         return train, None
     return train, _split(recipe, tokenizer, lambda line: tell(f"evaluation: {line}"), held_out=True)
 
 
 def _split(
-    recipe: Mapping[str, Any],
+    recipe: Recipe,
     tokenizer: PreTrainedTokenizerBase,
     tell: Tell,
     *,
@@ -40,25 +40,25 @@ def _split(
 ) -> Dataset:
     members = sources(recipe)
     datasets = [
-        as_conversations(read_split(recipe, member.name, held_out=held_out), member, recipe["system_prompt"], tell)
+        as_conversations(read_split(recipe, member.name, held_out=held_out), member, recipe.data.system_prompt, tell)
         for member in members
     ]
     datasets = _that_fit(recipe, tokenizer, members, datasets, tell)
-    _tell_of_rendered(datasets, tokenizer, recipe["system_prompt"], tell)
+    _tell_of_rendered(datasets, tokenizer, recipe.data.system_prompt, tell)
     if len(datasets) == 1:
         return datasets[0]
-    return mixed(datasets, [member.name for member in members], weights, seed=recipe["seed"], tell=tell)
+    return mixed(datasets, [member.name for member in members], weights, seed=recipe.training.seed, tell=tell)
 
 
 def _that_fit(
-    recipe: Mapping[str, Any],
+    recipe: Recipe,
     tokenizer: PreTrainedTokenizerBase,
     members: list[Source],
     datasets: list[Dataset],
     tell: Tell,
 ) -> list[Dataset]:
     """Return the data sets without the prompts that are longer than the recipe allows, and tell how many they were."""
-    longest, arguments = recipe["max_prompt_length"], _template_arguments(recipe)
+    longest, arguments = recipe.data.max_prompt_length, _template_arguments(recipe)
     pairs = list(zip(datasets, (member.name for member in members), strict=True))
     for dataset, name in pairs:
         check_template(dataset, name, tokenizer, arguments)
@@ -91,8 +91,8 @@ def _tell_of_rendered(
         )
 
 
-def _template_arguments(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    found = recipe["chat_template_kwargs"]
+def _template_arguments(recipe: Recipe) -> dict[str, Any]:
+    found = recipe.model.chat_template_kwargs
     try:
         found = json.loads(found) if isinstance(found, str) else found
     except ValueError:

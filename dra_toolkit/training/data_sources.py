@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset, load_dataset
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart import QuickstartAssets, cached_ways
-from dra_toolkit.recipe import BUILTIN_PREFIX
-from dra_toolkit.recipe.check_data import dataset_names, for_each_dataset
+from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.training.hub_errors import first_words, hub_problem
 
 FILE_TYPES = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -33,24 +30,24 @@ class Source:
     solution_column: str | None
 
 
-def sources(recipe: Mapping[str, Any]) -> list[Source]:
+def sources(recipe: Recipe) -> list[Source]:
     """Return the recipe's data sets, each with the columns to take from it."""
     columns = zip(
-        dataset_names(recipe),
-        for_each_dataset(recipe, "prompt_column"),
-        for_each_dataset(recipe, "solution_column"),
+        recipe.data.names,
+        recipe.data.for_each(recipe.data.prompt_column),
+        recipe.data.for_each(recipe.data.solution_column),
         strict=True,
     )
     return [Source(name=name, prompt_column=str(prompt), solution_column=gold) for name, prompt, gold in columns]
 
 
-def read_split(recipe: Mapping[str, Any], name: str, *, held_out: bool = False) -> Dataset:
+def read_split(recipe: Recipe, name: str, *, held_out: bool = False) -> Dataset:
     """Read the training split of a data set, or the held-out one.
 
     Raises RecipeError where it cannot be found or read, or has no rows.
     """
     which = "test" if held_out else "train"
-    split = recipe[f"dataset_{which}_split"]
+    split = recipe.data.dataset_test_split if held_out else recipe.data.dataset_train_split
     try:
         dataset = _load(recipe, name, split, held_out=held_out)
     except RecipeError:
@@ -70,14 +67,14 @@ def made_ways() -> QuickstartAssets:
     return assets
 
 
-def _load(recipe: Mapping[str, Any], name: str, split: str, *, held_out: bool) -> Dataset:
+def _load(recipe: Recipe, name: str, split: str, *, held_out: bool) -> Dataset:
     if name.startswith(BUILTIN_PREFIX):
         path = made_ways().heldout if held_out else made_ways().train
     else:
         path = Path(name).expanduser()
     if path.suffix in FILE_TYPES:
         return load_dataset(FILE_TYPES[path.suffix], data_files={split: str(path)}, split=split)
-    return load_dataset(str(path) if path.is_dir() else name, recipe["dataset_config"], split=split)
+    return load_dataset(str(path) if path.is_dir() else name, recipe.data.dataset_config, split=split)
 
 
 def _problem(error: Exception, name: str, split: str, which: str) -> str:

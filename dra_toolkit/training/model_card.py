@@ -16,6 +16,8 @@ from dra_toolkit import __version__
 from dra_toolkit.diversity import SETTING_KEYS
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import HUB_ID, dataset_names
+from dra_toolkit.recipe.keys import flagged
+from dra_toolkit.recipe.sections import Data, Embedding, Launch, Objective, Training
 from dra_toolkit.safe_text import visible
 
 HUB = "https://huggingface.co"
@@ -26,13 +28,9 @@ PACKAGES = ("trl", "transformers", "torch", "accelerate", "datasets", "vllm", "d
 LOSSES = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO"}
 DIVERSITY_KEYS = (
     *(each.key for each in SETTING_KEYS.values() if not each.borrowed),
-    *("embedder", "embedder_revision", "embedder_code_revision", "embedder_max_length"),
+    *flagged("on_card", Embedding),
 )
-TRAINING_KEYS = (
-    *("loss_type", "scale_rewards", "beta", "num_generations", "completions_per_step", "per_device_train_batch_size"),
-    *("gradient_accumulation_steps", "num_processes", "learning_rate", "lr_scheduler_type", "temperature"),
-    *("max_completion_length", "max_prompt_length", "seed"),
-)
+TRAINING_KEYS = flagged("on_card", Objective, Training, Launch, Data)
 _LOCAL_PATH = re.compile(r"(?<![\w.:/<~-])(?:~|\.{1,2})?/(?:[\w.+@=-]+/)+([\w.+@=-]*)")
 
 
@@ -70,9 +68,9 @@ def model_card(
 
 def method_name(recipe: Recipe) -> str:
     """Return what the training method is called: `DRA-GRPO`, `DRA-Dr. GRPO`, `GRPO`, `GRPO with the loss dapo`, ..."""
-    loss = recipe["loss_type"]
+    loss = recipe.objective.loss_type
     name = LOSSES.get(loss) or f"GRPO with the loss {loss}"
-    return name if recipe["diversity"] == "none" else f"DRA-{name}"
+    return name if recipe.diversity.measure == "none" else f"DRA-{name}"
 
 
 def public_name(name: str) -> str:
@@ -120,7 +118,7 @@ def _local_paths(value: Any) -> Iterator[str]:
 def _header(recipe: Recipe, tags: Iterable[str]) -> str:
     from huggingface_hub import ModelCardData
 
-    model = recipe["model_name_or_path"]
+    model = recipe.model.model_name_or_path
     data = [name for name in dataset_names(recipe) if _on_hub(name)]
     facts = ModelCardData(
         base_model=model if _on_hub(model) else None,
@@ -137,16 +135,16 @@ def _on_hub(name: str) -> bool:
 
 
 def _summary(recipe: Recipe, step: int, links: Sequence[str]) -> Iterator[str]:
-    model, data = recipe["model_name_or_path"], dataset_names(recipe)
-    shares = recipe["dataset_weights"] or [None] * len(data)
+    model, data = recipe.model.model_name_or_path, dataset_names(recipe)
+    shares: Sequence[float | None] = recipe.data.dataset_weights or [None] * len(data)
     mixed = [
         _named(name, "datasets/") + (f" (share {share:g})" if share else "")
         for name, share in zip(data, shares, strict=False)
     ]
     yield f"- Method: {method_name(recipe)} ([paper]({PAPER})), with DRA Toolkit {__version__} on [TRL]({TRL})"
-    yield f"- Base model: {_named(model, '')}, revision {code(recipe['model_revision'])}"
-    yield f"- Data: {', '.join(mixed)}, split {code(recipe['dataset_train_split'])}"
-    yield f"- Steps: {step}, with groups of {recipe['num_generations']} completions"
+    yield f"- Base model: {_named(model, '')}, revision {code(recipe.model.model_revision)}"
+    yield f"- Data: {', '.join(mixed)}, split {code(recipe.data.dataset_train_split)}"
+    yield f"- Steps: {step}, with groups of {recipe.objective.num_generations} completions"
     yield from (f"- Curves: <{link}>" for link in links if re.fullmatch(r"https?://[\w.:/?&=%+-]+", link))
     yield ""
 
@@ -162,8 +160,8 @@ def _setting(recipe: Recipe, key: str) -> str:
 
 
 def _rewards(recipe: Recipe) -> Iterator[str]:
-    names = recipe["reward_funcs"]
-    for name, weight in zip(names, recipe["reward_weights"] or [1.0] * len(names), strict=True):
+    names = recipe.objective.reward_funcs
+    for name, weight in zip(names, recipe.objective.reward_weights or [1.0] * len(names), strict=True):
         yield f"- {code(public_name(name) if '/' in name else name)}, weight {weight:g}"
     for key, value in sorted(recipe.owned_by("reward").items()):
         if recipe.settings[key].origin in ("recipe", "override"):
@@ -180,11 +178,11 @@ def _use(recipe: Recipe, repo: str | None) -> Iterator[str]:
         'print(generate(messages, max_new_tokens=1024, return_full_text=False)[0]["generated_text"])',
         "python",
     )
-    if recipe["system_prompt"]:
+    if recipe.data.system_prompt:
         yield "\nIt was trained with the system prompt that the recipe below states."
     yield "\nGo on training from these weights with the recipe below, or from a whole checkpoint in the run directory:\n"
     again = f"dra train recipe.yaml model_name_or_path={where}"
-    if recipe["hub_revisions"]:
+    if recipe.hub.hub_revisions:
         again += " model_revision=step-00050"
     yield block(f"{again}\ndra train recipe.yaml --resume", "sh")
 

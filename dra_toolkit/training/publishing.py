@@ -25,7 +25,7 @@ class Publishing:
     def __init__(self, recipe: Recipe, run: RunDirectory, tell: Callable[[str], None]) -> None:
         self._recipe, self._run, self._tell = recipe, run, tell
         self._links: list[str] = []
-        revisions = recipe["push_to_hub"] and recipe["hub_revisions"]
+        revisions = recipe.hub.push_to_hub and recipe.hub.hub_revisions
         self._revisions = RevisionCallback(run.path / REVISIONS, tell) if revisions else None
 
     @property
@@ -41,7 +41,7 @@ class Publishing:
 
     def finish(self, trainer: Any, *, stopped: bool) -> None:
         """Push the finished model and wait for the revisions; called on every process. `stopped`: it is not finished."""
-        if self._recipe["push_to_hub"] and not stopped:
+        if self._recipe.hub.push_to_hub and not stopped:
             push_final(trainer, self._tell)
         if self._revisions:
             self._revisions.close(STOP_PATIENCE if stopped else PATIENCE)

@@ -17,7 +17,7 @@ from dra_toolkit.training.hub_errors import first_words, model_errors
 
 def model_path(recipe: Recipe) -> str:
     """Return what `from_pretrained` is given for the recipe's model: a folder or a Hub id."""
-    name = recipe["model_name_or_path"]
+    name = recipe.model.model_name_or_path
     if name.startswith(BUILTIN_PREFIX):
         return str(made_ways().model)
     return str(Path(name).expanduser()) if name.startswith("~") else name
@@ -25,8 +25,8 @@ def model_path(recipe: Recipe) -> str:
 
 def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
     """Load the tokenizer; raises RecipeError if there is none, it cannot be fetched, or it has no chat template."""
-    name, revision = model_path(recipe), recipe["model_revision"]
-    arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": recipe["trust_remote_code"]}
+    name, revision = model_path(recipe), recipe.model.model_revision
+    arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": recipe.model.trust_remote_code}
     try:
         with model_errors(name, revision):
             tokenizer = AutoTokenizer.from_pretrained(name, **arguments)
@@ -54,10 +54,10 @@ def load_processor(
     images = reads_images(dataset)
     if images is None:
         return tokenizer
-    name, revision = model_path(recipe), recipe["model_revision"]
+    name, revision = model_path(recipe), recipe.model.model_revision
     try:
         with model_errors(name, revision):
-            arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": recipe["trust_remote_code"]}
+            arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": recipe.model.trust_remote_code}
             found = AutoProcessor.from_pretrained(name, **arguments)
     except (ValueError, ImportError) as error:
         raise RecipeError(

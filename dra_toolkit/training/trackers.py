@@ -19,6 +19,7 @@ from typing import Any
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.logins import chosen_trackers, wandb_settings
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.derived import chosen_project
 from dra_toolkit.runs.files import publish_text
 from dra_toolkit.safe_text import visible
 
@@ -28,9 +29,7 @@ PROJECT = "dra-toolkit"
 
 def project_name(recipe: Recipe) -> str:
     """Return the project that a recipe's runs belong to."""
-    if _names_project(recipe):
-        return str(recipe["project"])
-    return os.environ.get("WANDB_PROJECT") or wandb_settings().get("project") or PROJECT
+    return chosen_project(recipe) or os.environ.get("WANDB_PROJECT") or wandb_settings().get("project") or PROJECT
 
 
 def prepare_trackers(recipe: Recipe, folder: Path) -> None:
@@ -84,10 +83,6 @@ def tracker_errors() -> Iterator[None]:
             f"report_to: Weights & Biases does not take the run ({said}); log in with `wandb login --relogin`, or keep the "
             "run on this machine with WANDB_MODE=offline"
         ) from None
-
-
-def _names_project(recipe: Recipe) -> bool:
-    return recipe.settings["project"].origin != "TRL default"
 
 
 def _wandb_run_id(folder: Path) -> str:

@@ -7,7 +7,6 @@ import pytest
 from dra_toolkit.diversity import MEASURES, diversity_settings, measure_options
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import known_keys, load_recipe
-from dra_toolkit.recipe.checks import embedder_settings
 
 BASE = {
     "model_name_or_path": "builtin:ways",
@@ -140,9 +139,9 @@ class TestPreset:
 
 class TestEmbedPart:
     def test_one_part_or_several(self, load):
-        assert embedder_settings(load()).parts == ("completion",)
-        assert embedder_settings(load(embed_part="answer")).parts == ("answer",)
-        assert embedder_settings(load(embed_part="[answer, reasoning]")).parts == ("answer", "reasoning")
+        assert load().embedder.parts == ("completion",)
+        assert load(embed_part="answer").embedder.parts == ("answer",)
+        assert load(embed_part="[answer, reasoning]").embedder.parts == ("answer", "reasoning")
 
 
 class TestNotes:

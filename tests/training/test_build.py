@@ -7,7 +7,8 @@ from trl import ModelConfig
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import load_recipe
-from dra_toolkit.training.build import diversity_settings, grpo_config, reward_arguments
+from dra_toolkit.recipe.derived import reward_arguments
+from dra_toolkit.training.build import grpo_config
 
 RECIPE = """
 model_name_or_path: builtin:ways
@@ -60,5 +61,5 @@ def test_cosine_length_is_the_longest_completion_unless_given(recipe):
 
 
 def test_diversity_settings(recipe):
-    settings = diversity_settings(recipe("diversity=none", "similarity_floor=null"))
+    settings = recipe("diversity=none", "similarity_floor=null").diversity
     assert (settings.measure, settings.similarity_floor) == ("none", None)

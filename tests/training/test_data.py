@@ -9,7 +9,7 @@ import pytest
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
-from dra_toolkit.recipe import load_recipe
+from dra_toolkit.recipe import Recipe, Setting, load_recipe
 from dra_toolkit.training.conversation import reads_images
 from dra_toolkit.training.data import training_splits
 from dra_toolkit.training.tokenizer import load_processor
@@ -29,6 +29,10 @@ SETTINGS: dict[str, Any] = {
 }
 ROWS = [{"problem": "1 + 1?", "answer": "2", "level": 3}, {"problem": "2 + 2?", "answer": "4", "level": 1}]
 TURNS = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+
+
+def as_recipe(values):
+    return Recipe(name="data", settings={key: Setting(value=value, origin="recipe") for key, value in values.items()})
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +66,9 @@ def load(tokenizer):
 
     def load(name, **changes):
         told: list[str] = []
-        train, _ = training_splits({**SETTINGS, "dataset_name": str(name), **changes}, tokenizer, told.append)
+        train, _ = training_splits(
+            as_recipe({**SETTINGS, "dataset_name": str(name), **changes}), tokenizer, told.append
+        )
         return train, told
 
     return load
@@ -165,9 +171,9 @@ def test_folder_with_a_held_out_file(tokenizer, write, tmp_path):
     for split, row in zip(("train", "test"), ROWS, strict=True):
         write([row], f"{split}.jsonl")
     settings = {**SETTINGS, "dataset_name": str(tmp_path)}
-    train, test = training_splits({**settings, "eval_strategy": "steps"}, tokenizer)
+    train, test = training_splits(as_recipe({**settings, "eval_strategy": "steps"}), tokenizer)
     assert (train[0]["solution"], test[0]["solution"]) == ("2", "4")
-    _, nothing = training_splits(settings, tokenizer)
+    _, nothing = training_splits(as_recipe(settings), tokenizer)
     assert nothing is None
 
 

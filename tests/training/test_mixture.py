@@ -14,7 +14,7 @@ import pytest
 from datasets import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
-from test_data import SETTINGS
+from test_data import SETTINGS, as_recipe
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
@@ -69,7 +69,7 @@ def mix(tokenizer):
     def mix(*names, **changes) -> tuple[list[str], Dataset, list[str]]:
         told: list[str] = []
         recipe = {**SETTINGS, "dataset_name": list(names), **changes}
-        train, _ = training_splits(recipe, tokenizer, told.append)
+        train, _ = training_splits(as_recipe(recipe), tokenizer, told.append)
         return [prompt[-1]["content"] for prompt in train["prompt"]], train, told
 
     return mix
@@ -207,7 +207,7 @@ def test_evaluation_takes_the_held_out_rows_of_all(tokenizer, write, tmp_path):
         "eval_strategy": "steps",
     }
     told: list[str] = []
-    train, test = training_splits(recipe, tokenizer, told.append)
+    train, test = training_splits(as_recipe(recipe), tokenizer, told.append)
     assert (len(train), len(test)) == (8 + 2, 3 + 3)
     assert told[1].startswith("evaluation: dataset_name: the mixture has 6 rows")
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 import tiny
-from test_data import SETTINGS, TURNS
+from test_data import SETTINGS, TURNS, as_recipe
 from transformers import AutoTokenizer
 
 from dra_toolkit.embedding import EmbedderSettings
@@ -43,7 +43,7 @@ def load(tokenizer, tmp_path):
         path.write_text("".join(json.dumps({"problem": prompt, "answer": "1"}) + "\n" for prompt in prompts))
         told: list[str] = []
         recipe = {**SETTINGS, "dataset_name": str(path), "system_prompt": None, **changes}
-        return training_splits(recipe, tokenizer, told.append)[0], told
+        return training_splits(as_recipe(recipe), tokenizer, told.append)[0], told
 
     return load
 

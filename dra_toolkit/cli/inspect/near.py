@@ -104,7 +104,7 @@ def _source(
     else:
         settings, said = (
             EmbedderSettings(name="hash"),
-            f"hash; {run.recipe['embedder']}, the run's own, is not used here",
+            f"hash; {run.recipe.embedder.name}, the run's own, is not used here",
         )
     embedder = load_embedder(settings)
     return embedder.embed([text]).vectors[0], vectors_by(embedder), said

@@ -50,10 +50,10 @@ def targets_of_run(run: RunDirectory) -> Found:
     targets = {
         BASE_STEP: Target(
             label=f"step-{BASE_STEP}",
-            model=recipe["model_name_or_path"],
+            model=recipe.model.model_name_or_path,
             run=run.name,
             step=BASE_STEP,
-            revision=recipe["model_revision"],
+            revision=recipe.model.model_revision,
         )
     }
     for path in complete_checkpoints(run.checkpoints):

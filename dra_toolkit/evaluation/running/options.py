@@ -201,7 +201,7 @@ def _choose_steps(options: Options, found: Found, run: RunDirectory | None) -> d
 
 def _default_benchmark(run: RunDirectory | None) -> str:
     """Return the benchmark that suits: the quickstart's own for its models, else the paper's five."""
-    if run is not None and str(run.read_recipe()["model_name_or_path"]).startswith(BUILTIN_PREFIX):
+    if run is not None and run.read_recipe().model.model_name_or_path.startswith(BUILTIN_PREFIX):
         return BUILTIN_QUICKSTART
     return "paper"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from dra_toolkit.diversity import (
@@ -21,21 +21,13 @@ from dra_toolkit.embedding import EmbedderSettings, check_text_embedder
 from dra_toolkit.errors import MeasureError, RecipeError, SettingsError, did_you_mean
 from dra_toolkit.groups import Mode
 from dra_toolkit.recipe import known_keys
-from dra_toolkit.recipe.checks import embedder_settings
-from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
+from dra_toolkit.recipe.sections import DIVERSITY_PRESETS, PRESET, SCALING, Embedding
 from dra_toolkit.recipe.values import BadValueError, read_value
 from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
 from dra_toolkit.runs import FileFacts
 
-PRESET = "diversity_preset"
-EMBEDDER_KEYS = (
-    "embedder",
-    "embedder_revision",
-    "embedder_code_revision",
-    "embedder_max_length",
-    "embedder_batch_tokens",
-    "embed_part",
-)
+EMBEDDER_KEYS = tuple(each.name for each in fields(Embedding))
+LABELS, MEASURE = SETTING_KEYS["labels"].key, SETTING_KEYS["measure"].key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +44,7 @@ class Changes:
     @property
     def labels_by(self) -> str | None:
         """The user's own function that makes the clusters, where the changes name one: the texts are then read."""
-        name = self.given.get("diversity_labels", "")
+        name = self.given.get(LABELS, "")
         return name if is_dotted(name) else None
 
     def settings(self, facts: FileFacts, mode: Mode) -> DiversitySettings:
@@ -68,7 +60,7 @@ class Changes:
 
     def scaling(self, facts: FileFacts) -> Scaling:
         """Return how advantages are scaled in the replay of a file."""
-        return cast(Scaling, self.given.get("scale_rewards", facts.scale_rewards))
+        return cast(Scaling, self.given.get(SCALING, facts.scale_rewards))
 
     def written(self) -> list[str]:
         """Return the changes as `key=value`, as they can be typed."""
@@ -82,12 +74,12 @@ def recorded_settings(facts: FileFacts, mode: Mode) -> DiversitySettings:
 
 def replay_keys() -> tuple[str, ...]:
     """Return the recipe keys that a replay can change."""
-    return (*_keys_of_settings(), PRESET, "scale_rewards", *EMBEDDER_KEYS)
+    return (*_keys_of_settings(), PRESET, SCALING, *EMBEDDER_KEYS)
 
 
 def recipe_lines(settings: DiversitySettings, scaling: str, embedder: str) -> list[str]:
     """Return settings as lines that can stand in a recipe."""
-    values = {**settings.as_recipe(), "embedder": embedder, "scale_rewards": scaling}
+    values = {**settings.as_recipe(), "embedder": embedder, SCALING: scaling}
     return [f"{key}: {_written(value)}" for key, value in values.items()]
 
 
@@ -100,10 +92,10 @@ def read_changes(overrides: Sequence[str]) -> Changes:
     given = {**_preset(given.pop(PRESET, None)), **given}
     embedder = _embedder(given)
     try:
-        if is_dotted(given.get("diversity", "")):
-            load_measure(given["diversity"])
-        if is_dotted(given.get("diversity_labels", "")):
-            load_labeller(given["diversity_labels"])
+        if is_dotted(given.get(MEASURE, "")):
+            load_measure(given[MEASURE])
+        if is_dotted(given.get(LABELS, "")):
+            load_labeller(given[LABELS])
     except MeasureError as error:
         raise RecipeError(*error.problems) from None
     return Changes(given=given, embedder=embedder)
@@ -146,7 +138,7 @@ def _embedder(given: dict[str, Any]) -> EmbedderSettings | None:
         if without:
             raise RecipeError(*(f"{key}: has no effect on a replay without embedder=NAME" for key in without))
         return None
-    settings = embedder_settings({**_defaults(), **given})
+    settings = Embedding.of(given).settings
     if problem := check_text_embedder(settings):
         raise RecipeError(f"embedder: {problem}")
     return settings

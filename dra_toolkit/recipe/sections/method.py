@@ -1,0 +1,73 @@
+"""Keys of the method, those of the adjustment apart, which `DiversitySettings` declares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dra_toolkit.diversity import PRESETS, SETTING_KEYS
+from dra_toolkit.embedding import EMBEDDERS, PARTS, EmbedderSettings
+from dra_toolkit.recipe.sections.declaring import Section, ours, trls
+
+PRESET, SCALING = "diversity_preset", "scale_rewards"
+DIVERSITY_PRESETS = {
+    name: {SETTING_KEYS[field].key: value for field, value in values.items()} for name, values in PRESETS.items()
+}
+"""Name -> what holds for the keys that the recipe leaves open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective(Section):
+    """The rewards and what is made of them."""
+
+    reward_funcs: list[str] = ours(None, "Rewards by name, or dotted paths to your own functions.", in_summary=True)
+    reward_weights: list[float] | None = trls()
+    diversity_preset: str = ours(
+        "paper",
+        "Settings of the adjustment in one word, for those left out: paper, or robust (mean_one weights, negative totals "
+        "multiplied, groups without spread skipped); docs/experiment.md says what it does.",
+        choices=tuple(DIVERSITY_PRESETS),
+    )
+    loss_type: str = trls(on_card=True, in_summary=True)
+    scale_rewards: str = trls(on_card=True, in_summary=True)
+    beta: float = trls(on_card=True)
+    num_generations: int = trls(needed=True, on_card=True, in_summary=True)
+    num_iterations: int = trls(low=1)
+    temperature: float = trls(on_card=True)
+    max_completion_length: int | None = trls(on_card=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding(Section):
+    """What completions are compared by."""
+
+    embedder: str = ours(
+        EmbedderSettings().name,
+        f"{', '.join(EMBEDDERS)}, a sentence-transformers id or folder, the dotted path of a function, or none.",
+        on_card=True,
+        in_summary=True,
+    )
+    embed_part: list[str] = ours(
+        ["completion"],
+        "What is embedded: completion, reasoning or answer; of a list the mean of the parts' similarities counts.",
+        choices=PARTS,
+    )
+    embedder_revision: str | None = ours(None, "Commit of the embedder's weights.", on_card=True)
+    embedder_code_revision: str | None = ours(
+        None, "Commit of the embedder's remote code, where it has any.", on_card=True
+    )
+    embedder_max_length: int | None = ours(
+        None, "Longest completion, in tokens, that is embedded whole.", low=1, on_card=True
+    )
+    embedder_batch_tokens: int = ours(16384, "Padded tokens per embedding batch; on a CPU at most 2048.", low=1)
+
+    @property
+    def settings(self) -> EmbedderSettings:
+        """The embedder that the keys ask for; `none` asks for none."""
+        return EmbedderSettings(
+            name=self.embedder,
+            revision=self.embedder_revision,
+            code_revision=self.embedder_code_revision,
+            max_length=self.embedder_max_length,
+            batch_tokens=self.embedder_batch_tokens,
+            parts=tuple(self.embed_part),
+        )
