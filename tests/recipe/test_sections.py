@@ -22,8 +22,8 @@ def test_each_key_is_declared_once():
     assert max(Counter(each.name for _, each in FIELDS).values()) == 1
 
 
-@pytest.mark.parametrize(("section", "declared"), FIELDS, ids=lambda value: getattr(value, "name", value.__name__))
-def test_types_are_those_of_the_key(section, declared):
+@pytest.mark.parametrize("declared", [each for _, each in FIELDS], ids=lambda each: each.name)
+def test_types_are_those_of_the_key(declared):
     kinds = set(kinds_of(str(declared.type)))
     if not declared.metadata["ours"]:
         table = set(trl_table()["arguments"][declared.name]["kinds"])
