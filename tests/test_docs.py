@@ -32,6 +32,26 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
+NAMED = re.compile(r"(?<![\w/.-])(?:dra_toolkit|app|tests|tools|benchmarks|requirements|\.ci)/[\w./-]*[\w/]")
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda p: p.name)
+def test_every_path_that_is_named_is_there(page):
+    named = set(NAMED.findall(page.read_text()))
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_contributing_names_the_files_of_every_kind_of_change():
+    """The table of changes: every row names files, at most two of them, three for a recorded column, four for TRL."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("|---|---|---|\n")[1].split("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert len(rows) == 13
+    for what, *cells in rows:
+        files = [name for cell in cells for name in re.findall(r"`([\w.-]+(?:/[\w.-]*)*)`", cell)]
+        known = [name for name in files if (ROOT / name).exists()]
+        assert 1 <= len(known) <= {"a recorded column": 3, "another TRL": 4}.get(what, 2) + cells[0].count("as `"), what
+
+
 def test_library_example_of_the_readme():
     example, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     before_the_run = example.split("# a recorded run")[0]

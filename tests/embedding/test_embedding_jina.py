@@ -14,6 +14,8 @@ from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder
 from dra_toolkit.embedding.jina import _slopes
 from dra_toolkit.errors import EmbedderError
 
+pytestmark = pytest.mark.slow
+
 COMMIT = "44e7d1d6caec8c883c2d4b207588504d519788d0"
 CONFIG = {
     "model_type": "bert",

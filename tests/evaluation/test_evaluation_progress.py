@@ -69,6 +69,7 @@ def test_json_for_scripts(capsys):
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == EVENTS
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("arguments", [["eval", "--help"], ["eval", "run", "--help"]])
 def test_help_loads_nothing_heavy(arguments):
     from test_architecture import loaded_by

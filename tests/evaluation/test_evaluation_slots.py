@@ -10,6 +10,8 @@ from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.running.gpu_slots import make_slots
 from dra_toolkit.launch import devices
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def four_gpus(tmp_path, monkeypatch):

@@ -8,6 +8,8 @@ import pytest
 
 from dra_toolkit.launch import Gpu, devices, visible_gpus
 
+pytestmark = pytest.mark.process
+
 FOUR = """\
 0, GPU-1a2b3c4d-0000-0000-0000-000000000000, NVIDIA A100-SXM4-40GB, 40960
 1, GPU-5e6f7a8b-1111-1111-1111-111111111111, NVIDIA A100-SXM4-40GB, 40960

@@ -422,6 +422,7 @@ class TestOwnConfig:
         assert f"{key}: found" in line
 
 
+@pytest.mark.slow
 def test_stored_table_is_that_of_the_installed_accelerate():
     made = runpy.run_path(str(REPOSITORY / "tools" / "accelerate_keys.py"))["document"]()
     assert resources.files("dra_toolkit.recipe").joinpath("accelerate_keys.json").read_text() == made
