@@ -21,6 +21,8 @@ from dra_toolkit.rewards.answers import final_answer
 
 View = Literal["steps", "runs", "prompt", "notebook"]
 Value = float | int | bool | None
+VERDICTS = {"right": 1.0, "wrong": 0.0, "no_answer": 0.0, "timed_out": 0.0}
+"""Verdict of a judge -> whether it counts as correct; any other leaves it open."""
 _PAIRS = "flatten(list(similarity))"
 _SPREAD = "(CASE WHEN NOT bool_or(isinf(total)) THEN stddev_samp(total) FILTER (isfinite(total)) END)"
 
@@ -207,12 +209,22 @@ _ALL = (
     ),
     GroupMeasure(
         name="correct_share",
-        meaning="share of completions counted as correct, see `correct_by`",
+        meaning="share of completions that the judge, or else the reward `correct_by`, calls correct; null where neither is",
         label="share correct",
         short="correct",
         unit="share of completions",
-        of=lambda r, by: _correct_share(r.group.rewards.get(by)) if by else None,
+        of=lambda r, by: _correct_share(r, by),
         shown=("steps", "runs", "prompt"),
+        percent=True,
+    ),
+    GroupMeasure(
+        name="positive_share",
+        meaning="share of completions whose raw total is above 0, right or not",
+        label="reward above 0",
+        short="above 0",
+        unit="share of completions",
+        of=lambda r, _: mean_of_known(_above(r.adjustment.totals, 0.0)),
+        sql="avg((total > 0)::INT) FILTER (NOT isnan(total))",
         percent=True,
     ),
     GroupMeasure(
@@ -297,11 +309,6 @@ def shown_in(view: View) -> list[GroupMeasure]:
     return [measure for measure in _ALL if view in measure.shown]
 
 
-def measure_group(record: GroupRecord, correct_by: str | None = None) -> dict[str, Value]:
-    """Return every number of a recorded group. correct_by: the reward function that tells right from wrong."""
-    return {name: measure(record, correct_by) for name, measure in GROUP_MEASURES.items()}
-
-
 def flipped(record: GroupRecord) -> NDArray[np.bool_]:
     """Return which completions, (G,) of bool, the adjustment pushes the other way than the raw rewards would."""
     return record.advantages * record.plain_advantages < 0
@@ -322,5 +329,21 @@ def _largest(similarity: Array) -> float:
     return float(above.max()) if above.size else float("nan")
 
 
-def _correct_share(values: Array | None) -> float | None:
-    return None if values is None else mean_of_known(np.where(np.isnan(values), np.nan, values > CORRECT_ABOVE))
+def _correct_share(record: GroupRecord, correct_by: str | None) -> float | None:
+    correct = correct_of(record, correct_by)
+    return None if correct is None else mean_of_known(correct)
+
+
+def correct_of(record: GroupRecord, correct_by: str | None) -> Array | None:
+    """Return which completions are correct, (G,): 1 or 0, NaN where nobody could say; None where nothing says it.
+
+    The verdicts of a judge where there are any, else the reward function that tells right from wrong.
+    """
+    if record.group.verdicts is not None:
+        return np.array([VERDICTS.get(verdict or "", np.nan) for verdict in record.group.verdicts])
+    values = record.group.rewards.get(correct_by) if correct_by else None
+    return None if values is None else _above(values, CORRECT_ABOVE)
+
+
+def _above(values: Array, least: float) -> Array:
+    return np.where(np.isnan(values), np.nan, values > least)

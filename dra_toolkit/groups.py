@@ -25,13 +25,27 @@ Mode = Literal["train", "eval", "discarded"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """One turn of a prompt; plain-text prompts are a single message with the role `text`."""
+    """One turn of a prompt or a completion; plain-text prompts are a single message with the role `text`."""
 
     role: str
     content: str
+    calls: str = ""
+    """The tools that it calls, as JSON: a list of objects with `name` and `arguments`; empty if none."""
+    images: tuple[str, ...] = ()
+    """Each image that it shows, in order, by hash and size: `sha256:0123456789abcdef 640x480`."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is text and nothing else."""
+        return not self.calls and not self.images
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, (self.content, self.calls, *(f"[image {image}]" for image in self.images))))
 
 
 Prompt = tuple[Message, ...]
+Turns = tuple[Message, ...]
+"""What was said after the prompt: by the policy, by tools, by the policy again."""
 
 
 def mean_of_known(values: Any) -> float:
@@ -49,7 +63,7 @@ def prompt_hash(prompt: Prompt) -> str:
     """Identify a prompt by its content: 16 hexadecimal digits, equal for equal messages in every run."""
     digest = hashlib.blake2b(digest_size=8)
     for message in prompt:
-        for part in (message.role, message.content):
+        for part in (message.role, message.content, *filter(None, (message.calls, *message.images))):
             encoded = part.encode("utf-8", "surrogatepass")
             digest.update(len(encoded).to_bytes(8, "little") + encoded)
     return digest.hexdigest()
@@ -62,7 +76,7 @@ class CompletionGroup:
     prompt: Prompt
     """The messages that the completions answer."""
     completions: tuple[str, ...]
-    """G texts, as decoded, without special tokens."""
+    """G texts, as decoded, without special tokens: all that the policy wrote, its calls included, no output of tools."""
     token_counts: NDArray[np.int32]
     """(G,) tokens of each completion."""
     finish_reasons: tuple[str, ...]
@@ -71,9 +85,26 @@ class CompletionGroup:
     """For each of K reward functions its raw values, (G,); NaN where the function abstained."""
     reward_weights: Mapping[str, float]
     """The factor of each reward function in the total."""
+    turns: tuple[Turns | None, ...] | None = None
+    """Of each completion what was said in turn, where it is more than one text; None where none is."""
+    policy_tokens: NDArray[np.int32] | None = None
+    """(G,) how many of the tokens the policy wrote, where tools wrote others."""
+    gold: str | None = None
+    """The reference answer that the reward functions saw."""
+    verdicts: tuple[str | None, ...] | None = None
+    """What a judge said of each completion given the gold: `right`, `wrong`, or why it said neither."""
 
     def __len__(self) -> int:
         return len(self.completions)
+
+    def shown(self, i: int) -> str:
+        """Return completion i as it is read: its text, or its turns, each after the role that said it."""
+        turns = self.turns[i] if self.turns else None
+        return self.completions[i] if turns is None else "\n".join(f"[{turn.role}] {turn}" for turn in turns)
+
+    def all_shown(self) -> list[str]:
+        """Return every completion as it is read."""
+        return [self.shown(i) for i in range(len(self))]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)

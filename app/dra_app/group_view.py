@@ -9,9 +9,8 @@ import numpy as np
 
 from dra_app.texts import Shown, beginning, copies_of, parts_of, share_of
 from dra_toolkit.drawing.similarity_map import clustered_order
-from dra_toolkit.group_measures import flipped, is_measured
+from dra_toolkit.group_measures import correct_of, flipped, is_measured
 from dra_toolkit.groups import Array, GroupRecord
-from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 
 
@@ -31,7 +30,7 @@ class CompletionView:
     neighbours: tuple[tuple[int, float], ...]
     """The completions most like it and how like, the most alike first; none where similarity was not measured."""
     verdict: bool | None
-    """Whether it is right by the reward function that tells; None where none does or it abstained."""
+    """Whether it is right by the judge, or else by the reward function that tells; None where neither says it."""
     plain: float
     """Advantage without the adjustment: the raw part of the one that the trainer used."""
     advantage: float
@@ -85,10 +84,10 @@ def view_of(record: GroupRecord, correct_by: str | None = None) -> GroupView:
     group, adjustment = record.group, record.adjustment
     copies, flips = copies_of(group.completions), flipped(record)
     share = share_of(len(group))
-    judged = group.rewards.get(correct_by or "")
+    judged = correct_of(record, correct_by)
     completions = [_completion(record, i, share, copies.get(i), bool(flips[i]), judged) for i in range(len(group))]
     return GroupView(
-        prompt=[(message.role, beginning(message.content, PROMPT_CHARACTERS)) for message in group.prompt],
+        prompt=[(message.role, beginning(str(message), PROMPT_CHARACTERS)) for message in group.prompt],
         completions=completions,
         order=clustered_order(adjustment.similarity) if is_measured(record) else list(range(len(group))),
         ranking=[int(i) for i in np.argsort(-record.advantages, kind="stable")],
@@ -110,7 +109,7 @@ def _completion(
     record: GroupRecord, i: int, share: int, copy: int | None, flip: bool, judged: Array | None
 ) -> CompletionView:
     group, adjustment = record.group, record.adjustment
-    text = group.completions[i]
+    text = group.shown(i)
     rewards = {name: _at(values, i) for name, values in group.rewards.items()}
     return CompletionView(
         index=i,
@@ -121,14 +120,14 @@ def _completion(
         weight=_at(adjustment.weights, i),
         redundancy=_at(adjustment.redundancy, i),
         neighbours=_neighbours(adjustment.similarity, i),
-        verdict=None if judged is None or np.isnan(judged[i]) else bool(judged[i] > CORRECT_ABOVE),
+        verdict=None if judged is None or np.isnan(judged[i]) else bool(judged[i]),
         plain=float(record.plain_advantages[i]),
         advantage=float(record.advantages[i]),
         flip=flip,
         tokens=int(group.token_counts[i]),
         is_cut=group.finish_reasons[i] == "length",
-        gold=None,
-        answer=final_answer(text),
+        gold=group.gold,
+        answer=final_answer(group.completions[i]),
         copy=copy,
         texts=tuple((part.kind, beginning(part.text, share)) for part in parts_of(text)),
         characters=len(text),

@@ -8,7 +8,15 @@ Every function works on one group or on many stacked on leading axes (...).
 
 from dra_toolkit.diversity.adjust import adjust, adjust_signals, adjust_similarity
 from dra_toolkit.diversity.adjusted_advantages import adjusted_advantages, replaces_advantages
-from dra_toolkit.diversity.advantages import SCALINGS, Scaling, group_advantages
+from dra_toolkit.diversity.advantages import (
+    ESTIMATORS,
+    SCALINGS,
+    Estimator,
+    Scaling,
+    estimator_of,
+    fitting_estimator,
+    group_advantages,
+)
 from dra_toolkit.diversity.group_statistics import (
     distinct_ratio,
     mean_similarity,
@@ -38,6 +46,7 @@ from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_S
 from dra_toolkit.dotted import is_dotted
 
 __all__ = [
+    "ESTIMATORS",
     "LABELS",
     "MEASURES",
     "NEGATIVE_TOTALS",
@@ -49,6 +58,7 @@ __all__ = [
     "AdjustedRows",
     "DiversitySettings",
     "Effect",
+    "Estimator",
     "Measure",
     "Option",
     "PromptHistory",
@@ -66,7 +76,9 @@ __all__ = [
     "distinct_ratio",
     "diversity_settings",
     "equal_labels",
+    "estimator_of",
     "find_measure",
+    "fitting_estimator",
     "graph_cut",
     "group_advantages",
     "is_dotted",

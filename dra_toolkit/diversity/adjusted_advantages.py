@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dra_toolkit.diversity.advantages import Scaling, group_advantages
+from dra_toolkit.diversity.advantages import Estimator, Scaling, group_advantages
 from dra_toolkit.diversity.group_statistics import ZERO_SPREAD, zero_spread
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.diversity.weights import combined
@@ -12,7 +12,7 @@ from dra_toolkit.groups import Adjustment, Array
 
 
 def adjusted_advantages(
-    adjustment: Adjustment, scale_rewards: Scaling = "group", settings: DiversitySettings | None = None
+    adjustment: Adjustment, scale_rewards: Scaling | Estimator = "group", settings: DiversitySettings | None = None
 ) -> Array:
     """Return the advantages, (P, G), that an adjustment of P groups with these settings leads to.
 
@@ -25,7 +25,7 @@ def adjusted_advantages(
     settings = settings or DiversitySettings()
     least = _least_std(adjustment.totals) if settings.caps else None
     if settings.acts_on == "total":
-        return group_advantages(adjustment.adjusted, scale_rewards, least_std=least)
+        return group_advantages(adjustment.adjusted, scale_rewards, least_std=least, raw=adjustment.totals)
     plain = group_advantages(adjustment.totals, scale_rewards)
     changed = combined(plain, adjustment.weights, adjustment.bonus, shift=settings.shifts)
     known = ~np.isnan(adjustment.totals)

@@ -28,7 +28,9 @@ def _parts(record: GroupRecord) -> Iterator[str]:
     if record.discard_reason:
         yield f"<p>discarded: {safe_html(record.discard_reason)}</p>\n"
     for message in record.group.prompt:
-        yield f"<p>{safe_html(message.role)}</p><pre>{_cut(message.content)}</pre>\n"
+        yield f"<p>{safe_html(message.role)}</p><pre>{_cut(str(message))}</pre>\n"
+    if record.group.gold is not None:
+        yield f"<p>gold</p><pre>{_cut(record.group.gold)}</pre>\n"
     yield _numbers(record)
     if is_measured(record):
         drawn = similarity_map(record.adjustment.similarity)
@@ -36,7 +38,7 @@ def _parts(record: GroupRecord) -> Iterator[str]:
     for i in sorted(range(len(record.group)), key=lambda i: -record.advantages[i]):
         yield (
             f"<details open><summary>#{i}, advantage {_signed(record.advantages[i])}</summary>"
-            f"<pre>{_cut(record.group.completions[i])}</pre></details>\n"
+            f"<pre>{_cut(record.group.shown(i))}</pre></details>\n"
         )
 
 
@@ -44,6 +46,7 @@ def _numbers(record: GroupRecord) -> str:
     group, adjustment, changed = record.group, record.adjustment, flipped(record)
     heads = [
         "#",
+        *(["verdict"] if group.verdicts else []),
         *group.rewards,
         "total",
         "redundancy",
@@ -59,6 +62,7 @@ def _numbers(record: GroupRecord) -> str:
     for i in range(len(group)):
         cells = [
             str(i),
+            *(safe_html(verdict or "-") for verdict in (group.verdicts or ())[i : i + 1]),
             *(_number(values[i]) for values in group.rewards.values()),
             _number(adjustment.totals[i]),
             _number(adjustment.redundancy[i]),

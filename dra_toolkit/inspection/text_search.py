@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from dra_toolkit.errors import RunError
+from dra_toolkit.group_measures import VERDICTS
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.rewards import CORRECT_ABOVE
@@ -142,9 +144,10 @@ def _condition(run: Run, wanted: Wanted, selection: Selection) -> tuple[str, lis
     else:
         parameters = plain_parameters
     if wanted.correct is not None:
-        parameters.append(CORRECT_ABOVE)
-        reward, comparison = _telling(run, selection.modes), ">" if wanted.correct else "<="
-        right = f"rewards.{reward} {comparison} ${len(parameters)}"
+        told = correct_sql(run, selection.modes)
+        if told is None:
+            raise RunError(f"{run.name}: nothing tells right from wrong, so neither can be searched for")
+        right = f"{'' if wanted.correct else 'NOT '}({told})"
         key = f"({KEYS}, completion_index)"
         parts.append(f"{key} IN (SELECT {key} FROM completions WHERE {condition} AND {right})")
     parameters.append(wanted.text)
@@ -158,12 +161,15 @@ def _condition(run: Run, wanted: Wanted, selection: Selection) -> tuple[str, lis
     return " AND ".join(parts), parameters
 
 
-def _telling(run: Run, modes: tuple[Mode, ...]) -> str:
+def correct_sql(run: Run, modes: Sequence[Mode]) -> str | None:
+    """Return SQL of whether a completion is correct: by its verdict, or else the reward that tells; None without both."""
     names = {facts.correct_by for mode in modes for facts in run.facts(mode)}
     name = next(iter(names)) if len(names) == 1 else None
-    if name is None:
-        raise RunError(f"{run.name}: no one reward function tells right from wrong, so neither can be searched for")
-    return quoted_name(name)
+    if name is None and not any("verdict" in columns for columns in run.store.snapshot().columns.values()):
+        return None
+    said = " ".join(f"WHEN verdict = '{verdict}' THEN {bool(value)}" for verdict, value in VERDICTS.items())
+    told = f"WHEN verdict IS NULL THEN rewards.{quoted_name(name)} > {CORRECT_ABOVE}" if name else ""
+    return f"CASE {said} {told} END"
 
 
 def _hit(row: dict[str, Any], wanted: Wanted) -> Hit:

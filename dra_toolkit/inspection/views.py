@@ -134,21 +134,38 @@ def group_view(record: GroupRecord, *, width: int, lines: int | None) -> Rendera
 def _prompt(record: GroupRecord, lines: int | None) -> Iterator[RenderableType]:
     for message in record.group.prompt:
         text = Text().append(f"{visible(message.role, one_line=True)}: ", "dim")
-        text.append(_cut(visible(message.content), lines))
+        text.append(_cut(visible(str(message)), lines))
         yield text
+    if record.group.gold is not None:
+        yield Text("gold: ", "dim").append(_cut(visible(record.group.gold), lines))
 
 
 def _numbers(record: GroupRecord) -> Table:
     group, adjustment = record.group, record.adjustment
     table = Table(box=None, padding=(0, 1), collapse_padding=True)
     names = [visible(name, one_line=True) for name in group.rewards]
-    heads = ("#", *names, "total", "redund.", "weight", "adjusted", "adv. plain", "adv. trained", "", "tokens", "end")
+    judged = record.group.verdicts or ()
+    heads = (
+        "#",
+        *(["verdict"] if judged else []),
+        *names,
+        "total",
+        "redund.",
+        "weight",
+        "adjusted",
+        "adv. plain",
+        "adv. trained",
+        "",
+        "tokens",
+        "end",
+    )
     for head in heads:
         table.add_column(Text(head), justify="right", overflow="fold")
     changed = flipped(record)
     for i in range(len(group)):
         table.add_row(
             str(i),
+            *(visible(verdict or "-", one_line=True) for verdict in judged[i : i + 1]),
             *(number(values[i], 2) for values in group.rewards.values()),
             number(adjustment.totals[i], 2),
             number(adjustment.redundancy[i], 2),
@@ -171,7 +188,7 @@ def _completions(record: GroupRecord, lines: int | None) -> Iterator[RenderableT
     """Yield the different texts, the most encouraged first; copies of one text share its heading."""
     copies: dict[str, list[int]] = {}
     for i in sorted(range(len(record.group)), key=lambda i: -record.advantages[i]):
-        copies.setdefault(record.group.completions[i], []).append(i)
+        copies.setdefault(record.group.shown(i), []).append(i)
     for completion, indices in copies.items():
         title = Text(", ".join(f"#{i}" for i in indices))
         title.append(f"  {len(indices)} times the same text," if len(indices) > 1 else "")

@@ -76,7 +76,7 @@ def of_run(
     for facts, piece in pieces_of(run, changes, mode, steps, correct=True):
         values = [piece.known_advantages]
         if changes:
-            values.append(advantages_of(piece, changes.settings(facts, mode), changes.scaling(facts))[1])
+            values.append(advantages_of(piece, changes.settings(facts, mode), changes.estimator(facts))[1])
         for block in piece.blocks:
             signals = piece.signals(block)
             right += list(signals.correct & ~np.isnan(signals.totals))

@@ -40,7 +40,7 @@ def declares(
 def tells_right_from_wrong(names: Sequence[str], functions: Mapping[str, Any]) -> str | None:
     """Return which of the reward functions does: one that says so, one that cannot be negative before others.
 
-    Where none says so, it is guessed by the name among those that say nothing; the only one there is counts; or None.
+    Where none says so, it is guessed by the name among those that say nothing; or None: a reward is not a judgement.
     functions: those that are there to be asked, by name
     """
     asked = {name: getattr(functions.get(name), "tells_correct", None) for name in names}
@@ -52,7 +52,7 @@ def tells_right_from_wrong(names: Sequence[str], functions: Mapping[str, Any]) -
         for name in silent:
             if word in name.lower():
                 return name
-    return names[0] if len(names) == 1 else None
+    return None
 
 
 def can_be_negative(function: Any) -> bool:

@@ -1,9 +1,17 @@
-"""The text of a completion, whichever of TRL's two shapes it comes in."""
+"""The text of a completion, whichever of TRL's two shapes it comes in: what it answers, and all that the policy wrote.
+
+A completion in turns is a list of messages: the policy's, with calls of tools, and what the tools said.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from dra_toolkit.groups import Message, Turns
 
 Completion = str | Sequence[Mapping[str, Any]]
 
@@ -17,11 +25,65 @@ def completion_text(completion: Completion) -> str:
     if isinstance(completion, str):
         return completion
     spoken = [message for message in completion if message.get("role") == "assistant"] or list(completion)
-    if not spoken:
-        return ""
-    content = content_text(spoken[-1].get("content"))
-    reasoning = spoken[-1].get("reasoning_content") or spoken[-1].get("thinking")
+    return message_text(spoken[-1]) if spoken else ""
+
+
+def policy_text(completion: Completion) -> str:
+    """Return all that the policy wrote of one completion: its texts and calls, in order, without what tools said."""
+    if isinstance(completion, str):
+        return completion
+    own = [as_message(message) for message in completion if message.get("role") in ("assistant", None)]
+    return "\n".join(text for message in own for text in (message.content, message.calls) if text)
+
+
+def turns_of(completion: Completion) -> Turns | None:
+    """Return what was said in turn; None where that is one text and nothing else."""
+    if isinstance(completion, str):
+        return None
+    turns = tuple(map(as_message, completion))
+    return None if len(turns) < 2 and all(message.is_plain for message in turns) else turns
+
+
+def as_message(message: Mapping[str, Any]) -> Message:
+    """Return a chat message with its calls as JSON and its images by hash and size."""
+    calls = [_call(call) for call in message.get("tool_calls") or [] if isinstance(call, Mapping)]
+    content = message.get("content")
+    parts = [] if content is None or isinstance(content, str) else content
+    shown = [part for part in parts if isinstance(part, Mapping) and "image" in str(part.get("type", ""))]
+    return Message(
+        role=str(message.get("role", "")),
+        content=message_text(message),
+        calls=json.dumps(calls, ensure_ascii=False) if calls else "",
+        images=tuple(_image(part) for part in shown),
+    )
+
+
+def message_text(message: Mapping[str, Any]) -> str:
+    """Return what a message says, its reasoning first where a tokenizer split it off."""
+    content = content_text(message.get("content"))
+    reasoning = message.get("reasoning_content") or message.get("thinking")
     return f"{reasoning}\n</think>\n{content}" if reasoning else content
+
+
+def _call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name and arguments of a call, in whichever of the two usual shapes it comes."""
+    function = call.get("function")
+    found = function if isinstance(function, Mapping) else call
+    arguments = found.get("arguments")
+    with contextlib.suppress(ValueError):  # what the policy wrote need not be JSON
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+    return {"name": str(found.get("name", "")), "arguments": arguments}
+
+
+def _image(part: Mapping[str, Any]) -> str:
+    """Return hash and size of an image; of one that is only named, the hash of its name."""
+    image = next((part[key] for key in ("image", "image_url", "url", "path") if part.get(key) is not None), "")
+    if isinstance(image, Mapping):
+        image = image.get("bytes") or image.get("url") or image.get("path") or ""
+    size = getattr(image, "size", None)
+    found = image.tobytes() if hasattr(image, "tobytes") else image if isinstance(image, bytes) else str(image).encode()
+    said = f" {size[0]}x{size[1]}" if isinstance(size, tuple) and len(size) == 2 else ""
+    return f"sha256:{hashlib.sha256(found).hexdigest()[:16]}{said}"
 
 
 def completion_texts(completions: Sequence[Completion]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +63,19 @@ def _messages(prompt: Prompt) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in prompt]
 
 
+def _turns(messages: Prompt | None) -> list[dict[str, Any]] | None:
+    return None if messages is None else [asdict(message) for message in messages]
+
+
+def _from_turns(cell: list[dict[str, Any]] | None) -> Prompt | None:
+    return None if cell is None else tuple(Message(**{**turn, "images": tuple(turn["images"])}) for turn in cell)
+
+
+def _turn_type(pa: Any) -> pa.DataType:
+    texts = [(name, pa.string()) for name in ("role", "content", "calls")]
+    return pa.list_(pa.struct([*texts, ("images", pa.list_(pa.string()))]))
+
+
 KINDS: dict[str, Kind] = {
     "dictionary": Kind(arrow=lambda pa: pa.dictionary(pa.int32(), pa.string()), sql="VARCHAR"),
     "string": Kind(arrow=lambda pa: pa.string(), sql="VARCHAR"),
@@ -90,6 +103,14 @@ KINDS: dict[str, Kind] = {
         sql="STRUCT(role VARCHAR, content VARCHAR)[]",
         to_cell=_messages,
         from_cell=lambda cell: tuple(Message(**message) for message in cell),
+    ),
+    "turns": Kind(
+        arrow=_turn_type,
+        sql="STRUCT(role VARCHAR, content VARCHAR, calls VARCHAR, images VARCHAR[])[]",
+        to_cells=lambda completions: list(map(_turns, completions)),
+        from_cells=lambda cells: tuple(map(_from_turns, cells)),
+        to_cell=lambda prompt: None if all(message.is_plain for message in prompt) else _turns(prompt),
+        from_cell=_from_turns,
     ),
     "rewards": Kind(arrow=lambda pa: pa.null(), sql="STRUCT(none DOUBLE)", to_cells=_rewards, from_cells=_from_rewards),
     "list<float32>": Kind(

@@ -29,7 +29,10 @@ def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
     """
     names = set(schema.names)
     paths = {
-        "prompt": ["prompt.list.element.role", "prompt.list.element.content"],
+        **{
+            name: [f"{name}.list.element.{part}" for part in ("role", "content")] for name in ("prompt", "prompt_turns")
+        },
+        "turns": ["turns.list.element.role"],
         "rewards": [f"rewards.{field.name}" for field in schema.field("rewards").type] if "rewards" in names else [],
     }
     split = [path for path in _SPLIT if path.partition(".")[0] in names]

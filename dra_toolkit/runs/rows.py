@@ -51,7 +51,9 @@ def _record(rows: pa.Table, facts: FileFacts) -> GroupRecord:
     for column in COLUMNS:
         if column.field:
             place, _, name = column.field.rpartition(".")
-            values[place][name] = column.value(rows)
+            value = column.value(rows)
+            if value is not None or name not in values[place]:
+                values[place][name] = value
     return GroupRecord(
         group=CompletionGroup(**values["group"]), adjustment=Adjustment(**values["adjustment"]), **values[""]
     )

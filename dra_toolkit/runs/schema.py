@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from dra_toolkit.diversity import DiversitySettings
+from dra_toolkit.diversity import DiversitySettings, Estimator, Scaling, estimator_of
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord
@@ -43,8 +43,15 @@ class FileFacts:
     """What the similarity was measured with."""
     correct_by: str | None = None
     """The reward function that tells right from wrong: a completion is correct where it gives more than 0."""
+    estimator: Estimator | None = None
+    """How advantages were made of the totals, where `scale_rewards` does not say it: TRL's otherwise."""
     version: int = SCHEMA_VERSION
     """Version of this schema."""
+
+    @property
+    def made(self) -> Estimator:
+        """How advantages were made of the totals."""
+        return self.estimator or estimator_of(cast(Scaling, self.scale_rewards))
 
 
 Part = Literal["key", "number", "text", "group"]
@@ -155,6 +162,38 @@ COLUMNS = (
         meaning="the text, without special tokens",
     ),
     Column(
+        name="prompt_turns",
+        type="turns",
+        field="group.prompt",
+        part="text",
+        per_group=True,
+        optional=True,
+        meaning="the prompt once more with calls of tools, as JSON, and images, where it has any",
+    ),
+    Column(
+        name="turns",
+        type="turns",
+        field="group.turns",
+        part="text",
+        optional=True,
+        meaning="what was said in turn, by the policy and by tools, where that is more than one text",
+    ),
+    Column(
+        name="gold",
+        type="dictionary",
+        field="group.gold",
+        per_group=True,
+        optional=True,
+        meaning="the reference answer that the reward functions saw",
+    ),
+    Column(
+        name="verdict",
+        type="dictionary",
+        field="group.verdicts",
+        optional=True,
+        meaning="what a judge said of it: `right`, `wrong`, or why it said neither",
+    ),
+    Column(
         name="answer",
         type="string",
         derived=lambda record, _: map(final_answer, record.group.completions),
@@ -180,6 +219,13 @@ COLUMNS = (
     _number("adjusted", "adjustment.adjusted", "total after the adjustment"),
     _number("advantage_plain", "plain_advantages", "advantage of the unadjusted totals"),
     _number("advantage", "advantages", "advantage that the trainer used"),
+    Column(
+        name="policy_tokens",
+        type="int32",
+        field="group.policy_tokens",
+        optional=True,
+        meaning="how many of the tokens the policy wrote, where tools wrote others",
+    ),
     Column(
         name="bonus",
         type="float64",
@@ -270,7 +316,9 @@ def read_facts(schema: pa.Schema, where: str, columns: Collection[str] | None = 
         )
     known = {field.name for field in fields(FileFacts)}
     settings = _settings(found["diversity"], where)
-    facts = FileFacts(**{**{k: v for k, v in found.items() if k in known}, "diversity": settings})
+    estimator = _estimator(found.get("estimator"), where)
+    kept = {key: value for key, value in found.items() if key in known}
+    facts = FileFacts(**{**kept, "diversity": settings, "estimator": estimator})
     _check_columns(schema, facts, where, columns)
     return facts
 
@@ -297,6 +345,13 @@ def _types(rewards: tuple[str, ...]) -> dict[str, pa.DataType]:
         embedder="",
     )
     return {field.name: field.type for field in arrow_schema(facts, optional=frozenset(OPTIONAL))}
+
+
+def _estimator(stored: dict[str, Any] | None, where: str) -> Estimator | None:
+    try:
+        return None if stored is None else Estimator(**stored)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{where}: has advantages that this dra-toolkit does not know ({error}); update it") from None
 
 
 def _settings(stored: dict[str, Any], where: str) -> DiversitySettings:

@@ -29,12 +29,13 @@ from dra_toolkit.groups import (
     Message,
     Mode,
     Prompt,
+    Turns,
     mean_of_known,
     prompt_hash,
 )
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
-from dra_toolkit.rewards.text import content_text
+from dra_toolkit.rewards.text import as_message
 
 Labeller = Callable[[Sequence[str]], NDArray[np.integer[Any]]]
 """From the texts of one group to their clusters, (G,)."""
@@ -46,8 +47,15 @@ class Sample:
 
     prompt: Prompt
     text: str
+    """All that the policy wrote."""
     tokens: int
     finish_reason: str
+    turns: Turns | None = None
+    """What was said in turn, where that is more than one text."""
+    policy_tokens: int | None = None
+    """How many of the tokens the policy wrote, where tools wrote others."""
+    gold: str | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +119,16 @@ class MeasuredBatch:
             finish_reasons=tuple(sample.finish_reason for sample in samples),
             rewards={name: self.rewards[rows, k] for k, name in enumerate(self.reward_weights)},
             reward_weights=self.reward_weights,
+            turns=_unless_none(sample.turns for sample in samples),
+            policy_tokens=None if samples[0].policy_tokens is None else np.array([s.policy_tokens for s in samples]),
+            gold=samples[0].gold,
+            verdicts=_unless_none(sample.verdict for sample in samples),
         )
+
+
+def _unless_none(values: Iterable[Any]) -> tuple[Any, ...] | None:
+    found = tuple(values)
+    return None if all(value is None for value in found) else found
 
 
 def measure(
@@ -192,4 +209,4 @@ def as_prompt(prompt: Any) -> Prompt:
     """Return TRL's prompt, a text or a list of messages, as messages."""
     if isinstance(prompt, str):
         return (Message(role="text", content=prompt),)
-    return tuple(Message(role=message["role"], content=content_text(message["content"])) for message in prompt)
+    return tuple(map(as_message, prompt))

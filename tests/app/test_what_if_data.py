@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_group_has_the_advantages_of_the_replay_of_its_whole_step(run: Run, asked: str) -> None:
     changes, facts = changes_from({"set": asked}), facts_of(run, 2, "train")
     records = list(run.groups(step=2))
-    settings, scaling = changes.settings(facts, "train"), changes.scaling(facts)
+    settings, scaling = changes.settings(facts, "train"), changes.estimator(facts)
     expected = replay_groups(records, settings, scaling, correct_by=facts.correct_by)
     for record, replayed in zip(records, expected, strict=True):
         found = group_what_if(run, run.group(2, record.index), facts, changes)

@@ -84,5 +84,5 @@ def test_bytes_that_are_no_text():
 
 
 def test_where_nothing_tells_right_from_wrong(run):
-    with pytest.raises(RunError, match="no one reward function tells right from wrong"):
+    with pytest.raises(RunError, match="nothing tells right from wrong"):
         found(run, "Wait", correct=True)

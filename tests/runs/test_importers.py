@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
-from dra_toolkit.diversity import group_advantages
+from dra_toolkit.diversity import ESTIMATORS, group_advantages
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.inspection.replay import read_changes, replay_run
 from dra_toolkit.inspection.verify import verify
@@ -116,9 +116,10 @@ class TestVerl:
         record = Run.open(tmp_path / "run").group(10, 0)
         assert record.group.completions == ("it is 0", "it is 2", "it is 4", "it is 6")
         assert record.group.rewards["score"].tolist() == [1, 0, 0, 1]
-        expected = group_advantages(np.array([[1.0, 0, 0, 1]]))[0]
+        expected = group_advantages(np.array([[1.0, 0, 0, 1]]), ESTIMATORS["verl"])[0]
         np.testing.assert_allclose(record.advantages, expected)
-        assert any("computed with scale_rewards group" in note for note in told["notes"])
+        assert any("computed as verl" in note for note in told["notes"])
+        assert Run.open(tmp_path / "run").facts()[0].made == ESTIMATORS["verl"]
 
     def test_uid_tells_groups_with_equal_prompts_apart(self, tmp_path):
         rows = [{**row, "uid": str(i // 4)} for i, row in enumerate(verl_rows(1))]

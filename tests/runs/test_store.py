@@ -20,7 +20,7 @@ from recorded import FACTS, make_run, record, record_all
 from waiting import wait_until, wait_until_used
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
+from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord, Message, prompt_hash
 from dra_toolkit.runs import Recorder, Run, RunDirectory
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
@@ -291,3 +291,71 @@ class TestRunDirectory:
         with pytest.raises(RunError, match="left alone"):
             RunDirectory(tmp_path / "precious").delete()
         assert (tmp_path / "precious").is_dir()
+
+
+TURNS = (
+    Message(role="assistant", content="I multiply.", calls='[{"name": "multiply", "arguments": {"a": 6, "b": 7}}]'),
+    Message(role="tool", content="42"),
+    Message(role="assistant", content="The answer is 42."),
+)
+
+
+class TestTurns:
+    @pytest.fixture
+    def spoken(self):
+        before = record(1, texts=["I multiply.\n[…]\nThe answer is 42.", "plain", ""])
+        prompt = (Message(role="user", content="what?", images=("sha256:0123456789abcdef 2x3",)),)
+        group = dataclasses.replace(
+            before.group,
+            prompt=prompt,
+            turns=(TURNS, None, None),
+            policy_tokens=np.array([3, 4, 5], dtype=np.int32),
+            gold="42",
+            verdicts=("right", "wrong", None),
+        )
+        return dataclasses.replace(before, group=group)
+
+    def test_they_come_back_with_gold_and_verdicts_before_and_after_compaction(self, run, spoken):
+        record_all(run, [spoken], [record(2)])
+        for _ in range(2):
+            reader = Run.open(run.path)
+            assert_same(spoken, reader.group(1, 0))
+            assert_same(record(2), reader.group(2, 0))
+            assert reader.query("SELECT gold, verdict FROM completions WHERE step = 1").to_pylist()[0] == {
+                "gold": "42",
+                "verdict": "right",
+            }
+            assert reader.query("SELECT correct_share FROM groups WHERE step = 1").column(0)[0].as_py() == 0.5
+            (turn,) = reader.query("SELECT turns[2].content AS t FROM texts WHERE turns IS NOT NULL").to_pylist()
+            assert turn == {"t": "42"}
+            compact(run.groups, everything=True, grace=-1)
+
+    def test_plain_text_has_no_column_for_them(self, run):
+        record_all(run, [record(1)])
+        assert not {"turns", "prompt_turns", "gold", "verdict", "policy_tokens"} & set(
+            pq.read_schema(next(run.groups.iterdir())).names
+        )
+
+    def test_an_image_makes_another_prompt(self, spoken):
+        plain = dataclasses.replace(spoken.group.prompt[0], images=())
+        assert prompt_hash((plain,)) != spoken.prompt_hash
+        assert prompt_hash((Message(role="user", content="what?"),)) == prompt_hash((plain,))
+
+    def test_every_view_shows_them(self, run, spoken):
+        from rich.console import Console
+
+        from dra_app.group_view import view_of
+        from dra_toolkit.inspection.group_html import group_html
+        from dra_toolkit.inspection.views import group_view
+
+        console = Console(width=120, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+        console.print(group_view(spoken, width=120, lines=None))
+        page = group_html(spoken)
+        shown = view_of(spoken)
+        for text in (console.export_text(), page):
+            assert all(
+                said in text for said in ("[tool] 42", "multiply", "right", "[image sha256:0123456789abcdef 2x3]")
+            )
+        assert "[tool] 42" in "".join(text.text for _, text in shown.completions[0].texts)
+        assert shown.completions[0].verdict is True
+        assert shown.completions[0].gold == "42"

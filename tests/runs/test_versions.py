@@ -46,6 +46,7 @@ COMMANDS = {
     "compare": ["RUN", "ROOT/today"],
     "sql": ["RUN", "SELECT * FROM steps"],
     "verify": ["RUN"],
+    "weights": ["RUN"],
     "compact": ["RUN"],
     "export": ["RUN", "ROOT/out.jsonl", "--to", "jsonl"],
 }
@@ -125,7 +126,9 @@ def test_tables_say_what_those_of_the_same_groups_say_today(old, anew, table):
     known = (
         set(after[0]) if old.name != "version-1" else {*FOLLOWS, *(set(after[0]) - set(GROUP_MEASURES) - {"answer"})}
     )
-    unknown = {"version-1": {"answer", *GROUP_MEASURES} - known, "version-2": {"answers_read"}}[old.name]
+    unknown = {"version-1": {"answer", *GROUP_MEASURES} - known, "version-2": {"answers_read", "positive_share"}}[
+        old.name
+    ]
     assert before
     for row, same in zip(before, after, strict=True):
         for name in (known - unknown) & set(row):

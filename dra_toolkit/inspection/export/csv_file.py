@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 from typing import Any, BinaryIO
 
@@ -50,6 +51,8 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
             continue
         if name == "prompt":
             cells[name] = "\n".join(f"{message['role']}: {message['content']}" for message in value or [])
+        elif name in ("turns", "prompt_turns"):
+            cells[name] = None if value is None else json.dumps(value, ensure_ascii=False)
         elif name == "rewards":
             cells |= {f"reward:{reward}": number for reward, number in (value or {}).items()}
         else:

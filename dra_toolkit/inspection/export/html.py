@@ -68,7 +68,7 @@ def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
 
 def _settings(run: Run, selection: Selection) -> str:
     lines = [
-        "\n".join(recipe_lines(facts.diversity, facts.scale_rewards, facts.embedder))
+        "\n".join(recipe_lines(facts.diversity, facts.made, facts.embedder))
         for mode in selection.modes
         for facts in run.facts(mode)[:1]
     ]

@@ -7,7 +7,14 @@ all of it for a run and `records` for groups in memory.
 from dra_toolkit.inspection.replay.differences import ChangedGroup, Differences, Place, Sums
 from dra_toolkit.inspection.replay.records import ReplayedGroup, replay_groups
 from dra_toolkit.inspection.replay.run import ReplayReport, replay_run
-from dra_toolkit.inspection.replay.settings import Changes, read_changes, recipe_lines, recorded_settings, replay_keys
+from dra_toolkit.inspection.replay.settings import (
+    Changes,
+    read_changes,
+    recipe_lines,
+    recorded_settings,
+    replay_keys,
+    scaling_of,
+)
 
 __all__ = [
     "ChangedGroup",
@@ -23,4 +30,5 @@ __all__ = [
     "replay_groups",
     "replay_keys",
     "replay_run",
+    "scaling_of",
 ]

@@ -6,7 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from dra_toolkit.diversity import DiversitySettings, Scaling, adjust_signals, adjusted_advantages, padded_adjustment
+from dra_toolkit.diversity import (
+    DiversitySettings,
+    Estimator,
+    Scaling,
+    adjust_signals,
+    adjusted_advantages,
+    estimator_of,
+    padded_adjustment,
+)
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, Array
 from dra_toolkit.inspection.replay.pieces import Block, Piece
@@ -17,10 +25,10 @@ Found = list[tuple[Block, Adjustment]]
 """Groups of a piece, and what was made of them; together, all groups."""
 
 
-def advantages_of(piece: Piece, settings: DiversitySettings, scaling: Scaling) -> tuple[Array, Array]:
+def advantages_of(piece: Piece, settings: DiversitySettings, how: Scaling | Estimator) -> tuple[Array, Array]:
     """Return the adjusted totals and the advantages, (N,) each, of a piece under other settings."""
     if settings.adjusts:
-        return flattened(piece, adjustments(piece, settings), settings, scaling)
+        return flattened(piece, adjustments(piece, settings), settings, how)
     ones = np.ones((1, 1))  # nobody looks at what is not used, and it would cost most of the time
     plain = [
         (
@@ -29,7 +37,7 @@ def advantages_of(piece: Piece, settings: DiversitySettings, scaling: Scaling) -
         )
         for block, totals in ((block, block.of(piece.totals)) for block in piece.blocks)
     ]
-    return flattened(piece, plain, settings, scaling)
+    return flattened(piece, plain, settings, how)
 
 
 def adjustments(piece: Piece, settings: DiversitySettings) -> Found:
@@ -48,20 +56,21 @@ def adjustments(piece: Piece, settings: DiversitySettings) -> Found:
     return [(block, adjust_signals(piece.signals(block), settings, piece.steps(block))) for block in blocks]
 
 
-def flattened(piece: Piece, found: Found, settings: DiversitySettings, scaling: Scaling) -> tuple[Array, Array]:
+def flattened(piece: Piece, found: Found, settings: DiversitySettings, how: Scaling | Estimator) -> tuple[Array, Array]:
     """Return adjusted totals and advantages, (N,) each, in the order of the piece."""
     adjusted, advantages = np.empty_like(piece.totals), np.empty_like(piece.totals)
+    of_batch = estimator_of(how).scope == "batch"
     for block, adjustment in found:
         block.put(adjustment.adjusted, adjusted)
-        if scaling != "batch":
-            block.put(adjusted_advantages(adjustment, scaling, settings), advantages)
-    if scaling == "batch":
+        if not of_batch:
+            block.put(adjusted_advantages(adjustment, how, settings), advantages)
+    if of_batch:
         flat = _flat(piece, found)
         for first, end in pairwise(piece.batches.tolist()):
             rows = slice(int(piece.starts[first]), int(piece.starts[end]))
-            of_batch = {name: values[rows] for name, values in flat.items()}
-            whole, is_there = padded_adjustment(of_batch, piece.sizes[first:end])
-            advantages[rows] = adjusted_advantages(whole, scaling, settings)[is_there]
+            numbers = {name: values[rows] for name, values in flat.items()}
+            whole, is_there = padded_adjustment(numbers, piece.sizes[first:end])
+            advantages[rows] = adjusted_advantages(whole, how, settings)[is_there]
     return adjusted, advantages
 
 

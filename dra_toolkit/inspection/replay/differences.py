@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dra_toolkit.diversity import Estimator
 from dra_toolkit.groups import Array
 from dra_toolkit.inspection.replay.pieces import Piece
 
@@ -115,7 +116,7 @@ class Differences:
         return total
 
     def add(
-        self, piece: Piece, adjusted: Array, advantages: Array, scaling: str, *, tolerance: float | None = None
+        self, piece: Piece, adjusted: Array, advantages: Array, how: Estimator, *, tolerance: float | None = None
     ) -> None:
         """Take in one piece with its replayed totals and advantages, (N,) each.
 
@@ -136,7 +137,7 @@ class Differences:
         self.worst = _worse(self.worst, piece, advantages, error)
         self._note_groups(piece, counts["moved"], counts["flips"], counts["changed_groups"] > 0)
         if tolerance is not None and error.max(initial=0.0) > tolerance:
-            is_beyond = error > tolerance + _rounding(piece, adjusted, scaling)
+            is_beyond = error > tolerance + _rounding(piece, adjusted, how)
             self.beyond_rounding += int(is_beyond.sum())
             if is_beyond.any():
                 self.wrong = _worse(self.wrong, piece, advantages, np.where(is_beyond, error, 0.0))
@@ -222,15 +223,15 @@ def _pairs(G: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return left, right
 
 
-def _rounding(piece: Piece, adjusted: Array, scaling: str) -> Array:
+def _rounding(piece: Piece, adjusted: Array, how: Estimator) -> Array:
     """Return how far the precision of what was recorded, and of a trainer's totals, may move each advantage, (N,)."""
-    starts = piece.starts[piece.batches] if scaling == "batch" else piece.starts
+    starts = piece.starts[piece.batches] if how.scope == "batch" else piece.starts
     counts = np.diff(starts)
     values = np.nan_to_num(adjusted, posinf=0.0, neginf=0.0)
     largest = np.maximum.reduceat(np.abs(values), starts[:-1])
     mean = np.add.reduceat(values, starts[:-1]) / counts
     spread = np.add.reduceat((values - np.repeat(mean, counts)) ** 2, starts[:-1]) / np.maximum(counts - 1, 1)
-    scale = np.ones_like(largest) if scaling == "none" else np.sqrt(spread) + 1e-4
+    scale = np.ones_like(largest) if how.spread == "none" else np.sqrt(spread) + how.epsilon
     return piece.precision * np.repeat(largest / scale, counts) * (1 + np.abs(piece.known_advantages))
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dra_toolkit.diversity import (
     DiversitySettings,
+    Estimator,
     Scaling,
     equal_labels,
 )
@@ -39,7 +40,7 @@ class ReplayedGroup:
 def replay_groups(
     records: Sequence[GroupRecord],
     settings: DiversitySettings,
-    scale_rewards: Scaling = "group",
+    scale_rewards: Scaling | Estimator = "group",
     *,
     correct_by: str | None = None,
 ) -> list[ReplayedGroup]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dra_toolkit.diversity import DiversitySettings, load_labeller
+from dra_toolkit.diversity import DiversitySettings, Estimator, load_labeller
 from dra_toolkit.embedding import load_embedder
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
@@ -34,7 +34,8 @@ class ReplayReport:
     changes: Changes
     settings: DiversitySettings
     """How rewards were adjusted in the replay, of the last steps seen."""
-    scale_rewards: str
+    estimator: Estimator
+    """How advantages were made of the totals."""
     embedder: str
     differences: Differences
     settings_vary: bool
@@ -59,24 +60,24 @@ def replay_run(
     """
     changes = changes or Changes()
     differences = Differences(top=top)
-    used: list[tuple[DiversitySettings, str, str]] = []
+    used: list[tuple[DiversitySettings, Estimator, str]] = []
     for facts, piece in pieces_of(run, changes, mode, steps, embedded):
-        settings, scaling = changes.settings(facts, mode), changes.scaling(facts)
-        adjusted, advantages = advantages_of(piece, settings, scaling)
-        differences.add(piece, adjusted, advantages, scaling, tolerance=None if changes else TOLERANCE)
-        here = (settings, str(scaling), changes.embedder.name if changes.embedder else facts.embedder)
+        settings, estimator = changes.settings(facts, mode), changes.estimator(facts)
+        adjusted, advantages = advantages_of(piece, settings, estimator)
+        differences.add(piece, adjusted, advantages, estimator, tolerance=None if changes else TOLERANCE)
+        here = (settings, estimator, changes.embedder.name if changes.embedder else facts.embedder)
         if not used or used[-1] != here:
             used.append(here)
     if not used:
         raise RunError(f"{run.name}: no {mode} groups are recorded{_of_steps(steps)}")
     differences.steps = dict(sorted(differences.steps.items()))
-    settings, scale_rewards, embedder = used[-1]
+    settings, estimator, embedder = used[-1]
     return ReplayReport(
         run=run.name,
         mode=mode,
         changes=changes,
         settings=settings,
-        scale_rewards=scale_rewards,
+        estimator=estimator,
         embedder=embedder,
         differences=differences,
         settings_vary=len(used) > 1,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from typing import Any
 
 from dra_toolkit.diversity import (
+    SCALINGS,
     SETTING_KEYS,
     DiversitySettings,
+    Estimator,
     Scaling,
     diversity_settings,
+    estimator_of,
     is_dotted,
     load_labeller,
     load_measure,
@@ -58,9 +61,10 @@ class Changes:
         except SettingsError as error:
             raise RecipeError(*error.problems) from None
 
-    def scaling(self, facts: FileFacts) -> Scaling:
-        """Return how advantages are scaled in the replay of a file."""
-        return cast(Scaling, self.given.get(SCALING, facts.scale_rewards))
+    def estimator(self, facts: FileFacts) -> Estimator:
+        """Return how advantages are made in the replay of a file."""
+        given = self.given.get(SCALING)
+        return facts.made if given is None else estimator_of(given)
 
     def written(self) -> list[str]:
         """Return the changes as `key=value`, as they can be typed."""
@@ -77,10 +81,17 @@ def replay_keys() -> tuple[str, ...]:
     return (*_keys_of_settings(), PRESET, SCALING, *EMBEDDER_KEYS)
 
 
-def recipe_lines(settings: DiversitySettings, scaling: str, embedder: str) -> list[str]:
+def recipe_lines(settings: DiversitySettings, made: Estimator, embedder: str) -> list[str]:
     """Return settings as lines that can stand in a recipe."""
-    values = {**settings.as_recipe(), "embedder": embedder, SCALING: scaling}
-    return [f"{key}: {_written(value)}" for key, value in values.items()]
+    values = {**settings.as_recipe(), "embedder": embedder}
+    scaling = scaling_of(made)
+    said = f"{SCALING}: {scaling}" if scaling else f"# advantages: {made}"
+    return [*(f"{key}: {_written(value)}" for key, value in values.items()), said]
+
+
+def scaling_of(made: Estimator) -> Scaling | None:
+    """Return the `scale_rewards` that makes advantages so; None for another engine's."""
+    return next((name for name in SCALINGS if estimator_of(name) == made), None)
 
 
 def read_changes(overrides: Sequence[str]) -> Changes:

@@ -29,7 +29,7 @@ def as_plain(report: ReplayReport) -> dict[str, Any]:
         "run": report.run,
         "mode": report.mode,
         "changed": report.changes.written(),
-        "settings": recipe_lines(report.settings, report.scale_rewards, report.embedder),
+        "settings": recipe_lines(report.settings, report.estimator, report.embedder),
         "settings_vary": report.settings_vary,
         "total": _plain_sums(found.total()),
         "largest_difference": worst,
@@ -65,7 +65,7 @@ def _title(report: ReplayReport) -> str:
 
 def _lines(report: ReplayReport) -> Iterator[str]:
     yield "# settings of the replay, as recipe lines"
-    yield from recipe_lines(report.settings, report.scale_rewards, report.embedder)
+    yield from recipe_lines(report.settings, report.estimator, report.embedder)
     if report.settings_vary:
         yield "# the recorded settings changed along the run; these are the last"
 

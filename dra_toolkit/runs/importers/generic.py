@@ -16,7 +16,7 @@ from dra_toolkit.runs.importers.rollout import (
     as_number,
     as_prompt,
     as_step,
-    as_text,
+    spoken,
 )
 
 _OWN = ("step", "group", "index", "id", "tokens", "advantage")
@@ -80,7 +80,7 @@ def _rollout(row: dict[str, Any], rewards: list[str], options: Options) -> Rollo
         step=as_step(step, options.step_column or "step"),
         group=None if group is None else str(group),
         prompt=as_prompt(row.get(options.prompt_column)),
-        text=as_text(row.get(options.completion_column)),
+        **spoken(row.get(options.completion_column)),
         rewards={name: as_number(row.get(name), name) for name in rewards},
         advantage=None if advantage is None else as_number(advantage, "advantage"),
         tokens=tokens,

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from dra_toolkit.diversity import Scaling
+from dra_toolkit.diversity import ESTIMATORS, Estimator, Scaling, estimator_of
 from dra_toolkit.embedding import EmbedderSettings, check_text_embedder, load_embedder
 from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, recipe_of
@@ -19,7 +19,7 @@ from dra_toolkit.runs.files import remove_folder
 from dra_toolkit.runs.importers.formats import find_format
 from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
 from dra_toolkit.runs.importers.provenance import write_provenance
-from dra_toolkit.runs.importers.records import PLAIN, Estimates, as_records, best_scaling
+from dra_toolkit.runs.importers.records import PLAIN, Estimates, as_records, best_estimator
 from dra_toolkit.runs.importers.rollout import Options, Problems
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.recorder import Recorder
@@ -81,13 +81,14 @@ def import_run(
         first = next(rows, None)
         if first is None:
             raise RunError(f"{source}: no rollout could be read", *problems.lines[:5])
-        fitted = best_scaling(first, weights)
-        scaling: Scaling = scale_rewards or fitted or "group"
+        fitted = best_estimator(first, weights, found.name)
+        made = _made(scale_rewards, fitted, found.name)
+        scaling: Scaling = "none" if made.spread == "none" else made.scope
         directory.create(_recipe(source, output, found.name, weights, scaling, embedder, first))
         directory.write_status("importing")
-        facts = _facts(output.name, weights, scaling, embedder)
+        facts = _facts(output.name, weights, scaling, made, embedder)
         estimates = _record(directory, chain([first], rows), facts, embedder, report, imported)
-        report.notes += _notes(estimates, scaling, fitted, found.consecutive, scale_rewards)
+        report.notes += _notes(estimates, made, fitted, found.consecutive, scale_rewards)
         write_provenance(directory.path, _provenance(source, report, estimates, fitted, problems))
         directory.write_status("imported")
         _remove(output)  # only what --overwrite allows, and only once the new run is whole
@@ -102,7 +103,19 @@ def import_run(
     return report
 
 
-def _facts(name: str, weights: dict[str, float], scaling: Scaling, embedder: EmbedderSettings | None) -> FileFacts:
+Fitted = tuple[str, Estimator] | None
+
+
+def _made(asked: Scaling | None, fitted: Fitted, format: str) -> Estimator:
+    """Return how advantages are made: as asked, as those that were written, or else as the engine does."""
+    if asked is not None:
+        return estimator_of(asked)
+    return fitted[1] if fitted else ESTIMATORS.get(format.replace("-", "_"), ESTIMATORS["trl"])
+
+
+def _facts(
+    name: str, weights: dict[str, float], scaling: Scaling, made: Estimator, embedder: EmbedderSettings | None
+) -> FileFacts:
     return FileFacts(
         run=name,
         reward_weights=weights,
@@ -110,6 +123,7 @@ def _facts(name: str, weights: dict[str, float], scaling: Scaling, embedder: Emb
         diversity=PLAIN,
         embedder="none" if embedder is None else embedder.name,
         correct_by=tells_right_from_wrong(list(weights), REWARDS),
+        estimator=None if made == estimator_of(scaling) else made,
     )
 
 
@@ -130,7 +144,7 @@ def _record(
             records = as_records(
                 batch,
                 reward_weights=facts.reward_weights,
-                scaling=cast(Scaling, facts.scale_rewards),
+                made=facts.made,
                 embedder=loaded,
                 estimates=estimates,
             )
@@ -198,15 +212,17 @@ def _recipe(
 
 
 def _notes(
-    estimates: Estimates, scaling: str, fitted: Scaling | None, consecutive: bool, asked: Scaling | None
+    estimates: Estimates, made: Estimator, fitted: Fitted, consecutive: bool, asked: Scaling | None
 ) -> Iterator[str]:
     if estimates.advantages:
-        yield f"advantages: {estimates.advantages} are not in the source and were computed with scale_rewards {scaling}"
+        yield f"advantages: {estimates.advantages} are not in the source and were computed as {made}"
     if estimates.advantages_known and fitted is None and asked is None:
         yield (
-            "advantages: kept as written; no scaling of the totals gives those of the first step (other reward weights, or "
-            "another estimator), so flips against the plain advantages say little"
+            "advantages: kept as written; no known estimator gives those of the first step from the totals (other reward "
+            "weights, perhaps), so flips against the plain advantages say little"
         )
+    elif estimates.advantages_known and fitted is not None:
+        yield f"advantages: kept as written; they are those of {fitted[1]}"
     if estimates.tokens:
         yield f"tokens: {estimates.tokens} completions come without a count; their words were counted instead"
     if estimates.finish_reasons:
@@ -218,7 +234,7 @@ def _notes(
 
 
 def _provenance(
-    source: Path, report: Imported, estimates: Estimates, fitted: Scaling | None, problems: Problems
+    source: Path, report: Imported, estimates: Estimates, fitted: Fitted, problems: Problems
 ) -> dict[str, Any]:
     recorded = bool(estimates.advantages_known) and (fitted is None or bool(estimates.advantages))
     return {

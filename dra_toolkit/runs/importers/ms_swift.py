@@ -22,7 +22,7 @@ from dra_toolkit.runs.importers.rollout import (
     as_number,
     as_prompt,
     as_step,
-    as_text,
+    spoken,
 )
 
 _STEPS = ("step", "gen_step")
@@ -95,7 +95,7 @@ def _rollout(row: dict[str, Any], rewards: list[str], options: Options) -> Rollo
         step=as_step(next((row[name] for name in _STEPS if row.get(name) is not None), None)),
         group=None if group is None else str(group),
         prompt=as_prompt(row.get("prompt")),
-        text=as_text(row.get("completion")),
+        **spoken(row.get("completion")),
         rewards={name: as_number(row.get(name), name) for name in rewards},
         advantage=None if row.get("advantages") is None else as_number(row["advantages"], "advantages"),
     )

@@ -29,8 +29,7 @@ from dra_toolkit.runs.importers.rollout import (
     as_number,
     as_prompt,
     as_step,
-    as_text,
-    transcript,
+    spoken,
 )
 
 
@@ -104,7 +103,7 @@ def _rollout(
     is_trained = shipped is None or known is not None
     reason = _reason(trace, is_trained)
     mode: Mode = "eval" if kind == "eval" else "discarded" if reason else options.mode
-    prompt, text = _texts(trace)
+    prompt, completion = _texts(trace)
     advantages = ((known or {}).get("advantage"), trace.get("advantage"), _of(trace, "info", "advantage"))
     advantage = next((value for value in advantages if value is not None), None)
     groups = (trace.get("group_id"), _of(trace, "info", "group_id"), _of(line, "group", "id"), trace.get("example_id"))
@@ -114,7 +113,7 @@ def _rollout(
         step=as_step(_step(trace, line, file, known or {})),
         group=None if group is None else str(group),
         prompt=as_prompt(prompt),
-        text=text,
+        **spoken(completion),
         rewards=_rewards(trace),
         advantage=None if advantage is None else as_number(advantage, "advantage"),
         tokens=_tokens(trace),
@@ -137,16 +136,16 @@ def _reason(trace: Mapping[str, Any], is_trained: bool) -> str | None:
     return "not in a training batch"
 
 
-def _texts(trace: Mapping[str, Any]) -> tuple[Any, str]:
+def _texts(trace: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return the prompt, and what the model and its tools said afterwards."""
     if "nodes" not in trace:
-        return trace.get("prompt"), as_text(trace.get("completion"))
+        return trace.get("prompt"), trace.get("completion")
     branch = _last_branch(trace["nodes"])
     first = next((i for i, node in enumerate(branch) if _is_sampled(node)), None)
     if first is None:
         raise BadRowError("a trace in which the model said nothing")
     messages = [node.get("message") or {} for node in branch]
-    return messages[:first], transcript(messages[first:])
+    return messages[:first], messages[first:]
 
 
 def _last_branch(nodes: Any) -> list[Mapping[str, Any]]:

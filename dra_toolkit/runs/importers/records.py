@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dra_toolkit.diversity import (
-    SCALINGS,
     DiversitySettings,
-    Scaling,
+    Estimator,
     adjust,
     adjust_similarity,
+    fitting_estimator,
     group_advantages,
     total_rewards,
 )
@@ -23,7 +25,8 @@ from dra_toolkit.runs.importers.rollout import Rollout
 
 PLAIN = DiversitySettings(measure="none")
 """Other trainers adjust nothing: the redundancy is measured, every weight is 1."""
-AGREES = 1e-3
+AGREES = (1e-6, 1e-5, 1e-4, 1e-3)
+"""How far written advantages may be from computed ones, as a share of the largest: some dumps are rounded."""
 
 
 @dataclass(kw_only=True)
@@ -41,13 +44,13 @@ def as_records(
     batch: ImportedBatch,
     *,
     reward_weights: Mapping[str, float],
-    scaling: Scaling,
+    made: Estimator,
     embedder: Embedder | None,
     estimates: Estimates,
 ) -> list[GroupRecord]:
     """Return the groups of a batch as records."""
     totals = [_totals(group, reward_weights) for group in batch.groups]
-    plain = padded_advantages(totals, scaling)
+    plain = padded_advantages(totals, made)
     texts = [rollout.text for group in batch.groups for rollout in group]
     vectors = None if embedder is None else embedder.embed(texts).vectors
     records, start = [], 0
@@ -71,31 +74,37 @@ def as_records(
     return records
 
 
-def best_scaling(batch: ImportedBatch, reward_weights: Mapping[str, float]) -> Scaling | None:
-    """Return the scaling that gives the advantages that were written; None if there are none, or no scaling does."""
+def best_estimator(
+    batch: ImportedBatch, reward_weights: Mapping[str, float], engine: str
+) -> tuple[str, Estimator] | None:
+    """Return name and estimator that give the advantages that were written, the exactest first; None if there are none.
+
+    engine: whose is preferred among those that do the same.
+    """
     written = [[rollout.advantage for rollout in group] for group in batch.groups]
-    known = [row for row in written if all(value is not None for value in row)]
-    if len(known) != len(written) or not known:
+    if any(value is None for row in written for value in row):
         return None
-    totals = [_totals(group, reward_weights) for group in batch.groups]
-    for scaling in SCALINGS:
-        found = padded_advantages(totals, scaling)
-        apart = [
-            np.abs(np.array(row, dtype=np.float64) - values).max() for row, values in zip(written, found, strict=True)
-        ]
-        if max(apart) < AGREES:
-            return scaling
+    totals = padded([_totals(group, reward_weights) for group in batch.groups])
+    advantages = padded([np.array(row, dtype=np.float64) for row in written])
+    for tolerance in AGREES:
+        found = fitting_estimator(totals, advantages, first=engine.replace("-", "_"), tolerance=tolerance)
+        if found is not None:
+            return found
     return None
 
 
-def padded_advantages(totals: Sequence[Array], scaling: Scaling) -> list[Array]:
-    """Return the advantages of the groups of one batch, whatever their sizes."""
-    sizes = list(map(len, totals))
-    filled = np.full((len(totals), max(sizes)), np.nan)  # a missing total neither counts nor has an advantage
-    for row, values in zip(filled, totals, strict=True):
+def padded(rows: Sequence[Array]) -> Array:
+    """Return rows of several lengths as one array, NaN where a row is at its end."""
+    filled = np.full((len(rows), max(map(len, rows))), np.nan)
+    for row, values in zip(filled, rows, strict=True):
         row[: len(values)] = values
-    found = group_advantages(filled, scaling)
-    return [row[:size] for row, size in zip(found, sizes, strict=True)]
+    return filled
+
+
+def padded_advantages(totals: Sequence[Array], made: Estimator) -> list[Array]:
+    """Return the advantages of the groups of one batch, whatever their sizes."""
+    found = group_advantages(padded(totals), made)  # a missing total neither counts nor has an advantage
+    return [row[: len(values)] for row, values in zip(found, totals, strict=True)]
 
 
 def _totals(group: Sequence[Rollout], reward_weights: Mapping[str, float]) -> Array:
@@ -123,7 +132,20 @@ def _group(group: Sequence[Rollout], reward_weights: Mapping[str, float], estima
         finish_reasons=tuple(rollout.finish_reason or "stop" for rollout in group),
         rewards={name: np.array([r.rewards.get(name, np.nan) for r in group]) for name in reward_weights},
         reward_weights=dict(reward_weights),
+        turns=_unless_none(rollout.turns for rollout in group),
+        policy_tokens=_counts([rollout.policy_tokens for rollout in group]),
+        gold=next((rollout.gold for rollout in group if rollout.gold is not None), None),
+        verdicts=_unless_none(rollout.verdict for rollout in group),
     )
+
+
+def _unless_none(values: Iterable[Any]) -> tuple[Any, ...] | None:
+    found = tuple(values)
+    return None if all(value is None for value in found) else found
+
+
+def _counts(values: Sequence[int | None]) -> NDArray[np.int32] | None:
+    return None if any(value is None for value in values) else np.array(values, dtype=np.int32)
 
 
 def _advantages(group: Sequence[Rollout], plain: Array, estimates: Estimates) -> Array:

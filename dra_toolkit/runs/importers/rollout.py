@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from dra_toolkit.groups import Message, Mode, Prompt
-from dra_toolkit.rewards.text import content_text
+from dra_toolkit.groups import Message, Mode, Prompt, Turns
+from dra_toolkit.rewards.text import as_message, policy_text, turns_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +28,11 @@ class Rollout:
     tokens: int | None = None
     finish_reason: str | None = None
     discard_reason: str | None = None
+    turns: Turns | None = None
+    """What was said in turn, where that is more than one text."""
+    policy_tokens: int | None = None
+    gold: str | None = None
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,36 +96,18 @@ def as_prompt(found: Any) -> Prompt:
     if isinstance(found, str):
         return (Message(role="text", content=found),)
     if isinstance(found, Sequence) and found and all(isinstance(m, Mapping) and "role" in m for m in found):
-        return tuple(Message(role=str(m["role"]), content=content_text(m.get("content"))) for m in found)
+        return tuple(map(as_message, found))
     raise BadRowError(f"the prompt is {_kind(found)}, expected a text or a list of messages")
 
 
-def as_text(found: Any) -> str:
-    """Return a completion as text: of messages what the assistant says, and tools in between, in order."""
-    if isinstance(found, str):
-        return found
-    if isinstance(found, Sequence) and all(isinstance(m, Mapping) for m in found):
-        return transcript(found)
-    raise BadRowError(f"the completion is {_kind(found)}, expected a text or a list of messages")
-
-
-def transcript(messages: Sequence[Mapping[str, Any]]) -> str:
-    """Return messages as one text; of several each begins with its role in brackets."""
-    said = [_said(message) for message in messages]
-    if len(said) == 1:
-        return said[0]
-    roles = [str(message.get("role", "")) for message in messages]
-    return "\n".join(f"[{role}] {text}" for role, text in zip(roles, said, strict=True))
-
-
-def _said(message: Mapping[str, Any]) -> str:
-    content = content_text(message.get("content"))
-    calls = [
-        f"{c.get('name')}({c.get('arguments')})" for c in message.get("tool_calls") or [] if isinstance(c, Mapping)
-    ]
-    reasoning = message.get("reasoning_content") or message.get("thinking")
-    whole = f"{reasoning}\n</think>\n{content}" if reasoning else content
-    return "\n".join([*([whole] if whole else []), *calls])
+def spoken(found: Any) -> dict[str, Any]:
+    """Return of a completion, a text or a list of messages, the fields `text` and `turns`; raises BadRowError otherwise."""
+    if not isinstance(found, str):
+        if not isinstance(found, Sequence) or not all(isinstance(message, Mapping) for message in found):
+            raise BadRowError(f"the completion is {_kind(found)}, expected a text or a list of messages")
+        if len(found) == 1 and not found[0].get("role"):
+            found = [{**found[0], "role": "assistant"}]
+    return {"text": policy_text(found), "turns": turns_of(found)}
 
 
 def as_number(found: Any, what: str) -> float:

@@ -23,7 +23,7 @@ from dra_toolkit.runs.importers.rollout import (
     as_number,
     as_prompt,
     as_step,
-    as_text,
+    spoken,
 )
 from dra_toolkit.safe_text import first_line
 
@@ -80,7 +80,7 @@ def _rollout(row: dict[str, Any], rewards: list[str], options: Options) -> Rollo
         step=as_step(row.get("step")),
         group=None,
         prompt=as_prompt(row.get("prompt")),
-        text=as_text(row.get("completion")),
+        **spoken(row.get("completion")),
         rewards={name: as_number(row.get(name), name) for name in rewards},
         advantage=None if row.get("advantage") is None else as_number(row["advantage"], "advantage"),
     )

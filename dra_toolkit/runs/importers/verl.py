@@ -22,7 +22,7 @@ from dra_toolkit.runs.importers.rollout import (
     as_number,
     as_prompt,
     as_step,
-    as_text,
+    spoken,
 )
 
 
@@ -71,6 +71,6 @@ def _rollout(row: dict[str, Any], path: Path, rewards: list[str], options: Optio
         step=as_step(step),
         group=None if group is None else str(group),
         prompt=as_prompt(row.get("input")),
-        text=as_text(row.get("output")),
+        **spoken(row.get("output")),
         rewards={name: as_number(row.get(name), name) for name in rewards},
     )

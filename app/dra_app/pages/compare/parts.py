@@ -125,7 +125,7 @@ def _side(side: Side, kind: str) -> str:
 def _card(record: GroupRecord, i: int) -> str:
     advantage = float(record.advantages[i])
     kind = "up" if advantage > 0 else "down" if advantage < 0 else "even"
-    shown = beginning(record.group.completions[i].strip(), CHARACTERS)
+    shown = beginning(record.group.shown(i).strip(), CHARACTERS)
     cut = " …" if shown.is_cut else ""
     total = short(float(record.adjustment.totals[i]))
     return (

@@ -167,7 +167,7 @@ def text_of(run: Run, params: read.Params) -> Answer:
     """Return a piece of a text: `part` raw, prompt, or the number of a part; `of` the completion or the message."""
     record = record_of(run, params)
     part = read.choice(params, "part", ("raw", "prompt", *map(str, range(LARGEST_PART))), "raw")
-    texts = [message.content for message in record.group.prompt] if part == "prompt" else record.group.completions
+    texts = [str(message) for message in record.group.prompt] if part == "prompt" else record.group.all_shown()
     of = read.whole(params, "of", 0) or 0
     if of >= len(texts):
         raise RunError(f"of: found {of}, expected less than {len(texts)}")

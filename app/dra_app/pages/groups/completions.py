@@ -79,7 +79,7 @@ def drawn_texts(record: GroupRecord, characters: int) -> dict[str, list[str]]:
     """Return for each completion its parts drawn: Markdown and formulas, as far as they are shown."""
     return {
         str(i): [drawn(part.text[:characters]) for part in parts_of(text)]
-        for i, text in enumerate(record.group.completions)
+        for i, text in enumerate(record.group.all_shown())
     }
 
 
@@ -106,7 +106,7 @@ def reader_part(view: GroupView, record: GroupRecord, i: int) -> str:
         f'<button type="button" class="dra-quiet" data-raw="{i}" aria-pressed="false">raw text</button>'
         '<button type="button" class="dra-quiet" data-all>all completions</button></span></header>'
         f'<div class="dra-why">{_advantage_table(c)}{_reward_table(c, view)}{_neighbours(c)}</div>'
-        f'{_reader_texts(record.group.completions[i])}<div class="raw" hidden></div></article>'
+        f'{_reader_texts(record.group.shown(i))}<div class="raw" hidden></div></article>'
     )
 
 

@@ -14,10 +14,8 @@ from dra_toolkit.drawing.svg import escaped
 from dra_toolkit.errors import DRAError
 from dra_toolkit.inspection.selection import Selection, read_condition
 from dra_toolkit.inspection.step_range import read_steps
-from dra_toolkit.inspection.text_search import Hit, Hits, Wanted, search
-from dra_toolkit.rewards import CORRECT_ABOVE
+from dra_toolkit.inspection.text_search import Hit, Hits, Wanted, correct_sql, search
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.names import quoted_name
 from dra_toolkit.safe_text import visible
 
 PAGE_SIZE = 20
@@ -83,9 +81,7 @@ def _facts(run: Run, hits: Hits) -> Facts:
     """Return the numbers of the completions that were hit."""
     if not hits.rows:
         return {}
-    modes = {facts.correct_by for facts in run.facts(hits.rows[0].mode)}
-    telling = next(iter(modes)) if len(modes) == 1 else None
-    right = f"rewards.{quoted_name(telling)} > {CORRECT_ABOVE}" if telling else "NULL"
+    right = correct_sql(run, (hits.rows[0].mode,)) or "NULL"
     places = ", ".join(f"({hit.step}, {hit.batch}, {hit.group}, {hit.completion})" for hit in hits.rows)
     key = "step, batch, group_index, completion_index"
     rows = run.query(

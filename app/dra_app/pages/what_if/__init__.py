@@ -56,10 +56,10 @@ def show_group(run: Run, params: read.Params) -> Answer:
     state = {"step": step, "mode": mode, "batch": record.batch, "group": record.index, "set": written(changes)}
     answer: Answer = {"parts": {}, "state": state, "steps": as_span(steps)} | ({"error": wrong} if wrong else {})
     try:
-        settings, scaling = changes.settings(facts, mode), changes.scaling(facts)
+        settings, made = changes.settings(facts, mode), changes.estimator(facts)
         answer["parts"]["form"] = form_part(fields_of(facts, mode, changes, record))
-        lines = recipe_lines(settings, scaling, facts.embedder)
-        before = recipe_lines(recorded_settings(facts, mode), facts.scale_rewards, facts.embedder)
+        lines = recipe_lines(settings, made, facts.embedder)
+        before = recipe_lines(recorded_settings(facts, mode), facts.made, facts.embedder)
         answer["parts"]["lines"] = recipe_part(changed_lines(lines, before))
         name = f"{run.name}-step-{step}-{mode}-{record.batch}-{record.index}"
         found = group_what_if(run, record, facts, changes)

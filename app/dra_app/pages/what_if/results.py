@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from dra_app.params import Params
-from dra_toolkit.diversity import DiversitySettings, Scaling
+from dra_toolkit.diversity import DiversitySettings, Estimator
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.replay import Changes, Differences, ReplayedGroup, Sums, replay_groups, replay_run
@@ -32,21 +32,21 @@ class GroupWhatIf:
 
 def group_what_if(run: Run, record: GroupRecord, facts: FileFacts, changes: Changes) -> GroupWhatIf:
     """Recompute one group; its whole generation batch where the settings compare across groups."""
-    settings, scaling = changes.settings(facts, record.mode), changes.scaling(facts)
+    settings, made = changes.settings(facts, record.mode), changes.estimator(facts)
     records = [record]
-    if needs_batch(settings, scaling):
+    if needs_batch(settings, made):
         records = [r for r in run.groups(step=record.step, mode=record.mode) if r.batch == record.batch]
-    replayed = replay_groups(records, settings, scaling, correct_by=facts.correct_by)
+    replayed = replay_groups(records, settings, made, correct_by=facts.correct_by)
     mine = next(r for r in replayed if r.record.index == record.index)
     differences = Differences(top=0)
     piece = piece_of_records([record], settings)
-    differences.add(piece, mine.adjustment.adjusted, mine.advantages, scaling)
+    differences.add(piece, mine.adjustment.adjusted, mine.advantages, made)
     return GroupWhatIf(record=record, replayed=mine, sums=differences.total())
 
 
-def needs_batch(settings: DiversitySettings, scaling: Scaling) -> bool:
+def needs_batch(settings: DiversitySettings, made: Estimator) -> bool:
     """Return whether the advantages of a group depend on the other groups of its generation batch."""
-    return scaling == "batch" or (settings.adjusts and settings.scope != "group")
+    return made.scope == "batch" or (settings.adjusts and settings.scope != "group")
 
 
 def steps_what_if(run: Run, changes: Changes, mode: Mode, steps: tuple[int, int]) -> Differences:

@@ -12,7 +12,7 @@ from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.replay import Changes, read_changes, recorded_settings
+from dra_toolkit.inspection.replay import Changes, read_changes, recorded_settings, scaling_of
 from dra_toolkit.recipe import known_keys
 from dra_toolkit.runs import FileFacts, Run
 
@@ -81,8 +81,8 @@ def written(changes: Changes) -> str:
 
 def fields_of(facts: FileFacts, mode: Mode, changes: Changes, record: GroupRecord) -> list[Field]:
     """Return the form: shared settings, and the options of the measure that is asked for."""
-    recorded = _flat(recorded_settings(facts, mode), facts.scale_rewards)
-    values = _flat(changes.settings(facts, mode), str(changes.scaling(facts)))
+    recorded = _flat(recorded_settings(facts, mode), scaling_of(facts.made))
+    values = _flat(changes.settings(facts, mode), scaling_of(changes.estimator(facts)))
     measure = MEASURES.get(values["diversity"])
     options = [f"{values['diversity']}_{option.name}" for option in measure.options] if measure else []
     defaults = {key: option.default for key, option in measure_options().items()}
@@ -139,7 +139,7 @@ def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
     )
 
 
-def _flat(settings: DiversitySettings, scaling: str) -> dict[str, Any]:
+def _flat(settings: DiversitySettings, scaling: str | None) -> dict[str, Any]:
     """Return settings by recipe key; a dotted measure's options are not known, and so not there."""
     return {**settings.as_recipe(), "scale_rewards": scaling}
 
