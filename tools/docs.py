@@ -97,7 +97,7 @@ def _gives(factory: object) -> str:
 
 def legacy_recipes() -> str:
     """Return the page on recipes of 2025."""
-    from dra_toolkit.recipe.legacy_defaults import DR_GRPO, IMMATERIAL, LEGACY_DEFAULTS
+    from dra_toolkit.recipe.legacy_defaults import DR_GRPO, LEGACY_DEFAULTS
     from dra_toolkit.recipe.legacy_keys import DROPPED, MARKERS, RENAMED
 
     def plain(value: object) -> str:
@@ -112,7 +112,6 @@ def legacy_recipes() -> str:
         [f"`{d.key}`", plain(d.value), plain(d.today), d.condition or "always", d.why, d.source]
         for d in LEGACY_DEFAULTS
     ]
-    immaterial = [[f"`{i.key}`", plain(i.value), plain(i.today), i.why, i.source] for i in IMMATERIAL]
     dr_grpo = ", ".join(f"`{key}: {value}`" for key, value in DR_GRPO.items())
     return (
         f"{GENERATED}# Recipes of 2025\n\n"
@@ -141,8 +140,6 @@ def legacy_recipes() -> str:
         "The released repository chose Dr. GRPO by its second script, not by the file. Where `hub_model_id` or "
         "`output_dir` of a legacy recipe names it (`DR_GRPO`, `dr-grpo`, `Dr.GRPO`), the defaults are "
         f"{dr_grpo} instead; `loss_type=grpo scale_rewards=group` undoes it.\n\n"
-        "## Defaults that have changed and do not matter\n\n"
-        f"{table(['key', 'then', 'today', 'why not', 'source'], immaterial)}\n"
         "TRL 0.15 did not have `num_iterations`, `epsilon`, `top_p`, `min_p`, `repetition_penalty`, `shuffle_dataset`, "
         "`mask_truncated_completions` or `steps_per_generation`; today's defaults do what it did. All other defaults are "
         "the same in both, among them the learning rate, Adam's parameters, weight decay, gradient clipping at 1, the "

@@ -1,4 +1,4 @@
-"""The defaults of 2025 that have changed since: those that a legacy recipe is trained with, and those that do not matter.
+"""The defaults of 2025 that have changed since and that a legacy recipe is trained with.
 
 Read from GRPOConfig, ModelConfig and ScriptArguments of TRL 0.15.2, of which DRA-GRPO carries a copy with two keys of its
 own, from transformers 4.49.0, and from the scripts of DRA-GRPO and Open-RS.
@@ -34,17 +34,6 @@ class LegacyDefault:
     when: Callable[[Settings], bool] = lambda settings: True
     condition: str = ""
     """`when` in words; empty: always."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Immaterial:
-    """A default that is another today, without effect on what is trained."""
-
-    key: str
-    value: Any
-    today: Any
-    source: str
-    why: str
 
 
 def _use_vllm(settings: Settings) -> bool:
@@ -195,63 +184,6 @@ LEGACY_DEFAULTS = (
 
 DR_GRPO = {"loss_type": "dr_grpo", "scale_rewards": "none"}
 """What the released repository's second script, of Dr. GRPO, did otherwise."""
-
-IMMATERIAL = (
-    Immaterial(
-        key="bf16",
-        value=False,
-        today=None,
-        source=TRANSFORMERS_THEN,
-        why="the launcher's zero2 file turned bfloat16 on; today TRL does, unless fp16 is set",
-    ),
-    Immaterial(
-        key="gradient_checkpointing",
-        value=False,
-        today=True,
-        source=TRANSFORMERS_THEN,
-        why="less memory and more time for the same gradients",
-    ),
-    Immaterial(
-        key="average_tokens_across_devices",
-        value=False,
-        today=True,
-        source=TRANSFORMERS_THEN,
-        why="concerns losses that count labels; GRPO computes its own",
-    ),
-    Immaterial(
-        key="dtype",
-        value=None,
-        today="float32",
-        source=f"{TRL_THEN} (torch_dtype)",
-        why="float32 was what null meant",
-    ),
-    Immaterial(
-        key="logging_steps",
-        value=500,
-        today=1,
-        source=TRANSFORMERS_THEN,
-        why="how often metrics are written (TRL's default is 10, this toolkit's 1)",
-    ),
-    Immaterial(
-        key="report_to",
-        value="all",
-        today="none",
-        source=TRANSFORMERS_THEN,
-        why="where metrics are sent; nothing is sent unasked",
-    ),
-    Immaterial(
-        key="include_num_input_tokens_seen",
-        value=False,
-        today="no",
-        source=TRANSFORMERS_THEN,
-        why="no is the new spelling of false",
-    ),
-    Immaterial(
-        key="lr_scheduler_kwargs", value={}, today=None, source=TRANSFORMERS_THEN, why="null and {} mean the same"
-    ),
-    Immaterial(key="fsdp", value="", today=None, source=TRANSFORMERS_THEN, why="null and no text mean the same"),
-)
-"""Every other default of a key that still exists and whose default has changed."""
 
 
 def set_legacy_defaults(settings: dict[str, Setting], *, dr_grpo: bool) -> list[str]:

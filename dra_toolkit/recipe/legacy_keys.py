@@ -114,6 +114,9 @@ RENAMED: dict[str, Renamed] = {
 """Legacy name -> today's key, whose value is read by `read`."""
 
 _LAUNCH = "say accelerate_config: fsdp2 or fsdp_config"
+_AS_RELEASED = (
+    "its values are the released recipes' own; a reward of your own has others (docs/rewards-and-embedders.md)"
+)
 _WRONG = "the released code exchanged the two values for wrong answers; say cosine_wrong_short and cosine_wrong_long"
 _CODE = "it belongs to rewards that run code, which are not here"
 _REVISIONS = "say hub_revisions: true to push every checkpoint as a revision of its own"
@@ -168,5 +171,12 @@ DROPPED: dict[str, Dropped] = {
     "ioi_provider": Dropped(of=OPEN_R1, why=_CODE),
     "e2b_router_url": Dropped(of=OPEN_R1, why=_CODE),
     "morph_router_url": Dropped(of=OPEN_R1, why=_CODE),
+    **{
+        f"cosine_as_released_{name}": Dropped(of="DRA Toolkit 0.1", why=_AS_RELEASED, only=(value,))
+        for name, value in (
+            *(("min_value_correct", 0.5), ("max_value_correct", 1.0)),
+            *(("min_value_wrong", 0.0), ("max_value_wrong", -0.5)),
+        )
+    },
 }
 """Legacy name -> why nothing stands in its place."""

@@ -117,7 +117,9 @@ class Recipe(Mapping[str, Any]):
         from dra_toolkit.recipe.keys import known_keys
 
         keys = known_keys()
-        return {key: setting.value for key, setting in self.chosen().items() if keys[key].owner == owner}
+        return {
+            key: setting.value for key, setting in self.chosen().items() if key in keys and keys[key].owner == owner
+        }
 
     def to_json(self) -> str:
         """Return the resolved recipe as it is written to resolved.json."""

@@ -20,18 +20,11 @@ from dra_toolkit.rewards.text import Completion, completion_texts
 
 
 @declares(tells_correct=True, can_be_negative=True)
-def build(
-    *,
-    max_len: int = 1000,
-    min_value_correct: float = 0.5,
-    max_value_correct: float = 1.0,
-    min_value_wrong: float = 0.0,
-    max_value_wrong: float = -0.5,
-) -> Reward:
-    """Return the reward, with the parameter names and values of the released code.
+def build(*, max_len: int = 1000) -> Reward:
+    """Return the reward, with the values of the released recipes.
 
-    low + (high - low) (1 + cos(pi L / max_len)) / 2 with L the characters of the completion; low and high are the
-    minimum and maximum for right answers, the maximum and minimum for wrong ones; 1.0 if the gold answer is unreadable.
+    low + (high - low) (1 + cos(pi L / max_len)) / 2 with L the characters of the completion; low and high are 0.5 and 1.0
+    for right answers, -0.5 and 0.0 for wrong ones; 1.0 if the gold answer is unreadable.
     Raises RecipeError unless `max_len` is positive.
     """
     if max_len <= 0:
@@ -45,8 +38,7 @@ def build(
     def value(verdict: Verdict, length: int) -> float:
         if verdict is Verdict.unreadable_gold:
             return 1.0
-        right = verdict is Verdict.right
-        low, high = (min_value_correct, max_value_correct) if right else (max_value_wrong, min_value_wrong)
+        low, high = (0.5, 1.0) if verdict is Verdict.right else (-0.5, 0.0)
         return low + 0.5 * (high - low) * (1.0 + math.cos(math.pi * length / max_len))
 
     return cosine_as_released

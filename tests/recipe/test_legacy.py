@@ -9,7 +9,7 @@ import pytest
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe, known_keys, load_recipe
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED
-from dra_toolkit.recipe.legacy_defaults import IMMATERIAL, LEGACY_DEFAULTS
+from dra_toolkit.recipe.legacy_defaults import LEGACY_DEFAULTS
 from dra_toolkit.recipe.legacy_keys import DROPPED, MARKERS, NOTHING, RENAMED
 
 OPEN_RS = """
@@ -346,7 +346,7 @@ def test_null_asks_for_nothing_where_it_was_the_default(load):
     assert (recipe.settings["optim"].origin, recipe["dtype"]) == ("TRL default", "float32")
 
 
-@pytest.mark.parametrize("entry", [*LEGACY_DEFAULTS, *IMMATERIAL], ids=lambda entry: entry.key)
+@pytest.mark.parametrize("entry", LEGACY_DEFAULTS, ids=lambda entry: entry.key)
 def test_todays_default_is_stated_as_it_is(entry):
     today = OUR_DEFAULTS.get(entry.key, known_keys()[entry.key].default)
     assert entry.today == today

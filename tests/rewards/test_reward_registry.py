@@ -61,7 +61,7 @@ def test_reward_parameters_are_those_of_the_factories():
     assert found["cosine_wrong_short"] == ("wrong_short", float, -0.5)
     assert found["cosine_as_released_max_len"] == ("max_len", int, 1000)
     assert found["repetition_penalty_ngram_size"] == ("ngram_size", int, 3)
-    assert len(found) == 6 + 5 + 1 + 2 + 1 + 1
+    assert len(found) == 6 + 1 + 1 + 2 + 1 + 1
     assert all(isinstance(default, annotation) for _, annotation, default in found.values())
 
 
