@@ -56,7 +56,13 @@ def _reported(row: object, benchmarks: Sequence[str]) -> list[str]:
     scores = [f"{row.scores[b]:.1f} ± {row.error(b):.1f}" if b in row.scores else "-" for b in benchmarks]
     error = row.average_error()
     mean = f"{row.average:.1f}" + (f" ± {error:.1f}" if error == error else "")
-    return [f"{row.name} (reported)", "", str(row.n), *scores, mean if set(benchmarks) == set(SIZES) else "-"]
+    return [
+        f"{row.name} (reported)",
+        "",
+        str(row.n or "unknown"),
+        *scores,
+        mean if set(benchmarks) == set(SIZES) else "-",
+    ]
 
 
 def main() -> int:

@@ -57,7 +57,7 @@ def report(
     from dra_toolkit.evaluation.report.texts import as_text
     from dra_toolkit.evaluation.report.view import as_plain, diversity_view, plain_score, report_view
 
-    _check_options(metric, published, out, push, diversity, len(paths or ()))
+    _check_options(metric, published, out, push)
     found = gather(*([_place(path) for path in paths] if paths else [_place(None)]), held_out=held_out)
     _check_metric(found, metric)
     measured = _diversity(found) if diversity else {}
@@ -109,9 +109,7 @@ def compare(
     console.print(comparison_view(found, rows[0].label, rows[1].label, notes, width=console.width))
 
 
-def _check_options(
-    metric: str, published: bool, out: Path | None, push: str | None, diversity: bool, paths: int
-) -> None:
+def _check_options(metric: str, published: bool, out: Path | None, push: str | None) -> None:
     """Raise EvaluationError for options that contradict each other, before anything is read; asks the Hub for --push."""
     from dra_toolkit.errors import EvaluationError
     from dra_toolkit.evaluation.report.push import check_push
@@ -121,8 +119,6 @@ def _check_options(
         problems.append("--push: expected --out FOLDER too, which is what is uploaded")
     if published and metric != "avg":
         problems.append(f"--published: the reported figures are accuracies, not {metric}; leave --metric {metric} out")
-    if diversity and paths > 1:
-        problems.append(f"--diversity: found {paths} paths, expected one run or folder of evaluations")
     if out is not None and out.exists() and not out.is_dir():
         problems.append(f"--out: {out} is a file, expected a folder")
     if problems:
@@ -171,11 +167,14 @@ def _row(name: str, path: Path | None) -> Row:
             some = ", ".join(row.label for row in rows[:5])
             raise EvaluationError(f"{name}: holds {len(rows)} models ({some}); name one, with --in {name}")
         return rows[0]
-    rows = gather(_place(path)).rows
-    for row in rows:
-        if name in (row.label, str(row.step), f"step-{row.step}"):
-            return row
-    labels = [row.label for row in rows]
+    report = gather(_place(path))
+    found = report.named(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        some = ", ".join(row.label for row in found)
+        raise EvaluationError(f"compare: {name!r} is a step of {len(found)} experiments; name one in full: {some}")
+    labels = [row.label for row in report.rows]
     raise EvaluationError(
         f"compare: no {name!r} was evaluated{did_you_mean(name, labels)}; there are {', '.join(labels)}"
     )

@@ -159,7 +159,7 @@ class TestReport:
         told = json.loads(eval_("report", tmp_path / "one", tmp_path / "two", "--json").stdout)
         assert [row["label"] for row in told["rows"]] == ["one/step-5", "two/step-5", "step-6"]
         assert told["notes"] == ["b: the rows differ in prompts or problems"]
-        assert told["choices"] == []
+        assert [(choice["step"], choice["experiment"]) for choice in told["choices"]] == [(6, "two")]
 
     def test_a_part_of_a_folder_of_evaluations_is_read_as_well(self, evals):
         assert [row.label for row in gather(evals / "step-50").rows] == ["step-50"]

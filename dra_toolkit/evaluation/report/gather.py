@@ -50,6 +50,13 @@ class Report:
     notes: tuple[str, ...] = ()
     """What limits the comparison of the rows, one line each."""
 
+    def named(self, name: str) -> list[Row]:
+        """Return the rows that a label, or a step as `50` or `step-50`, names: several where experiments share the step."""
+        whole = [row for row in self.rows if row.label == name]
+        return whole or [
+            row for row in self.rows if row.step is not None and name in (str(row.step), f"step-{row.step}")
+        ]
+
     def average(self, row: Row, metric: str = "avg") -> Score | None:
         """Return the average over the benchmarks of the report, or None where one is missing."""
         scores = [row.score(name, metric) for name in self.benchmarks]
@@ -75,8 +82,8 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
     of the averages. Raises EvaluationError if nothing that can be read is there.
     """
     paths = (path, *more)
-    read = [_read(each) for each in paths]
-    cells = _apart(paths, [each.cells for each in read])
+    read = _apart(paths, [_read(each) for each in paths])
+    cells = [cell for each in read for cell in each.cells]
     problems = [problem for each in read for problem in each.problems]
     if not cells:
         nothing = f"{path}: nothing is evaluated here yet; `dra eval {path} --all-steps` does it"
@@ -92,14 +99,13 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         raise EvaluationError(
             f"--held-out: {held_out!r} is the only benchmark evaluated here, so none is left to report"
         )
-    run = read[0].run if not more else None
     return Report(
         where=", ".join(map(str, paths)),
         rows=_rows(reported),
         benchmarks=_in_order({cell.benchmark for cell in reported}),
-        choices=_choices(cells, reported, run, held_out) if not more else (),
+        choices=_choices(cells, reported, read, held_out),
         problems=tuple(problems),
-        evaluations=tuple(evaluation for each in read for evaluation in each.evaluations) if not more else (),
+        evaluations=tuple(evaluation for each in read for evaluation in each.evaluations),
         notes=(*(note for each in read for note in each.notes), *_unlike(reported)),
     )
 
@@ -112,7 +118,7 @@ def _read(path: Path) -> _Read:
     if evaluations:
         return _own(evaluations, run)
     foreign = read_foreign(path)
-    return _Read(list(foreign.cells), list(foreign.problems), [], [], run)
+    return _Read(list(foreign.cells), list(foreign.problems), list(foreign.notes), [], run)
 
 
 def _evaluations(path: Path) -> list[Evaluation]:
@@ -149,16 +155,31 @@ def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
     return _Read(cells, problems, notes, list(used.values()), run)
 
 
-def _apart(paths: Sequence[Path], found: Sequence[Sequence[BenchmarkResult]]) -> list[BenchmarkResult]:
-    """Return the cells of several paths; a label that two of them have is told apart by the path."""
+def _apart(paths: Sequence[Path], read: Sequence[_Read]) -> list[_Read]:
+    """Return what several paths hold; a label or an experiment that two of them have is told apart by the path."""
     if len(paths) == 1:
-        return list(found[0])
-    counts = Counter(label for cells in found for label in {cell.label for cell in cells})
-    return [
-        replace(cell, label=f"{path.resolve().name}/{cell.label}") if counts[cell.label] > 1 else cell
-        for path, cells in zip(paths, found, strict=True)
-        for cell in cells
-    ]
+        return list(read)
+    counts = Counter(label for each in read for label in {cell.label for cell in each.cells})
+    names = _names(paths)
+    found = []
+    for name, each in zip(names, read, strict=True):
+        labels = {cell.label: f"{name}/{cell.label}" if counts[cell.label] > 1 else cell.label for cell in each.cells}
+        several = len({cell.experiment for cell in each.cells}) > 1
+        cells = [
+            replace(cell, label=labels[cell.label], experiment=f"{name}/{cell.experiment}" if several else name)
+            for cell in each.cells
+        ]
+        evaluations = [replace(one, label=labels[one.label]) for one in each.evaluations]
+        found.append(replace(each, cells=cells, evaluations=evaluations))
+    return found
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of paths that tell them apart."""
+    parts = [path.resolve().parts for path in paths]
+    most = max(map(len, parts))
+    ends = (["/".join(each[-count:]) for each in parts] for count in range(1, most + 1))
+    return next((names for names in ends if len(set(names)) == len(names)), [str(path) for path in paths])
 
 
 def _rows(cells: Sequence[BenchmarkResult]) -> tuple[Row, ...]:
@@ -174,17 +195,20 @@ def _in_order(names: set[str]) -> tuple[str, ...]:
 
 
 def _choices(
-    cells: Sequence[BenchmarkResult],
-    reported: Sequence[BenchmarkResult],
-    run: RunDirectory | None,
-    held_out: str | None,
+    cells: Sequence[BenchmarkResult], reported: Sequence[BenchmarkResult], read: Sequence[_Read], held_out: str | None
 ) -> tuple[Choice, ...]:
-    steps = sorted({cell.step for cell in cells if cell.step})
+    """Return the step that each rule chooses; the training reward chooses one of each run."""
     found = [by_held_out(cells, held_out)] if held_out else []
-    if run is not None:
-        found.append(by_training_reward(steps, _rewards(run)))
+    for each in read:
+        rows = {cell.step: cell for cell in each.cells if cell.step}
+        choice = by_training_reward(sorted(rows), _rewards(each.run)) if each.run is not None else None
+        if choice is not None:
+            row = rows[choice.step]
+            found.append(replace(choice, label=row.label, experiment=row.experiment))
     found.append(by_benchmarks(reported))
-    return tuple(choice for choice in found if choice is not None)
+    choices = [choice for choice in found if choice is not None]
+    several = len({cell.experiment for cell in cells if cell.step}) > 1
+    return tuple(choice if several else replace(choice, experiment="") for choice in choices)
 
 
 def _rewards(run: RunDirectory) -> dict[int, float]:

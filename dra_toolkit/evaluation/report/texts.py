@@ -54,17 +54,21 @@ def published_rows(report: Report) -> list[list[str]]:
     rows = []
     for each in _reported(report):
         cells = [
-            f"{each.scores[name]:.1f} ± {each.error(name):.1f}" if name in each.scores else "-"
+            _reported_points(each.scores[name], each.error(name)) if name in each.scores else "-"
             for name in report.benchmarks
         ]
         error, about = each.average_error(), each.about_average_error()
         mean = f"{each.average:.1f}" + (
             "" if math.isnan(about) else f" {'≈' if math.isnan(error) else '±'} {about:.1f}"
         )
-        sampled = f", n = {each.n}" if each.n > 1 else ""
+        sampled = "" if each.n == 1 else f", n {'unknown' if each.n is None else f'= {each.n}'}"
         name = f"{each.name} ({each.source}{sampled})"
         rows.append([name, *cells, *([mean if all_five else "-"] if len(report.benchmarks) > 1 else [])])
     return rows
+
+
+def _reported_points(value: float, error: float) -> str:
+    return f"{value:.1f}" + ("" if math.isnan(error) else f" ± {error:.1f}")
 
 
 def _reported(report: Report) -> list[Reported]:
@@ -113,20 +117,24 @@ def _csv(report: Report, metric: str, published: bool) -> str:
     for each in _reported(report) if published else []:
         for name, value in each.scores.items():
             if name in report.benchmarks:
-                numbers = [round(value / 100, 6), each.error(name) / 100, "", "", SIZES[name], each.n]
+                numbers = [round(value / 100, 6), _share(each.error(name)), "", "", SIZES[name], each.n or "unknown"]
                 writer.writerow(map(safe, [each.name, "", name, "avg", *numbers, f"reported: {each.source}"]))
         error = each.about_average_error()
         numbers = [
             round(each.average / 100, 6),
-            "" if math.isnan(error) else error / 100,
+            _share(error),
             "",
             "",
             sum(SIZES.values()),
-            each.n,
+            each.n or "unknown",
         ]
         if set(report.benchmarks) == set(SIZES):
             writer.writerow(map(safe, [each.name, "", "average", "avg", *numbers, f"reported: {each.source}"]))
     return out.getvalue()
+
+
+def _share(points: float) -> object:
+    return "" if math.isnan(points) else points / 100
 
 
 def _numbers(score: Score) -> list[object]:

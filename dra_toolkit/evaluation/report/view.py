@@ -83,8 +83,9 @@ def _tables(head: list[str], lines: list[list[str]], width: int, *, sparse: bool
 
 def _choice(report: Report, choice: Choice) -> Text:
     """Return what a rule chooses, what that step scores here, and by how much that flatters it."""
-    text = Text(f"best step {choice.step} by {choice.rule}")
-    row = next((row for row in report.rows if row.step == choice.step), None)
+    of = f" of {visible(choice.experiment, one_line=True)}" if choice.experiment else ""
+    text = Text(f"best step {choice.step}{of} by {choice.rule}")
+    row = next((row for row in report.rows if row.label == choice.label), None)
     if row is not None:
         here = report.average(row) if len(report.benchmarks) > 1 else row.score(report.benchmarks[0])
         text.append("" if here is None else f": {points(here)}")

@@ -27,6 +27,8 @@ class BenchmarkResult:
 
     label: str
     step: int | None
+    experiment: str = ""
+    """What the step is one of: a run, or the part of another tool's label that its steps share."""
     benchmark: str
     n: int
     """Samples of each problem; 0 where another tool does not say."""
@@ -66,6 +68,7 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     return BenchmarkResult(
         label=evaluation.label,
         step=evaluation.step,
+        experiment=evaluation.run or "",
         benchmark=evaluation.benchmark,
         n=n,
         scores=scores,

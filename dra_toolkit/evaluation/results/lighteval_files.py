@@ -33,6 +33,8 @@ class Foreign:
     cells: tuple[BenchmarkResult, ...]
     problems: tuple[str, ...]
     """One line for each file, or part of one, that could not be read."""
+    notes: tuple[str, ...] = ()
+    """One line for what was read in one of several ways."""
 
 
 def read_foreign(path: Path) -> Foreign:
@@ -43,6 +45,7 @@ def read_foreign(path: Path) -> Foreign:
     files = [path] if path.is_file() else sorted(path.rglob(PATTERN), key=lambda p: (str(p.parent), p.name))
     cells: dict[tuple[str, str], BenchmarkResult] = {}
     problems: list[str] = []
+    notes: list[str] = []
     for file in files:
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
@@ -53,12 +56,27 @@ def read_foreign(path: Path) -> Foreign:
         if not isinstance(results, dict):
             problems.append(f"{file}: has no table of results, expected one that lighteval wrote; skipped")
             continue
-        for cell in _cells(file, path, document, problems):
-            cells[cell.label, cell.benchmark] = cell
-    return Foreign(cells=tuple(_with_steps(list(cells.values()))), problems=tuple(problems))
+        for cell in _cells(file, path, document, problems, notes):
+            place = (cell.label, cell.benchmark)
+            if place in cells:
+                notes.append(f"{cell.label} on {cell.benchmark}: {_changed(cells[place], cell)}; {file.name} counts")
+            cells[place] = cell
+    return Foreign(cells=tuple(_with_steps(list(cells.values()))), problems=tuple(problems), notes=tuple(notes))
 
 
-def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]) -> Iterator[BenchmarkResult]:
+def _changed(before: BenchmarkResult, after: BenchmarkResult) -> str:
+    """Return how a result that stands in two files differs."""
+    (name, value), *_ = after.scores.items()
+    other = before.scores.get(name)
+    if other is not None and other.value == value.value:
+        return f"the same {name} stands in two files"
+    told = "none" if other is None else f"{100 * other.value:.1f}"
+    return f"stands in two files, {name} {told} and {100 * value.value:.1f}"
+
+
+def _cells(
+    file: Path, root: Path, document: dict[str, Any], problems: list[str], notes: list[str]
+) -> Iterator[BenchmarkResult]:
     """Yield a cell for each task of a results file."""
     label = _label(file, root, document)
     for task, row in document["results"].items():
@@ -66,7 +84,10 @@ def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]
         if name is None or not isinstance(row, dict):
             continue
         config = _config(document, task)
-        scores, n, metric = _scores(row, _size(document, task), _asked_samples(config), is_mean=OURS in str(config))
+        read = _scores(row, _size(document, task), _asked_samples(config), is_mean=OURS in str(config))
+        scores, n, metric = read.scores, read.n, read.metric
+        if read.left_out:
+            notes.append(f"{label} on {name}: of {n} samples; left out, of other counts: {', '.join(read.left_out)}")
         if not scores:
             told = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
             problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
@@ -85,35 +106,48 @@ def _cells(file: Path, root: Path, document: dict[str, Any], problems: list[str]
         yield cell if metric is None else _with_details(cell, file, task, metric, problems)
 
 
-def _scores(
-    row: Mapping[str, object], size: int, asked: int, *, is_mean: bool
-) -> tuple[dict[str, Score], int, str | None]:
-    """Return the scores under our names, the samples of each problem (0: not known), and the metric of one sample.
+@dataclass(frozen=True)
+class _Scores:
+    """The scores of a row, all of the same number of samples of each problem."""
 
-    is_mean: the metric is the mean over the samples. lighteval's own extractive_match takes the best of the samples, so with
-    several it is pass@n and not accuracy.
+    scores: dict[str, Score]
+    n: int
+    """0: not known."""
+    metric: str | None = None
+    """The metric of one sample, by which the details are read."""
+    left_out: tuple[str, ...] = ()
+    """Metrics of other numbers of samples."""
+
+
+def _scores(row: Mapping[str, object], size: int, asked: int, *, is_mean: bool) -> _Scores:
+    """Return the scores under our names: those of the most samples of which an accuracy is told, whatever their order.
+
+    is_mean: the metric is the mean over the samples. lighteval's own extractive_match is of one sample or the best of all,
+    by version: it counts as pass@n where nothing else tells the accuracy, or where it was asked of as many samples and is
+    no lower.
     """
-    found: dict[str, Score] = {}
-    n = 0
-    for name in row:
-        numbered = metric_of(name)
-        value = _score(row, name, size) if numbered else None
-        if numbered and value is not None:
-            found[numbered[0]] = value
-            n = max(n, numbered[1])
-    if "pass@1" in found:
-        found.setdefault("avg", found["pass@1"])
+    numbered = {name: (*of, found) for name in row if (of := metric_of(name)) and (found := _score(row, name, size))}
+    n = max((samples for what, samples, _ in numbered.values() if what in ("avg", "pass@1")), default=None)
+    n = max((samples for _, samples, _ in numbered.values()), default=0) if n is None else n
+    kept = {name: (what, found) for name, (what, samples, found) in numbered.items() if samples in (n, 0)}
+    scores = dict(kept.values())
+    if one := scores.get("avg") or scores.get("pass@1"):
+        kept = {k: v for k, v in kept.items() if not v[0].startswith("pass@") or v[1].value >= one.value - _ROUNDING}
+        scores = {"avg": one} | ({"pass@1": one} if n else {}) | dict(kept.values())
+    left_out = tuple(name for name in numbered if name not in kept)
     metric = single_metric(row)
-    single = _score(row, metric, size) if metric else None
+    single = _score(row, metric, size) if metric and metric not in numbered else None
     if single is None or metric is None:
-        return found, n, None
+        return _Scores(scores, n, metric if n == 1 and metric in kept else None, left_out)
     samples = max(n, asked)
-    if samples > 1 and is_mean:
-        return {"avg": single} | found, samples, None
-    if samples > 1:
-        found.setdefault(f"pass@{samples}", single)
-        return found, samples, None
-    return {"avg": single, "pass@1": single} | found, 1, metric
+    if samples == 1:
+        return _Scores({"avg": single, "pass@1": single} | scores, 1, metric, left_out)
+    if is_mean:
+        return _Scores({"avg": single} | scores, samples, None, left_out)
+    if one is None or (asked == n and single.value >= one.value):
+        scores.setdefault(f"pass@{samples}", single)
+        return _Scores(scores, samples, None, left_out)
+    return _Scores(scores, n, None, (*left_out, metric))
 
 
 def _score(row: Mapping[str, object], metric: str, size: int) -> Score | None:
@@ -213,5 +247,6 @@ def _with_steps(cells: list[BenchmarkResult]) -> list[BenchmarkResult]:
         named, other = _NAMED_STEP.search(cell.label), numbered.get(cell.label)
         several = other is not None and stems.count(other[1]) > 1
         step = int(named[1]) if named else int(other[2]) if several and other is not None else None
-        found.append(replace(cell, step=step))
+        stem = cell.label[: named.start()] if named else other[1] if several and other is not None else cell.label
+        found.append(replace(cell, step=step, experiment=stem.rstrip("/_-")))
     return found

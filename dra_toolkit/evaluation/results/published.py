@@ -12,7 +12,8 @@ SIZES = {"aime24": 30, "math_500": 500, "amc23": 40, "minerva": 272, "olympiadbe
 NOTE = (
     "Reported figures are of one sample for each problem where no n is given, mostly of the best of several checkpoints by "
     "these very benchmarks; ours are means of n samples. Their errors follow from the number of problems alone, "
-    "sqrt(p (1 - p) / N); ≈ marks an average whose parts were not reported. Prompts and data are equal where lighteval's "
+    "sqrt(p (1 - p) / N); where n is unknown, because one sample cannot give these scores, or more than 1, none is known; ≈ "
+    "marks an average whose parts were not reported. Prompts and data are equal where lighteval's "
     "hash_examples is; engine and numerics remain different."
 )
 
@@ -25,11 +26,13 @@ class Reported:
     source: str
     scores: Mapping[str, float]
     average: float
-    n: int = 1
-    """Samples of each problem."""
+    n: int | None = 1
+    """Samples of each problem; None where it is not known, and one sample cannot give the scores of the source."""
 
     def error(self, benchmark: str) -> float:
-        """Return the standard error, in points, that one sample for each problem has."""
+        """Return the standard error, in points, that one sample for each problem has; NaN where it was not one."""
+        if self.n != 1:
+            return float("nan")
         p = self.scores[benchmark] / 100
         return 100 * float(np.sqrt(p * (1 - p) / SIZES[benchmark]))
 
@@ -57,21 +60,25 @@ SECOND = "notes on the paper"
 DISTILLED = "R1-Distill-Qwen-1.5B"
 
 
-def _average(name: str, source: str, average: float, *, n: int = 1) -> Reported:
+def _average(name: str, source: str, average: float, *, n: int | None = 1) -> Reported:
     return Reported(name=name, source=source, scores={}, average=average, n=n)
 
 
 REPORTED = (
-    Reported(name=DISTILLED, source=OPEN_RS, scores=_five(28.8, 82.8, 62.9, 26.5, 43.3), average=48.9),
+    Reported(name=DISTILLED, source=OPEN_RS, scores=_five(28.8, 82.8, 62.9, 26.5, 43.3), average=48.9, n=None),
     Reported(
-        name=f"{DISTILLED}, re-evaluated", source=SECOND, scores=_five(28.7, 84.6, 71.5, 30.5, 52.4), average=53.5
+        name=f"{DISTILLED}, re-evaluated",
+        source=SECOND,
+        scores=_five(28.7, 84.6, 71.5, 30.5, 52.4),
+        average=53.5,
+        n=None,
     ),
     _average("Open-RS1", OPEN_RS, 53.0),
     _average("Open-RS2", OPEN_RS, 55.7),
     _average("Open-RS3", OPEN_RS, 56.3),
-    _average("Open-RS1, re-evaluated", SECOND, 54.5),
-    _average("Open-RS2, re-evaluated", SECOND, 54.3),
-    _average("Open-RS3, re-evaluated", SECOND, 52.7),
+    _average("Open-RS1, re-evaluated", SECOND, 54.5, n=None),
+    _average("Open-RS2, re-evaluated", SECOND, 54.3, n=None),
+    _average("Open-RS3, re-evaluated", SECOND, 52.7, n=None),
     _average("GRPO, the authors' run", DRA, 54.8),
     _average("Dr. GRPO, the authors' run", DRA, 56.0),
     Reported(name="DRA-GRPO", source=DRA, scores={"math_500": 86.2, "minerva": 32.4}, average=56.7),

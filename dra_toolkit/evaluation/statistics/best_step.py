@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,10 @@ class Choice:
     """A step chosen by a rule."""
 
     step: int
+    label: str = ""
+    """The row that it is."""
+    experiment: str = ""
+    """What it is a step of; empty where there is only one."""
     rule: str
     value: float
     """What the rule looked at."""
@@ -50,33 +55,33 @@ def by_training_reward(steps: Sequence[int], rewards: Mapping[int, float]) -> Ch
 
 def by_held_out(cells: Sequence[BenchmarkResult], benchmark: str) -> Choice | None:
     """Return the step with the highest mean accuracy on a benchmark that is kept apart for choosing."""
-    found = [
-        (c.scores["avg"].value, c.step) for c in cells if c.benchmark == benchmark and c.step and "avg" in c.scores
-    ]
+    found = [cell for cell in cells if cell.benchmark == benchmark and cell.step and "avg" in cell.scores]
     if not found:
         return None
-    value, step = max(found, key=lambda pair: (pair[0], -pair[1]))
-    return Choice(step=step, rule=f"{benchmark}, held out for choosing", value=value)
+    best = max(found, key=lambda cell: (cell.scores["avg"].value, -(cell.step or 0)))
+    rule = f"{benchmark}, held out for choosing"
+    return Choice(**_named(best), rule=rule, value=best.scores["avg"].value)
 
 
 def by_benchmarks(cells: Sequence[BenchmarkResult], *, seed: int = 0) -> Choice | None:
     """Return the step with the highest average over the benchmarks themselves, and how much that flatters it.
 
-    Only steps that were evaluated on every benchmark take part; None if there are fewer than two.
+    A candidate is a step of an experiment: a row, known by its label. Only those that were evaluated on every benchmark take
+    part; None if there are fewer than two.
     """
     names = sorted({cell.benchmark for cell in cells})
-    steps = sorted({cell.step for cell in cells if cell.step})
-    tables = {(cell.step, cell.benchmark): cell for cell in cells if "avg" in cell.scores}
-    steps = [s for s in steps if all((s, name) in tables for name in names)]
-    if len(steps) < 2:
+    tables = {(cell.label, cell.benchmark): cell for cell in cells if "avg" in cell.scores and cell.step}
+    whole = {cell.label: cell for cell in tables.values() if all((cell.label, name) in tables for name in names)}
+    rows = sorted(whole.values(), key=lambda cell: (cell.step or 0, cell.label))
+    if len(rows) < 2:
         return None
-    means = [average([tables[s, name].scores["avg"] for name in names]) for s in steps]
+    means = [average([tables[row.label, name].scores["avg"] for name in names]) for row in rows]
     best = int(np.argmax([mean.value for mean in means]))
-    grids = [_grid([tables[s, name] for s in steps]) for name in names]
+    grids = [_grid([tables[row.label, name] for row in rows]) for name in names]
     known = [grid for grid in grids if grid is not None]
-    bound = float(np.mean([mean.spread for mean in means])) * expected_best(len(steps))
+    bound = float(np.mean([mean.spread for mean in means])) * expected_best(len(rows))
     return Choice(
-        step=steps[best],
+        **_named(rows[best]),
         rule="mean accuracy over the benchmarks reported, which flatters it",
         value=means[best].value,
         honest=False,
@@ -116,6 +121,10 @@ def expected_best(steps: int) -> float:
     x = np.linspace(-8, 8, 4_001)
     below = np.array([0.5 * math.erfc(-value / math.sqrt(2)) for value in x]) ** steps
     return float(np.sum((x[1:] + x[:-1]) / 2 * np.diff(below)))
+
+
+def _named(cell: BenchmarkResult) -> dict[str, Any]:
+    return {"step": cell.step or 0, "label": cell.label, "experiment": cell.experiment}
 
 
 def _grid(cells: Sequence[BenchmarkResult]) -> Array | None:

@@ -73,7 +73,8 @@ def _choice(choice: Choice) -> str:
         optimism = (
             f"; by luck alone the best of equal steps would look {100 * choice.optimism_at_most:.1f} points better"
         )
-    found = f"<b>step {choice.step}</b> ({choice.value:.3f}{optimism})"
+    of = f" of {escaped(choice.experiment)}" if choice.experiment else ""
+    found = f"<b>step {choice.step}{of}</b> ({choice.value:.3f}{optimism})"
     return f'<p class="dra-note">Best step by {escaped(choice.rule)}: {found}</p>'
 
 

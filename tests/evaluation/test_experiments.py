@@ -1,0 +1,142 @@
+"""Every conclusion names the experiment that it is about, and a row is of one number of samples."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from evaluated import eval_, evaluate
+from test_foreign import DATE, results
+
+from dra_toolkit.evaluation.report.gather import gather
+from dra_toolkit.evaluation.results.published import REPORTED, SIZES
+
+
+def scored(folder, label, **benchmarks):
+    """Write results of one sample under a label."""
+    rows = {f"{name}|0": {"extractive_match": v, "extractive_match_stderr": 0.05} for name, v in benchmarks.items()}
+    results(folder / label, rows)
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two experiments of equal steps: the second is better at 100, the first at 200."""
+    for label, accuracy, chooser in (
+        ("A_100", 0.5, 0.1),
+        ("A_200", 0.9, 0.2),
+        ("B_100", 0.6, 0.3),
+        ("B_200", 0.4, 0.7),
+    ):
+        scored(tmp_path / "logs", label, aime24=accuracy, amc23=chooser)
+    return tmp_path / "logs"
+
+
+class TestTwoExperimentsInOneFolder:
+    def test_no_step_hides_that_of_the_other(self, two):
+        (choice,) = gather(two).choices
+        average = {row.label: gather(two).average(row).value for row in gather(two).rows}
+        assert (choice.label, choice.experiment, choice.step) == ("A_200", "A", 200)
+        assert choice.value == max(average.values()) == average["A_200"]
+
+    def test_the_score_that_is_told_is_that_of_the_step_that_is_named(self, two):
+        report = gather(two, held_out="amc23")
+        assert (report.choices[0].label, report.choices[0].experiment) == ("B_200", "B")
+        said = " ".join(eval_("report", two, "--held-out", "amc23").stdout.split())
+        assert "best step 200 of B by amc23, held out for choosing: 40.0" in said
+        assert "best step 200 of A by mean accuracy" in said
+
+    def test_every_candidate_counts_for_the_optimism(self, two, tmp_path):
+        for label in ("A_100", "A_200", "B_100", "B_200"):
+            scored(tmp_path / "one", label.replace("B_", "A_3"), aime24=0.5, amc23=0.5)
+            scored(tmp_path / "more", label, aime24=0.5, amc23=0.5)
+        one, several = (gather(tmp_path / name).choices[0] for name in ("one", "more"))
+        assert several.optimism_at_most == pytest.approx(one.optimism_at_most), "four candidates each"
+
+    def test_a_step_of_both_must_be_named_in_full(self, two):
+        told = " ".join(eval_("compare", "100", "A_200", "--in", two, status=2).stderr.split())
+        assert "'100' is a step of 2 experiments; name one in full: A_100, B_100" in told
+        plain = json.loads(eval_("compare", "A_100", "B_200", "--in", two, "--json").stdout)
+        assert (plain["left"], plain["right"]) == ("A_100", "B_200")
+
+    def test_one_experiment_is_not_named(self, tmp_path):
+        for step, accuracy in ((100, 0.5), (200, 0.6)):
+            scored(tmp_path, f"A_{step}", aime24=accuracy)
+        assert gather(tmp_path).choices[0].experiment == ""
+
+
+class TestSeveralPaths:
+    @pytest.fixture
+    def paths(self, tmp_path):
+        for name, right in (("one", [[1, 0], [0, 0]]), ("two", [[1, 1], [1, 0]])):
+            for step in (10, 20):
+                evaluate(tmp_path / name / "evals", step, "b", right if step == 10 else [[0, 0], [0, 1]])
+        return [tmp_path / name / "evals" for name in ("one", "two")]
+
+    def test_they_give_choices_and_diversity_as_one_does(self, paths):
+        plain = json.loads(eval_("report", *paths, "--diversity", "--json").stdout)
+        assert [row["label"] for row in plain["rows"]] == [
+            f"{n}/evals/step-{s}" for s in (10, 20) for n in ("one", "two")
+        ]
+        (choice,) = plain["choices"]
+        assert (choice["label"], choice["experiment"], choice["step"]) == ("two/evals/step-10", "two/evals", 10)
+        assert set(plain["diversity"]) == {row["label"] for row in plain["rows"]}
+
+    def test_paths_of_one_name_are_told_apart(self, paths):
+        assert len({row.label for row in gather(*paths).rows}) == 4
+
+
+def test_a_result_that_stands_in_two_files_is_told_with_the_one_that_counts(tmp_path):
+    results(tmp_path / "A_10", {"aime24|0": {"extractive_match": 0.4}}, date="2025")
+    results(tmp_path / "A_10", {"aime24|0": {"extractive_match": 0.2}}, date="2026")
+    (note,) = gather(tmp_path).notes
+    assert note == "A_10 on aime24: stands in two files, avg 40.0 and 20.0; results_2026.json counts"
+
+
+class TestMixedSampleCounts:
+    NEMO: ClassVar = {"math_pass@1:1_samples": 0.5, "math_pass@1:4_samples": 0.3, "math_pass@1:16_samples": 0.35}
+
+    @pytest.mark.parametrize("order", list(permutations(NEMO)))
+    def test_the_value_and_its_n_are_of_one_metric_in_every_order(self, tmp_path, order):
+        results(tmp_path, {"aime24|0": {name: self.NEMO[name] for name in order}})
+        report = gather(tmp_path)
+        cell = report.rows[0].cells["aime24"]
+        assert (cell.n, {k: v.value for k, v in cell.scores.items()}) == (16, {"avg": 0.35, "pass@1": 0.35})
+        assert "of 16 samples; left out" in report.notes[0]
+
+    @pytest.mark.parametrize(
+        ("row", "n", "accuracy"),
+        [
+            ({"avg@n:n=32": 0.44, "pass@k:k=1&n=1": 0.5}, 32, 0.44),
+            ({"math_pass@1:32_samples": 0.42, "extractive_match": 0.4}, 32, 0.42),
+            ({"math_pass@1:32_samples": 0.42, "extractive_match": 0.5}, 32, 0.42),
+            ({"pass@k:k=8&n=8": 0.3, "avg@n:n=64": 0.44}, 64, 0.44),
+            ({"gpqa_pass@1:1_samples": 0.51, "gpqa_pass@1:8_samples": 0.48}, 8, 0.48),
+        ],
+    )
+    def test_no_pass_at_k_is_of_another_number_or_below_pass_at_1(self, tmp_path, row, n, accuracy):
+        for order in (row, dict(reversed(row.items()))):
+            results(tmp_path, {"aime24|0": order}, date=DATE)
+            cell = gather(tmp_path).rows[0].cells["aime24"]
+            assert (cell.n, cell.scores["avg"].value) == (n, accuracy)
+            assert not [k for k in cell.ks if cell.scores[f"pass@{k}"].value < accuracy]
+            assert set(cell.scores) == {"avg", "pass@1"}
+
+
+class TestPublished:
+    def test_a_score_said_to_be_of_one_sample_is_a_share_of_its_problems(self):
+        for row in REPORTED:
+            for name, value in row.scores.items() if row.n == 1 else ():
+                nearest = 100 * round(value / 100 * SIZES[name]) / SIZES[name]
+                assert abs(value - nearest) < 0.051, f"{row.name}: {name} {value} is no k of {SIZES[name]}"
+
+    def test_there_is_no_error_bar_without_an_n(self, tmp_path):
+        evaluate(tmp_path, 1, "aime24", [[1], [0]])
+        lines = eval_("report", tmp_path, "--published", "--format", "markdown").stdout.splitlines()
+        (line,) = [line for line in lines if "re-evaluated" in line]
+        assert "n unknown" in line
+        assert "±" not in line
+        assert "where n is unknown" in " ".join(lines)
+        assert all(np.isnan(row.error(name)) for row in REPORTED if row.n != 1 for name in row.scores)
