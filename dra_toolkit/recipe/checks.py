@@ -17,7 +17,7 @@ from dra_toolkit.recipe.check_launch import check_launch
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
 from dra_toolkit.recipe.recipe import Recipe
-from dra_toolkit.rewards import REWARDS, check_reward_name
+from dra_toolkit.rewards import REWARDS, check_reward_name, names_model
 
 
 def check(recipe: Recipe) -> Iterator[str]:
@@ -25,6 +25,7 @@ def check(recipe: Recipe) -> Iterator[str]:
     yield from _check_model(recipe)
     yield from check_data(recipe)
     yield from _check_rewards(recipe)
+    yield from _check_own_code(recipe)
     yield from _check_diversity(recipe)
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
@@ -74,8 +75,8 @@ def _has_chat_template(tokenizer_config: Path) -> bool:
 
 
 def _check_rewards(recipe: Recipe) -> Iterator[str]:
-    names, weights = recipe["reward_funcs"], recipe["reward_weights"]
-    if not names:
+    names, weights = recipe.objective.reward_funcs, recipe.objective.reward_weights
+    if not names and recipe.objective.environment_factory is None:
         yield f"reward_funcs: missing; expected names ({', '.join(REWARDS)}) or dotted paths"
         return
     for name in names:
@@ -87,11 +88,30 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
         yield f"reward_funcs: {', '.join(twice)} stands twice; give it a higher weight instead"
     if weights is not None and len(weights) != len(names):
         yield f"reward_weights: found {len(weights)} weights for {len(names)} reward_funcs, expected one each"
+    models, tokenizers = [*filter(names_model, names)], recipe.objective.reward_processing_classes
+    if tokenizers and len(tokenizers) != len(models):
+        yield (
+            f"reward_processing_classes: found {len(tokenizers)} for {len(models)} reward models among reward_funcs, "
+            "expected one each"
+        )
     if recipe["multi_objective_aggregation"] == "normalize_then_sum" and recipe["diversity"] != "none":
         yield (
             "multi_objective_aggregation: normalize_then_sum scales each reward by itself, which would undo the diversity "
             "adjustment of their sum; set diversity: none or sum_then_normalize"
         )
+
+
+def _check_own_code(recipe: Recipe) -> Iterator[str]:
+    environments = recipe.objective.environment_factory
+    given = {
+        "tools": recipe.objective.tools,
+        "environment_factory": [*environments.values()] if isinstance(environments, dict) else [environments],
+        "rollout_func": [recipe.objective.rollout_func],
+    }
+    for key, paths in given.items():
+        for path in paths:
+            if path is not None and (problem := check_dotted(path, recipe.folder)):
+                yield f"{key}: {problem}"
 
 
 def _check_diversity(recipe: Recipe) -> Iterator[str]:

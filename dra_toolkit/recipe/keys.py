@@ -59,6 +59,15 @@ REFUSED = {
     "use_transformers_paged": "it is deprecated in TRL; say use_transformers_continuous_batching",
     "vllm_importance_sampling_cap": "it is deprecated in TRL; say vllm_importance_sampling_clip_max",
     "parallelism_config": "it is an object, which YAML cannot hold",
+    "model": "say model_name_or_path",
+    "args": "TRL's arguments are keys of the recipe themselves",
+    "train_dataset": "say dataset_name",
+    "eval_dataset": "say eval_strategy, and dataset_test_split for the split",
+    "processing_class": "it is the model's own",
+    "quantization_config": "say load_in_4bit or load_in_8bit",
+    "peft_config": "say use_peft, and lora_r and its like",
+    "optimizers": "they are objects, which YAML cannot hold; say optim and learning_rate, or take DRATrainer in a script",
+    "callbacks": "they are objects, which YAML cannot hold; take DRATrainer in a script (docs/scripts.md)",
 }
 """Keys that TRL knows and a recipe may not set, with what to do instead."""
 

@@ -15,6 +15,15 @@ from dra_toolkit.rewards import REWARDS, can_be_negative
 SMALL_LEARNING_RATE = 1e-5
 """Below it most updates of a bfloat16 weight are smaller than half its last digit, about 0.2 % of it."""
 
+NO_EFFECT = {
+    "label_smoothing_factor": "GRPO's loss has no labels",
+    "prediction_loss_only": "evaluation in GRPO predicts nothing",
+    "do_eval": "eval_strategy says when to evaluate",
+    "max_tool_calling_iterations": "the recipe names no tools and no environment_factory",
+}
+"""Keys of TRL's that do nothing in GRPO, or not without others."""
+USED_WITH = {"max_tool_calling_iterations": ("tools", "environment_factory")}
+
 
 def notes(recipe: Recipe) -> Iterator[str]:
     """Yield a line for each legal setting that may surprise."""
@@ -148,6 +157,10 @@ def _idle(recipe: Recipe) -> Iterator[str]:
         owner = max((name for name in REWARDS if key.startswith(f"{name}_")), key=len)
         if given and owner not in recipe["reward_funcs"]:
             yield f"{key}: has no effect, {owner} is not among reward_funcs"
+    for key, reason in NO_EFFECT.items():
+        used = any(recipe[other] for other in USED_WITH.get(key, ()))
+        if recipe.settings[key].origin in ("recipe", "override") and not used:
+            yield f"{key}: has no effect, {reason}"
     name = recipe["diversity"]
     options = {f"{name}_{option.name}" for option in MEASURES[name].options} if name in MEASURES else set()
     for key in recipe.owned_by("measure"):

@@ -7,7 +7,7 @@ defects of the released Open-RS and DRA-GRPO code on purpose.
 
 from dra_toolkit.rewards.contract import Reward
 from dra_toolkit.rewards.correctness import CORRECT_ABOVE, can_be_negative, tells_right_from_wrong
-from dra_toolkit.rewards.registry import REWARDS, build_rewards, check_reward_name, reward_parameters
+from dra_toolkit.rewards.registry import REWARDS, build_rewards, check_reward_name, names_model, reward_parameters
 
 __all__ = [
     "CORRECT_ABOVE",
@@ -16,6 +16,7 @@ __all__ = [
     "build_rewards",
     "can_be_negative",
     "check_reward_name",
+    "names_model",
     "reward_parameters",
     "tells_right_from_wrong",
 ]

@@ -54,34 +54,42 @@ def check_reward_name(name: str, beside: Path | None = None) -> str | None:
 
     beside: the recipe's folder
     """
-    if name in REWARDS:
+    if name in REWARDS or names_model(name):
         return None
     if "." not in name:
         return (
-            f"found {name!r}, expected one of {', '.join(REWARDS)} or a dotted path package.module.function"
-            f"{did_you_mean(name, REWARDS)}"
+            f"found {name!r}, expected one of {', '.join(REWARDS)}, a dotted path package.module.function, or a reward "
+            f"model (a Hub id or a folder){did_you_mean(name, REWARDS)}"
         )
     return check_dotted(name, beside)
 
 
-def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> list[Reward]:
+def names_model(name: str) -> bool:
+    """Return whether a reward's name is that of a model: a Hub id or a folder."""
+    return name not in REWARDS and ("/" in name or bool(name and Path(name).is_dir()))
+
+
+def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> list[Reward | str]:
     """Build the named reward functions with the parameters meant for them, in order.
 
-    names: names in `REWARDS`, or dotted paths of functions in the shape that TRL expects, which are used as they are.
+    names: names in `REWARDS`, or dotted paths of functions in the shape that TRL expects, which are used as they are; of
+        models, too large to be loaded here, the name stands in their place.
     parameters: values by recipe key, `<reward>_<parameter>`; those of rewards that are not named do nothing.
     Raises RecipeError with a line for each unknown name or key, for a function that cannot be imported, and for two
     functions of one name, whose columns in the logs and records would be one.
     """
     keys = reward_parameters()
-    wrong = {name: problem for name in names if "." not in name and (problem := check_reward_name(name))}
+    functions = [name for name in names if not names_model(name)]
+    wrong = {name: problem for name in functions if "." not in name and (problem := check_reward_name(name))}
     problems = [f"reward_funcs: {problem}" for problem in wrong.values()]
     unknown = [key for key in parameters if key not in keys]
     problems += [f"{key}: no reward function has this parameter{did_you_mean(key, keys)}" for key in unknown]
     if problems:
         raise RecipeError(*problems)
-    rewards = [_build(name, parameters) if name in REWARDS else load_dotted("reward_funcs", name) for name in names]
-    _check_distinct(names, rewards)
-    return rewards
+    built = [_build(name, parameters) if name in REWARDS else load_dotted("reward_funcs", name) for name in functions]
+    _check_distinct(functions, built)
+    rewards = iter(built)
+    return [name if names_model(name) else next(rewards) for name in names]
 
 
 def _build(name: str, parameters: Mapping[str, object]) -> Reward:

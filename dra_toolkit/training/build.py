@@ -15,10 +15,9 @@ from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_confi
 from dra_toolkit.diversity import is_dotted, load_labeller, load_measure
 from dra_toolkit.errors import MeasureError, RecipeError
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.derived import reward_arguments
-from dra_toolkit.rewards import build_rewards
 from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import model_errors
+from dra_toolkit.training.own_code import own_code, tool_errors
 from dra_toolkit.training.tokenizer import model_path
 from dra_toolkit.training.trackers import project_name
 from dra_toolkit.training.trainer import DRATrainer
@@ -42,12 +41,11 @@ def build_trainer(
     settings = recipe.embedder
     check_measure(recipe)
     args = grpo_config(recipe, checkpoints, model_config)
-    rewards = build_rewards(recipe.objective.reward_funcs, reward_arguments(recipe))
+    own = own_code(recipe)
     generation = _generation(args, checkpoints.parent / "vllm-weights")
-    with generation, model_errors(model_name, recipe.model.model_revision), hub_problems_told():
+    with generation, model_errors(model_name, recipe.model.model_revision), hub_problems_told(), tool_errors(recipe):
         return DRATrainer(
             model=model_name,
-            reward_funcs=rewards,
             args=args,
             train_dataset=train,
             eval_dataset=test,
@@ -58,6 +56,7 @@ def build_trainer(
             embedder=settings,
             record=False,
             keep_embeddings=recipe.output.record_embeddings,
+            **own,
             **hooks,
         )
 

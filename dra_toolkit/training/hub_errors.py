@@ -53,15 +53,15 @@ def first_words(error: BaseException, characters: int = 300) -> str:
 
 
 @contextmanager
-def model_errors(name: str, revision: str | None) -> Iterator[None]:
-    """Turn what transformers says of a model that it cannot find or fetch into a RecipeError of one line."""
+def model_errors(name: str, revision: str | None, *, key: str = "model_name_or_path") -> Iterator[None]:
+    """Turn what transformers says of a model that it cannot find or fetch into a RecipeError of one line, about a key."""
     try:
         yield
     except (OSError, httpx.HTTPError) as error:
         if not _raised_in(error, "transformers", "huggingface_hub", "httpx"):
             raise
         problem = hub_problem(error, name, "model", revision) or f"{name} cannot be loaded ({first_words(error)})"
-        raise RecipeError(f"model_name_or_path: {problem}") from None
+        raise RecipeError(f"{key}: {problem}") from None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

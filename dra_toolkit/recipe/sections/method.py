@@ -17,10 +17,27 @@ DIVERSITY_PRESETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Objective(Section):
-    """The rewards and what is made of them."""
+    """The rewards, what the policy may do for them, and what is made of them."""
 
-    reward_funcs: list[str] = ours(None, "Rewards by name, or dotted paths to your own functions.", in_summary=True)
+    reward_funcs: list[str] = ours(
+        [],
+        "Rewards by name, dotted paths to your own functions, or reward models: a Hub id or a folder.",
+        in_summary=True,
+    )
     reward_weights: list[float] | None = trls()
+    reward_processing_classes: list[str] = ours(
+        [], "Tokenizers of the reward models among reward_funcs, in their order; left out, each model's own."
+    )
+    tools: list[str] = ours(
+        [],
+        "Functions that the policy may call, by dotted path; TRL reads their docstrings and the types of their arguments.",
+    )
+    environment_factory: str | dict[str, str] | None = ours(
+        None,
+        "Dotted path of a class with reset, methods as tools and, if it owns the reward, get_reward; or such paths by the "
+        "name in the data's column environment.",
+    )
+    rollout_func: str | None = ours(None, "Dotted path of a function that samples in TRL's place.")
     diversity_preset: str = ours(
         "paper",
         "Settings of the adjustment in one word, for those left out: paper, or robust (mean_one weights, negative totals "

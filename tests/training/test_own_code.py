@@ -1,0 +1,130 @@
+"""Tools, environments, rollouts and reward models, as a recipe names them."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import numpy as np
+import own_tools
+import pytest
+from trl import GRPOTrainer
+
+from dra_toolkit.errors import RecipeError
+from dra_toolkit.recipe import known_keys, load_recipe
+from dra_toolkit.recipe.keys import REFUSED
+from dra_toolkit.training.build import build_trainer
+from dra_toolkit.training.data import training_splits
+from dra_toolkit.training.tokenizer import load_tokenizer
+
+RECIPE = """
+model_name_or_path: {policy}
+dataset_name: {data}
+prompt_column: question
+solution_column: null
+embedder: hash
+bf16: false
+gradient_checkpointing: false
+num_generations: 4
+per_device_train_batch_size: 8
+max_completion_length: 12
+max_steps: 1
+save_strategy: "no"
+"""
+
+
+@pytest.fixture(scope="module")
+def tool_policy(tmp_path_factory):
+    return own_tools.save_tool_policy(tmp_path_factory.mktemp("tool_policy"))
+
+
+@pytest.fixture
+def recipe(tool_policy, tmp_path):
+    data = tmp_path / "data.jsonl"
+    data.write_text("".join(json.dumps({"question": f"What is {i} + 2?"}) + "\n" for i in range(16)))
+    (tmp_path / "beside_it.py").write_text("class Counter:\n    pass\n")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE.format(policy=tool_policy, data=data))
+    return lambda *overrides: load_recipe(path, [f"output_dir={tmp_path / 'run'}", *overrides])
+
+
+def trained(recipe, tmp_path):
+    tokenizer = load_tokenizer(recipe)
+    train, _ = training_splits(recipe, tokenizer, lambda line: None)
+    records = []
+    trainer = build_trainer(
+        recipe,
+        tmp_path / "run/checkpoints",
+        processing_class=tokenizer,
+        train=train,
+        test=None,
+        on_groups=records.extend,
+    )
+    trainer.train()
+    return trainer, records
+
+
+def test_tools(recipe, tmp_path):
+    trainer, records = trained(recipe("tools=[own_tools.multiply]", "reward_funcs=[tiny.letters]"), tmp_path)
+    assert trainer.tools == [own_tools.multiply]
+    assert len(records) == 2
+
+
+def test_an_environment_that_owns_its_reward(recipe, tmp_path):
+    trainer, records = trained(recipe("environment_factory=own_tools.Counter"), tmp_path)
+    assert trainer.reward_columns() == {"Counter": 1.0}
+    assert records[0].group.rewards["Counter"].tolist() == [0, 0, 0, 0]
+
+
+def test_environments_by_name_and_a_rollout_function(recipe, tmp_path):
+    trainer, records = trained(recipe("rollout_func=own_tools.rollout", "reward_funcs=[tiny.letters]"), tmp_path)
+    assert trainer.rollout_func is own_tools.rollout
+    assert any("carry" in text for record in records for text in record.group.completions)
+
+
+def test_a_reward_model_with_a_tokenizer_of_its_own(recipe, tmp_path):
+    model = own_tools.save_reward_model(tmp_path / "judge")
+    named = recipe(f"reward_funcs=[{model}, tiny.letters]", f"reward_processing_classes=[{model}]")
+    trainer, records = trained(named, tmp_path)
+    assert list(trainer.reward_columns()) == ["judge", "letters"]
+    assert np.ptp(records[0].group.rewards["judge"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("tools=[beside_it.nothing]", "tools: found 'beside_it.nothing'"),
+        ("environment_factory=beside_it.Countr", "environment_factory: found 'beside_it.Countr'"),
+        ("rollout_func=nowhere.rollout", "rollout_func: found 'nowhere.rollout'"),
+        ("reward_processing_classes=[a/b]", "reward_processing_classes: found 1 for 0 reward models"),
+        ("reward_funcs=[accurcy]", "a reward model (a Hub id or a folder); did you mean 'accuracy'?"),
+        ("optimizers=[x]", "optimizers: cannot be set here; they are objects"),
+    ],
+)
+def test_what_cannot_be_loaded_is_one_line_before_anything_is(recipe, override, told):
+    given = [] if "reward_funcs" in override else ["reward_funcs=[accuracy]"]
+    with pytest.raises(RecipeError) as refused:
+        recipe(override, *given)
+    (line,) = refused.value.problems
+    assert told in line
+
+
+def test_a_template_without_tools_is_one_line(recipe, policy, tmp_path):
+    named = recipe(f"model_name_or_path={policy}", "tools=[own_tools.multiply]", "reward_funcs=[tiny.letters]")
+    with pytest.raises(RecipeError, match="tools: TRL refuses it: The provided chat template does not support tool"):
+        trained(named, tmp_path)
+
+
+def test_settings_that_do_nothing_are_noted(recipe):
+    named = recipe("max_tool_calling_iterations=3", "label_smoothing_factor=0.1", "reward_funcs=[accuracy]")
+    assert [note for note in named.notes if "has no effect" in note] == [
+        "label_smoothing_factor: has no effect, GRPO's loss has no labels",
+        "max_tool_calling_iterations: has no effect, the recipe names no tools and no environment_factory",
+    ]
+    used = recipe("max_tool_calling_iterations=3", "tools=[own_tools.multiply]", "reward_funcs=[accuracy]")
+    assert not [note for note in used.notes if "has no effect" in note]
+
+
+def test_every_argument_of_trls_trainer_can_be_said_or_is_refused_with_the_reason():
+    arguments = set(inspect.signature(GRPOTrainer.__init__).parameters) - {"self"}
+    assert arguments - set(known_keys()) - set(REFUSED) == set()
