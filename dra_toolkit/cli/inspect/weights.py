@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -27,6 +28,7 @@ def weights(
     group: int = typer.Option(8, "--group", min=2, max=64, help="Completions of a group, for the formulas."),
     steps: str = STEPS,
     mode: ModeName = MODE,
+    svg: Path = typer.Option(None, "--svg", help="Write the curves of this picture to a file."),
     as_json: bool = JSON,
 ) -> None:
     """Show how much right and wrong completions weigh against the group's success rate, by formula and as recorded.
@@ -37,7 +39,7 @@ def weights(
     from dra_toolkit.inspection.replay import read_changes
     from dra_toolkit.inspection.step_range import read_steps
     from dra_toolkit.inspection.weights import every_formula, of_run
-    from dra_toolkit.inspection.weights_view import weights_view
+    from dra_toolkit.inspection.weights_view import weights_svg, weights_view
     from dra_toolkit.runs import Run
 
     found: list[Weights] = []
@@ -46,6 +48,8 @@ def weights(
         found = of_run(opened, read_changes(overrides or []), mode=mode.value, steps=read_steps(steps))
         group = len(found[0].groups) - 1
     found += every_formula(group)
+    if svg is not None:
+        svg.write_text(weights_svg(found), encoding="utf-8")
     if as_json:
         print_json({"group": group, "weights": found})
         return
