@@ -200,7 +200,7 @@ def is_own_page(headers: dict[str, str], host: str, named: frozenset[str] = froz
 
 _SAFE = [
     ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-resource-policy", "same-origin"),
 ]

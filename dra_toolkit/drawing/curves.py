@@ -67,6 +67,8 @@ def curves(
         return ""
     reach = [v for each in drawn for v in (each.values, each.low, each.high) if v is not None]
     low, high = around(np.concatenate(reach).tolist(), zero=zero, room=0.06)
+    if percent and high <= 2:
+        low, high = max(low, min(0.0, float(min(map(np.nanmin, reach))))), min(high, 1.03)
     first, last = min(float(each.steps[0]) for each in drawn), max(float(each.steps[-1]) for each in drawn)
     x = Scale(first, last, LEFT, size[0] - RIGHT - 4, is_log)
     y = Scale(low, high, size[1] - BOTTOM, TOP)

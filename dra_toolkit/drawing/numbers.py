@@ -52,12 +52,12 @@ def aligned(values: Iterable[float | None], *, plus: bool = False) -> list[str]:
 
 
 def _decimals(known: list[float]) -> int:
-    """Return the fewest decimals that give the largest three digits and the smallest at least one; whole ones none."""
+    """Return the fewest decimals that give the largest three digits and the smallest at least two; whole ones none."""
     largest = max(known, default=0.0)
     if largest == 0 or all(value == int(value) for value in known):
         return 0
     smallest = min(value for value in known if value > 0)
-    wanted = max(2 - _power(largest), -_power(smallest) if smallest > largest / 1000 else 0, 0)
+    wanted = max(2 - _power(largest), 1 - _power(smallest) if smallest > largest / 1000 else 0, 0)
     exact = next((d for d in range(wanted) if all(abs(round(v, d) - v) < 1e-9 for v in known)), wanted)
     return min(exact, _MOST_DECIMALS)
 

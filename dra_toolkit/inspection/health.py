@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, mean_of_known
+from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.runs import FileFacts, Run
+from dra_toolkit.runs.names import quoted_name
 
 FEWEST_STEPS = 6
 """Steps below which nothing is said: a third of them is then no trend."""
+STEPS_READ = 6
+"""Steps of a third whose texts are read."""
+Settings = Mapping[str, Any]
+"""Key of the recipe -> its value in the run."""
+NO_SETTINGS: Settings = {}
 Curves = Mapping[str, Array]
 """Measure -> its mean at each step, (S,), NaN where it was not measured; `step` -> the steps themselves, ascending."""
 CURVES = (
@@ -72,7 +80,17 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
     steps = curves["step"]
     if not facts or len(steps) < FEWEST_STEPS:
         return ()
-    found = [check(curves) for check in (diversity_collapse, length_drift, saturation)]
+    recipe, settings = run.recipe, facts[-1].diversity
+    known: Settings = {
+        "loss_type": recipe.get("loss_type"),
+        "diversity": settings.measure if settings.adjusts else "none",
+        "zero_spread_groups": settings.zero_spread_groups,
+    }
+    found = [
+        diversity_collapse(curves, known, distinct_right(run, steps, facts[-1].correct_by)),
+        length_drift(curves, known),
+        saturation(curves, known),
+    ]
     found.append(shrunken_updates(curves, facts[-1]))
     if _divides_negatives(facts[-1]):
         late = steps[-(len(steps) // 3) :]
@@ -87,22 +105,53 @@ def step_curves(run: Run) -> Curves:
     return {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
 
 
-def diversity_collapse(curves: Curves) -> Note | None:
-    """Completions grow alike by their embeddings, and fewer of their texts or answers differ."""
+def distinct_right(run: Run, steps: Array, correct_by: str | None) -> tuple[float, float] | None:
+    """Return the share of different texts among the right completions of a group, in the first and the last third.
+
+    Of each third some steps are read. None where nothing tells right from wrong, or no group has two right ones.
+    """
+    if correct_by is None:
+        return None
+    third = max(1, len(steps) // 3)
+    key = "mode, step, batch, group_index"
+    sql = (
+        f"SELECT avg(share) AS share FROM (SELECT count(DISTINCT t.completion)::DOUBLE / count(*) AS share FROM texts t "
+        f"JOIN completions c USING ({key}, completion_index) WHERE mode = 'train' AND step = $1 "
+        f"AND c.rewards.{quoted_name(correct_by)} > {CORRECT_ABOVE} GROUP BY {key} HAVING count(*) > 1)"
+    )
+    means = []
+    for part in (steps[:third], steps[-third:]):
+        some = part[np.linspace(0, len(part) - 1, min(STEPS_READ, len(part))).astype(int)].astype(int).tolist()
+        means.append(mean_of_known(run.query(sql, [step], steps=(step, step)).column(0)[0].as_py() for step in some))
+    return None if any(map(np.isnan, means)) else (means[0], means[1])
+
+
+def diversity_collapse(
+    curves: Curves, known: Settings = NO_SETTINGS, right: tuple[float, float] | None = None
+) -> Note | None:
+    """Completions grow alike by their embeddings, and fewer texts differ among those that are right.
+
+    right: the share of different texts among right completions, before and after. Fewer texts or answers in all are no
+    sign where it is known: a policy that gets things right has fewer wrong answers.
+    """
     alike = _sign(curves, "similarity", lambda before, after: after - before > 0.1)
-    fewer = _sign(curves, "distinct_answers", lambda before, after: after < 0.75 * before)
-    fewer = fewer or _sign(curves, "distinct_ratio", lambda before, after: after < 0.75 * before)
+    if right is None:
+        fewer = _sign(curves, "distinct_answers", lambda before, after: after < 0.75 * before)
+        fewer = fewer or _sign(curves, "distinct_ratio", lambda before, after: after < 0.75 * before)
+    else:
+        said = "different texts among right completions"
+        fewer = Sign(what=said, before=right[0], after=right[1]) if right[1] < 0.75 * right[0] else None
     if not alike or not fewer:
         return None
     return Note(
         name="diversity collapse",
         says="The completions of a group become each other's copies.",
         signs=(alike, fewer),
-        advice="raise temperature or beta, lower learning_rate, or set diversity: graph_cut if it is none",
+        advice=_advice(known, "raise temperature or beta", "lower learning_rate", ("diversity", "graph_cut", "none")),
     )
 
 
-def length_drift(curves: Curves) -> Note | None:
+def length_drift(curves: Curves, known: Settings = NO_SETTINGS) -> Note | None:
     """Completions grow longer and are cut more often, or longer without being right more often."""
     longer = _sign(curves, "tokens", lambda before, after: after > 1.3 * before)
     cut = _sign(curves, "cut_share", lambda before, after: after - before > 0.1)
@@ -114,11 +163,16 @@ def length_drift(curves: Curves) -> Note | None:
         name="length drift",
         says="Completions grow longer without being right more often.",
         signs=(longer, second),
-        advice="set loss_type: dr_grpo, add a length reward, or raise max_completion_length if they are cut in mid-thought",
+        advice=_advice(
+            known,
+            ("loss_type", "dr_grpo", None),
+            "add a length reward",
+            "raise max_completion_length if they are cut in mid-thought",
+        ),
     )
 
 
-def saturation(curves: Curves) -> Note | None:
+def saturation(curves: Curves, known: Settings = NO_SETTINGS) -> Note | None:
     """Most groups have equal rewards, and the reward stands still."""
     equal = _sign(curves, "zero_spread", lambda before, after: after > 0.5)
     still = _sign(
@@ -130,7 +184,9 @@ def saturation(curves: Curves) -> Note | None:
         name="saturation",
         says="Most groups are solved or hopeless, so little is learnt from them.",
         signs=(equal, still),
-        advice="use harder or fresher problems, raise num_generations, and set zero_spread_groups: skip",
+        advice=_advice(
+            known, "use harder or fresher problems", "raise num_generations", ("zero_spread_groups", "skip", None)
+        ),
     )
 
 
@@ -183,6 +239,18 @@ def _negative_totals(run: Run, steps: tuple[int, int]) -> NegativeTotals:
     ).to_pylist()[0]
     unknown = float("nan")
     return NegativeTotals(share=row["share"] or 0.0, favour=unknown if row["favour"] is None else row["favour"])
+
+
+def _advice(known: Settings, *parts: str | tuple[str, str, str | None]) -> str:
+    """Return what to change. A part that is a key, a value, and the only value that it replaces (None: any) is said of a
+    run whose settings leave room for it."""
+    said = []
+    for part in parts:
+        if isinstance(part, str):
+            said.append(part)
+        elif known.get(part[0]) != part[1] and part[2] in (None, known.get(part[0], part[2])):
+            said.append(f"set {part[0]}: {part[1]}")
+    return ", ".join(said[:-1]) + (" or " if len(said) > 1 else "") + said[-1]
 
 
 def _sign(curves: Curves, name: str, speaks: Callable[[float, float], bool], *, late: bool = False) -> Sign | None:

@@ -153,7 +153,7 @@ def test_formulas_are_drawn_and_their_source_is_one_click_away(pages: Pages) -> 
     card = pages.root.locator("[data-i='0'].dra-card")
     card.locator("> .dra-drawn math mfrac").first.wait_for()
     assert "\\frac" not in card.locator("> .dra-text").inner_text()
-    pages.root.locator("[data-drawn]").click()
+    pages.root.locator("[data-draw]").click()
     assert "\\frac{4}{2}" in card.locator("> .dra-text").inner_text()
     assert card.locator("math").count() == 0
 

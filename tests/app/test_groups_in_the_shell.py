@@ -61,7 +61,7 @@ def step(directory: RunDirectory, number: int, batch: int = 0) -> None:
 
 def last_step(browser: Browser, name: str) -> str:
     """Return the step that the slider can go to."""
-    return browser.text(f"#dra-{name} [data-step]").rpartition(" ")[2]
+    return browser.text(f"#dra-{name} [data-step-of]").rpartition(" ")[2]
 
 
 def message(browser: Browser, name: str) -> str:
@@ -141,7 +141,9 @@ def test_a_prompt_is_followed_and_what_is_typed_and_compared_stays(browser: Brow
     step(directory, 3)
     wait_until(lambda: page.locator("#dra-prompt .dra-thumb-box").count() == 3)
     assert "3 groups, steps 1 to 3" in browser.text("#dra-prompt header")
-    assert page.locator("#dra-prompt .dra-figures").first.locator("figure").first.locator(".raw.point").count() == 3
+    assert (
+        page.locator("#dra-prompt .dra-figures").first.locator("figure").first.locator("circle").count() == 6
+    )  # raw and adjusted
     assert browser.state()["between"] == "0,1"
     assert page.evaluate("document.querySelector('#dra-prompt .dra-pair').mark") == 1
 

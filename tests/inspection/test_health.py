@@ -11,6 +11,7 @@ from recorded import FACTS, make_run, record, record_all
 from dra_toolkit.diversity import DiversitySettings, adjust_similarity, group_advantages
 from dra_toolkit.inspection.health import (
     NegativeTotals,
+    distinct_right,
     diversity_collapse,
     health_notes,
     inverted_negatives,
@@ -134,3 +135,39 @@ def test_a_run_whose_repeated_mistakes_are_spared(tmp_path):
 def test_nothing_is_said_of_a_run_that_has_hardly_begun(tmp_path):
     assert health_notes(recorded_run(tmp_path / "a", 3, DiversitySettings(), negative=True)) == ()
     assert health_notes(Run(make_run(tmp_path / "none"))) == ()
+
+
+def test_a_policy_that_gets_things_right_is_not_called_collapsed():
+    fewer = curves(similarity=(0.4, 0.9), distinct_answers=(5, 1), correct_share=(0.2, 0.95))
+    assert diversity_collapse(fewer, right=(0.9, 0.85)) is None
+    collapsed = diversity_collapse(fewer, right=(0.9, 0.3))
+    assert collapsed.signs[1].what == "different texts among right completions"
+    assert (collapsed.signs[1].before, collapsed.signs[1].after) == (0.9, 0.3)
+
+
+def test_notes_advise_nothing_that_the_run_has():
+    both = curves(
+        similarity=(0.4, 0.9), distinct_answers=(5, 1), tokens=(100, 300), cut_share=(0, 0.5), zero_spread=(0.2, 0.9)
+    )
+    has = {"diversity": "graph_cut", "loss_type": "dr_grpo", "zero_spread_groups": "skip"}
+    lacks = {"diversity": "none", "loss_type": "dapo", "zero_spread_groups": "adjust"}
+    for check, key in (
+        (diversity_collapse, "diversity"),
+        (length_drift, "loss_type"),
+        (saturation, "zero_spread_groups"),
+    ):
+        assert f"set {key}:" not in check(both, has).advice
+        assert f"set {key}:" in check(both, lacks).advice
+
+
+def test_the_share_of_different_texts_is_that_of_the_right_completions(tmp_path):
+    directory = make_run(tmp_path / "r")
+    batches = []
+    for step in range(1, 7):
+        found = record(step, 0, G=4, texts=["same", "same", "same", "other"] if step > 3 else ["a", "b", "c", "wrong"])
+        rewards = {**found.group.rewards, "a": np.array([1.0, 1.0, 1.0, 0.0])}
+        batches.append([replace(found, group=replace(found.group, rewards=rewards))])
+    record_all(directory, *batches)
+    run, steps = Run(directory), np.arange(1.0, 7.0)
+    assert distinct_right(run, steps, "a") == (1.0, pytest.approx(1 / 3))
+    assert distinct_right(run, steps, None) is None

@@ -129,7 +129,7 @@ export function makePage(root, name, keys) {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       for (const [selector, action] of Object.entries(actions)) {
         const hit = event.target.closest(selector);
-        if (!hit || !root.contains(hit)) continue;
+        if (!hit || hit === root || !root.contains(hit)) continue;
         if (hit.tagName === "A") event.preventDefault();
         action(hit, event.timeStamp, event);
         return;

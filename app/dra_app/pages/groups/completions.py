@@ -28,7 +28,7 @@ def cards_part(view: GroupView) -> str:
     )
     return (
         '<div class="dra-cards-head"><h4>Completions by advantage</h4>'
-        '<button type="button" class="chip" data-drawn="1" aria-pressed="true">drawn</button>'
+        '<button type="button" class="chip" data-draw="1" aria-pressed="true">drawn</button>'
         '<span class="dra-note">a head opens its completion alone</span></div>'
         f'<div class="dra-cards">{cards}</div>'
     )

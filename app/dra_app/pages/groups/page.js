@@ -158,7 +158,7 @@ export default function groups(page) {
   const wantsDrawn = () => sessionStorage.getItem("dra-drawn") !== "off";
   async function drawTexts() {
     const place = part("cards").querySelector(".dra-cards");
-    const button = root.querySelector("[data-drawn]");
+    const button = root.querySelector("[data-draw]");
     if (!place || !button) return;
     button.setAttribute("aria-pressed", String(wantsDrawn()));
     button.textContent = wantsDrawn() ? "drawn" : "as written";
@@ -257,7 +257,7 @@ export default function groups(page) {
     "[data-stretch]": (hit, since) => request("group", { stretch: page.now.stretch === "1" ? "" : "1" }, since),
     "[data-raw]": showRaw,
     "[data-whole]": showWhole,
-    "[data-drawn]": () => {
+    "[data-draw]": () => {
       sessionStorage.setItem("dra-drawn", wantsDrawn() ? "off" : "on");
       drawTexts();
     },

@@ -1,0 +1,171 @@
+"""The dashboard for programs, other sites and Gradio users: its API, a page of one's own, a path below a proxy."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from dashboard import Browser, ask, dra_app
+
+from dra_app.demo import make_demo
+from dra_app.own_pages import own_page
+from dra_app.read_functions import NAMES
+from dra_toolkit.errors import RunError
+from dra_toolkit.runs import Run
+
+OWN_PAGE = Path(__file__).parent / "own_page.py"
+PREFIX = "/user/x/proxy/7860"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    make_demo(folder, steps=6)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with dra_app(root, "--page", OWN_PAGE, "--allow-host", "127.0.0.1") as found:
+        yield found
+
+
+def test_what_is_recorded_can_be_read_by_gradios_client(address: str, root: Path) -> None:
+    status, body, _ = ask(address, "/gradio_api/info")
+    assert status == 200
+    assert set(json.loads(body)["named_endpoints"]) == {f"/{name}" for name in NAMES}
+    client = pytest.importorskip("gradio_client").Client(address, verbose=False)
+    run = Run.open(root / "demo-dra-grpo")
+    assert {row["run"] for row in client.predict(api_name="/runs")} == {"demo-grpo", "demo-dra-grpo"}
+    assert client.predict("demo-dra-grpo", api_name="/steps") == run.steps()
+    groups = client.predict("demo-dra-grpo", 3, api_name="/groups")
+    assert [row["reward"] for row in groups] == pytest.approx(
+        run.query("SELECT reward FROM groups WHERE step = 3 ORDER BY batch, group_index").column(0).to_pylist()
+    )
+    group = client.predict("demo-dra-grpo", 3, 1, api_name="/group")
+    assert group["advantages"] == pytest.approx(run.group(3, 1).advantages.tolist())
+    assert client.predict("demo-dra-grpo", "ones", api_name="/search")[0]["found"].lower() == "ones"
+    assert client.predict("demo-dra-grpo", "diversity=none", api_name="/what_if")["moved_share"] > 0
+    assert "diversity" in client.predict("demo-grpo", "demo-dra-grpo", api_name="/compare")["settings"]
+    assert client.predict("demo-grpo", api_name="/health") == []
+    for wrong, said in ((("../etc", "/steps"), "is no run under"), (("demo-grpo", 99, "/groups"), "99")):
+        with pytest.raises(Exception, match=said):
+            client.predict(*wrong[:-1], api_name=wrong[-1])
+
+
+def test_a_page_of_ones_own_in_plain_gradio_is_shown_beside_the_others(chromium: Any, address: str) -> None:
+    browser = Browser(chromium, address)
+    browser.page.goto(f"{address}/")
+    browser.page.click("#dra-shell nav a:has-text('Share right')")
+    browser.page.wait_for_url("**/own/own_page/**")
+    browser.page.get_by_label("run").click()
+    browser.page.get_by_role("option", name="demo-grpo", exact=True).click()
+    browser.page.wait_for_function(
+        "() => [...document.querySelectorAll('textarea')].some((t) => t.value === '6 steps of demo-grpo')"
+    )
+    browser.complaints.clear()  # of Gradio's own page: fonts and manifests that are not served
+    browser.foreign.clear()
+    browser.close()
+
+
+def test_a_page_of_ones_own_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "no.py").write_text("x = 1\n")
+    (tmp_path / "broken.py").write_text("import no_such_module_at_all\n")
+    for name, said in (
+        ("no.py", "no function build"),
+        ("broken.py", "no_such_module"),
+        ("gone.py", "expected a Python file"),
+    ):
+        with pytest.raises(RunError, match=said):
+            own_page(tmp_path / name)
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    """Passes on what is below a prefix, with the prefix taken away."""
+
+    target = ""
+    keeps_host = False
+
+    def _pass(self) -> None:
+        if not self.path.startswith(PREFIX):
+            return self.send_error(404)
+        size = int(self.headers.get("content-length") or 0)
+        there = urlsplit(self.target).netloc
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        connection = http.client.HTTPConnection(there, timeout=60)
+        headers["Host"] = self.headers["Host"] if self.keeps_host else there
+        connection.request(self.command, self.path.removeprefix(PREFIX) or "/", self.rfile.read(size) or None, headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        return None
+
+    do_GET = do_POST = _pass  # noqa: N815 - names that http.server calls
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def proxy(target: str, *, keeps_host: bool) -> Iterator[str]:
+    handler = type("Proxy", (_Proxy,), {"target": target, "keeps_host": keeps_host})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("keeps_host", [True, False])
+def test_it_works_below_a_path_whatever_host_the_proxy_writes(chromium: Any, address: str, keeps_host: bool) -> None:
+    with proxy(address, keeps_host=keeps_host) as below:
+        browser = Browser(chromium, below)
+        browser.page.goto(f"{below}/")
+        browser.page.wait_for_selector("#dra-overview svg.curves path")
+        browser.go("groups")
+        browser.page.locator("#dra-groups table.dra-groups tbody tr").nth(1).click()
+        browser.page.wait_for_selector("#dra-groups h3:has-text('group 1')")
+        browser.page.reload()
+        browser.page.wait_for_selector("#dra-groups h3:has-text('group 1')")
+        assert browser.page.url.startswith(f"{below}/?")
+        browser.close()
+
+
+def test_a_password_is_asked_for_below_a_path_too(chromium: Any, root: Path) -> None:
+    with dra_app(root, DRA_APP_PASSWORD="correct horse") as address, proxy(address, keeps_host=True) as below:
+        browser = Browser(chromium, below)
+        browser.page.goto(f"{below}/?page=groups&run=demo-grpo&step=2")
+        browser.page.fill("[name=password]", "correct horse")
+        browser.page.click("button")
+        browser.page.wait_for_selector("#dra-groups h3:has-text('Step 2')")
+        browser.complaints.clear()  # of the first answer, which is 401
+        browser.close()
+
+
+def test_an_open_page_goes_on_when_the_server_was_started_anew(chromium: Any, root: Path) -> None:
+    with dra_app(root) as address:
+        port = urlsplit(address).port
+        browser = Browser(chromium, address)
+        browser.open("groups", "run=demo-grpo&step=2")
+    with dra_app(root, "--port", port):
+        browser.page.click("#dra-groups [data-by='1']")
+        browser.page.wait_for_selector("#dra-groups h3:has-text('Step 3')")
+        browser.complaints.clear()  # what was asked while there was no server
+        browser.close()

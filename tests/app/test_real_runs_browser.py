@@ -1,0 +1,218 @@
+"""The dashboard on runs of the kinds that are trained for real: reading is tried, with the mouse and the keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboard import Browser, dra_app
+from real_runs import FINDABLE, LONG_NAME, make_real_runs
+from waiting import wait_until
+
+from dra_app.pages import pages
+from dra_toolkit.runs import Run
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("real")
+    make_real_runs(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    with dra_app(root) as found:
+        yield found
+
+
+@pytest.fixture
+def browser(chromium: Any, address: str) -> Iterator[Browser]:
+    opened = Browser(chromium, address)
+    opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("run", ["maths", "wide", "many-rewards"])
+def test_the_first_completion_is_on_the_first_screen(
+    chromium: Any, address: str, run: str, size: tuple[int, int]
+) -> None:
+    browser = Browser(chromium, address, size=size)
+    browser.open("groups", f"run={run}&step=2")
+    box = browser.page.locator("#dra-groups .dra-card").first.bounding_box()
+    assert box["y"] < 400
+    assert box["y"] + 100 < size[1]
+    browser.close()
+
+
+def test_a_completion_is_read_alone_with_what_pushed_it(browser: Browser, root: Path) -> None:
+    record = Run.open(root / "maths").group(2, 0)
+    first = max(range(16), key=lambda i: float(record.advantages[i]))
+    browser.open("groups", "run=maths&step=2")
+    browser.page.locator("#dra-groups .dra-card [data-read]").first.click()
+    browser.page.wait_for_selector("#dra-groups .dra-alone")
+    assert browser.state()["completion"] == str(first)
+    shown = browser.text("#dra-groups .dra-alone")
+    right = record.group.rewards["accuracy"][first] > 0
+    for said in ("1 of 16", "from the raw rewards", "from the adjustment", "most like it", "accuracy", "format"):
+        assert said in shown
+    assert ("✓ right" if right else "✗ wrong") in shown
+    assert browser.page.locator("#dra-groups .dra-alone math").count() > 10
+    assert not browser.page.locator("#dra-groups .dra-cards:visible").count()
+    browser.page.click("#dra-groups [data-copy-text]")
+    wait_until(lambda: browser.page.evaluate("navigator.clipboard.readText()") == record.group.completions[first])
+    browser.page.keyboard.press("n")
+    browser.page.wait_for_selector("#dra-groups .dra-alone header:has-text('2 of 16')")
+    address = browser.page.url
+    browser.page.reload()
+    browser.page.wait_for_selector("#dra-groups .dra-alone header:has-text('2 of 16')")
+    assert browser.page.url == address
+    browser.page.keyboard.press("b")
+    browser.page.wait_for_selector("#dra-groups .dra-alone header:has-text('1 of 16')")
+    browser.page.keyboard.press("Escape")
+    browser.page.wait_for_selector("#dra-groups .dra-cards:visible")
+    assert "completion" not in browser.state()
+
+
+def test_two_completions_are_read_side_by_side_and_scroll_together(browser: Browser) -> None:
+    browser.open("groups", "run=maths&step=2&completion=3")
+    browser.page.keyboard.press("c")
+    browser.page.wait_for_selector("#dra-groups .dra-pair math")
+    texts = browser.page.locator("#dra-groups .dra-pair .dra-text")
+    assert texts.count() == 2
+    assert browser.page.locator("#dra-groups .dra-pair :is(del, ins)").count()
+    texts.nth(0).evaluate("text => { text.scrollTop = 200; }")
+    wait_until(lambda: texts.nth(1).evaluate("text => text.scrollTop") > 100)
+    browser.page.keyboard.press("Escape")
+    browser.page.wait_for_selector("#dra-groups .dra-pair", state="detached")
+    assert "pair" not in browser.state()
+    assert browser.state()["completion"] == "3"
+
+
+def test_a_hit_opens_at_its_completion_marked(browser: Browser) -> None:
+    browser.open("search", f"run=maths&q={FINDABLE.replace(' ', '+')}")
+    assert re.search("(✓ right|✗ wrong) · reward .* · advantage", browser.text("#dra-search [data-hit] >> nth=0"))
+    wait_until(lambda: browser.text("#dra-search [data-part=count]") == "6 completions in all")
+    browser.page.click("#dra-search [data-hit] >> nth=4")
+    browser.page.wait_for_selector("#dra-groups .dra-alone")
+    assert browser.state()["completion"] == "2"
+    wait_until(lambda: browser.page.evaluate("CSS.highlights.get('dra-find')?.size") == 1)
+    place = browser.page.evaluate("[...CSS.highlights.get('dra-find')][0].getBoundingClientRect().top")
+    assert 0 < place < 800
+
+
+def test_small_advantages_and_large_similarities_can_be_seen(browser: Browser) -> None:
+    browser.open("groups", "run=wide&step=2")
+    figure = browser.page.locator("#dra-groups figure", has_text="Advantage: plain")
+    assert "axis on the right" in figure.inner_text()
+    tallest = figure.locator("rect.trained").evaluate_all("bars => Math.max(...bars.map(b => b.height.baseVal.value))")
+    assert tallest > 20
+    heads = browser.page.locator("#dra-groups .dra-card .advantage").all_text_contents()
+    assert len({len(head) for head in heads}) == 1
+    assert len(set(heads)) > 12
+    browser.page.click("#dra-groups [data-stretch]")
+    browser.page.wait_for_selector("#dra-groups [data-stretch]:has-text('scale stretched')")
+    legend = browser.text("#dra-groups figure:has(svg[data-heat]) .dra-legend")
+    assert float(legend.split()[0]) > 0.5
+
+
+def test_a_step_is_typed_and_one_that_is_not_there_is_told(browser: Browser) -> None:
+    browser.open("groups", "run=wide&step=2")
+    field = browser.page.locator("#dra-groups [data-step-field]")
+    field.fill("1")
+    field.press("Enter")
+    browser.page.wait_for_selector("#dra-groups h3:has-text('Step 1, group 0')")
+    field.fill("99")
+    field.press("Enter")
+    browser.page.wait_for_selector("#dra-groups [data-part=message]:has-text('step 99')")
+    assert browser.state()["step"] == "2"
+
+
+def test_twelve_rewards_are_told_apart_and_abstentions_are_marked(browser: Browser) -> None:
+    browser.open("groups", "run=many-rewards&step=1&completion=0")
+    rows = browser.page.locator("#dra-groups .dra-why table").nth(1).locator("tr")
+    assert rows.count() == 14
+    assert "abstained → abstained" in browser.text("#dra-groups .dra-why")
+    figure = browser.page.locator("#dra-groups figure", has_text="Reward functions")
+    kinds = figure.locator("i.dra-key:not(.flip-key)").evaluate_all("keys => keys.map(key => key.className)")
+    assert len(set(kinds)) == 12
+    assert "∅" in figure.inner_text()
+    assert "no verdict" in browser.text("#dra-groups .dra-alone header")
+
+
+def test_a_failed_run_says_why_and_a_long_name_moves_nothing_out_of_sight(browser: Browser) -> None:
+    browser.open("overview", "run=failed")
+    assert "RuntimeError: out of memory" in browser.text("#dra-overview [data-part=end]")
+    browser.page.click("#dra-overview [data-part=end] summary")
+    assert "Traceback" in browser.text("#dra-overview [data-part=end] pre")
+    browser.page.wait_for_selector("#dra-overview .dra-runs")
+    row = browser.page.locator("#dra-overview .dra-runs tr", has_text=LONG_NAME[:40])
+    assert row.bounding_box()["height"] < 50
+    state = row.locator(".dra-state").bounding_box()
+    assert state["x"] + state["width"] < 1280
+    assert row.locator(".dra-state").inner_text() == "stopped"
+    browser.open("overview", f"run={LONG_NAME}")
+    assert not browser.page.locator("#dra-overview [data-part=end] .dra-message").count()
+
+
+def test_titles_say_page_step_and_run_and_an_address_that_cannot_be_is_told(browser: Browser) -> None:
+    browser.open("groups", "run=maths&step=2")
+    assert browser.page.title() == "Groups · step 2 · maths · DRA Toolkit"
+    browser.page.goto(f"{browser.address}/?page=grups&run=maths")
+    browser.page.wait_for_selector("#dra-shell [data-part=message]:has-text(\"did you mean 'groups'?\")")
+    browser.page.goto(f"{browser.address}/?run=mathz")
+    browser.page.wait_for_selector("#dra-shell [data-part=message]:has-text('is no run under')")
+    assert browser.page.locator("[data-part=message]:visible").count() == 1
+
+
+def test_a_run_that_has_ended_is_not_asked_about_again(chromium: Any, address: str) -> None:
+    browser = Browser(chromium, address)
+    asked: list[str] = []
+    browser.page.on("request", lambda request: asked.append(request.url))
+    browser.page.clock.install()
+    for run, goes_on in (("failed", False), ("maths", True)):
+        browser.page.goto(f"{address}/?page=search&run={run}")
+        browser.page.wait_for_selector("#dra-shell [data-state]:visible")
+        browser.page.wait_for_selector("#dra-search .dra[data-drawn]:not([aria-busy])", state="attached")
+        asked.clear()
+        for _ in range(5):
+            browser.page.clock.run_for(12_000)
+            browser.page.evaluate("fetch('dra/0/icon.svg').then((answer) => answer.text())")
+        assert any("app/look" in url for url in asked) == goes_on
+    browser.close()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("run", ["maths", "many-rewards"])
+@pytest.mark.parametrize("name", list(pages()))
+def test_whatever_can_be_clicked_is_clicked_and_nothing_breaks(
+    chromium: Any, address: str, run: str, name: str
+) -> None:
+    browser = Browser(chromium, address)
+    query = f"run={run}&step=2&q=Let&other=wide"
+    browser.open(name, query)
+    what = f"#dra-{name} :is(button, summary, select, input, tr[tabindex], [role=button]):visible"
+    kinds = browser.page.locator(what).evaluate_all(
+        "found => found.map((e) => e.tagName + e.getAttributeNames().filter((n) => n.startsWith('data-')).join())"
+    )
+    for place in sorted({kind: i for i, kind in enumerate(kinds)}.values()):
+        target = browser.page.locator(what).nth(place)
+        if not target.count() or not target.is_visible() or not target.is_enabled():
+            continue
+        kind = target.evaluate("e => e.tagName + (e.type || '')")
+        if kind.startswith("SELECT"):
+            target.select_option(index=target.locator("option").count() - 1)
+        elif kind.startswith("INPUT") and "range" not in kind and "checkbox" not in kind:
+            target.press("End")
+        else:
+            target.click(force=True)
+        browser.page.keyboard.press("Escape")
+        browser.page.wait_for_function("() => !document.querySelector('main:not([hidden]) [aria-busy]')")
+        if browser.state().get("page", name) != name:
+            browser.open(name, query)
+    browser.close()
