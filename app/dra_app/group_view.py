@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dra_app.texts import Shown, beginning, copies_of, parts_of, share_of
+from dra_app.texts import Shown, beginning, copies_of, parts_in, share_of
 from dra_toolkit.drawing.similarity_map import clustered_order
 from dra_toolkit.group_measures import correct_of, flipped, is_measured
 from dra_toolkit.groups import Array, GroupRecord
@@ -129,7 +129,7 @@ def _completion(
         gold=group.gold,
         answer=final_answer(group.completions[i]),
         copy=copy,
-        texts=tuple((part.kind, beginning(part.text, share)) for part in parts_of(text)),
+        texts=tuple((part.kind, beginning(part.text, share)) for part in parts_in(group, i)),
         characters=len(text),
     )
 

@@ -13,6 +13,7 @@ from html import escape, unescape
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
+from dra_toolkit.groups import CompletionGroup
 from dra_toolkit.rewards.format import CLOSING, OPENING
 from dra_toolkit.safe_text import visible
 
@@ -115,6 +116,20 @@ def parts_of(completion: str) -> list[Part]:
     found.append(Part(kind=role, text=text[end:]))
     cleaned = (Part(kind=part.kind, text=_TURN_ENDS.sub("", part.text).strip()) for part in found)
     return [part for part in cleaned if part.text]
+
+
+def parts_in(group: CompletionGroup, i: int) -> list[Part]:
+    """Return the parts of completion i of a group: of its turns, where they were recorded, each with the tools it calls."""
+    turns = group.turns[i] if group.turns else None
+    if turns is None:
+        return parts_of(group.completions[i])
+    found: list[Part] = []
+    for turn in turns:
+        role = {"assistant": "", "tool": KINDS["tool_response"]}.get(turn.role, turn.role)
+        found += parts_of(turn.content) if not role else [Part(kind=role, text=turn.content)]
+        found += [Part(kind=KINDS["tool_call"], text=turn.calls)] if turn.calls else []
+        found += [Part(kind="image", text=image) for image in turn.images]
+    return [part for part in found if part.text]
 
 
 def drawn(text: str) -> str:

@@ -10,9 +10,8 @@ import numpy as np
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, mean_of_known
-from dra_toolkit.rewards import CORRECT_ABOVE
+from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.runs import FileFacts, Run
-from dra_toolkit.runs.names import quoted_name
 
 FEWEST_STEPS = 6
 """Steps below which nothing is said: a third of them is then no trend."""
@@ -87,7 +86,7 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
         "zero_spread_groups": settings.zero_spread_groups,
     }
     found = [
-        diversity_collapse(curves, known, distinct_right(run, steps, facts[-1].correct_by)),
+        diversity_collapse(curves, known, distinct_right(run, steps)),
         length_drift(curves, known),
         saturation(curves, known),
     ]
@@ -105,19 +104,20 @@ def step_curves(run: Run) -> Curves:
     return {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
 
 
-def distinct_right(run: Run, steps: Array, correct_by: str | None) -> tuple[float, float] | None:
+def distinct_right(run: Run, steps: Array) -> tuple[float, float] | None:
     """Return the share of different texts among the right completions of a group, in the first and the last third.
 
     Of each third some steps are read. None where nothing tells right from wrong, or no group has two right ones.
     """
-    if correct_by is None:
+    right = correct_sql(run, ("train",))
+    if right is None:
         return None
     third = max(1, len(steps) // 3)
     key = "mode, step, batch, group_index"
     sql = (
         f"SELECT avg(share) AS share FROM (SELECT count(DISTINCT t.completion)::DOUBLE / count(*) AS share FROM texts t "
         f"JOIN completions c USING ({key}, completion_index) WHERE mode = 'train' AND step = $1 "
-        f"AND c.rewards.{quoted_name(correct_by)} > {CORRECT_ABOVE} GROUP BY {key} HAVING count(*) > 1)"
+        f"AND {right} GROUP BY {key} HAVING count(*) > 1)"
     )
     means = []
     for part in (steps[:third], steps[-third:]):

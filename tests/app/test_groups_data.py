@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from group_app import HOSTILE, LATEX, make_groups_run
+from recorded import make_run, record, record_all
 
 from dra_app import params
 from dra_app.figure import csv_text
 from dra_app.group_view import view_of
 from dra_app.pages import groups
 from dra_app.step_groups import BINS, StepView, arrange, has_mark, neighbours, read_step
-from dra_app.texts import PAGE, beginning, copies_of, drawn, page_of, parts_of, with_formulas
+from dra_app.texts import PAGE, beginning, copies_of, drawn, page_of, parts_in, parts_of, with_formulas
 from dra_toolkit.drawing.numbers import aligned, short, signed
 from dra_toolkit.drawing.similarity_map import clustered_order, similarity_map, stretched
 from dra_toolkit.drawing.svg import escaped, ticks
 from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Message
 from dra_toolkit.runs import Run
 
 
@@ -171,6 +175,30 @@ def test_an_advantage_is_the_sum_of_its_parts_and_says_who_made_its_weight(run: 
     assert f"{place + 1} of 4" in shown
     with pytest.raises(RunError, match="the group has 0 to 3"):
         groups.completion(run, {"step": "1", "group": "0", "completion": "9"})
+
+
+def test_turns_tools_gold_and_the_judges_verdict_are_read(tmp_path: Path) -> None:
+    turns = (
+        Message(role="assistant", content="<think>look it up</think>asking", calls='[{"name": "add"}]'),
+        Message(role="tool", content="5"),
+        Message(role="assistant", content="so \\boxed{5}"),
+    )
+    found = record(1, 0, G=2, texts=["look it up asking so 5", "7"])
+    group = replace(found.group, turns=(turns, None), gold="<5>", verdicts=("right", "wrong"))
+    directory = make_run(tmp_path / "turns")
+    record_all(directory, [replace(found, group=group)])
+    run = Run(directory)
+    assert [(part.kind, part.text) for part in parts_in(run.group(1, 0).group, 0)] == [
+        ("thinking", "look it up"),
+        ("", "asking"),
+        ("tool call", '[{"name": "add"}]'),
+        ("tool result", "5"),
+        ("", "so \\boxed{5}"),
+    ]
+    shown = groups.completion(run, {"step": "1", "group": "0", "completion": "0"})["parts"]["reader"]
+    assert "reference <b>&lt;5&gt;</b>" in shown
+    assert "✓ right" in shown
+    assert "✗ wrong" in groups.completion(run, {"step": "1", "group": "0", "completion": "1"})["parts"]["reader"]
 
 
 def test_a_verdict_is_right_wrong_or_none_where_the_function_abstained(run: Run) -> None:

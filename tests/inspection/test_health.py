@@ -19,7 +19,7 @@ from dra_toolkit.inspection.health import (
     saturation,
     shrunken_updates,
 )
-from dra_toolkit.runs import Run
+from dra_toolkit.runs import Recorder, Run
 
 S = 12
 NAMES = (
@@ -167,7 +167,14 @@ def test_the_share_of_different_texts_is_that_of_the_right_completions(tmp_path)
         found = record(step, 0, G=4, texts=["same", "same", "same", "other"] if step > 3 else ["a", "b", "c", "wrong"])
         rewards = {**found.group.rewards, "a": np.array([1.0, 1.0, 1.0, 0.0])}
         batches.append([replace(found, group=replace(found.group, rewards=rewards))])
-    record_all(directory, *batches)
-    run, steps = Run(directory), np.arange(1.0, 7.0)
-    assert distinct_right(run, steps, "a") == (1.0, pytest.approx(1 / 3))
-    assert distinct_right(run, steps, None) is None
+    recorder = Recorder(directory.groups, replace(FACTS, correct_by="a"), tell=print)
+    for batch in batches:
+        recorder.submit(batch)
+    recorder.close()
+    assert distinct_right(Run(directory), np.arange(1.0, 7.0)) == (1.0, pytest.approx(1 / 3))
+
+
+def test_where_nothing_tells_right_from_wrong_no_share_of_right_texts_is_known(tmp_path):
+    directory = make_run(tmp_path / "r")
+    record_all(directory, *([record(step)] for step in range(1, 7)))
+    assert distinct_right(Run(directory), np.arange(1.0, 7.0)) is None

@@ -16,7 +16,7 @@ from dra_app.pages.groups.completions import cards_part, drawn_texts, reader_par
 from dra_app.pages.groups.parts import head_part, late_rows, map_figure, step_parts
 from dra_app.side_by_side import compared, side_by_side
 from dra_app.step_groups import HISTOGRAMS, MARKS, SORTABLE, StepGroups, StepView, arrange, neighbours, read_step
-from dra_app.texts import page_of, parts_of, share_of
+from dra_app.texts import page_of, parts_in, share_of
 from dra_app.verdicts import verdict_mark
 from dra_toolkit.drawing.numbers import short, signed
 from dra_toolkit.drawing.svg import escaped
@@ -173,7 +173,7 @@ def text_of(run: Run, params: read.Params) -> Answer:
         raise RunError(f"of: found {of}, expected less than {len(texts)}")
     whole = texts[of]
     if part.isdigit():
-        parts = parts_of(whole)
+        parts = parts_in(record.group, of)
         whole = parts[int(part)].text if int(part) < len(parts) else ""
     piece, following = page_of(whole, read.whole(params, "start", 0) or 0)
     return {"text": piece, "next": following, "characters": len(whole)}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dra_app.group_view import CompletionView, GroupView
 from dra_app.pages.groups.parts import mark_spans, whole_button
-from dra_app.texts import drawn, parts_of
+from dra_app.texts import drawn, parts_in
 from dra_app.verdicts import verdict_mark
 from dra_toolkit.drawing.numbers import aligned, short, signed
 from dra_toolkit.drawing.svg import escaped, one_line
@@ -78,8 +78,7 @@ def _texts(c: CompletionView) -> str:
 def drawn_texts(record: GroupRecord, characters: int) -> dict[str, list[str]]:
     """Return for each completion its parts drawn: Markdown and formulas, as far as they are shown."""
     return {
-        str(i): [drawn(part.text[:characters]) for part in parts_of(text)]
-        for i, text in enumerate(record.group.all_shown())
+        str(i): [drawn(part.text[:characters]) for part in parts_in(record.group, i)] for i in range(len(record.group))
     }
 
 
@@ -106,7 +105,7 @@ def reader_part(view: GroupView, record: GroupRecord, i: int) -> str:
         f'<button type="button" class="dra-quiet" data-raw="{i}" aria-pressed="false">raw text</button>'
         '<button type="button" class="dra-quiet" data-all>all completions</button></span></header>'
         f'<div class="dra-why">{_advantage_table(c)}{_reward_table(c, view)}{_neighbours(c)}</div>'
-        f'{_reader_texts(record.group.shown(i))}<div class="raw" hidden></div></article>'
+        f'{_reader_texts(record, i)}<div class="raw" hidden></div></article>'
     )
 
 
@@ -162,13 +161,13 @@ def _table(title: str, rows: Sequence[tuple[str, str, str]], after: str = "") ->
     return f"<div><h5>{title}</h5><table><tbody>{body}</tbody></table>{after}</div>"
 
 
-def _reader_texts(text: str) -> str:
-    parts = []
-    for part in parts_of(text):
+def _reader_texts(record: GroupRecord, i: int) -> str:
+    parts, found = [], parts_in(record.group, i)
+    for part in found:
         body = f'<div class="dra-text dra-drawn" dir="auto">{drawn(part.text)}</div>'
         if part.kind in FOLDED:
             summary = f"<summary>{part.kind} · {len(part.text):,} characters</summary>"
-            is_open = len(part.text) <= MOST_OPEN or len(parts_of(text)) == 1
+            is_open = len(part.text) <= MOST_OPEN or len(found) == 1
             body = f'<details class="think"{" open" if is_open else ""}>{summary}{body}</details>'
         elif part.kind:
             body = f'<div class="part {part.kind.split()[0]}"><h5>{escaped(part.kind)}</h5>{body}</div>'
