@@ -96,12 +96,12 @@ def test_groups_and_what_if_are_followed_and_hold_still_and_the_reader_stays(bro
     directory, page = make("grows", 3), browser.page
     browser.open("groups", "run=grows&step=2&group=1")
     page.click("#dra-groups .dra-card [data-raw]")
-    page.evaluate("scrollTo(0, 250)")
+    page.evaluate("scrollTo(0, 90)")
     step(directory, 4)
     wait_until(lambda: last_step(browser, "groups") == "4")
     assert browser.state() | {"step": "2", "group": "1"} == browser.state()
     assert browser.text("#dra-groups h3").startswith("Step 2, group 1")
-    assert page.evaluate("scrollY") == 250
+    assert page.evaluate("scrollY") == 90
     assert page.locator("#dra-groups .dra-card .raw:visible").count() == 1
     browser.go("what-if")
     assert last_step(browser, "what-if") == "4"
