@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from group_app import make_groups_run
+from real_runs import group, store
 
 from dra_app.pages import what_if
+from dra_app.pages.what_if.ranking import rank, spread
 from dra_app.pages.what_if.results import group_what_if, next_piece, steps_what_if, sums_from
 from dra_app.pages.what_if.settings import changes_from, facts_of, fields_of, missing_inputs, written
 from dra_toolkit.diversity import MEASURES
@@ -119,3 +123,36 @@ def test_the_settings_are_given_as_lines_that_a_recipe_takes(run: Run) -> None:
 def test_sums_that_no_answer_had_are_refused(sums: object) -> None:
     with pytest.raises(DRAError):
         sums_from({"sums": sums})
+
+
+def test_settings_are_ranked_by_what_they_do_to_right_and_wrong(tmp_path: Path) -> None:
+    directory = store(tmp_path / "maths", *([group(step, i, 8, characters=60) for i in range(3)] for step in (1, 2)))
+    run = Run(directory)
+    facts = facts_of(run, 1, "train")
+    settings = ["", "diversity=none"]
+    found = {outcome.given: outcome for outcome in rank(run, facts, "train", [1, 2], settings)}
+    records = [record for step in (1, 2) for record in run.groups(step=step)]
+    for given, outcome in found.items():
+        changes = changes_from({"set": given})
+        replayed = replay_groups(records, changes.settings(facts, "train"), changes.estimator(facts))
+        advantages = [
+            record.advantages if not given else each.advantages for record, each in zip(records, replayed, strict=True)
+        ]
+        right = [record.group.rewards["accuracy"] > 0 for record in records]
+        pairs = [(a[r][:, None] - a[~r][None, :]).ravel() for a, r in zip(advantages, right, strict=True)]
+        assert outcome.pairs == sum(map(len, pairs))
+        assert outcome.inverted == sum(int((gaps < 0).sum()) for gaps in pairs)
+        assert outcome.whole == pytest.approx(sum(float(np.abs(a).sum()) for a in advantages))
+        ups = [float(np.maximum(a[r], 0).sum()) for a, r in zip(advantages, right, strict=True)]
+        assert outcome.encouraged == pytest.approx(sum(ups))
+        assert outcome.rare == pytest.approx(sum(up for up, r in zip(ups, right, strict=True) if r.mean() <= 0.25))
+        assert outcome.rights.sum() == sum(int(r.sum()) for r in right)
+    shown = what_if.show_ranking(run, {"step": "1", "whole": "1", "set": "diversity=mmr"})["parts"]["ranking"]
+    assert 'data-take="diversity=mmr"' in shown
+    assert "2 steps from 1 to 2" in shown
+
+
+def test_a_setting_that_cannot_be_replayed_says_why_in_its_row(run: Run) -> None:
+    (outcome,) = rank(run, facts_of(run, 1, "train"), "train", [1], ["diversity=ucpo"])
+    assert "log_probs" in outcome.problem
+    assert spread(list(range(100)), 3) == [0, 50, 99]

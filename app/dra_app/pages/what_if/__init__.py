@@ -7,7 +7,16 @@ from dataclasses import asdict
 from dra_app import params as read
 from dra_app.pages import Answer, Page
 from dra_app.pages.groups import STEPS_BAR, as_span, recorded_steps
-from dra_app.pages.what_if.parts import figures_part, form_part, group_part, recipe_part, run_part, step_part
+from dra_app.pages.what_if.parts import (
+    figures_part,
+    form_part,
+    group_part,
+    ranking_part,
+    recipe_part,
+    run_part,
+    step_part,
+)
+from dra_app.pages.what_if.ranking import candidates, rank, spread
 from dra_app.pages.what_if.results import group_what_if, next_piece, steps_what_if, sums_from
 from dra_app.pages.what_if.settings import changed_lines, changes_from, facts_of, fields_of, written
 from dra_app.step_groups import read_step
@@ -31,6 +40,7 @@ SHELL = f"""
     <div data-part="form"><p class="dra-empty">Loading …</p></div><div data-part="lines"></div>
   </aside>
   <div><div data-part="group"></div><div data-part="all-step"></div><div data-part="all-run"></div>
+    <div data-part="ranking"></div>
     <div data-part="figures"></div></div>
 </div>
 """
@@ -68,7 +78,7 @@ def show_group(run: Run, params: read.Params) -> Answer:
         answer["error"] = "; ".join(error.problems)
         answer["parts"] |= dict.fromkeys(("group", "figures", "all-step"), "")  # nothing follows from these settings
     if read.flag(params, "fresh"):
-        answer["parts"]["all-run"] = run_part(None)
+        answer["parts"] |= {"all-run": run_part(None), "ranking": ranking_part([], [], run.name)}
     return answer
 
 
@@ -85,6 +95,17 @@ def show_step(run: Run, params: read.Params) -> Answer:
     step = read.whole(params, "step", 0) or 0
     differences = steps_what_if(run, changes_from(params), read.mode(params), (step, step))
     return {"parts": {"all-step": step_part(step, differences)}}
+
+
+def show_ranking(run: Run, params: read.Params) -> Answer:
+    """Return several settings side by side: over the step, or over steps of the whole run."""
+    mode, whole = read.mode(params), read.flag(params, "whole")
+    steps = run.steps(mode)
+    step = read.whole(params, "step") or (steps[-1] if steps else 0)
+    facts = facts_of(run, step, mode)
+    chosen = spread(steps) if whole else [step]
+    found = rank(run, facts, mode, chosen, candidates(facts, written(changes_from(params))))
+    return {"parts": {"ranking": ranking_part(found, chosen, run.name)}}
 
 
 def show_run(run: Run, params: read.Params) -> Answer:
@@ -122,6 +143,12 @@ PAGE = Page(
     place=30,
     shell=SHELL,
     keys=("step", "mode", "batch", "group", "set"),
-    questions={"group": show_group, "steps": recorded_steps, "step": show_step, "run": show_run},
+    questions={
+        "group": show_group,
+        "steps": recorded_steps,
+        "step": show_step,
+        "run": show_run,
+        "ranking": show_ranking,
+    },
     alone=True,
 )

@@ -89,6 +89,12 @@ export default function whatIf(page) {
       const [step, batch, group] = hit.dataset.goto.split(",");
       request({ step, batch, group }, since, true);
     },
+    "[data-rank]": async (hit) => {
+      hit.disabled = true;
+      hit.textContent = "replaying …";
+      await page.later("ranking", page.newest(), { ...page.now, whole: hit.dataset.rank });
+    },
+    "[data-take]": (hit, since) => request({ set: hit.dataset.take }, since, true),
     "[data-copy-lines]": (hit) => copy(hit, `${part("lines").querySelector("[data-copy]").textContent}\n`),
     "a[data-page]": (hit) => go(hit.dataset.page),
   });

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from dra_app.figure import figure, line_key
 from dra_app.group_bars import pairs
 from dra_app.group_view import known, view_of
 from dra_app.pages.groups.parts import map_figure
+from dra_app.pages.what_if.ranking import Outcome
 from dra_app.pages.what_if.results import GroupWhatIf
 from dra_app.pages.what_if.settings import Field, shown
+from dra_app.palette import colour
+from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.numbers import aligned, percent, short
 from dra_toolkit.drawing.svg import escaped
 from dra_toolkit.inspection.replay import Differences, Sums
@@ -184,6 +190,66 @@ def run_part(sums: Sums | None, share: float = 0.0, name: str = "") -> str:
         return tiles(f"The whole run, {100 * share:.0f} % seen", sums, extra=extra)
     note = f"{sums.completions:,} completions; {sums.changed_groups:,} of {sums.groups:,} groups change"
     return tiles("The whole run", sums, note)
+
+
+def ranking_part(found: Sequence[Outcome], steps: Sequence[int], run: str) -> str:
+    """Return several settings as a table, and the mean advantage of right and wrong by the group's success rate."""
+    buttons = "".join(
+        f'<button type="button" class="dra-quiet" data-rank="{whole}">{said}</button>'
+        for whole, said in (("", "over this step"), ("1", "over the run"))
+    )
+    head = f'<section class="dra-tiles"><header><h4>Several settings side by side</h4>{buttons}</header>'
+    if not found:
+        return f"{head}</section>"
+    columns = (
+        ("right below wrong", "pairs of a right and a wrong completion of which the wrong one is pushed higher"),
+        ("|A| on copies", "share of the absolute advantage on texts that their group has more than once"),
+        ("rare right", "share of the encouragement of right completions in groups of which at most a quarter is right"),
+        ("mean |A|", "against the recorded one"),
+    )
+    heads = "".join(f'<th scope="col" title="{escaped(said)}">{name}</th>' for name, said in columns)
+    recorded = next((outcome.whole for outcome in found if not outcome.given), 0.0)
+    rows = "".join(_ranked(outcome, recorded) for outcome in found)
+    where = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from {steps[0]} to {steps[-1]}"
+    figures = "".join(_by_rate(outcome, run) for outcome in found if outcome.rights.any())
+    return (
+        f'{head}<div class="dra-scroll short"><table class="dra-plain dra-ranking"><caption>{where}; a click takes a setting'
+        f'</caption><thead><tr><th scope="col" class="text">setting</th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+        f'</div><div class="dra-plots">{figures}</div></section>'
+    )
+
+
+def _ranked(outcome: Outcome, recorded: float) -> str:
+    name = f'<th scope="row" class="text"><code>{escaped(outcome.name.replace(",", " "))}</code></th>'
+    if outcome.problem:
+        return f'<tr>{name}<td colspan="4" class="text">{escaped(outcome.problem)}</td></tr>'
+    shares = (
+        (outcome.inverted, outcome.pairs),
+        (outcome.copies, outcome.whole),
+        (outcome.rare, outcome.encouraged),
+        (outcome.whole, recorded),
+    )
+    cells = "".join(f"<td>{percent(part / whole if whole else None)}</td>" for part, whole in shares)
+    return f'<tr data-take="{escaped(outcome.given)}" tabindex="0">{name}{cells}</tr>'
+
+
+def _by_rate(outcome: Outcome, run: str) -> str:
+    """Return the mean advantage of right and of wrong completions by the success rate of their group."""
+    middles = (np.arange(len(outcome.right)) + 0.5) * 100 / len(outcome.right)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = {"right": outcome.right / outcome.rights, "wrong": outcome.wrong / outcome.wrongs}
+    lines = [
+        Line(name=name, steps=middles, values=values, colour=colour("up" if name == "right" else "down"))
+        for name, values in means.items()
+    ]
+    drawing = curves(lines, y_title="mean advantage", x_title="success rate of the group, %", size=(380, 170))
+    rows = [
+        ["success_rate", *means],
+        *zip(middles.tolist(), *(values.tolist() for values in means.values()), strict=True),
+    ]
+    legend = line_key(*((line.name, line.colour, "") for line in lines))
+    name = f"{run}-ranking-{outcome.given or 'recorded'}"
+    return figure(outcome.name.replace(",", " "), drawing, rows=rows, name=name, legend=legend) if drawing else ""
 
 
 def recipe_part(lines: Sequence[tuple[str, bool]]) -> str:

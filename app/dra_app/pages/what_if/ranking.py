@@ -1,0 +1,132 @@
+"""Several settings side by side over some steps: which of them encourages what one wants encouraged.
+
+Nothing here says what is best: each column is one thing that an adjustment may do for or against the policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dra_app.pages.what_if.settings import changes_from
+from dra_toolkit.diversity import MEASURES
+from dra_toolkit.errors import DRAError
+from dra_toolkit.group_measures import correct_of
+from dra_toolkit.groups import Array, GroupRecord, Mode
+from dra_toolkit.inspection.replay import Changes, replay_groups
+from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
+from dra_toolkit.runs import FileFacts, Run
+
+MOST_SETTINGS = 8
+MOST_STEPS = 12
+"""Steps of a run that are looked at, evenly spread."""
+MOST_COMPLETIONS = 8_192
+"""Completions of a step that are looked at, whole generation batches at a time."""
+BINS = 5
+"""Stretches of a group's success rate."""
+RARE = 0.25
+"""Success rate of a group up to which a right completion is rare."""
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What one setting does, added up over groups; A is an advantage."""
+
+    name: str
+    """The setting, as recipe keys and values."""
+    given: str
+    """The setting as the address has it."""
+    problem: str = ""
+    """Why it cannot be replayed, if it cannot."""
+    pairs: int = 0
+    """Pairs of a right and a wrong completion of a group."""
+    inverted: int = 0
+    """Those of which the wrong one has the larger A: what a group says of right and wrong, turned round."""
+    whole: float = 0.0
+    """Sum of |A|."""
+    copies: float = 0.0
+    """Of it, on completions whose text another of their group has too."""
+    rare: float = 0.0
+    """Sum of A above 0 on right completions of groups in which at most a quarter is right."""
+    encouraged: float = 0.0
+    """Sum of A above 0 on right completions."""
+    right: Array = field(default_factory=lambda: np.zeros(BINS))
+    """(BINS,) sum of A of right completions by their group's success rate."""
+    wrong: Array = field(default_factory=lambda: np.zeros(BINS))
+    rights: Array = field(default_factory=lambda: np.zeros(BINS))
+    """(BINS,) how many right completions there are."""
+    wrongs: Array = field(default_factory=lambda: np.zeros(BINS))
+
+    def add(self, record: GroupRecord, advantages: Array, correct: Array | None) -> None:
+        """Take in one group. correct: (G,) 1, 0 or NaN."""
+        size = np.abs(advantages)
+        self.whole += float(size.sum())
+        texts = record.group.completions
+        self.copies += float(size[[texts.count(text) > 1 for text in texts]].sum())
+        if correct is None or not np.isfinite(correct).any():
+            return
+        is_right, is_wrong = correct == 1, correct == 0
+        gaps = advantages[is_right][:, None] - advantages[is_wrong][None, :]
+        self.pairs += gaps.size
+        self.inverted += int((gaps < 0).sum())
+        rate = float(np.nanmean(correct))
+        up = float(np.maximum(advantages[is_right], 0).sum())
+        self.encouraged += up
+        self.rare += up if rate <= RARE else 0.0
+        place = min(BINS - 1, int(rate * BINS))
+        self.right[place] += advantages[is_right].sum()
+        self.rights[place] += is_right.sum()
+        self.wrong[place] += advantages[is_wrong].sum()
+        self.wrongs[place] += is_wrong.sum()
+
+
+def candidates(facts: FileFacts, asked: str) -> list[str]:
+    """Return the settings that are compared: as recorded, without the adjustment, common ones, and what is asked for."""
+    robust = ",".join(f"{key}={value}" for key, value in DIVERSITY_PRESETS["robust"].items())
+    own = facts.diversity.measure if facts.diversity.adjusts else "none"
+    common = [f"diversity={name}" for name in ("none", "graph_cut", "facility_location", "mmr") if name in MEASURES]
+    found = ["", *(given for given in common if given != f"diversity={own}")]
+    found.append(robust if own != "none" else f"diversity=graph_cut,{robust}")
+    return list(dict.fromkeys([*found, *([asked] if asked else [])]))[:MOST_SETTINGS]
+
+
+def rank(run: Run, facts: FileFacts, mode: Mode, steps: Sequence[int], settings: Sequence[str]) -> list[Outcome]:
+    """Return what each setting does over some steps, those that turn fewest pairs of right and wrong round first."""
+    outcomes = [Outcome(name=given or "as recorded", given=given) for given in settings]
+    changes = [changes_from({"set": given}) for given in settings]
+    for step in steps:
+        records = _records(run, step, mode)
+        for outcome, change in zip(outcomes, changes, strict=True):
+            _add(outcome, change, records, facts, mode)
+    return sorted(outcomes, key=lambda o: (bool(o.problem), o.inverted / o.pairs if o.pairs else 0.0))
+
+
+def _add(outcome: Outcome, change: Changes, records: Sequence[GroupRecord], facts: FileFacts, mode: Mode) -> None:
+    try:
+        settings, made = change.settings(facts, mode), change.estimator(facts)
+        replayed = replay_groups(records, settings, made, correct_by=facts.correct_by)
+    except DRAError as error:
+        outcome.problem = error.problems[0]
+        return
+    for each in replayed:
+        advantages = each.record.advantages if not outcome.given else each.advantages
+        outcome.add(each.record, np.nan_to_num(advantages), correct_of(each.record, facts.correct_by))
+
+
+def _records(run: Run, step: int, mode: Mode) -> list[GroupRecord]:
+    """Return the first generation batches of a step, as many as are looked at."""
+    found: list[GroupRecord] = []
+    for record in run.groups(step=step, mode=mode):
+        if sum(len(r.group) for r in found) >= MOST_COMPLETIONS and record.batch != found[-1].batch:
+            break
+        found.append(record)
+    return found
+
+
+def spread(steps: Sequence[int], most: int = MOST_STEPS) -> list[int]:
+    """Return steps evenly spread over those of a run, the first and the last among them."""
+    if len(steps) <= most:
+        return list(steps)
+    return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
