@@ -25,6 +25,8 @@ def main() -> None:
         "totals": rng.integers(0, 2, (GROUPS, G)).astype(float),
         "labels": rng.integers(0, 4, (GROUPS, G)),
         "log_probs": -rng.random((GROUPS, G)),
+        "lengths": rng.integers(1, 500, (GROUPS, G)).astype(float),
+        "history": rng.integers(0, 9, (GROUPS, G, 2)).astype(float),
     }
 
     def replay(settings: DiversitySettings) -> object:

@@ -8,6 +8,8 @@ more, so that rarity of the prompt is multiplied by rarity of the completion. No
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from dra_toolkit.diversity.measures.graph_cut import graph_cut
@@ -65,43 +67,28 @@ def compute_log_probs(signals: Signals, *, strength: float) -> Effect:
     return _effect(signals, np.maximum(rarity, 0.0))
 
 
-RULE = "right: w_i / m - 1, wrong: -1, 0 if m = 0; w_i {}, of mean 1 among the right ones"
-SOURCE = "arXiv 2602.02710"
+def _measure(compute: Callable[..., Effect], needs: tuple[str, ...], rule: str, *options: Option) -> Measure:
+    return Measure(
+        compute=compute,
+        needs=needs,
+        rule=rule,
+        source="arXiv 2602.02710",
+        acts_on="advantage",
+        acts_by="replacement",
+        reads_right=True,
+        options=options,
+    )
 
-MEASURE = Measure(
-    compute=compute,
-    needs=(),
-    rule="(r_i - m) / m, 0 if m = 0; r_i 1 if right else 0, m its mean",
-    source=SOURCE,
-    acts_on="advantage",
-    acts_by="replacement",
-    reads_right=True,
-)
-GRAPH_CUT = Measure(
-    compute=compute_graph_cut,
-    needs=("similarity",),
-    rule=RULE.format("~ 1 / (1 + sum over right j != i of S_ij)"),
-    source=f"{SOURCE}, 2505.09655",
-    acts_on="advantage",
-    acts_by="replacement",
-    reads_right=True,
-)
-LABELS = Measure(
-    compute=compute_labels,
-    needs=("labels",),
-    rule=RULE.format("~ 1 / c_i, c_i right ones in its cluster"),
-    source=SOURCE,
-    acts_on="advantage",
-    acts_by="replacement",
-    reads_right=True,
-)
-LOG_PROBS = Measure(
-    compute=compute_log_probs,
-    needs=("log_probs",),
-    rule=RULE.format("~ 1 - strength rank_i / c, rank 1 the least likely of c right ones"),
-    source=f"{SOURCE}, 2506.02355",
-    acts_on="advantage",
-    acts_by="replacement",
-    reads_right=True,
-    options=(Option(name="strength", default=0.5, low=0, high=1, meaning="What the likeliest right one loses."),),
+
+RULE = "right: w_i / m - 1, wrong: -1, 0 if m = 0; w_i ~ {}, of mean 1 among the right ones"
+STRENGTH = Option(name="strength", default=0.5, low=0, high=1, meaning="What the likeliest right one loses.")
+
+MEASURE = _measure(compute, (), "(r_i - m) / m, 0 if m = 0; r_i 1 if right else 0, m its mean")
+GRAPH_CUT = _measure(compute_graph_cut, ("similarity",), RULE.format("1 / (1 + sum over right j != i of S_ij)"))
+LABELS = _measure(compute_labels, ("labels",), RULE.format("1 / c_i, c_i right ones in its cluster"))
+LOG_PROBS = _measure(
+    compute_log_probs,
+    ("log_probs",),
+    RULE.format("1 - strength rank_i / c, rank 1 the least likely of c right ones"),
+    STRENGTH,
 )

@@ -10,12 +10,12 @@ from dra_toolkit.groups import Array
 
 
 def best_of(totals: Array, k: int) -> Array:
-    """Return the mean of the largest of k totals over all sets of k, (...,), of totals (..., n); 0 for k = 0.
+    """Return the mean of the largest of k totals over all sets of k, (...,), of totals (..., n); 0 of none.
 
     Sorted upwards, the j-th of n (from 0) is the largest of C(j, k - 1) of the C(n, k) sets.
     """
     n = totals.shape[-1]
-    if k < 1 or n < 1:
+    if n < 1:
         return np.zeros(totals.shape[:-1])
     share = np.zeros(n)
     share[-1] = k / n
@@ -37,24 +37,12 @@ def pkpo(totals: Array, k: int, *, baseline: bool = False) -> Array:
     """
     n = totals.shape[-1]
     k = min(k, n)
-    order = np.argsort(totals, axis=-1, kind="stable")
-    ordered = np.take_along_axis(totals, order, axis=-1)
     found = np.empty(totals.shape)
     for i in range(n):
-        rest = np.delete(ordered, i, axis=-1)
-        own = ordered[..., i : i + 1]
-        best = best_of_with(np.maximum(rest, own), own[..., 0], k - 1)
-        if baseline:
-            best = best - (best_of(rest, k - 1) if k > 1 else rest.mean(axis=-1) if n > 1 else own[..., 0])
-        found[..., i] = k / n * best
-    out = np.empty(totals.shape)
-    np.put_along_axis(out, order, found, axis=-1)
-    return out
-
-
-def best_of_with(at_least: Array, own: Array, k: int) -> Array:
-    """Return the mean of the largest over sets of k of the others, each no smaller than one's own, and of oneself."""
-    return best_of(at_least, k) if k else own
+        rest, own = np.delete(totals, i, axis=-1), totals[..., i]
+        best = best_of(np.maximum(rest, own[..., None]), k - 1) if k > 1 else own
+        found[..., i] = k / n * (best - best_of(rest, max(k - 1, 1)) if baseline else best)
+    return found
 
 
 def compute(signals: Signals, *, k: float, baseline: float) -> Effect:
