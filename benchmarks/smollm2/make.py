@@ -21,7 +21,7 @@ from typing import Any
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 END = "<|im_end|>"
 TASK: dict[str, Any] = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
-"""Sums and differences of two numbers of one digit: of those that were tried the one that the model solves most often, 16 %."""
+"""Sums and differences of two numbers of one digit: of those tried the one that the model solves most, 16 %."""
 CANDIDATES: dict[str, dict[str, Any]] = {
     "chain_sum": TASK,
     "basic_arithmetic": {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1},
