@@ -63,7 +63,10 @@ def summarise(run: Run) -> RunOverview:
         completions=sizes.column(0)[0].as_py() or 0,
         steps=steps,
         notes=health_notes(run, curves_of(steps)),
-        problems=tuple(f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())),
+        problems=(
+            *run.directory.problems(),
+            *(f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())),
+        ),
     )
 
 

@@ -83,6 +83,7 @@ def _row(run: Run, recipe: dict[str, Any] | str, differing: list[str]) -> RunRow
         completions=counts["completions"] or 0,
         reward=counts["reward"],
         differences={key: recipe.get(key) for key in differing if key in recipe},
+        problem=next(iter(run.directory.problems()), None),
     )
 
 

@@ -13,6 +13,7 @@ from dra_toolkit.diversity import DiversitySettings, diversity_settings
 from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.errors import RunError
 from dra_toolkit.recipe.sections import Data, Embedding, Hub, Launch, Model, Objective, Output, Training, Vllm
+from dra_toolkit.safe_text import first_line
 
 Origin = Literal["recipe", "override", "derived", "legacy default", "dra default", "TRL default"]
 
@@ -132,10 +133,11 @@ class Recipe(Mapping[str, Any]):
         try:
             found = json.loads(document)
             version = found["version"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{where}: not a resolved recipe ({error})") from None
-        if version > RESOLVED_VERSION:
-            raise RunError(
-                f"{where}: written by a newer dra-toolkit (version {version}, this one reads {RESOLVED_VERSION})"
-            )
-        return cls(name=found["name"], settings={key: Setting(**value) for key, value in found["settings"].items()})
+            if version > RESOLVED_VERSION:
+                raise RunError(
+                    f"{where}: written by a newer dra-toolkit (version {version}, this one reads {RESOLVED_VERSION})"
+                )
+            settings = {key: Setting(**value) for key, value in found["settings"].items()}
+            return cls(name=str(found["name"]), settings=settings)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise RunError(f"{where}: not a resolved recipe ({first_line(error)})") from None

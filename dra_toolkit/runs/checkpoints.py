@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dra_toolkit.runs.files import publish_text
+from dra_toolkit.runs.files import publish_text, read_json
 
 PREFIX = "checkpoint-"
 MANIFEST = "dra_checkpoint.json"
@@ -40,10 +40,13 @@ def checkpoint_step(checkpoint: Path) -> int:
 def what_is_missing(checkpoint: Path) -> str | None:
     """Return what keeps a checkpoint from being resumed, or None if it is complete."""
     try:
-        files = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))["files"]
+        found = read_json(checkpoint / MANIFEST)
     except FileNotFoundError:
         return f"{MANIFEST}, which is written last"
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
+        return f"a readable {MANIFEST}"
+    files = found.get("files") if isinstance(found, dict) else None
+    if not isinstance(files, dict):
         return f"a readable {MANIFEST}"
     for name, size in files.items():
         path = checkpoint / name

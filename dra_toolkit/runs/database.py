@@ -52,6 +52,11 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
     return connection
 
 
+def parts_of(tables: Sequence[str]) -> set[str]:
+    """Return which files of a segment some tables read."""
+    return {PARTS["groups" if name == "steps" else name] for name in tables}
+
+
 def table_columns(name: str) -> list[tuple[str, str, str]]:
     """Return name, type and meaning of each column of a table."""
     described = {column.name: (column.arrow_name, column.meaning) for column in COLUMNS}

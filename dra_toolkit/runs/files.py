@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 TEMPORARY_PREFIX = ".tmp-"
 
@@ -15,7 +17,7 @@ def publish(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Write `path` through a temporary file, fsync and rename; on failure nothing of it is left behind."""
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "w+b") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -33,6 +35,29 @@ def publish_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8"))
 
     publish(path, write)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8; raises OSError, or ValueError for bytes that are no text and for what is no file.
+
+    A pipe, which would keep a reader waiting for ever, is not opened.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("not a regular file")
+    return path.read_text(encoding="utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """Return what JSON says, of whatever shape; raises ValueError for what is none, however deeply nested."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return what a JSON file says; raises OSError or ValueError, whatever lies there."""
+    return parse_json(read_text(path))
 
 
 def remove_temporaries(folder: Path) -> None:

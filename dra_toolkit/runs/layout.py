@@ -27,7 +27,9 @@ from typing import Any, TextIO
 
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.runs.files import publish_text
+from dra_toolkit.runs.files import publish_text, read_json, read_text
+from dra_toolkit.runs.metrics import unreadable_lines
+from dra_toolkit.safe_text import first_line
 
 STOP_FILE = "stop"
 """A file of this name in an attempt's log folder asks its processes, on every host, to save and stop."""
@@ -115,23 +117,35 @@ class RunDirectory:
     def read_recipe(self) -> Recipe:
         """Return the resolved recipe."""
         try:
-            return Recipe.from_json(self.resolved.read_text(encoding="utf-8"), self.resolved)
-        except OSError as error:
-            raise RunError(f"{self.resolved}: cannot be read ({error.strerror})") from None
+            return Recipe.from_json(read_text(self.resolved), self.resolved)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.resolved}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
     def write_status(self, state: str, **facts: Any) -> None:
         """Say how the run stands: running, finished, stopped or failed."""
         publish_text(self.status_file, json.dumps({"state": state, "time": time.time(), **facts}) + "\n")
 
     def status(self) -> dict[str, Any]:
-        """Return the run's state; `killed` where it says running but no process holds it any more."""
+        """Return the run's state; `killed` where it says running but no process holds it any more.
+
+        `unknown` where the file says nothing of the kind, and in `problem` what is wrong with it.
+        """
         try:
-            found: dict[str, Any] = json.loads(self.status_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = read_json(self.status_file)
+        except FileNotFoundError:
             return {"state": "not started"}
+        except (OSError, ValueError) as error:
+            return {"state": "unknown", "problem": f"{self.status_file.name}: cannot be read ({first_line(error)})"}
+        if not isinstance(found, dict) or not isinstance(found.get("state"), str):
+            return {"state": "unknown", "problem": f"{self.status_file.name}: does not say how the run stands"}
         if found.get("state") == "running" and not self.is_held():
             return {**found, "state": "killed"}
         return found
+
+    def problems(self) -> list[str]:
+        """Return a line for each file, groups apart, that is there and cannot be read, or not all of it."""
+        found = [self.status().get("problem"), unreadable_lines(self.metrics)]
+        return [problem for problem in found if problem]
 
     @contextmanager
     def held(self) -> Iterator[None]:

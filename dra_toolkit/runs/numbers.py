@@ -15,6 +15,7 @@ from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import SegmentName
 from dra_toolkit.runs.rows import starts_of
 from dra_toolkit.runs.schema import FileFacts
+from dra_toolkit.runs.seals import require_sound
 from dra_toolkit.runs.segments import COMPLETIONS, Batch
 from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore, Snapshot, Source
 from dra_toolkit.safe_text import first_line
@@ -94,6 +95,7 @@ def _whole_batches(path: Path, columns: list[str]) -> Iterator[pa.Table]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    require_sound(path)
     kept: pa.Table | None = None
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for piece in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dra_toolkit.runs.schema import COLUMNS, GROUP_PREFIX
+from dra_toolkit.runs.seals import read_seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,6 +63,7 @@ class RowReader:
     def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         import pyarrow.parquet as pq
 
+        self._path, self._seal = path, read_seal(path)
         self._file = pq.ParquetFile(path, page_checksum_verification=True)
         self._columns = list(columns) if columns is not None else None
         metadata = self._file.metadata
@@ -74,6 +76,11 @@ class RowReader:
     def schema(self) -> pa.Schema:
         """The Arrow schema of the whole file, facts included."""
         return self._file.schema_arrow
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the file is as it was written, or anything that differs is told."""
+        return self._seal is not None
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -97,4 +104,13 @@ class RowReader:
         self._file.close()
 
     def _decode(self, row_group: int) -> pa.Table:
+        if self._seal is not None:
+            self._seal.check(self._path, *self._span(row_group))
         return self._file.read_row_group(row_group, columns=self._columns, use_threads=False)
+
+    def _span(self, row_group: int) -> tuple[int, int]:
+        """Return the first byte of a row group, and the first after it."""
+        found = self._file.metadata.row_group(row_group)
+        columns = [found.column(i) for i in range(found.num_columns)]
+        starts = [c.dictionary_page_offset or c.data_page_offset for c in columns]
+        return min(starts), max(s + c.total_compressed_size for s, c in zip(starts, columns, strict=True))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.runs.database import TABLES, connect
+from dra_toolkit.runs.database import TABLES, connect, parts_of
 from dra_toolkit.runs.layout import RunDirectory, named_run
 from dra_toolkit.runs.metrics import read_metrics
 from dra_toolkit.runs.rows import from_table
@@ -158,7 +158,12 @@ class Run:
 
     def connect(self, tables: Sequence[str] | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection in memory with tables of this moment's groups, or all; it reads nothing else."""
-        return connect(self.store.snapshot(), TABLES if tables is None else tables)
+        wanted = TABLES if tables is None else tables
+        for _ in range(RETRIES):
+            snapshot = self.store.snapshot()
+            if self.store.require_sound(snapshot, parts_of(wanted)):
+                return connect(snapshot, wanted)
+        raise RunError(f"{self.directory.groups}: files break faster than they can be read")
 
     def _ask(
         self,
@@ -173,9 +178,13 @@ class Run:
         for _ in range(RETRIES):
             snapshot = self.store.snapshot(steps=steps)
             try:
+                if not self.store.require_sound(snapshot, parts_of(tables)):
+                    continue
                 connection = self._connection(snapshot, tables)
                 _require_select(connection, sql)
                 return take(connection.sql(sql, params=parameters).to_arrow_reader(16_384))
+            except FileNotFoundError:
+                continue
             except duckdb.Error as error:
                 if all(path.exists() for path in snapshot.facts) and not self._is_damage(error):
                     raise RunError(f"SQL: {_reason(error)}") from None

@@ -16,6 +16,7 @@ from dra_toolkit.runs.names import batch_file
 from dra_toolkit.runs.parquet import write_options
 from dra_toolkit.runs.rows import to_table
 from dra_toolkit.runs.schema import FileFacts
+from dra_toolkit.runs.seals import seal
 
 QUEUED_BATCHES = 8
 """Batches that may wait for the disk before the trainer waits too."""
@@ -110,6 +111,7 @@ class Recorder:
 
         def write(file: BinaryIO) -> None:
             pq.write_table(table, file, **write_options(table.schema))
+            seal(file)
 
         publish(self.folder / batch_file(batch[0]), write)
         self._compactor.poke()

@@ -59,6 +59,30 @@ def _record(rows: pa.Table, facts: FileFacts) -> GroupRecord:
     )
 
 
+def check_rows(table: pa.Table) -> None:
+    """Raise ValueError if rows are not whole groups, each once, with its completions in order."""
+    import pyarrow.compute as pc
+
+    if not len(table):
+        raise ValueError("no rows")
+    starts = starts_of(table, GROUP_KEY)
+    sizes = np.diff(starts)
+    keys = list(zip(*(table[name].to_numpy()[starts[:-1]].tolist() for name in GROUP_KEY), strict=True))
+    if len(set(keys)) < len(keys):
+        raise ValueError("a group is there twice, or its rows are apart")
+    within = np.arange(len(table)) - np.repeat(starts[:-1], sizes)
+    if not np.array_equal(table["completion_index"].to_numpy(), within):
+        raise ValueError("rows of a group are missing, doubled or in another order")
+    if "group_size" in table.column_names and not np.array_equal(
+        table["group_size"].to_numpy(), np.repeat(sizes, sizes)
+    ):
+        raise ValueError("rows of a group are missing or doubled")
+    if "similarity" in table.column_names:
+        lengths = pc.list_value_length(table["similarity"]).to_numpy()
+        if not np.array_equal(lengths, np.repeat(sizes, sizes) - 1 - within):
+            raise ValueError("the similarity does not fit the groups")
+
+
 def starts_of(table: pa.Table, keys: Sequence[str]) -> np.ndarray:
     """Return the rows at which one of the keys changes, the first row included, and the table's length."""
     is_first = np.ones(len(table), dtype=bool)

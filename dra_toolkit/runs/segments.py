@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, write_options
-from dra_toolkit.runs.schema import COLUMNS, FileFacts, arrow_schema, columns_of, read_facts
+from dra_toolkit.runs.rows import check_rows, starts_of
+from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, KEY, FileFacts, arrow_schema, columns_of, read_facts
+from dra_toolkit.runs.seals import seal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,7 +78,7 @@ class _Part:
     def __init__(self, path: Path, schema: pa.Schema, *, most_bytes: int | None = None) -> None:
         import pyarrow.parquet as pq
 
-        self._schema, self._most_bytes = schema, most_bytes
+        self._path, self._schema, self._most_bytes = path, schema, most_bytes
         level = QUICK if most_bytes is None else DENSE
         self._writer = pq.ParquetWriter(path, schema, **write_options(schema, level=level))
         self._held: list[pa.Table] = []
@@ -114,6 +116,8 @@ class _Part:
     def close(self) -> None:
         self._flush()
         self._writer.close()
+        with open(self._path, "r+b") as file:
+            seal(file)
 
 
 class SegmentReader:
@@ -144,8 +148,28 @@ class SegmentReader:
         completions, texts = len(self._reader(COMPLETIONS)), len(self._reader(TEXTS))
         if completions != texts:
             raise ValueError(f"{completions} completions but {texts} texts")
-        if (members := int(self._groups()[1][-1])) != completions:
-            raise ValueError(f"{completions} completions but groups of {members}")
+        keys, starts = self._groups()
+        if int(starts[-1]) != completions:
+            raise ValueError(f"{completions} completions but groups of {int(starts[-1])}")
+        if not completions:
+            raise ValueError("no rows")
+        if not all(self._reader(name).is_sealed for name in FILES):
+            for name in (COMPLETIONS, TEXTS):
+                self._check_rows(name, keys, starts)
+
+    def _check_rows(self, name: str, keys: np.ndarray, starts: np.ndarray) -> None:
+        """Raise ValueError if the rows of a file that another tool wrote are not those of the groups, in their order."""
+        columns = [column for column in (*KEY, "similarity") if column in self._reader(name).schema.names]
+        reader = RowReader(self.folder / name, columns)
+        table = reader.rows(0, len(reader))
+        reader.close()
+        check_rows(table)
+        found = starts_of(table, GROUP_KEY)
+        if not np.array_equal(found, starts):
+            raise ValueError(f"{name}: its rows are not those of {GROUPS}")
+        at = np.stack([table[key].to_numpy()[found[:-1]] for key in GROUP_KEY[1:]], axis=1)
+        if not np.array_equal(at, keys):
+            raise ValueError(f"{name}: its rows are not those of {GROUPS}")
 
     def batches(self) -> list[Batch]:
         """Return the batches that the segment holds, ascending."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,7 +19,9 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import BatchName, Listing, SegmentName, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader
-from dra_toolkit.runs.schema import FileFacts, read_facts
+from dra_toolkit.runs.rows import check_rows
+from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
+from dra_toolkit.runs.seals import BrokenSealError, require_sound
 from dra_toolkit.runs.segments import Batch, SegmentReader
 from dra_toolkit.runs.version_1 import renewed
 from dra_toolkit.safe_text import first_line
@@ -184,6 +187,19 @@ class GroupStore:
                 continue
         return look()
 
+    def require_sound(self, snapshot: Snapshot, parts: Collection[str]) -> bool:
+        """Return whether files that SQL will read are as they were written; those that are not are refused from then on.
+
+        parts: which files of the segments.
+        """
+        inside = [(s.path, s.path / part) for s in snapshot.segments for part in parts]
+        of_source = [*((file.path, file.path) for file in snapshot.files), *inside]
+        with ThreadPoolExecutor(max_workers=2) as workers:
+            broken = [found for found in workers.map(_broken_seal, of_source) if found is not None]
+        for source, why in broken:
+            self._refuse(source, why)
+        return not broken
+
     def damaged(self) -> list[Path]:
         """Decode every file, checksums included, and return those that cannot be; they are skipped from then on."""
         found = []
@@ -207,8 +223,14 @@ class GroupStore:
                 return (snapshot.facts[file.path], rows) if rows is not None and len(rows) else None
         for segment in sorted(snapshot.segments, key=lambda s: s.order, reverse=True):
             if batch not in snapshot.hidden.get(segment.path, ()) and batch in self.batches_of(segment):
-                with self._reading:
-                    rows = self._segment(segment).read_group(batch, index)
+                try:
+                    with self._reading:
+                        rows = self._segment(segment).read_group(batch, index)
+                except FileNotFoundError:
+                    raise
+                except (OSError, ValueError) as error:
+                    self.problems[segment.path.name] = f"cannot be read ({first_line(error)})"
+                    return None
                 return (snapshot.facts[segment.path], rows) if len(rows) else None
         return None
 
@@ -253,19 +275,35 @@ class GroupStore:
         self.problems[path.name] = why
 
 
+def _broken_seal(place: tuple[Path, Path]) -> tuple[Path, str] | None:
+    source, path = place
+    try:
+        require_sound(path)
+    except BrokenSealError as error:
+        return source, f"{path.name} is damaged ({error})" if source != path else f"damaged ({error})"
+    return None
+
+
 def _check(path: Path) -> Contents | str:
     """Return what a file or segment says of itself, or why it cannot be read."""
     try:
         if path.is_dir():
+            if links := sorted(inner.name for inner in path.iterdir() if inner.is_symlink()):
+                return f"its file {links[0]} is a link, left alone"
             segment = SegmentReader(path)
             try:
                 segment.check()
                 return segment.facts(), segment.columns()
             finally:
                 segment.close()
+        if not path.is_file():
+            return "not a regular file"
         reader = RowReader(path)
         try:
-            return read_facts(reader.schema, path.name), frozenset(reader.schema.names)
+            facts = read_facts(reader.schema, path.name)
+            if not reader.is_sealed:
+                _check_batch(path, facts)
+            return facts, frozenset(reader.schema.names)
         finally:
             reader.close()
     except RunError as error:
@@ -276,6 +314,23 @@ def _check(path: Path) -> Contents | str:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"torn or not Parquet ({first_line(error)})"
+
+
+def _check_batch(path: Path, facts: FileFacts) -> None:
+    """Raise ValueError if the rows of a file that another tool or version wrote are not those that its name promises."""
+    import numpy as np
+
+    wanted = [*KEY, *OLD_NAMES, "similarity", "group_size"]
+    reader = RowReader(path, wanted)
+    table = reader.rows(0, len(reader)) if len(reader) else reader.schema.empty_table()
+    reader.close()
+    if facts.version == 1:
+        table = table.rename_columns([OLD_NAMES.get(name, name) for name in table.column_names])
+    check_rows(table)
+    mode, step, batch = path.name.removesuffix(".parquet").split("-")
+    for name, value in (("mode", mode), ("step", int(step)), ("batch", int(batch))):
+        if found := set(np.unique(table[name].to_numpy()).tolist()) - {value}:
+            raise ValueError(f"holds {name} {min(found)}, which its name does not say: it was copied or renamed")
 
 
 def _why_broken(path: Path) -> str | None:

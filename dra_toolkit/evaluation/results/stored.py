@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.runs.files import publish, publish_text
+from dra_toolkit.runs.files import publish, publish_text, read_json
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def read_evaluation(folder: Path) -> Evaluation:
     facts: dict[str, Any] = {}
     path = folder / FACTS_FILE
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path)
         facts = read if isinstance(read, dict) else {}
         if not facts:
             problems.append(f"{path}: expected an object, found {type(read).__name__}")
@@ -134,7 +134,9 @@ def read_evaluation(folder: Path) -> Evaluation:
         problems.append(f"{folder}: {OUTCOMES_FILE} is missing")
     else:
         problems.extend(_parquet_problems(folder / OUTCOMES_FILE))
-    step = facts.get("step")
+    step, n, settings = facts.get("step"), facts.get("n"), facts.get("settings")
+    if not isinstance(n or 0, int) or not isinstance(settings or {}, dict):
+        problems.append(f"{path}: expected n as a whole number and settings as an object")
     return Evaluation(
         label=str(facts.get("label", folder.parent.parent.name)),
         run=facts.get("run"),
@@ -142,8 +144,8 @@ def read_evaluation(folder: Path) -> Evaluation:
         model=str(facts.get("model", "")),
         benchmark=str(facts.get("benchmark", folder.parent.name)),
         key=str(facts.get("key", folder.name)),
-        n=int(facts.get("n") or 0),
-        settings=facts.get("settings") or {},
+        n=n if isinstance(n, int) else 0,
+        settings=settings if isinstance(settings, dict) else {},
         problems=tuple(problems),
         directory=folder,
         facts=facts,

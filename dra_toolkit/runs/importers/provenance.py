@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.runs.files import publish_text
+from dra_toolkit.runs.files import publish_text, read_json
 
 FILE = "imported.json"
 
@@ -20,9 +20,11 @@ def write_provenance(run: Path, facts: dict[str, Any]) -> None:
 def read_provenance(run: Path) -> dict[str, Any] | None:
     """Return where an imported run comes from; None for a run that was trained here."""
     try:
-        found: dict[str, Any] = json.loads((run / FILE).read_text(encoding="utf-8"))
-        return found
+        found = read_json(run / FILE)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
         raise RunError(f"{run / FILE}: cannot be read ({error})") from None
+    if not isinstance(found, dict):
+        raise RunError(f"{run / FILE}: expected an object, found {type(found).__name__}")
+    return found

@@ -77,6 +77,7 @@ def _read(context: Context, run_id: str, stamp: str) -> _Known:
         last_step=steps[-1] if steps else None,
         reward=_rewards(run) if steps else np.zeros(0),
         differences={},
+        problem=next(iter(run.directory.problems()), ""),
     )
     return _Known(stamp=stamp, line=line, recipe=recipe)
 

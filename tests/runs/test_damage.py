@@ -1,0 +1,180 @@
+"""Flipped bits, changed rows and what is no file: told in one line, the rest is read, and no number is wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from recorded import make_run, record, record_all
+
+from dra_toolkit.errors import RunError
+from dra_toolkit.inspection.replay import replay_run
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.compaction import compact
+from dra_toolkit.runs.seals import BLOCK, BrokenSealError, read_seal, require_sound, seal
+
+FLIPS = int(os.environ.get("DRA_FLIPS", "60"))
+"""Of each kind of run; more where a whole hour is at hand."""
+QUESTIONS = (
+    "SELECT * FROM steps ORDER BY step",
+    "SELECT * FROM groups ORDER BY step, group_index",
+    "SELECT * FROM completions ORDER BY step, group_index, completion_index",
+    "SELECT * FROM texts ORDER BY step, group_index, completion_index",
+)
+
+
+@pytest.fixture(scope="module", params=["files", "segment"])
+def sound(request, tmp_path_factory) -> Path:
+    run = make_run(tmp_path_factory.mktemp("damage") / "run")
+    record_all(run, *[[record(step, i, G=4) for i in range(3)] for step in (1, 2, 3)])
+    if request.param == "segment":
+        compact(run.groups, everything=True, grace=-1)
+    return run.path
+
+
+def by_step(path: Path) -> dict[int, list]:
+    """Return everything that SQL, records and replay say of each step that they can read."""
+    run = Run.open(path)
+    found: dict[int, list] = {}
+    for question in QUESTIONS:
+        for row in run.query(question).to_pylist():
+            found.setdefault(row["step"], []).append(repr(row))
+    for group in run.groups():
+        found.setdefault(group.step, []).append((group.index, group.group.completions, group.advantages.tobytes()))
+    for step in run.steps():
+        try:
+            found.setdefault(step, []).append(run.group(step, 1).adjustment.similarity.tobytes())
+        except RunError:
+            found.setdefault(step, []).append("told")
+    try:
+        for step, sums in replay_run(run).differences.steps.items():
+            found.setdefault(step, []).append(repr(sums))
+    except RunError:
+        pass
+    found[-1] = [sorted(run.problems)]
+    return found
+
+
+def test_no_flipped_bit_gives_another_number(sound, tmp_path):
+    expected = by_step(sound)
+    files = sorted(path.relative_to(sound) for path in sound.rglob("*.parquet"))
+    rng = np.random.default_rng(0)
+    silent = told = 0
+    for number in range(FLIPS):
+        copy = tmp_path / str(number)
+        shutil.copytree(sound, copy)
+        path = copy / files[number % len(files)]
+        data = bytearray(path.read_bytes())
+        near_the_end = len(data) - 2500 if number % 3 else 0
+        place = int(rng.integers(max(0, near_the_end), len(data)))
+        data[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(data))
+        found = by_step(copy)
+        problems = found.pop(-1)[0]
+        told += bool(problems)
+        for step, said in found.items():
+            if "told" not in said and said != expected[step]:
+                silent += 1
+                assert problems, (path.name, place, step)
+                assert all(each in expected[step] for each in said), (path.name, place, step)
+        if not problems:
+            assert {step: found[step] for step in found} == {s: e for s, e in expected.items() if s >= 0}
+        shutil.rmtree(copy)
+    assert told > FLIPS * 0.9, "nearly every bit of a file is guarded"
+
+
+def test_what_was_written_is_sealed_and_every_reader_reads_it(sound):
+    import duckdb
+
+    for path in sound.rglob("*.parquet"):
+        require_sound(path)
+        assert read_seal(path) is not None
+        rows = pq.read_table(path).num_rows
+        assert duckdb.sql(f"SELECT count(*) FROM read_parquet('{path}')").fetchall() == [(rows,)]
+
+
+def test_a_seal_names_the_block(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(
+        pa.table({"x": np.random.default_rng(0).random(50_000)}), path, compression=None, use_dictionary=False
+    )
+    assert read_seal(path) is None
+    with open(path, "r+b") as file:
+        seal(file)
+    found = read_seal(path)
+    assert pq.read_table(path).num_rows == 50_000
+    found.check(path)
+    data = bytearray(path.read_bytes())
+    data[3 * BLOCK + 5] ^= 1
+    path.write_bytes(bytes(data))
+    found.check(path, 0, 3 * BLOCK)
+    with pytest.raises(BrokenSealError, match=f"bytes from {3 * BLOCK} on"):
+        found.check(path)
+
+
+CHANGES = {
+    "another order": lambda table: table.take(list(reversed(range(len(table))))),
+    "within a group": lambda table: table.take([1, 0, *range(2, len(table))]),
+    "one missing": lambda table: table.slice(1),
+    "the last missing": lambda table: table.slice(0, len(table) - 1),
+    "doubled": lambda table: pa.concat_tables([table, table]),
+    "one doubled": lambda table: table.take([0, *range(len(table))]),
+    "none": lambda table: table.slice(0, 0),
+    "similarity of another length": lambda table: table.set_column(
+        table.column_names.index("similarity"), "similarity", pa.array([[0.5]] * len(table), pa.list_(pa.float32()))
+    ),
+    "without a column": lambda table: table.drop_columns(
+        [sorted(set(table.column_names) & {"adjusted", "completion", "step"})[0]]
+    ),
+    "a renamed column": lambda table: table.rename_columns(
+        [{"weight": "w", "completion": "c", "batch": "b"}.get(name, name) for name in table.column_names]
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_changed_rows_are_told_and_the_others_read(sound, tmp_path, change):
+    paths = sorted(path.relative_to(sound) for path in sound.rglob("*.parquet"))
+    for number, inner in enumerate(paths if len(paths[0].parts) > 2 else paths[:1]):
+        table = pq.read_table(sound / inner)
+        if change.startswith("similarity") and "similarity" not in table.column_names:
+            continue
+        if inner.name == "groups.parquet" and change == "within a group":
+            change_made = CHANGES["another order"]
+        else:
+            change_made = CHANGES[change]
+        copy = tmp_path / str(number)
+        shutil.copytree(sound, copy)
+        pq.write_table(change_made(table), copy / inner)
+        run = Run.open(copy)
+        left = [] if len(inner.parts) > 2 else [2, 3]
+        assert sorted({row["step"] for row in run.query("SELECT step FROM completions").to_pylist()}) == left, inner
+        assert sorted({group.step for group in run.groups()}) == left
+        assert run.query("SELECT count(*) AS n FROM groups").column(0)[0].as_py() == 3 * len(left)
+        (problem,) = run.problems.items()
+        assert problem[0] == inner.parts[1]
+        assert "\n" not in problem[1]
+        assert len(problem[1]) < 200
+
+
+def test_a_link_inside_a_segment_and_a_pipe_are_left_alone(sound, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(sound, copy)
+    path = sorted(copy.rglob("*.parquet"))[0]
+    outside = tmp_path / "outside.parquet"
+    is_segment = path.parent != copy / "groups"
+    if is_segment:
+        path.rename(outside)
+        path.symlink_to(outside)
+    else:
+        path.unlink()
+        os.mkfifo(path)
+    run = Run.open(copy)
+    assert [g.step for g in run.groups() if g.index == 0] == ([] if is_segment else [2, 3])
+    (why,) = run.problems.values()
+    assert why == (f"its file {path.name} is a link, left alone" if is_segment else "not a regular file")
