@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 @user_errors
 def report(
     paths: list[Path] = PATHS,
-    metric: str = typer.Option("avg", "--metric", help="avg, maj, repaired, or pass@k such as pass@4."),
+    metric: str = typer.Option("avg", "--metric", help="avg, judged, maj, or pass@k such as pass@4."),
     format: TableFormat = typer.Option(TableFormat.table, "--format", help="How the table is printed."),
     out: Path = typer.Option(None, "--out", help="A folder for tables and curves: Markdown, LaTeX, CSV, HTML and PNG."),
     published: bool = typer.Option(False, "--published", help="Show what others reported on the same benchmarks."),

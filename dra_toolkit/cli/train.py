@@ -57,8 +57,11 @@ def train(
         return
     recipe = load_recipe(recipe_file, overrides or [])
     if dry_run:
+        from dra_toolkit.doctor.golds import local_golds
+
         planned, lacking = launch.preview(recipe)
-        _show_plan(recipe, planned, [*recipe.notes, *lacking], as_json)
+        golds = [f"{name}: {report.line}" for name, report in local_golds(recipe)]
+        _show_plan(recipe, planned, [*recipe.notes, *lacking, *golds], as_json)
         return
     display = make_display(as_json=as_json)
     try:

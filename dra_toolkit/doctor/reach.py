@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.doctor.findings import Finding, ok, problem, warning
+from dra_toolkit.doctor.golds import check_golds
 from dra_toolkit.doctor.hub import OnHub, look_up
 from dra_toolkit.doctor.model_files import ModelSize, missing_weights, read_folder, size_of
 from dra_toolkit.doctor.workload import LOOKED_AT, data_file, prompt_tokens
@@ -38,7 +39,7 @@ def reach(recipe: Recipe) -> Reached:
     data = [_reach_data(name) for name in dataset_names(recipe)]
     rows = _first_rows(recipe)
     return Reached(
-        findings=(finding, *_reach_embedder(recipe), *data, *_check_columns(recipe, rows)),
+        findings=(finding, *_reach_embedder(recipe), *data, *check_golds(recipe), *_check_columns(recipe, rows)),
         model=model,
         to_fetch=to_fetch,
         prompt=prompt_tokens(rows, _column(recipe, "prompt_column"), recipe.data.system_prompt) if rows else None,
@@ -142,7 +143,7 @@ def _check_columns(recipe: Recipe, rows: list[dict[str, Any]]) -> Iterator[Findi
     columns = list(dict.fromkeys(key for row in rows for key in row))
     for key in ("prompt_column", "solution_column"):
         name = recipe[key]
-        if name is not None and _column(recipe, key) not in columns:
+        if name is not None and _column(recipe, key).partition(".")[0] not in columns:
             shown = ", ".join(map(str, columns))
             yield problem(
                 "data",

@@ -16,7 +16,7 @@ from dra_toolkit.rewards.scoring import judge_completions
 from dra_toolkit.rewards.text import Completion
 
 
-@declares(tells_correct=True)
+@declares(tells_correct=True, judges_answers=True)
 def build(*, boxes_in_thinking: bool = False) -> Reward:
     r"""Return the reward: 1.0 for a right answer, 0.0 for a wrong or missing one, None if the gold is unreadable.
 

@@ -15,11 +15,12 @@ _TELLING = ("accuracy", "correct", "cosine", "exact", "strict")
 
 
 def declares(
-    *, tells_correct: bool = False, can_be_negative: bool = False
+    *, tells_correct: bool = False, can_be_negative: bool = False, judges_answers: bool = False
 ) -> Callable[[Callable[..., Reward]], Callable[..., Reward]]:
     """Return what puts both on a factory of rewards, and on each reward that it makes.
 
-    tells_correct: it is above `CORRECT_ABOVE` for right completions alone. can_be_negative: with its default parameters.
+    tells_correct: it is above `CORRECT_ABOVE` for right completions alone. can_be_negative: with its default
+    parameters. judges_answers: by the judge, against the gold answers, which are then read before training.
     A function of the user's may have attributes of the same names.
     """
 
@@ -32,6 +33,7 @@ def declares(
 
     def _marked(function: Any) -> Any:
         function.tells_correct, function.can_be_negative = tells_correct, can_be_negative
+        function.judges_answers = judges_answers
         return function
 
     return declared

@@ -17,7 +17,7 @@ from dra_toolkit.rewards.scoring import judge_completions
 from dra_toolkit.rewards.text import Completion
 
 
-@declares(tells_correct=True, can_be_negative=True)
+@declares(tells_correct=True, can_be_negative=True, judges_answers=True)
 def build(
     *,
     max_length: int = 3584,

@@ -16,7 +16,7 @@ from dra_toolkit.rewards.scoring import judge_completions
 from dra_toolkit.rewards.text import Completion
 
 
-@declares(can_be_negative=True)
+@declares(can_be_negative=True, judges_answers=True)
 def build(*, boxes_in_thinking: bool = False) -> Reward:
     """Return the reward: 0.5 for the shortest completion of a prompt to -0.5 for the longest; wrong ones at most 0.
 

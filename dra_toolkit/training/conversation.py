@@ -109,7 +109,7 @@ def _count_missing_solutions(dataset: Dataset, source: Source, tell: Tell) -> No
     if source.solution_column is None:
         return
     found = _column(dataset, source.solution_column)
-    missing = sum(value is None or (isinstance(value, str) and not value.strip()) for value in found)
+    missing = sum(value is None or value != value or (isinstance(value, str) and not value.strip()) for value in found)
     if missing:
         tell(
             f"solution_column: {missing} of {len(dataset)} rows of {source.name} have no {source.solution_column!r}; "

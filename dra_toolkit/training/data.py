@@ -12,6 +12,7 @@ from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.training.conversation import Tell, as_conversations
 from dra_toolkit.training.data_sources import Source, read_split, sources
+from dra_toolkit.training.golds import needs_golds, reached, with_read_golds
 from dra_toolkit.training.mixture import mixed
 from dra_toolkit.training.prompt_length import check_template, rendered_already, within_length
 
@@ -40,9 +41,16 @@ def _split(
 ) -> Dataset:
     members = sources(recipe)
     datasets = [
-        as_conversations(read_split(recipe, member.name, held_out=held_out), member, recipe.data.system_prompt, tell)
+        as_conversations(
+            reached(read_split(recipe, member.name, held_out=held_out), member.solution_column),
+            member,
+            recipe.data.system_prompt,
+            tell,
+        )
         for member in members
     ]
+    if needs_golds(recipe):
+        datasets = [with_read_golds(dataset, member, tell) for dataset, member in zip(datasets, members, strict=True)]
     datasets = _that_fit(recipe, tokenizer, members, datasets, tell)
     _tell_of_rendered(datasets, tokenizer, recipe.data.system_prompt, tell)
     if len(datasets) == 1:

@@ -73,8 +73,26 @@ def _load(recipe: Recipe, name: str, split: str, *, held_out: bool) -> Dataset:
     else:
         path = Path(name).expanduser()
     if path.suffix in FILE_TYPES:
-        return load_dataset(FILE_TYPES[path.suffix], data_files={split: str(path)}, split=split)
+        # words such as None and NA are answers, no missing values
+        words = {"keep_default_na": False, "na_values": [""]} if path.suffix == ".csv" else {}
+        check_encoding(path)
+        return load_dataset(FILE_TYPES[path.suffix], data_files={split: str(path)}, split=split, **words)
     return load_dataset(str(path) if path.is_dir() else name, recipe.data.dataset_config, split=split)
+
+
+def check_encoding(path: Path) -> None:
+    """Raise RecipeError, with the line and the byte, for a file of text that is not UTF-8."""
+    if path.suffix == ".parquet":
+        return
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise RecipeError(
+                    f"dataset_name: {path}, line {number}: byte {error.start + 1} (0x{line[error.start]:02x}) is not UTF-8; "
+                    "write the file anew as UTF-8"
+                ) from None
 
 
 def _problem(error: Exception, name: str, split: str, which: str) -> str:

@@ -65,8 +65,8 @@ def needed_shims() -> dict[str, Any]:
 
 
 def verdicts() -> dict[str, Any]:
-    """Score answers whose verdict is known, with the comparison metric and the repaired one."""
-    from dra_toolkit.evaluation.child.metric import score
+    """Score answers whose verdict is known, with the comparison metric and the judge."""
+    from dra_toolkit.evaluation.child.metric import judged, score
 
     asked = [
         ("expression", False, "204", "so $\\boxed{204}$"),
@@ -84,7 +84,7 @@ def verdicts() -> dict[str, Any]:
     made = [score({"extraction": e, "repaired": r}, {**ROW, "gold": gold}, text) for e, r, gold, text in asked]
     return {
         "correct": [m.correct for m in made],
-        "repaired": [m.repaired for m in made],
+        "judged": [judged({"repaired": r}, {"gold": gold}, text) for _, r, gold, text in asked],
         "answer": [m.answer for m in made],
     }
 

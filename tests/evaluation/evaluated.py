@@ -18,7 +18,7 @@ def evaluate(
     correct,
     *,
     answers=None,
-    repaired=None,
+    judged=None,
     key="0" * 16,
     problems=None,
     settings=None,
@@ -39,7 +39,7 @@ def evaluate(
             "sample": s,
             "seed": 7,
             "correct": bool(right),
-            "correct_repaired": None if repaired is None else bool(repaired[p][s]),
+            "correct_judged": None if judged is None else bool(judged[p][s]),
             "answer": answers[p][s] if answers else str(int(right)),
             "tokens": 3,
             "finish_reason": "stop",
@@ -78,5 +78,5 @@ def three_steps(root: Path) -> Path:
     rng = np.random.default_rng(1)
     for step, skill in ((0, 0.2), (50, 0.5), (100, 0.5)):
         evaluate(root, step, "aime24", (rng.random((30, 4)) < skill).astype(int).tolist())
-        evaluate(root, step, "minerva", (rng.random((40, 4)) < skill).astype(int).tolist(), repaired=np.ones((40, 4)))
+        evaluate(root, step, "minerva", (rng.random((40, 4)) < skill).astype(int).tolist(), judged=np.ones((40, 4)))
     return root

@@ -54,7 +54,7 @@ class TestOpenRS:
             "minerva": (4, 32768, "2380609739db80f4"),
             "olympiadbench": (4, 32768, "96eebb759f237c57"),
         }
-        assert [b.name for b in REGISTRY.values() if b.repaired] == ["minerva"]
+        assert [b.name for b in REGISTRY.values() if b.tolerance] == ["minerva"]
 
     def test_prompt_is_open_rs_word_for_word(self):
         asked = REGISTRY["aime24"].ask("What is {x}?")

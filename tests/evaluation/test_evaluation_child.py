@@ -44,9 +44,9 @@ class TestMetric:
     def test_verdicts_of_the_comparison_metric(self, lab):
         assert lab["verdicts"]["correct"][:6] == [True, False, True, True, True, False]
 
-    def test_the_repaired_metric_accepts_what_the_other_rejects_wrongly(self, lab):
-        assert lab["verdicts"]["repaired"][:6] == [None] * 6
-        assert lab["verdicts"]["repaired"][6:] == [True, False, True, True, True]
+    def test_the_judge_accepts_what_the_other_rejects_wrongly(self, lab):
+        assert lab["verdicts"]["judged"][:6] == lab["verdicts"]["correct"][:6]
+        assert lab["verdicts"]["judged"][6:] == [True, False, True, True, True]
         assert not all(lab["verdicts"]["correct"][6:]), "or the second column says nothing new"
 
     def test_parsed_answers_are_alike_for_alike_answers(self, lab):

@@ -27,7 +27,7 @@ ROW = {
     "sample": 0,
     "seed": 2**62,
     "correct": True,
-    "correct_repaired": None,
+    "correct_judged": None,
     "answer": "4",
     "tokens": 7,
     "finish_reason": "stop",

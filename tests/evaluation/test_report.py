@@ -37,7 +37,7 @@ class TestCells:
         assert cell.scores["pass@3"].value == 1
         assert cell.scores["maj"].value == pytest.approx(0.25), "a shared vote, and a wrong one"
         assert cell.distinct_answers == 2
-        assert "repaired" not in cell.scores
+        assert "judged" not in cell.scores
         assert cell.ks == [1, 2, 3]
 
     def test_uneven_samples_are_refused(self, tmp_path):
@@ -75,7 +75,7 @@ class TestReport:
         assert [row["step"] for row in told["rows"]] == [0, 50, 100]
         row = told["rows"][1]["benchmarks"]
         assert set(row["aime24"]["scores"]) == {"avg", "maj", "pass@1", "pass@2", "pass@3", "pass@4"}
-        assert row["minerva"]["scores"]["repaired"]["value"] == 1
+        assert row["minerva"]["scores"]["judged"]["value"] == 1
         assert row["aime24"]["scores"]["pass@1"] == pytest.approx(row["aime24"]["scores"]["avg"])
         mean = (row["aime24"]["scores"]["avg"]["value"] + row["minerva"]["scores"]["avg"]["value"]) / 2
         assert told["rows"][1]["average"]["value"] == pytest.approx(mean)

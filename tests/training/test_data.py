@@ -19,6 +19,7 @@ SETTINGS: dict[str, Any] = {
     "prompt_column": "problem",
     "solution_column": "answer",
     "system_prompt": "Be brief.",
+    "reward_funcs": ["format"],
     "max_prompt_length": None,
     "chat_template_kwargs": None,
     "dataset_config": None,

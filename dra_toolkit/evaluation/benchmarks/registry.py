@@ -43,8 +43,8 @@ class Benchmark:
     """as given, or boxed: golds without a delimiter are put into a box, since bare LaTeX is misread."""
     extraction: str = "latex"
     """How a gold is read: latex, or expression (a plain number)."""
-    repaired: bool = False
-    """Whether a second column scores what the comparison metric is known to reject wrongly."""
+    tolerance: bool = False
+    """Whether decimal golds were computed and rounded, so that the judge accepts what is near one."""
     n: int = 4
     max_new_tokens: int = 32768
     limit: int | None = None
@@ -94,10 +94,10 @@ REGISTRY = {
             source="knoveleng/Minerva-Math",
             split="train",
             answer_column="solution",
-            repaired=True,
+            tolerance=True,
             size=272,
             hash_examples="2380609739db80f4",
-            note="the comparison metric accepts about 65% of correct answers here; see the repaired column",
+            note="the comparison metric accepts about 65% of correct answers here; see the judged column",
         ),
         Benchmark(
             name="olympiadbench",

@@ -5,46 +5,56 @@ from __future__ import annotations
 import resource
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from dra_toolkit.judge.bounds import OutOfTimeError
+
 CPU_SECONDS, KILLED_AFTER = 8.0, 20
+JUDGE_SECONDS = 5.0
 MEMORY = 4 << 30
 """Bytes that scoring one answer may take beyond what the worker has at its start."""
 
 
-class OutOfTimeError(BaseException):
-    """An answer has used its time; no `except Exception` inside a parser may swallow it."""
-
-
 def score_within_bounds(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Score one answer in the main thread of this process; one that uses up its time or memory is wrong."""
-    from dra_toolkit.evaluation.child.metric import Score, score
+    from dra_toolkit.evaluation.child import alarms
+    from dra_toolkit.evaluation.child.metric import Score, judged, score
 
-    how = "scored"
-    made = Score(correct=False, repaired=False if metric.get("repaired") else None, answer=None)
+    before = alarms.out_of_time
+    made, how = _bounded(lambda: score(metric, row, text), CPU_SECONDS)
+    if how == "scored" and alarms.out_of_time > before:
+        how = "out of time inside the metric"
+    made = made or Score(correct=False, judged=None, answer=None)
+    verdict, judged_how = _bounded(lambda: judged(metric, row, text), JUDGE_SECONDS)
+    if judged_how != "scored":
+        verdict, how = False, f"judge: {judged_how}" if how == "scored" else how
+    return {**asdict(made), "judged": verdict, "how": how}
+
+
+def _bounded(function: Callable[[], Any], seconds: float) -> tuple[Any, str]:
+    """Return what a function returns, and "scored"; or None, and why it returned nothing."""
     _renew_kernel_limit()
     previous = signal.signal(signal.SIGVTALRM, _out_of_time)
     try:
         try:
-            signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS, 1.0)
-            made = score(metric, row, text)
+            signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1.0)
+            return function(), "scored"
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.signal(signal.SIGVTALRM, previous)
     except OutOfTimeError:
-        how = "out of time"
+        return None, "out of time"
     except MemoryError:
-        how = "out of memory"
+        return None, "out of memory"
     except RecursionError:
-        how = "nested too deeply"
+        return None, "nested too deeply"
     except Exception as error:  # whatever a parser makes of hostile text must not end the evaluation
-        how = f"metric failed: {type(error).__name__}"
-    signal.signal(signal.SIGVTALRM, previous)
-    return {**asdict(made), "how": how}
+        return None, f"metric failed: {type(error).__name__}"
 
 
 def _out_of_time(number: int, frame: FrameType | None) -> NoReturn:

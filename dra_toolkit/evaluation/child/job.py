@@ -145,7 +145,7 @@ def _outcomes(
                     "sample": sample,
                     "seed": answer["seed"],
                     "correct": score["correct"],
-                    "correct_repaired": score["repaired"],
+                    "correct_judged": score.get("judged"),
                     "answer": score["answer"],
                     "tokens": answer["tokens"],
                     "finish_reason": answer["finish"],

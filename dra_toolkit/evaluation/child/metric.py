@@ -1,4 +1,4 @@
-"""Score one answer: Open-RS's metric through lighteval, and beside it a repaired one where that is known to fail."""
+"""Score one answer: Open-RS's metric through lighteval, and beside it the toolkit's judge."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class Score:
     """What was made of one answer."""
 
     correct: bool
-    repaired: bool | None
+    judged: bool | None
+    """The judge's verdict; None where it could not read the gold, or a task of another's has its own golds."""
     answer: str | None
     """The final answer as parsed, in one notation; None where none was found."""
 
@@ -30,7 +31,10 @@ def open_rs_metric(extraction: str) -> Any:
     from lighteval.metrics.utils.extractive_match_utils import ExprExtractionConfig, LatexExtractionConfig
     from lighteval.utils.language import Language
 
+    from dra_toolkit.evaluation.child import alarms
+
     gold = LatexExtractionConfig() if extraction == "latex" else ExprExtractionConfig()
+    alarms.use_processor_time()
     return MultilingualExtractiveMatchMetric(
         language=Language.ENGLISH,
         fallback_mode="first_match",
@@ -44,8 +48,7 @@ def open_rs_metric(extraction: str) -> Any:
 def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> Score:
     """Score a completion of a problem.
 
-    metric: `extraction` and `repaired` of the benchmark, or the `task` whose own metric scores; row: the problem as
-    staged for the child.
+    metric: `extraction` of the benchmark, or the `task` whose own metric scores; row: the problem as staged for the child.
     """
     from lighteval.models.model_output import ModelResponse
 
@@ -54,14 +57,23 @@ def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> Score
     doc = doc_of(row)
     response = ModelResponse(text=[text])
     if metric.get("task"):
-        return Score(correct=task_metric(metric["task"])(doc, response) >= 0.5, repaired=None, answer=_answer(doc))
+        return Score(correct=task_metric(metric["task"])(doc, response) >= 0.5, judged=None, answer=_answer(doc))
     correct = open_rs_metric(metric["extraction"]).compute(doc, response) >= 0.5
-    repaired = None
-    if metric.get("repaired"):
-        from dra_toolkit.evaluation.child.repaired import accepts
+    return Score(correct=correct, judged=None, answer=_answer(doc))
 
-        repaired = correct or accepts(row["gold"], text)
-    return Score(correct=correct, repaired=repaired, answer=_answer(doc))
+
+def judged(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> bool | None:
+    """Return the judge's verdict of a completion; metric: `repaired` where decimal golds have a tolerance."""
+    from dra_toolkit.judge import Verdict, judge
+    from dra_toolkit.judge.tolerance import near
+
+    if metric.get("task"):
+        return None
+    found = judge(row["gold"], text)
+    if found.verdict is Verdict.unreadable_gold:
+        return None
+    close = bool(metric.get("repaired")) and found.answer is not None and near(row["gold"], found.answer)
+    return found.verdict is Verdict.right or close
 
 
 def _answer(doc: Any) -> str | None:

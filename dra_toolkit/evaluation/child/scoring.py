@@ -98,6 +98,8 @@ class _Guardian:
         self._wanted = workers
         self._workers: list[_Worker] = []
         self._queue: deque[dict[str, Any]] = deque()
+        self._again: deque[dict[str, Any]] = deque()
+        """What was not scored, each to be tried once more with nothing beside it."""
         self._scores: SampleRows | None = None
         self._metric: dict[str, Any] = {}
         self._finishing = False
@@ -143,6 +145,8 @@ class _Guardian:
                 self._queue.append(message)
 
     def _hand_out(self) -> None:
+        if self._finishing and not self._queue and self._again and not any(worker.task for worker in self._workers):
+            self._queue.append(self._again.popleft())
         while self._queue:
             idle = next((worker for worker in self._workers if worker.task is None), None)
             if idle is None and len(self._workers) < self._wanted:
@@ -177,20 +181,22 @@ class _Guardian:
         worker.pipe.close()
         self._workers.remove(worker)
         if worker.task:
-            repaired = False if self._metric.get("repaired") else None
-            lost = {"correct": False, "repaired": repaired, "answer": None}
+            lost = {"correct": False, "judged": None, "answer": None}
             self._keep(worker, {**lost, "seconds": float(bounds.KILLED_AFTER), "how": "killed"})
 
     def _keep(self, worker: _Worker, result: dict[str, Any]) -> None:
         assert worker.task is not None
         assert self._scores is not None
         task, worker.task = worker.task, None
+        if result["how"] != "scored" and not task.get("again"):
+            self._again.append({**task, "again": True})
+            return
         self._scores.add(
             {"problem": task["row"]["id"], "sample": task["sample"], "digest": digest(task["text"]), **result}
         )
 
     def _report(self) -> None:
-        left = len(self._queue) + sum(worker.task is not None for worker in self._workers)
+        left = len(self._queue) + len(self._again) + sum(worker.task is not None for worker in self._workers)
         if left == 0:
             self._finishing = False
             assert self._scores is not None

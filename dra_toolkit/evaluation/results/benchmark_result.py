@@ -33,7 +33,7 @@ class BenchmarkResult:
     n: int
     """Samples of each problem; 0 where another tool does not say."""
     scores: Mapping[str, Score]
-    """avg, maj, pass@1 ... pass@n, and repaired where there is a second metric."""
+    """avg, maj, pass@1 ... pass@n, and judged, the mean by the judge (repaired: a second metric of older results)."""
     problems: tuple[str, ...] = ()
     """Identities of the problems, in order; empty where only the scores are known."""
     correct: Bools | None = None
@@ -53,7 +53,8 @@ class BenchmarkResult:
 
 def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     """Return the scores of a finished evaluation; raises EvaluationError if it is damaged or uneven."""
-    table = _read(evaluation, (*_PLACE, "correct", "correct_repaired", "answer"))
+    second = _second_metric(evaluation)
+    table = _read(evaluation, (*_PLACE, "correct", second, "answer"))
     problems, rows = _by_problem(table, evaluation)
     correct = np.asarray(table["correct"].to_pylist(), dtype=bool)[rows]
     parsed = table["answer"].to_pylist()
@@ -61,9 +62,9 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     n = correct.shape[1]
     scores = {"avg": score(correct.mean(axis=1)), "maj": score(majority(answers, correct))}
     scores |= {f"pass@{k}": score(pass_at_k(correct, k)) for k in range(1, n + 1)}
-    repaired = table["correct_repaired"].to_pylist()
-    if all(value is not None for value in repaired):
-        scores["repaired"] = score(np.asarray(repaired, dtype=bool)[rows].mean(axis=1))
+    verdicts = table[second].to_pylist()
+    if all(value is not None for value in verdicts):
+        scores[second.removeprefix("correct_")] = score(np.asarray(verdicts, dtype=bool)[rows].mean(axis=1))
     distinct = [len({answer for answer in row if answer is not None}) for row in answers]
     return BenchmarkResult(
         label=evaluation.label,
@@ -108,6 +109,16 @@ def _read(evaluation: Evaluation, names: Sequence[str]) -> pa.Table:
     except (OSError, pa.ArrowException) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise EvaluationError(f"{path}: cannot be read ({reason}); delete its folder to run it anew") from None
+
+
+def _second_metric(evaluation: Evaluation) -> str:
+    """Return the name of the column with the second verdict; results from before the judge have another one."""
+    import pyarrow.parquet as pq
+
+    if evaluation.problems:
+        raise EvaluationError(*evaluation.problems)
+    names = pq.read_schema(evaluation.directory / OUTCOMES_FILE).names
+    return "correct_judged" if "correct_judged" in names else "correct_repaired"
 
 
 def _mean(values: Sequence[float]) -> Score:

@@ -43,16 +43,16 @@ OUTCOME_COLUMNS: dict[str, str] = {
     "sample": "int32",
     "seed": "int64",
     "correct": "bool",
-    "correct_repaired": "bool",
+    "correct_judged": "bool",
     "answer": "string",
     "tokens": "int32",
     "finish_reason": "string",
     "gold": "string",
     "completion": "string",
 }
-"""Columns of outcomes.parquet and their Arrow types; run, step, correct_repaired and answer may be null."""
+"""Columns of outcomes.parquet and their Arrow types; run, step, correct_judged and answer may be null."""
 
-_NULLABLE = ("run", "step", "correct_repaired", "answer")
+_NULLABLE = ("run", "step", "correct_judged", "answer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,5 +177,5 @@ def _parquet_problems(path: Path) -> list[str]:
         names = set(pq.read_schema(path).names)
     except (OSError, pa.ArrowException) as error:
         return [f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"]
-    missing = [name for name in OUTCOME_COLUMNS if name not in names]
+    missing = [name for name in OUTCOME_COLUMNS if name not in names and name != "correct_judged"]
     return [f"{path}: column {name} is missing" for name in missing]

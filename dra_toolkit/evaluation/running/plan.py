@@ -81,7 +81,7 @@ def prepare(benchmark: Benchmark, sampling: Sampling, *, evals: Path, data_dir: 
     metric: dict[str, Any] = {
         "version": METRIC_VERSION,
         "extraction": benchmark.extraction,
-        "repaired": benchmark.repaired,
+        "repaired": benchmark.tolerance,  # under its first name, for it is part of the key of older results
     }
     stop: tuple[str, ...] = ()
     if benchmark.kind == "task":

@@ -37,10 +37,10 @@ def paired(report: Report, left: str, right: str) -> list[Paired]:
 
 
 def metrics(report: Report) -> tuple[str, ...]:
-    """Return the scores that at least one cell has, the mean first, then the vote, then pass@k by k."""
+    """Return the scores that at least one cell has, the mean first, then the judge's, then the vote, then pass@k by k."""
     names = {name for row in report.rows for cell in row.cells.values() for name in cell.scores}
     passes = sorted((name for name in names if name.startswith("pass@")), key=lambda name: int(name[5:]))
-    return (*(name for name in ("avg", "maj", "repaired") if name in names), *passes)
+    return (*(name for name in ("avg", "judged", "maj", "repaired") if name in names), *passes)
 
 
 def score_rows(report: Report | None) -> list[Sequence[Cell]]:

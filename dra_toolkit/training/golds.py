@@ -1,0 +1,50 @@
+"""The gold answers of a data set, read once before training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from datasets import Dataset, Value
+
+from dra_toolkit.judge.gold_report import as_texts, report_golds
+from dra_toolkit.rewards.registry import REWARDS
+from dra_toolkit.training.conversation import Tell
+from dra_toolkit.training.data_sources import Source
+
+
+def needs_golds(recipe: Mapping[str, Any]) -> bool:
+    """Return whether a reward of the recipe judges answers."""
+    return any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe["reward_funcs"])
+
+
+def with_read_golds(dataset: Dataset, source: Source, tell: Tell) -> Dataset:
+    """Return a data set in TRL's shape with golds as texts, and tell how they are read.
+
+    Raises RecipeError for a gold that is a list of several, an object or a date, and where most cannot be read.
+    """
+    if source.solution_column is None:
+        return dataset
+    column = source.solution_column
+    golds = as_texts(dataset["solution"], name=source.name, column=column)
+    if int(os.environ.get("RANK", "0")) == 0:  # a mistake that one process finds ends all
+        from dra_toolkit.judge.service import shared_judge
+
+        tell(f"{source.name}: {report_golds(golds, shared_judge().read_golds, name=source.name, column=column).line}")
+    if dataset.features["solution"] == Value("string"):
+        return dataset
+    return dataset.remove_columns("solution").add_column("solution", golds, feature=Value("string"))
+
+
+def reached(dataset: Dataset, column: str | None) -> Dataset:
+    """Return a data set that has a column named with dots, `reward_model.ground_truth`, beside the one it lies in."""
+    if column is None or column in dataset.column_names or column.partition(".")[0] not in dataset.column_names:
+        return dataset
+    outer, *inner = column.split(".")
+    values = []
+    for value in dataset[outer]:
+        for key in inner:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        values.append(value)
+    return dataset if all(value is None for value in values) else dataset.add_column(column, values)
