@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.diversity.group_statistics import ZERO_SPREAD
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
+from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 
@@ -187,7 +188,7 @@ _ALL = (
     ),
     GroupMeasure(
         name="distinct_answers",
-        meaning="different final answers, null where none could be read",
+        meaning="final answers that the judge tells apart, null where none could be read",
         label="distinct answers",
         short="answers",
         unit="answers per group",
@@ -320,7 +321,7 @@ def is_measured(record: GroupRecord) -> bool:
 
 
 def _answers(record: GroupRecord) -> list[str]:
-    return [answer for answer in map(final_answer, record.group.completions) if answer is not None]
+    return [answer for answer in joined(map(final_answer, record.group.completions)) if answer is not None]
 
 
 def _largest(similarity: Array) -> float:

@@ -103,7 +103,9 @@ class LiveDisplay:
 def step_figures(event: dict[str, Any]) -> str:
     """Return a step's figures: `reward 0.53  adjusted 0.21  similarity 0.48`."""
     named = (("reward", "reward"), ("adjusted", "adjusted_reward"), ("similarity", "similarity"))
-    return "  ".join(f"{label} {event[key]:.2f}" for label, key in named if event.get(key) is not None)
+    figures = [f"{label} {event[key]:.2f}" for label, key in named if event.get(key) is not None]
+    figures += [f"golds not read {event['unread_golds']:.0%}"] if event.get("unread_golds") else []
+    return "  ".join(figures)
 
 
 def make_display(*, as_json: bool) -> Display:

@@ -119,6 +119,8 @@ def _say_what_next(ended: Ended, again: str) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    from dra_toolkit.runs.metrics import never_paid
+
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     run = ended.run
     if ended.state != "finished":
@@ -126,7 +128,11 @@ def _say_what_next(ended: Ended, again: str) -> None:
         console.print(Text(f"{said} is in {run.checkpoints}. Go on with:", style="yellow"))
         console.print(f"  {again} --resume")
         return
-    console.print(Text(f"Finished: {run.path}", style="green"))
+    if never_paid(run.metrics):
+        said = "Finished without a single reward, so nothing was learnt: every reward function abstained throughout"
+        console.print(Text(f"{said} ({run.path}). Look at the golds: dra doctor {run.recipe}", style="red"))
+    else:
+        console.print(Text(f"Finished: {run.path}", style="green"))
     for line in _first_and_last(run.metrics):
         console.print(f"  {line}")
     console.print("Next:")

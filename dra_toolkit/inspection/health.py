@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, mean_of_known
 from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.runs import FileFacts, Run
+from dra_toolkit.runs.metrics import unjudged
 
 FEWEST_STEPS = 6
 """Steps below which nothing is said: a third of them is then no trend."""
@@ -77,15 +78,17 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
     facts = run.facts()
     curves = step_curves(run) if curves is None else curves
     steps = curves["step"]
+    unread = abstentions(run)
     if not facts or len(steps) < FEWEST_STEPS:
-        return ()
+        return (unread,) if unread else ()
     recipe, settings = run.recipe, facts[-1].diversity
     known: Settings = {
         "loss_type": recipe.get("loss_type"),
         "diversity": settings.measure if settings.adjusts else "none",
         "zero_spread_groups": settings.zero_spread_groups,
     }
-    found = [
+    found: list[Note | None] = [
+        unread,
         diversity_collapse(curves, known, distinct_right(run, steps)),
         length_drift(curves, known),
         saturation(curves, known),
@@ -95,6 +98,28 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
         late = steps[-(len(steps) // 3) :]
         found.append(inverted_negatives(_negative_totals(run, (int(late[0]), int(late[-1]))), facts[-1]))
     return tuple(note for note in found if note is not None)
+
+
+def abstentions(run: Run) -> Note | None:
+    """Gold answers cannot be read, or answers cannot be judged in time: said from the first step on, for it is counted."""
+    rows = [row for row in run.metrics() if "reward" in row]
+    shares = {v: [unjudged(row, v) for row in rows] for v in ("unreadable_gold", "timed_out")}
+    if not rows or max(map(max, shares.values())) == 0:
+        return None
+    unread, late = (float(np.mean(values)) for values in shares.values())
+    return Note(
+        name="not judged",
+        says=f"{unread:.1%} of the completions got no reward, as their gold cannot be read; {late:.1%} ran out of time.",
+        signs=(
+            _ends("share of completions whose gold cannot be read", shares["unreadable_gold"]),
+            _ends("share of answers that could not be judged in time", shares["timed_out"]),
+        ),
+        advice="run dra doctor on the recipe for the rows; set solution_column, or mend or remove these golds",
+    )
+
+
+def _ends(what: str, shares: Sequence[float]) -> Sign:
+    return Sign(what=what, before=shares[0], after=shares[-1])
 
 
 def step_curves(run: Run) -> Curves:

@@ -70,7 +70,7 @@ def report_golds(
     if len(unread) > len(golds) / 2:
         raise RecipeError(
             f"solution_column: {len(unread):,} of {len(golds):,} golds in {column!r} of {name} cannot be read (row "
-            f"{unread[0] + 1}: {short(golds[unread[0]])}); name the column that holds the answers alone, or use another reward"
+            f"{unread[0] + 1}: {short(golds[unread[0]])}); name the column that holds the answers alone"
         )
     return GoldReport(
         total=len(golds),

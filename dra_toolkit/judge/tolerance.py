@@ -24,7 +24,7 @@ def near(gold: str, answer: str) -> bool:
     (True, False)
     """
     stated, expected = read_gold(gold)
-    written = _DECIMAL.match(plain(stated or ""))
+    written = _DECIMAL.search(plain(stated or ""))
     found = read(answer)
     values = [v.value if isinstance(v, Named) else v for v in (expected, found)]
     numbers = [value for value in values if isinstance(value, Quantity)]

@@ -7,7 +7,7 @@ import math
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,18 @@ def _rows(path: Path, *, quiet: bool = True) -> Iterator[dict[str, Any] | None]:
             row = None
         is_row = isinstance(row, dict) and type(row.get("step")) is int
         yield row if is_row else None
+
+
+def unjudged(values: Mapping[str, Any], verdict: str = "unreadable_gold") -> float:
+    """Return the largest share of completions that a reward of a logged step did not judge; 0 where none says so."""
+    shares = [value for key, value in values.items() if key.endswith(f"/{verdict}") and isinstance(value, float | int)]
+    return float(max(shares, default=0.0))
+
+
+def never_paid(path: Path) -> bool:
+    """Return whether a run has logged steps and none of them had a reward."""
+    rewards = [row["reward"] for row in read_metrics(path) if "reward" in row]
+    return bool(rewards) and all(reward is None for reward in rewards)
 
 
 def rewind_metrics(path: Path, *, step: int, aside: Path) -> int:

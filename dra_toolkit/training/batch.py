@@ -33,6 +33,7 @@ from dra_toolkit.groups import (
     mean_of_known,
     prompt_hash,
 )
+from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.rewards.text import as_message
@@ -201,7 +202,7 @@ def _labels(samples: Sequence[Sample], G: int, labeller: Labeller | None) -> NDA
     texts = [sample.text for sample in samples]
     groups = [texts[start : start + G] for start in range(0, len(texts), G)]
     if labeller is None:
-        return np.stack([equal_labels(map(final_answer, group)) for group in groups])
+        return np.stack([equal_labels(joined(map(final_answer, group))) for group in groups])
     return np.stack([labeller(group) for group in groups])
 
 

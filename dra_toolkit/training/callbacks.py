@@ -15,7 +15,7 @@ from trl import GRPOConfig
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.runs.layout import RunDirectory
-from dra_toolkit.runs.metrics import append_metrics
+from dra_toolkit.runs.metrics import append_metrics, unjudged
 from dra_toolkit.training.events import Events
 
 STEP_FACTS = {
@@ -48,7 +48,7 @@ class MetricsCallback(TrainerCallback):
                     f"metrics: {self._run.metrics} cannot be written ({error.strerror}); training goes on"
                 )
         if "reward" in logs:
-            facts = {name: logs.get(key) for name, key in STEP_FACTS.items()}
+            facts = {name: logs.get(key) for name, key in STEP_FACTS.items()} | {"unread_golds": unjudged(logs)}
             self._events.tell("step", step=state.global_step, of=state.max_steps, **facts)
 
     def on_save(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:

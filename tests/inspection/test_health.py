@@ -20,6 +20,7 @@ from dra_toolkit.inspection.health import (
     shrunken_updates,
 )
 from dra_toolkit.runs import Recorder, Run
+from dra_toolkit.runs.metrics import append_metrics, never_paid
 
 S = 12
 NAMES = (
@@ -178,3 +179,23 @@ def test_where_nothing_tells_right_from_wrong_no_share_of_right_texts_is_known(t
     directory = make_run(tmp_path / "r")
     record_all(directory, *([record(step)] for step in range(1, 7)))
     assert distinct_right(Run(directory), np.arange(1.0, 7.0)) is None
+
+
+def test_golds_that_are_not_read_are_a_note_from_the_first_step_on(tmp_path):
+    run = recorded_run(tmp_path / "a", 2, DiversitySettings(), negative=False)
+    for step, share in ((1, 0.5), (2, 0.25)):
+        append_metrics(
+            run.directory.metrics, step=step, attempt=1, values={"reward": 0.5, "accuracy/unreadable_gold": share}
+        )
+    (note,) = health_notes(run)
+    assert (note.name, note.signs[0].before, note.signs[0].after) == ("not judged", 0.5, 0.25)
+    assert "37.5% of the completions got no reward" in note.says
+
+
+def test_a_run_whose_reward_is_null_throughout_was_never_paid(tmp_path):
+    metrics = tmp_path / "metrics.jsonl"
+    assert not never_paid(metrics)
+    append_metrics(metrics, step=1, attempt=1, values={"reward": float("nan")})
+    assert never_paid(metrics)
+    append_metrics(metrics, step=2, attempt=1, values={"reward": 0.0})
+    assert not never_paid(metrics)

@@ -14,6 +14,7 @@ from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, Evaluation
 from dra_toolkit.evaluation.statistics.scores import Bools, Score, Z, majority, pass_at_k, score
 from dra_toolkit.groups import Array
+from dra_toolkit.judge.joining import joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +59,7 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     problems, rows = _by_problem(table, evaluation)
     correct = np.asarray(table["correct"].to_pylist(), dtype=bool)[rows]
     parsed = table["answer"].to_pylist()
-    answers = [[parsed[i] for i in row] for row in rows]
+    answers = [joined(parsed[i] for i in row) for row in rows]
     n = correct.shape[1]
     scores = {"avg": score(correct.mean(axis=1)), "maj": score(majority(answers, correct))}
     scores |= {f"pass@{k}": score(pass_at_k(correct, k)) for k in range(1, n + 1)}

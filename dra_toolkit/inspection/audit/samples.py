@@ -12,6 +12,7 @@ import numpy as np
 from dra_toolkit.dotted import call_users, is_dotted, load_dotted
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
+from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.runs import Run
 
@@ -93,7 +94,7 @@ def _labels(
             raise RunError(f"--labels: {labels!r} returned {len(returned)} labels for {len(texts)} texts")
         return returned
     if labels == "answer":
-        return [final_answer(text) for text in texts]
+        return joined(map(final_answer, texts))
     if record.labels is None:
         raise RunError(f"{name}: labels were not recorded, as no measure read them; use --labels answer or a function")
     return [int(each) for each in record.labels]

@@ -20,6 +20,7 @@ from dra_toolkit.dotted import is_dotted
 from dra_toolkit.groups import Adjustment, Array, GroupRecord
 from dra_toolkit.inspection.replay.compute import adjustments, flattened
 from dra_toolkit.inspection.replay.pieces import Piece
+from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 
@@ -104,4 +105,4 @@ def _correct(record: GroupRecord, correct_by: str | None) -> Values | None:
 def _labels(record: GroupRecord, settings: DiversitySettings) -> Values | None:
     if "labels" not in settings.needs or is_dotted(settings.labels):
         return record.labels
-    return equal_labels(map(final_answer, record.group.completions))
+    return equal_labels(joined(map(final_answer, record.group.completions)))

@@ -1,0 +1,48 @@
+"""Join answers that are the same: for votes, for distinct answers, and for the labels of clusters."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+
+from dra_toolkit.judge.comparing import same
+from dra_toolkit.judge.notation import plain, squeezed
+from dra_toolkit.judge.reading import read
+
+LONGEST, MOST_DISTINCT = 120, 64
+"""Characters of an answer, and distinct answers, beyond which only texts are compared: no text may make a report slow."""
+_SLOW = re.compile(r"\\(?:sum|prod|int|lim|max|min|gcd|lcm|bmod)(?![a-z])|!|\\binom")
+
+
+def joined(answers: Iterable[str | None]) -> list[str | None]:
+    r"""Return the answers with each replaced by the first one that is the same; None stays None.
+
+    >>> joined(["5", "x = 5", None, r"\frac{10}{2}", "6"])
+    ['5', '5', None, '5', '6']
+    """
+    first: dict[str, str] = {}
+    made: list[str | None] = []
+    for answer in answers:
+        if answer is None:
+            made.append(None)
+            continue
+        key = squeezed(plain(answer))
+        if key not in first:
+            seen = dict.fromkeys(first.values())
+            first[key] = (
+                next((other for other in seen if _same(other, answer)), answer) if len(seen) < MOST_DISTINCT else answer
+            )
+        made.append(first[key])
+    return made
+
+
+@functools.lru_cache(maxsize=4096)
+def _same(one: str, other: str) -> bool:
+    if max(len(one), len(other)) > LONGEST or _SLOW.search(one) or _SLOW.search(other):
+        return False
+    left, right = _read(one), _read(other)
+    return left is not None and right is not None and same(left, right) and same(right, left)
+
+
+_read = functools.lru_cache(maxsize=4096)(read)
