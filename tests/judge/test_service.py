@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pairs import pairs
 from waiting import wait_until
 
 from dra_toolkit.errors import RunError
@@ -312,3 +313,16 @@ def test_a_script_without_a_guard_is_one_line(tmp_path):
 def test_the_warm_up_imports_what_the_judges_use():
     warm_up()
     assert "latex2sympy2_extended" in sys.modules
+
+
+def test_eight_busy_processes_change_no_verdict(judge):
+    table = pairs()
+    golds, texts = [pair.gold for pair in table], [rf"\boxed{{{pair.answer}}}" for pair in table]
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+    try:
+        made = judge.judge(golds=golds, completions=texts)
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert [m.verdict.value for m in made] == [pair.verdict for pair in table]
