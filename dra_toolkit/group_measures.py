@@ -271,8 +271,10 @@ _ALL = (
         label="cut completions",
         short="cut",
         unit="share of completions",
-        of=lambda r, _: np.mean([reason == "length" for reason in r.group.finish_reasons]),
-        sql="avg((finish_reason = 'length')::INT)",
+        of=lambda r, _: (
+            None if "unknown" in r.group.finish_reasons else np.mean([x == "length" for x in r.group.finish_reasons])
+        ),
+        sql="CASE WHEN NOT bool_or(finish_reason = 'unknown') THEN avg((finish_reason = 'length')::INT) END",
         percent=True,
         from_zero=True,
     ),

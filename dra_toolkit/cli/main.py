@@ -10,6 +10,7 @@ from dra_toolkit.cli.audit import audit
 from dra_toolkit.cli.doctor import doctor
 from dra_toolkit.cli.eval import app as eval_app
 from dra_toolkit.cli.inspect import app as inspect_app
+from dra_toolkit.cli.lint import lint
 from dra_toolkit.cli.recipes import app as recipes_app
 from dra_toolkit.cli.train import train
 
@@ -25,6 +26,7 @@ app.command()(train)
 app.command()(doctor)
 app.command("app")(dashboard)
 app.command()(audit)
+app.command()(lint)
 app.add_typer(eval_app, name="eval")
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(recipes_app, name="recipes")

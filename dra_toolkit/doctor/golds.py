@@ -13,7 +13,7 @@ from dra_toolkit.doctor.findings import Finding, ok, problem, warning
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.judge.gold_report import GoldReport, as_texts, report_golds
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.check_data import DATA_SUFFIXES, dataset_names, for_each_dataset
+from dra_toolkit.recipe.check_data import DATA_SUFFIXES
 from dra_toolkit.rewards.registry import REWARDS
 
 
@@ -23,13 +23,13 @@ def local_golds(recipe: Recipe) -> Iterator[tuple[str, GoldReport]]:
     Raises RecipeError for golds that training would refuse. Nothing is yielded for data that lie elsewhere, nor where the
     packages that training needs are missing.
     """
-    if not any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe["reward_funcs"]):
+    if not any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe.objective.reward_funcs):
         return
     if any(importlib.util.find_spec(name) is None for name in ("math_verify", "mpmath", "pebble")):
         return
     from dra_toolkit.judge.service import shared_judge
 
-    for name, column in zip(dataset_names(recipe), for_each_dataset(recipe, "solution_column"), strict=True):
+    for name, column in zip(recipe.data.names, recipe.data.for_each(recipe.data.solution_column), strict=True):
         file = _training_file(Path(name).expanduser())
         if file is None or column is None:
             continue

@@ -17,6 +17,9 @@ COUNTED = (Verdict.unreadable_gold, Verdict.no_answer, Verdict.timed_out)
 """The verdicts whose shares are logged."""
 
 
+_recent: dict[tuple[str, str], Verdict] = {}
+
+
 def judge_completions(
     reward: str, completions: Sequence[Completion], columns: Mapping[str, Any], *, boxes_in_thinking: bool = False
 ) -> list[Verdict]:
@@ -31,7 +34,16 @@ def judge_completions(
     judged = shared_judge().judge(
         golds=golds, completions=completion_texts(completions), boxes_in_thinking=boxes_in_thinking
     )
-    return log_shares(reward, [judgement.verdict for judgement in judged], columns)
+    verdicts = [judgement.verdict for judgement in judged]
+    _recent.clear()
+    _recent.update(zip(zip(map(str, golds), completion_texts(completions), strict=True), verdicts, strict=True))
+    return log_shares(reward, verdicts, columns)
+
+
+def recent_verdicts(golds: Sequence[Any], texts: Sequence[str]) -> list[str | None]:
+    """Return what the judge last said in this process of each of N completions, for the record; None where nothing."""
+    found = [_recent.get((str(gold), text)) for gold, text in zip(golds, texts, strict=True)]
+    return [None if verdict is None else verdict.value for verdict in found]
 
 
 def judge_as_released(reward: str, completions: Sequence[Completion], columns: Mapping[str, Any]) -> list[Verdict]:

@@ -34,6 +34,7 @@ from dra_toolkit.diversity.measures.leave_one_out import leave_one_out
 from dra_toolkit.embedding import EMBEDDERS, Embedder, EmbedderSettings, Embeddings, load_embedder
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.rewards import tells_right_from_wrong
+from dra_toolkit.rewards.scoring import GOLD_COLUMN, recent_verdicts
 from dra_toolkit.rewards.text import completion_texts
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
 from dra_toolkit.training.log_probs import mean_log_probs, read_log_probs
@@ -143,7 +144,7 @@ class GroupAdjustment(Trained):
         settings = self.diversity if training else DiversitySettings(measure="none")
         texts = completion_texts(completions)
         measured = measure(
-            samples=self._gather_samples(prompts, texts, completion_ids_list),
+            samples=self._gather_samples(inputs, prompts, texts, completion_ids_list),
             rewards=rewards[:, : len(self._scored_by)].double().cpu().numpy(),
             reward_weights=self.reward_columns(),
             correct_by=self.correct_by,
@@ -208,16 +209,22 @@ class GroupAdjustment(Trained):
         """Return the largest number of forward passes that any process needs: partitioned weights need all at each."""
         return int(self.accelerator.gather(torch.tensor([local], device=self.accelerator.device)).max())
 
-    def _gather_samples(self, prompts: Any, texts: list[str], completion_ids: list[list[int]]) -> list[Sample]:
+    def _gather_samples(
+        self, inputs: Any, prompts: Any, texts: list[str], completion_ids: list[list[int]]
+    ) -> list[Sample]:
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        golds = [row.get(GOLD_COLUMN) for row in inputs]
+        verdicts = recent_verdicts(golds, texts)
         samples = [
             Sample(
                 prompt=as_prompt(prompt),
                 text=text,
                 tokens=len(ids),
                 finish_reason="stop" if not ids or ids[-1] in ends else "length",
+                gold=None if gold is None else str(gold),
+                verdict=verdict,
             )
-            for prompt, text, ids in zip(prompts, texts, completion_ids, strict=True)
+            for prompt, text, ids, gold, verdict in zip(prompts, texts, completion_ids, golds, verdicts, strict=True)
         ]
         return gather_object(samples) if self.accelerator.num_processes > 1 else samples
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
 
 from datasets import Dataset, Value
 
 from dra_toolkit.judge.gold_report import as_texts, report_golds
+from dra_toolkit.recipe import Recipe
 from dra_toolkit.rewards.registry import REWARDS
 from dra_toolkit.training.conversation import Tell
 from dra_toolkit.training.data_sources import Source
 
 
-def needs_golds(recipe: Mapping[str, Any]) -> bool:
+def needs_golds(recipe: Recipe) -> bool:
     """Return whether a reward of the recipe judges answers."""
-    return any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe["reward_funcs"])
+    return any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe.objective.reward_funcs)
 
 
 def with_read_golds(dataset: Dataset, source: Source, tell: Tell) -> Dataset:

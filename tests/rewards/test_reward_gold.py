@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dra_toolkit.errors import RecipeError
+from dra_toolkit.rewards.scoring import recent_verdicts
 from dra_toolkit.rewards.text import completion_text
 
 RIGHT = r"\boxed{42}"
@@ -84,3 +85,11 @@ def test_conversational_and_plain_completions_score_alike(score, name):
 )
 def test_completion_text(completion, expected):
     assert completion_text(completion) == expected
+
+
+def test_the_last_verdicts_are_at_hand_for_the_record(score):
+    texts = [RIGHT, r"\boxed{41}", "no answer", ""]
+    score("accuracy", texts, solution=["42", "42", "42", "???"])
+    assert recent_verdicts(["42", "42", "42", "???", "42"], [*texts, "never seen"]) == [
+        "right", "wrong", "no_answer", "unreadable_gold", None,
+    ]  # fmt: skip

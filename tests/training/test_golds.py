@@ -8,7 +8,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_data import SETTINGS
+from test_data import SETTINGS, as_recipe
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
@@ -39,7 +39,9 @@ def golds(tokenizer, tmp_path):
         else:
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         told: list[str] = []
-        settings = {**SETTINGS, "dataset_name": str(path), "solution_column": column, "reward_funcs": ["accuracy"]}
+        settings = as_recipe(
+            {**SETTINGS, "dataset_name": str(path), "solution_column": column, "reward_funcs": ["accuracy"]}
+        )
         train, _ = training_splits(settings, tokenizer, told.append)
         return train["solution"], next((line for line in told if " golds: " in line), "")
 

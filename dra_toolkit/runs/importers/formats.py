@@ -8,7 +8,7 @@ from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.runs.importers.generic import Generic
 from dra_toolkit.runs.importers.ms_swift import MsSwift
 from dra_toolkit.runs.importers.prime_rl import PrimeRL
-from dra_toolkit.runs.importers.rollout import Format
+from dra_toolkit.runs.importers.rollout import Format, Options
 from dra_toolkit.runs.importers.trl import TRL
 from dra_toolkit.runs.importers.verl import Verl
 
@@ -16,7 +16,7 @@ FORMATS: dict[str, Format] = {format.name: format for format in (TRL(), PrimeRL(
 """Formats by name; the first that recognises a source is taken."""
 
 
-def find_format(name: str | None, source: Path) -> tuple[Format, str]:
+def find_format(name: str | None, source: Path, options: Options | None = None) -> tuple[Format, str]:
     """Return the format of a source and what shows it; raises RunError if there is none, or the source is not there."""
     if not source.exists():
         raise RunError(f"{source}: there is no such file or folder")
@@ -29,6 +29,8 @@ def find_format(name: str | None, source: Path) -> tuple[Format, str]:
     for format in FORMATS.values():
         if seen := format.recognise(source):
             return format, seen
+    if options is not None and options.names_columns:
+        return FORMATS["jsonl"], "its columns are named"
     known = "; ".join(f"{each.name}: {each.meaning}" for each in FORMATS.values())
     raise RunError(f"{source}: holds {_content(source)}, which no format recognises; say --format ({known})")
 

@@ -27,7 +27,7 @@ class Generic:
     """JSON lines with named columns."""
 
     name = "jsonl"
-    meaning = "JSON lines, one completion each, with columns that you name"
+    meaning = "JSON lines or a CSV file, one completion each, with columns that you name"
     consecutive = False
 
     def recognise(self, source: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -60,4 +61,15 @@ def _groups(rollouts: list[Rollout], consecutive: bool) -> list[list[Rollout]]:
             turn += 1
         before = identity
         groups.setdefault((identity, turn), []).append(rollout)
-    return list(groups.values())
+    found = list(groups.values())
+    if consecutive and all(rollout.group is None for rollout in rollouts):
+        return list(_of_one_size(found))
+    return found
+
+
+def _of_one_size(runs: list[list[Rollout]]) -> Iterator[list[Rollout]]:
+    """Yield runs of equal prompts cut into groups: all groups of a batch have one size, and a prompt may come twice."""
+    size = math.gcd(*map(len, runs)) if runs else 1
+    for run in runs:
+        step = size if size > 1 else len(run)
+        yield from (run[start : start + step] for start in range(0, len(run), step))

@@ -67,7 +67,7 @@ def import_run(
     Raises RunError for a source that cannot be read or an output that is in the way; then nothing is left behind.
     """
     options = options or Options()
-    found, seen = find_format(format, source)
+    found, seen = find_format(format, source, options)
     names = found.reward_names(source, options)
     weights = _weights(names, reward_weights or {})
     if embedder is not None and (problem := check_text_embedder(embedder)):
@@ -226,7 +226,7 @@ def _notes(
     if estimates.tokens:
         yield f"tokens: {estimates.tokens} completions come without a count; their words were counted instead"
     if estimates.finish_reasons:
-        yield f"finish_reason: unknown for {estimates.finish_reasons} completions, recorded as stop"
+        yield f"finish_reason: unknown for {estimates.finish_reasons} completions, and recorded as unknown"
     if consecutive:
         yield "groups: completions of the same prompt that follow each other"
     else:

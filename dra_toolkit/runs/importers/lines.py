@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ PEEK = 200
 
 def objects(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield `file:line` and the object of each line of a JSONL file, which may be compressed with gzip or zstd."""
+    if path.suffix == ".csv":
+        yield from ((f"{path}:{number}", row) for number, row in enumerate(_csv_rows(path), start=2))
+        return
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
@@ -40,6 +44,8 @@ def objects(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any
 
 def first_object(path: Path) -> dict[str, Any] | None:
     """Return the first object of a JSONL file, or None if its beginning has none."""
+    if path.suffix == ".csv":
+        return next(_csv_rows(path), None)
     try:
         for line in islice(_lines(path), PEEK):
             try:
@@ -51,6 +57,17 @@ def first_object(path: Path) -> dict[str, Any] | None:
     except RunError:
         pass
     return None
+
+
+def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a CSV file; an empty cell is no value."""
+    csv.field_size_limit(1 << 27)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            for row in csv.DictReader(file):
+                yield {key: value or None for key, value in row.items() if key is not None}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RunError(f"{path}: cannot be read as CSV ({error})") from None
 
 
 def jsonl_files(source: Path, pattern: str = "*.jsonl") -> list[Path]:

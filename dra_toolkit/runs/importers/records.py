@@ -129,7 +129,7 @@ def _group(group: Sequence[Rollout], reward_weights: Mapping[str, float], estima
         prompt=group[0].prompt,
         completions=tuple(rollout.text for rollout in group),
         token_counts=np.array(tokens, dtype=np.int32),
-        finish_reasons=tuple(rollout.finish_reason or "stop" for rollout in group),
+        finish_reasons=tuple(rollout.finish_reason or "unknown" for rollout in group),
         rewards={name: np.array([r.rewards.get(name, np.nan) for r in group]) for name in reward_weights},
         reward_weights=dict(reward_weights),
         turns=_unless_none(rollout.turns for rollout in group),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,6 +48,13 @@ class Options:
     advantage_column: str | None = None
     mode: Mode = "train"
     """What the rollouts were sampled for, where the format does not say."""
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether the caller names columns, as only one format of any columns needs."""
+        return self != replace(Options(), mode=self.mode, reward_columns=self.reward_columns) or bool(
+            self.reward_columns
+        )
 
 
 @dataclass

@@ -28,7 +28,8 @@ from dra_toolkit.runs.importers.rollout import (
 from dra_toolkit.safe_text import first_line
 
 _NAME = re.compile(r"completions_\d+\.parquet")
-_OWN = ("step", "prompt", "completion", "advantage")
+_OWN = ("step", "prompt", "completion", "advantage", "diversity")
+"""Columns that are no rewards; `diversity` is what an adjustment added to the total, which is measured anew here."""
 
 
 class TRL:

@@ -18,7 +18,12 @@ SHELL = """
 <div class="dra-plots dra-wide" data-part="figures"></div>
 <div data-part="pair"></div>
 """
-_METRICS = {"avg": "Accuracy", "maj": "Majority vote", "repaired": "Accuracy, repaired metric"}
+_METRICS = {
+    "avg": "Accuracy",
+    "judged": "Accuracy by the judge",
+    "maj": "Majority vote",
+    "repaired": "Accuracy, repaired metric",
+}
 
 
 def show(run: Run, params: read.Params) -> Answer:

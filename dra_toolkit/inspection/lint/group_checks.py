@@ -1,0 +1,119 @@
+"""What can be wrong with one group, and with the groups of a step beside each other."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dra_toolkit.groups import prompt_hash
+from dra_toolkit.inspection.lint.findings import Tally
+from dra_toolkit.runs.importers.grouping import ImportedBatch
+from dra_toolkit.runs.importers.records import best_estimator
+from dra_toolkit.runs.importers.rollout import Rollout
+
+CENTRED = 1e-3
+SPLIT_SHARE = 0.25
+"""Share of a step's prompts in several groups from which they are split; a data set may hold a prompt twice."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The completions that a dump puts together."""
+
+    rollouts: Sequence[Rollout]
+    where: str
+
+    @classmethod
+    def of(cls, batch: ImportedBatch, index: int) -> Group:
+        """Return one group of a batch."""
+        return cls(batch.groups[index], f"{batch.mode} step {batch.step}, group {index}")
+
+    @cached_property
+    def prompts(self) -> list[str]:
+        """The identity of the prompt of each completion; equal objects are hashed once."""
+        found: list[str] = []
+        for i, rollout in enumerate(self.rollouts):
+            before = self.rollouts[i - 1].prompt if i else None
+            found.append(found[-1] if found and rollout.prompt == before else prompt_hash(rollout.prompt))
+        return found
+
+    @cached_property
+    def totals(self) -> list[float]:
+        """The sum of the rewards of each completion that were given."""
+        return [sum(v for v in r.rewards.values() if not math.isnan(v)) for r in self.rollouts]
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether there is nothing to tell its completions apart by."""
+        return len(self.rollouts) > 1 and max(self.totals) - min(self.totals) < 1e-9
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all completions, their words where tokens are not known."""
+        return sum(r.tokens or len(r.text.split()) for r in self.rollouts)
+
+
+def check_group(group: Group, tally: Tally) -> None:
+    """Note what is wrong with a group by itself."""
+    rollouts, where = group.rollouts, group.where
+    if len(rollouts) == 1:
+        tally.add("groups of one", f"{where}: {rollouts[0].text[:40]!r}")
+    if len(set(group.prompts)) > 1:
+        tally.add("several prompts in a group", f"{where} has {len(set(group.prompts))} prompts")
+    if group.all_equal:
+        tally.add("all-equal groups", f"{where}: every total is {group.totals[0]:g}")
+    counts = Counter(r.text for r in rollouts)
+    times = math.gcd(*counts.values())
+    if times > 1 and len(counts) > 1:
+        tally.add(
+            "duplicated rows", f"{where}: each completion stands there {times} times", len(rollouts) - len(counts)
+        )
+    known = [r.advantage for r in rollouts if r.advantage is not None and not math.isnan(r.advantage)]
+    if len(known) == len(rollouts) > 1:
+        mean, largest = sum(known) / len(known), max(map(abs, known))
+        if abs(mean) > CENTRED * max(1.0, largest):
+            tally.add("advantages are not centred", f"{where}: their mean is {mean:.3g}")
+    best = max(group.totals)
+    for rollout, total in zip(rollouts, group.totals, strict=True):
+        if rollout.finish_reason == "length" and total > 0 and total >= best:
+            tally.add("cut completions rewarded", f"{where}: {total:g} for a completion of {rollout.tokens} tokens")
+        if not rollout.text.strip() and (rollout.tokens or 2) > 1:
+            tally.add("completions lost", f"{where}: an empty completion")
+
+
+def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, engine: str, *, with_ids: bool) -> int:
+    """Note what is wrong with the groups of a step beside each other; return how many have advantages and a spread."""
+    _check_sizes(groups, tally)
+    if with_ids:
+        _check_identities(groups, tally)
+    known = [group for group in groups if all(r.advantage is not None for r in group.rollouts)]
+    if known and len(known) == len(groups) and any(not group.all_equal for group in groups):
+        weights = dict.fromkeys(groups[0].rollouts[0].rewards, 1.0)
+        if best_estimator(batch, weights, engine) is None:
+            tally.add("advantages of no known estimator", f"{batch.mode} step {batch.step}")
+    return len(known)
+
+
+def _check_sizes(groups: Sequence[Group], tally: Tally) -> None:
+    sizes = Counter(len(group.rollouts) for group in groups)
+    usual = sizes.most_common(1)[0][0]
+    for group in groups:
+        if len(group.rollouts) not in (usual, 1):
+            tally.add("unequal groups", f"{group.where} has {len(group.rollouts)} completions, most have {usual}")
+
+
+def _check_identities(groups: Sequence[Group], tally: Tally) -> None:
+    of_prompt: dict[str, list[Group]] = {}
+    for group in groups:
+        for prompt in set(group.prompts):
+            of_prompt.setdefault(prompt, []).append(group)
+    split = {prompt: found for prompt, found in of_prompt.items() if len(found) > 1}
+    if len(split) <= SPLIT_SHARE * len(of_prompt):
+        return
+    for found in split.values():
+        alone = all(len(group.rollouts) == 1 for group in found)
+        kind = "ids finer than the group" if alone else "a prompt in several groups"
+        tally.add(kind, f"{found[0].where} and {found[1].where} have one prompt", len(found) if alone else 1)
