@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -47,8 +49,9 @@ def run(
     revisions: bool = typer.Option(False, "--revisions", help="With --model: its revisions that are steps."),
     base: bool = typer.Option(True, "--base/--no-base", help="Evaluate the base model as well."),
     benchmark: list[str] = typer.Option(
-        None, "--benchmark", "-b", help="aime24, math_500, amc23, minerva, olympiadbench, paper (all five), quickstart, "
-        "a .jsonl or .parquet file, or the dotted path of a lighteval task; several by comma."
+        None, "--benchmark", "-b", help="aime24, math_500, amc23, minerva, olympiadbench, paper (these five), aime25, "
+        "aime26, hmmt25, brumo25, gpqa_diamond, quickstart, a .jsonl or .parquet file, or the dotted path of a lighteval "
+        "task; several by comma."
     ),
     problem_column: str = typer.Option(None, "--problem-column", help="Column of a file's problems. [default: problem]"),
     answer_column: str = typer.Option(None, "--answer-column", help="Column of a file's answers. [default: answer]"),
@@ -105,7 +108,7 @@ def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool)
     from dra_toolkit.evaluation.running.evaluator import Evaluator, held
     from dra_toolkit.evaluation.running.options import run_chosen
 
-    with held(chosen.evals):
+    with nullcontext() if dry_run else held(chosen.evals):
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         display = make_display(as_json=as_json)
@@ -121,9 +124,9 @@ def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool)
                 show=display.show,
             )
             if dry_run:
-                rows = evaluator.plan(list(chosen.targets.values()), strict=True)
+                rows = evaluator.plan(list(chosen.targets.values()), strict=True, remember=False)
                 display.close()
-                _show_plan(rows)
+                _show_plan(rows, as_json=as_json)
                 return 0
             run_chosen(chosen, options, evaluator)
         except KeyboardInterrupt:
@@ -141,7 +144,7 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _show_plan(rows: list[Any]) -> None:
+def _show_plan(rows: list[Any], *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -149,15 +152,26 @@ def _show_plan(rows: list[Any]) -> None:
     table = Table("model", "benchmark", "n", "answers there", "of", "folder", box=None)
     for row in rows:
         for cell in row.cells:
-            state = "all" if cell.finished else str(cell.kept)
-            shown = (row.target.label, cell.prepared.benchmark.name, cell.prepared.sampling.n, state)
-            table.add_row(*(Text(str(text)) for text in (*shown, cell.prepared.answers, cell.folder)))
-    Console().print(table)
+            name, n, of = cell.prepared.benchmark.name, cell.prepared.sampling.n, cell.prepared.answers
+            if as_json:
+                planned = {"label": row.target.label, "benchmark": name, "n": n, "answers": cell.kept, "of": of}
+                print(json.dumps({"event": "planned", **planned, "folder": str(cell.folder)}))
+            shown = (row.target.label, name, n, "all" if cell.finished else cell.kept, of, cell.folder)
+            table.add_row(*(Text(str(text)) for text in shown))
+    if not as_json:
+        Console().print(table)
 
 
 def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
     done = evaluator.done
-    problems = [*chosen.skipped, *(problem for failure in done.failures for problem in failure.problems)]
+    failures = [failure for failure in done.failures if not (chosen.is_watched and failure.is_gone)]
+    problems = [*chosen.skipped, *(problem for failure in failures for problem in failure.problems)]
+    for failure in done.failures:
+        if failure not in failures:
+            print(failure.problems[0], file=sys.stderr)
+    if done.missed:
+        told = ", ".join(map(str, sorted(done.missed)))
+        print(f"Deleted before their turn, and not evaluated: steps {told}; raise save_total_limit", file=sys.stderr)
     if not as_json:
         for (label, name), cell in done.cells.items():
             if (share := evaluator.accuracy(label, name)) is not None:

@@ -32,7 +32,9 @@ def train(
     dry_run: bool = typer.Option(False, "--dry-run", help="Show the resolved recipe and the commands; start nothing."),
     resume: bool = typer.Option(False, "--resume", help="Continue from the newest complete checkpoint."),
     overwrite: bool = typer.Option(
-        False, "--overwrite", help="Delete the run that lies in output_dir, and start anew."
+        False,
+        "--overwrite",
+        help="Delete the run that lies in output_dir, and start anew; its evaluations are kept beside it.",
     ),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
     slurm: Path = typer.Option(

@@ -35,6 +35,8 @@ class Start:
     """Metrics lines beyond the checkpoint that were put aside."""
     skipped: tuple[str, ...] = ()
     """Newer checkpoints that are not complete, and what each lacks."""
+    kept_aside: Path | None = None
+    """Where the evaluations of the run that was overwritten lie."""
 
     @property
     def logs(self) -> Path:
@@ -55,12 +57,13 @@ def prepare(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) ->
         )
     if resume:
         return _announced(_reopened(recipe, run))
+    kept_aside = None
     if run.exists():
-        run.delete()
+        kept_aside = run.delete()
     elif run.path.is_dir() and any(run.path.iterdir()):
         raise RunError(f"output_dir: {run.path} is not empty and not a run; choose another place with output_dir=...")
     run.create(recipe)
-    return _announced(Start(run=run, attempt=run.start_attempt(), checkpoint=None))
+    return _announced(Start(run=run, attempt=run.start_attempt(), checkpoint=None, kept_aside=kept_aside))
 
 
 @contextmanager

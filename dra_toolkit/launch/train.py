@@ -79,6 +79,8 @@ def _assumed(recipe: Recipe) -> list[Gpu]:
 def _opening_notes(recipe: Recipe, start: Start) -> Iterator[str]:
     yield from recipe.notes
     yield from start.skipped
+    if start.kept_aside:
+        yield f"the evaluations of the run that was overwritten are kept in {start.kept_aside}"
     if start.checkpoint:
         yield f"continuing after step {start.checkpoint.name.split('-')[-1]} (attempt {start.attempt})"
     elif start.attempt > 1:

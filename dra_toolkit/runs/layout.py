@@ -15,6 +15,7 @@ logs/attempt-N/    what the processes of the N-th start printed; events.jsonl te
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from dra_toolkit.runs.files import publish_text, read_json, read_text
 from dra_toolkit.runs.metrics import unreadable_lines
 from dra_toolkit.safe_text import first_line
 
+EVALUATIONS = "evals"
 STOP_FILE = "stop"
 """A file of this name in an attempt's log folder asks its processes, on every host, to save and stop."""
 
@@ -108,11 +110,19 @@ class RunDirectory:
         self.attempt_logs(attempt).mkdir(parents=True)
         return attempt
 
-    def delete(self) -> None:
-        """Remove the run and everything in it; refuses a folder that is not a run."""
+    def delete(self) -> Path | None:
+        """Remove the run and everything in it but its evaluations; refuses a folder that is not a run.
+
+        Evaluations can have taken longer than the training: they are moved beside the run, and where to is returned.
+        """
         if not self.exists():
             raise RunError(f"{self.path}: not a run directory (no resolved.json), left alone")
+        aside = None
+        if any((self.path / EVALUATIONS).glob("*/*/*/*.json*")):
+            names = (self.path.with_name(f"{self.path.name}-{EVALUATIONS}-{number}") for number in itertools.count(1))
+            aside = (self.path / EVALUATIONS).rename(next(name for name in names if not name.exists()))
         shutil.rmtree(self.path)
+        return aside
 
     def read_recipe(self) -> Recipe:
         """Return the resolved recipe."""

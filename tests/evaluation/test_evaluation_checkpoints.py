@@ -100,8 +100,11 @@ class TestRun:
             (["--all-steps", "--steps", "10"], "--all-steps and --steps: choose one"),
             ([], "say what to evaluate: --all-steps"),
             (["--all-steps", "--n", "0"], "--n: found 0, expected 1 or more"),
-            (["--all-steps", "--temperature", "0"], "the 4 samples of a problem would be equal; give --n 1"),
-            (["--all-steps", "--benchmark", "aime25"], "did you mean 'aime24'?"),
+            (
+                ["--all-steps", "--temperature", "0", "--n", "4"],
+                "the 4 samples of a problem would be equal; give --n 1",
+            ),
+            (["--all-steps", "--benchmark", "aime2"], "did you mean 'aime2"),
             (["--all-steps", "--backend", "jax"], "found 'jax', expected one of transformers, vllm"),
             (["--steps", "10", "--revisions"], "name the model on the Hub"),
         ],

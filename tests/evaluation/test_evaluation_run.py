@@ -181,3 +181,24 @@ def test_a_lighteval_task_by_its_dotted_path_is_asked_and_scored_as_it_says(poli
     assert all(row[4] <= 8 for row in rows.values()), "its own generation_size"
     assert all(row[1] == any(letter in row[0] for letter in "eo") for row in rows.values()), "its own metric"
     assert found.facts["settings"]["max_new_tokens"] == 8
+
+
+def test_watch_names_what_was_deleted_before_its_turn_and_ends_well(run, policies, benchmarks, tmp_path):
+    """As save_total_limit=1 does while a checkpoint is evaluated: 20 came and went unseen, 40 goes when its turn comes."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evals", "checkpoint-20"))
+    resolved = json.loads((copy / "resolved.json").read_text())
+    resolved["settings"]["save_steps"]["value"] = 10
+    (copy / "resolved.json").write_text(json.dumps(resolved))
+    with open(copy / ".lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = dra_eval(copy, "--watch", "--no-base", *asked(benchmarks[1:]))
+        wait_for_line(process, "step-10: loading the model")
+        add_checkpoint(copy, 30, policies[1])
+        (copy / "checkpoints" / "checkpoint-40").mkdir()  # being written when the watch starts, never whole
+        wait_until(lambda: list(copy.glob("evals/step-30/*/*/evaluation.json")), process)
+        shutil.rmtree(copy / "checkpoints" / "checkpoint-40")
+    said = finish(process)
+    assert "not evaluated: steps 20" in said
+    assert "Hub" not in said
+    assert [e.label for e in find_evaluations(copy / "evals")] == ["step-10", "step-30"]

@@ -84,10 +84,10 @@ def _problems(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], where: st
     mistakes: list[str] = []
     texts: list[tuple[str, str]] = []
     for number, row in enumerate(rows, start=1):
-        pair = _text(row.get(asked)), _answer(row.get(answer))
-        for name, value, found in ((asked, row.get(asked), pair[0]), (answer, row.get(answer), pair[1])):
+        pair = _text(row.get(asked)), _answer(row.get(answer), lists=benchmark.kind != "file")
+        for name, found, expected in ((asked, pair[0], "a text"), (answer, pair[1], "a text or a number")):
             if not found:
-                mistakes.append(f"{where}: row {number}: {name} is {value!r:.60}, expected a text or a number")
+                mistakes.append(f"{where}: row {number}: {name} is {row.get(name)!r:.60}, expected {expected}")
         texts.append((pair[0] or "", pair[1] or ""))
     if mistakes:
         more = [f"{where}: and {len(mistakes) - 5} more such rows"] if len(mistakes) > 5 else []
@@ -112,10 +112,16 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value.strip() else None
 
 
-def _answer(value: Any) -> str | None:
-    """Return an answer as text: numbers as one writes them, 27.0 as 27; None for what is no answer."""
+def _answer(value: Any, *, lists: bool) -> str | None:
+    """Return an answer as text: numbers as one writes them, 27.0 as 27; None for what is no answer.
+
+    lists: take a list of answers as one, by comma, as published files have it; a user's own file says what it means.
+    """
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, list) and lists:
+        parts = [_answer(part, lists=False) for part in value]
+        return None if None in parts or not parts else ", ".join(str(part).strip().strip("$") for part in parts)
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else None if value != value else repr(value)
     return str(value) if isinstance(value, int) else _text(value)

@@ -6,6 +6,8 @@ prompts, as it stands in the logs that Open-RS published.
 
 from __future__ import annotations
 
+import difflib
+import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ METRIC_VERSION = "1"
 PAPER = ("aime24", "math_500", "amc23", "minerva", "olympiadbench")
 GROUPS = {"paper": PAPER}
 BUILTIN_QUICKSTART = "quickstart"
+LIGHTEVAL_TASKS = "lighteval.tasks.tasks"
 FILE_SUFFIXES = (".jsonl", ".parquet")
 
 
@@ -59,6 +62,19 @@ class Benchmark:
     def ask(self, problem: str) -> str:
         """Return the prompt for a problem."""
         return self.prompt.replace("{problem}", problem)
+
+
+UNCHECKED = "no log with these prompts is published, so their hash is not checked against one"
+
+
+def _integers(name: str, source: str) -> Benchmark:
+    """Return a contest of 30 problems whose answers are whole numbers, asked as aime24 is."""
+    return Benchmark(name=name, source=source, split="train", extraction="expression", n=16, size=30, note=UNCHECKED)
+
+
+def _formulas(name: str, source: str) -> Benchmark:
+    """Return a contest of 30 problems whose answers are formulas without a delimiter."""
+    return Benchmark(name=name, source=source, split="train", gold="boxed", n=16, size=30, note=UNCHECKED)
 
 
 REGISTRY = {
@@ -107,6 +123,17 @@ REGISTRY = {
             gold="boxed",
             size=675,
             hash_examples="96eebb759f237c57",
+        ),
+        _integers("aime25", "MathArena/aime_2025"),
+        _integers("aime26", "MathArena/aime_2026"),
+        _formulas("hmmt25", "MathArena/hmmt_feb_2025"),
+        _formulas("brumo25", "MathArena/brumo_2025"),
+        Benchmark(
+            name="gpqa_diamond",
+            source=f"{LIGHTEVAL_TASKS}.gpqa.gpqa_diamond_instruct",
+            kind="task",
+            size=198,
+            note="asked with lighteval's own prompt and metric",
         ),
         Benchmark(
             name=BUILTIN_QUICKSTART,
@@ -169,7 +196,20 @@ def _benchmark(name: str, problem_column: str | None, answer_column: str | None)
     known = [*REGISTRY, *GROUPS]
     raise EvaluationError(
         f"--benchmark: found {name!r}, expected one of {', '.join(known)}, a .jsonl or .parquet file, or the dotted path "
-        f"of a lighteval task{did_you_mean(name, known)}"
+        f"of a lighteval task{did_you_mean(name, known) or _of_lighteval(name)}"
+    )
+
+
+def _of_lighteval(name: str) -> str:
+    """Return where the installed lighteval has tasks of nearly this name; nothing where it has none, or is not installed."""
+    spec = importlib.util.find_spec("lighteval")
+    folders = [Path(place, "tasks", "tasks") for place in (spec and spec.submodule_search_locations) or ()]
+    modules = {path.stem for folder in folders for path in folder.glob("[a-z]*.py")}
+    near = difflib.get_close_matches(name.lower(), modules, n=1, cutoff=0.75)
+    return (
+        f"; lighteval has tasks in {LIGHTEVAL_TASKS}.{near[0]}: name one as {LIGHTEVAL_TASKS}.{near[0]}.TASK"
+        if near
+        else ""
     )
 
 

@@ -67,6 +67,10 @@ class Fingerprints:
             facts["base"] = self.files(model.base, (*WEIGHTS, *CONFIGURATION))
         return facts
 
+    def replaced(self, folder: Path, weights: Mapping[str, str]) -> bool:
+        """Return whether a folder's files are no longer those with these hashes; untouched ones cost no time."""
+        return any((folder / name).is_file() and self.file(folder / name) != was for name, was in weights.items())
+
     def remember(self) -> None:
         """Keep the hashes for the next time; a folder that cannot be written only costs time."""
         with contextlib.suppress(OSError):

@@ -33,6 +33,16 @@ class Target:
     step: int | None = None
     revision: str | None = None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is a checkpoint of a run whose folder was deleted since."""
+        return self.run is not None and self.step != BASE_STEP and not Path(self.model).is_dir()
+
+    @property
+    def why_gone(self) -> str:
+        """What is told of it then."""
+        return f"{self.label}: was deleted before its turn (save_total_limit)"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -98,6 +108,8 @@ def locate(target: Target, *, chat_template: bool) -> ModelFolder:
 
     chat_template: whether the tokenizer must have one.
     """
+    if target.is_gone:
+        raise EvaluationError(target.why_gone)
     folder = _folder(target.model, target.revision)
     base_name = adapter_base(folder)
     if base_name is None:

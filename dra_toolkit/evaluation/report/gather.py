@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dra_toolkit.errors import DRAError, EvaluationError, did_you_mean
+from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
 from dra_toolkit.evaluation.results.lighteval_files import read_foreign
 from dra_toolkit.evaluation.results.published import SIZES
@@ -15,6 +16,7 @@ from dra_toolkit.evaluation.results.stored import FACTS_FILE, Evaluation, find_e
 from dra_toolkit.evaluation.statistics.best_step import Choice, by_benchmarks, by_held_out, by_training_reward
 from dra_toolkit.evaluation.statistics.scores import Score, average
 from dra_toolkit.runs import Run, RunDirectory
+from dra_toolkit.runs.layout import EVALUATIONS
 
 SETTINGS = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_template", "limit")
 """What the rows of a benchmark must have in common to be compared, beside prompts, problems and n."""
@@ -106,7 +108,7 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         choices=_choices(cells, reported, read, held_out),
         problems=tuple(problems),
         evaluations=tuple(evaluation for each in read for evaluation in each.evaluations),
-        notes=(*(note for each in read for note in each.notes), *_unlike(reported)),
+        notes=(*(note for each in read for note in each.notes), *_partial(reported), *_unlike(reported)),
     )
 
 
@@ -114,7 +116,7 @@ def _read(path: Path) -> _Read:
     if not path.exists():
         raise EvaluationError(f"{path}: there is nothing; expected a run, its evals folder, or lighteval's results")
     run = RunDirectory(path) if (path / "resolved.json").is_file() else None
-    evaluations = _evaluations(path / "evals" if run is not None else path)
+    evaluations = _evaluations(path / EVALUATIONS if run is not None else path)
     if evaluations:
         return _own(evaluations, run)
     foreign = read_foreign(path)
@@ -151,8 +153,22 @@ def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
     if older:
         some = ", ".join(f"{label} on {benchmark}" for label, benchmark in list(older)[:3])
         rest = f" and {len(older) - 3} more" if len(older) > 3 else ""
-        notes = [f"evaluated more than once, with other settings; the newest is shown: {some}{rest}"]
+        notes = [f"evaluated more than once, with other settings or weights; the newest is shown: {some}{rest}"]
+    if run is not None and (names := _replaced(run, used.values())):
+        notes.append(f"replaced weights, not evaluated since: {', '.join(names)}; `dra eval` asks them anew")
     return _Read(cells, problems, notes, list(used.values()), run)
+
+
+def _replaced(run: RunDirectory, evaluations: Iterable[Evaluation]) -> list[str]:
+    """Return the labels of checkpoints that are no longer those whose scores are shown."""
+    hashes = Fingerprints(run.path / EVALUATIONS)
+    found = {}
+    for evaluation in evaluations:
+        model = evaluation.facts.get("depends_on", {}).get("model")
+        folder = run.checkpoints / f"checkpoint-{evaluation.step}"
+        if evaluation.step and isinstance(model, dict) and hashes.replaced(folder, model.get("weights", {})):
+            found[evaluation.label] = True
+    return list(found)
 
 
 def _apart(paths: Sequence[Path], read: Sequence[_Read]) -> list[_Read]:
@@ -218,6 +234,18 @@ def _rewards(run: RunDirectory) -> dict[int, float]:
     if recorded:
         return {row["step"]: row["reward"] for row in recorded}
     return {int(row["step"]): float(row["reward"]) for row in opened.metrics() if "reward" in row and "step" in row}
+
+
+def _partial(cells: Sequence[BenchmarkResult]) -> list[str]:
+    """Return a line for each benchmark and reason why its scores are not those of the whole benchmark as published."""
+    found: dict[tuple[str, str], int] = {}
+    for cell in cells:
+        problems = next((score.problems for score in cell.scores.values()), 0)
+        whole = SIZES.get(cell.benchmark, problems)
+        some = f"{problems} of {whole} problems; not comparable with figures for the whole"
+        if note := cell.note or (some if 0 < problems < whole else None):
+            found[cell.benchmark, note] = found.get((cell.benchmark, note), 0) + 1
+    return [f"{name}: {note} ({count} row{'s' if count > 1 else ''})" for (name, note), count in found.items()]
 
 
 def _unlike(cells: Sequence[BenchmarkResult]) -> list[str]:

@@ -44,6 +44,8 @@ class BenchmarkResult:
     settings: Mapping[str, Any] = field(default_factory=dict)
     hash_examples: str | None = None
     """lighteval's hash over the prompts."""
+    note: str | None = None
+    """Why it is not comparable with figures for the whole benchmark."""
     source: str = "dra"
 
     @property
@@ -79,6 +81,7 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
         distinct_answers=float(np.mean(distinct)),
         settings=evaluation.settings,
         hash_examples=evaluation.facts.get("hash_examples"),
+        note=evaluation.facts.get("comparable_note"),
     )
 
 

@@ -15,12 +15,14 @@ from typing import Any
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.models.step_choice import around, coarse
-from dra_toolkit.evaluation.models.targets import BASE_STEP, Found, Target
+from dra_toolkit.evaluation.models.targets import BASE_STEP, Target, targets_of_run
 from dra_toolkit.evaluation.results.stored import FACTS_FILE
 from dra_toolkit.evaluation.running.gpu_slots import Slot, end_all
 from dra_toolkit.evaluation.running.plan import LOGS_FOLDER, BenchmarkWork, CheckpointWork, Prepared, row_of
 from dra_toolkit.evaluation.running.schedule import Failure, Schedule, Show
 from dra_toolkit.evaluation.settings import Engine
+from dra_toolkit.runs import RunDirectory
+from dra_toolkit.runs.checkpoints import checkpoint_step
 
 WATCH_SECONDS = 3.0
 
@@ -33,9 +35,39 @@ class Done:
     """Cells, a checkpoint on a benchmark each, that were missing and are there."""
     reused: int = 0
     """Cells that were there."""
+    missed: list[int] = field(default_factory=list)
+    """Steps whose checkpoints were deleted before a watch could evaluate them."""
     failures: list[Failure] = field(default_factory=list)
     cells: dict[tuple[str, str], BenchmarkWork] = field(default_factory=dict)
     """By label and benchmark."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A run whose checkpoints are evaluated as they come."""
+
+    run: RunDirectory
+    base: bool
+    """Whether the base model is evaluated as well."""
+
+    def is_running(self) -> bool:
+        """Return whether it still trains."""
+        return self.run.is_held()
+
+    def targets(self) -> dict[int, Target]:
+        """Return what can be evaluated now, by step."""
+        return {step: t for step, t in targets_of_run(self.run).targets.items() if step != BASE_STEP or self.base}
+
+    def folders(self) -> set[int]:
+        """Return the steps whose folders are there, written to their end or not."""
+        named = self.run.checkpoints.glob("checkpoint-*")
+        return {checkpoint_step(path) for path in named if path.name.rpartition("-")[2].isdigit()}
+
+    def due(self, until: int) -> set[int]:
+        """Return the steps up to one that the recipe says are saved; none where it says so otherwise than by steps."""
+        output = self.run.read_recipe().output
+        every = output.save_steps
+        return set(range(int(every), until, int(every))) if output.save_strategy == "steps" and every >= 1 else set()
 
 
 class Evaluator:
@@ -50,8 +82,8 @@ class Evaluator:
         self._schedule = Schedule(slots, engine=engine, logs=evals / LOGS_FOLDER, scorers=scorers, show=show)
         self.done = Done()
 
-    def plan(self, targets: Sequence[Target], *, strict: bool) -> list[CheckpointWork]:
-        """Return what there is and what is missing of each target.
+    def plan(self, targets: Sequence[Target], *, strict: bool, remember: bool = True) -> list[CheckpointWork]:
+        """Return what there is and what is missing of each target; remember: keep the hashes of weights for the next time.
 
         strict: raise EvaluationError with every target that cannot be loaded, instead of counting it as failed.
         """
@@ -70,18 +102,27 @@ class Evaluator:
                         hashes=self._hashes,
                     )
                 )
-            except EvaluationError as error:
+            except (EvaluationError, OSError) as error:
+                if not isinstance(error, EvaluationError):
+                    if not target.is_gone:
+                        raise
+                    error = EvaluationError(target.why_gone)  # deleted while its files were read
                 problems.extend(error.problems)
-                if not strict:
+                if target.is_gone:
+                    self.done.failures.append(Failure(label=target.label, problems=error.problems, is_gone=True))
+                elif not strict:
                     told = tuple(f"{target.label}: {problem}" for problem in error.problems)
                     self.done.failures.append(Failure(label=target.label, problems=told))
-        self._hashes.remember()
+        if remember:
+            self._hashes.remember()
         if strict and problems:
             raise EvaluationError(*problems)
         return rows
 
-    def evaluate(self, targets: Sequence[Target], *, strict: bool = True) -> None:
-        """Evaluate what is missing of the targets."""
+    def evaluate(
+        self, targets: Sequence[Target], *, strict: bool = True, look: Callable[[], object] = lambda: None
+    ) -> None:
+        """Evaluate what is missing of the targets; look: called again and again meanwhile."""
         rows = self.plan(targets, strict=strict)
         missing = [row for row in rows if row.missing]
         self._show(
@@ -93,7 +134,7 @@ class Evaluator:
             }
         )
         self.done.reused += sum(len(row.cells) - len(row.missing) for row in rows)
-        failures = self._schedule.run(missing) if missing else []
+        failures = self._schedule.run(missing, look) if missing else []
         self.done.failures.extend(failures)
         for row in rows:
             for cell in row.cells:
@@ -114,23 +155,40 @@ class Evaluator:
         self._show({"event": "notice", "text": f"step {best} is the best of {len(first)}; evaluating those around it"})
         self.evaluate([targets[step] for step in nearby])
 
-    def watch(
-        self, find: Callable[[], Found], is_running: Callable[[], bool], *, seconds: float = WATCH_SECONDS
-    ) -> None:
-        """Evaluate checkpoints as a run writes them, until it has ended and none is left."""
+    def watch(self, watched: Watched, *, seconds: float = WATCH_SECONDS) -> None:
+        """Evaluate checkpoints as a run writes them, until it has ended and none is left; name those it deleted before."""
         seen: set[int] = set()
+        appeared: set[int] = set()
+        told: set[int] = set()
+        is_waiting = False
+
+        def look() -> None:
+            appeared.update(watched.folders())
+
         while True:
-            running = is_running()  # asked first: what is written before the run's end is found below
-            targets = find().targets
-            new = [step for step in targets if step not in seen]
-            if new:
+            running = watched.is_running()  # asked first: what is written before the run's end is found below
+            look()
+            targets = watched.targets()
+            if new := [step for step in targets if step not in seen]:
                 seen.update(new)
-                self.evaluate([targets[step] for step in new], strict=False)
-            elif not running:
+                self.evaluate([targets[step] for step in new], strict=False, look=look)
+                is_waiting = False
+            gone = (appeared | watched.due(max(appeared, default=0))) - watched.folders() - seen - told
+            if missed := sorted(step for step in gone if not self._has_results(f"step-{step}")):
+                names = ", ".join(f"step-{step}" for step in missed)
+                self._show({"event": "notice", "text": f"deleted before their turn (save_total_limit): {names}"})
+                self.done.missed += missed
+            told |= gone
+            if not new and not running:
                 return
-            else:
-                self._show({"event": "phase", "text": "waiting for the next checkpoint"})
+            if not new:
+                if not is_waiting:
+                    self._show({"event": "phase", "text": "waiting for the next checkpoint"})
+                is_waiting = True
                 time.sleep(seconds)
+
+    def _has_results(self, label: str) -> bool:
+        return any((self._evals / label).glob(f"*/*/{FACTS_FILE}"))
 
     def mean(self, label: str) -> float | None:
         """Return the mean accuracy of a target over the benchmarks, None if one is missing."""

@@ -18,14 +18,12 @@ from dra_toolkit.evaluation.models.targets import (
     targets_of_revisions,
     targets_of_run,
 )
-from dra_toolkit.evaluation.running.evaluator import Evaluator
+from dra_toolkit.evaluation.running.evaluator import Evaluator, Watched
 from dra_toolkit.evaluation.running.gpu_slots import Slot, make_slots
 from dra_toolkit.evaluation.running.plan import Prepared, prepare
 from dra_toolkit.evaluation.settings import Engine, Sampling
 from dra_toolkit.recipe import BUILTIN_PREFIX
-from dra_toolkit.runs.layout import RunDirectory, latest_run, named_run
-
-EVALS = "evals"
+from dra_toolkit.runs.layout import EVALUATIONS, RunDirectory, latest_run, named_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +75,8 @@ class Chosen:
     """What `dra eval report` is given."""
     strict: bool
     """Whether a target that cannot be loaded ends everything: those that were named one by one do."""
+    is_watched: bool = False
+    """Whether checkpoints are taken as a training writes, and deletes, them."""
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     data_dir: Path | None = None
@@ -101,11 +101,11 @@ def choose(options: Options) -> Chosen:
     run: RunDirectory | None = None
     if options.model is not None:
         found = _of_model(options)
-        evals, report = options.output or Path(EVALS), str(options.output or EVALS)
+        evals, report = options.output or Path(EVALUATIONS), str(options.output or EVALUATIONS)
     else:
         run = named_run(options.run) if options.run else latest_run()
         found = targets_of_run(run)
-        evals, report = options.output or run.path / EVALS, str(options.output or run.path)
+        evals, report = options.output or run.path / EVALUATIONS, str(options.output or run.path)
     targets = _choose_steps(options, found, run)
     slots = make_slots(options.slots, tensor_parallel=options.tensor_parallel)
     backend, notes = _backend(options, slots[0].device)
@@ -129,7 +129,8 @@ def choose(options: Options) -> Chosen:
         evals=evals,
         report=report,
         strict=options.steps is not None or options.model is not None,
-        skipped=found.skipped,
+        is_watched=options.watch,
+        skipped=() if options.watch else found.skipped,
         notes=tuple(notes),
         data_dir=options.data_dir,
     )
@@ -138,14 +139,8 @@ def choose(options: Options) -> Chosen:
 def run_chosen(chosen: Chosen, options: Options, evaluator: Evaluator) -> None:
     """Evaluate what was chosen, in the order that was asked for."""
     if options.watch:
-        run = chosen.run
-        assert run is not None
-
-        def find() -> Found:
-            found = targets_of_run(run)
-            return Found(targets={step: t for step, t in found.targets.items() if step != BASE_STEP or options.base})
-
-        evaluator.watch(find, run.is_held)
+        assert chosen.run is not None
+        evaluator.watch(Watched(chosen.run, options.base))
     elif options.coarse_to_fine:
         evaluator.coarse_to_fine(chosen.targets, options.coarse_to_fine)
     else:
@@ -169,6 +164,8 @@ def _check(options: Options) -> None:
         problems.append("--model is one model without steps; add --revisions for a model whose steps are revisions")
     if options.coarse_to_fine is not None and options.coarse_to_fine < 2:
         problems.append(f"--coarse-to-fine: found {options.coarse_to_fine}, expected every 2nd step or rarer")
+    if options.watch and (options.all_steps or options.steps):
+        problems.append("--watch takes every checkpoint as it comes; leave --steps and --all-steps out")
     if options.coarse_to_fine and options.watch:
         problems.append("--coarse-to-fine and --watch: choose one")
     if options.data_dir is not None and not options.data_dir.is_dir():
@@ -208,11 +205,12 @@ def _default_benchmark(run: RunDirectory | None) -> str:
 
 def _benchmarks(options: Options, names: list[str]) -> list[tuple[Benchmark, Sampling]]:
     chosen = choose_benchmarks(names, problem_column=options.problem_column, answer_column=options.answer_column)
+    n = 1 if options.n is None and options.temperature == 0 else options.n
     return [
         (
             with_limit(benchmark, options.limit),
             Sampling(
-                n=options.n if options.n is not None else benchmark.n,
+                n=n if n is not None else benchmark.n,
                 temperature=options.temperature,
                 top_p=options.top_p,
                 max_new_tokens=options.max_new_tokens

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ class Prepared:
     data: str
     """Hash of the rows."""
     file: Path
-    """Where they are staged."""
+    """Where they are staged for a job."""
     metric: Mapping[str, Any]
     stop: tuple[str, ...] = ()
 
@@ -77,7 +78,7 @@ class CheckpointWork:
 
 
 def prepare(benchmark: Benchmark, sampling: Sampling, *, evals: Path, data_dir: Path | None) -> Prepared:
-    """Load and check a benchmark's problems, and stage them under `evals`."""
+    """Load and check a benchmark's problems; they are staged under `evals` when a job asks for them."""
     metric: dict[str, Any] = {
         "version": METRIC_VERSION,
         "extraction": benchmark.extraction,
@@ -85,7 +86,7 @@ def prepare(benchmark: Benchmark, sampling: Sampling, *, evals: Path, data_dir: 
     }
     stop: tuple[str, ...] = ()
     if benchmark.kind == "task":
-        facts, rows = _described(benchmark, evals)
+        facts, rows = _described(benchmark)
         metric |= {"task": benchmark.source, "code": facts["code"]}
         stop = tuple(facts["stop"])
         if facts["max_new_tokens"]:
@@ -94,9 +95,6 @@ def prepare(benchmark: Benchmark, sampling: Sampling, *, evals: Path, data_dir: 
         rows = [_row(problem) for problem in load_problems(benchmark, data_dir)]
     data = data_hash(rows)
     file = evals / DATA_FOLDER / f"{benchmark.name}-{data[:KEY_LENGTH]}.jsonl"
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        publish_text(file, "".join(json.dumps(row) + "\n" for row in rows))
     return Prepared(
         benchmark=benchmark,
         sampling=sampling,
@@ -108,29 +106,33 @@ def prepare(benchmark: Benchmark, sampling: Sampling, *, evals: Path, data_dir: 
     )
 
 
+def _staged(prepared: Prepared) -> Path:
+    """Return the file with a benchmark's problems, written if it is not there yet."""
+    if not prepared.file.is_file():
+        prepared.file.parent.mkdir(parents=True, exist_ok=True)
+        publish_text(prepared.file, "".join(json.dumps(row) + "\n" for row in prepared.rows))
+    return prepared.file.absolute()
+
+
 def _row(problem: Problem) -> dict[str, Any]:
     return {"id": problem.id, "query": problem.query, "gold": problem.gold}
 
 
-def _described(benchmark: Benchmark, evals: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _described(benchmark: Benchmark) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Have a child read a named lighteval task; return how it generates, and its problems."""
     if problem := check_dotted(benchmark.source):
         raise EvaluationError(f"--benchmark: {problem}")
-    output = evals / DATA_FOLDER / f"{benchmark.name}.described.jsonl"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    events = output.with_suffix(".events.jsonl")
-    events.unlink(missing_ok=True)
-    command = [sys.executable, "-P", "-m", "dra_toolkit.evaluation.child", "describe", benchmark.source, str(output)]
-    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    told = [problem for event in read_lines(events) for problem in event.get("problems", [])]
-    events.unlink(missing_ok=True)
-    if told:
-        raise EvaluationError(*told)
-    if ran.returncode:
-        last = (ran.stderr.strip().splitlines() or [f"it ended with status {ran.returncode}"])[-1]
-        raise EvaluationError(f"--benchmark {benchmark.source}: its task cannot be read ({last})")
-    facts, *docs = read_lines(output)
-    output.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "described.jsonl"
+        asked = [sys.executable, "-P", "-m", "dra_toolkit.evaluation.child", "describe", benchmark.source, str(output)]
+        ran = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        told = [line for event in read_lines(output.with_suffix(".events.jsonl")) for line in event.get("problems", [])]
+        if told:
+            raise EvaluationError(*told)
+        if ran.returncode:
+            last = (ran.stderr.strip().splitlines() or [f"it ended with status {ran.returncode}"])[-1]
+            raise EvaluationError(f"--benchmark {benchmark.source}: its task cannot be read ({last})")
+        facts, *docs = read_lines(output)
     docs = docs[: benchmark.limit]
     if not docs:
         raise EvaluationError(f"--benchmark {benchmark.source}: has no problems; expected a row for each")
@@ -245,7 +247,7 @@ def _asked(cell: BenchmarkWork) -> dict[str, Any]:
         "name": prepared.benchmark.name,
         "folder": str(cell.folder.absolute()),
         "alike": str((cell.alike / ANSWERS_FILE).absolute()) if cell.alike else None,
-        "problems_file": str(prepared.file.absolute()),
+        "problems_file": str(_staged(prepared)),
         "sampling": prepared.sampling.as_dict(),
         "metric": dict(prepared.metric),
         "stop": list(prepared.stop),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from dra_toolkit.evaluation.models.targets import Target
 from dra_toolkit.evaluation.running.gpu_slots import Slot
 from dra_toolkit.evaluation.running.plan import CheckpointWork, write_job
 from dra_toolkit.evaluation.settings import Engine
@@ -32,6 +33,8 @@ class Failure:
     label: str
     problems: tuple[str, ...]
     log: Path | None = None
+    is_gone: bool = False
+    """Whether its folder was deleted before its turn, so that there is nothing to mend."""
 
 
 @dataclass(kw_only=True)
@@ -59,16 +62,22 @@ class Schedule:
         self._slots, self._engine, self._logs, self._scorers, self._show = slots, engine, logs, scorers, show
         self._started = 0
 
-    def run(self, rows: Sequence[CheckpointWork]) -> list[Failure]:
-        """Evaluate what is missing of every row; return what failed twice."""
+    def run(self, rows: Sequence[CheckpointWork], look: Callable[[], object] = lambda: None) -> list[Failure]:
+        """Evaluate what is missing of every row; return what failed twice, or was deleted before its turn.
+
+        look: called again and again meanwhile
+        """
         waiting = deque((row, self._engine, 1) for row in rows)
         running: list[_Running] = []
         failures: list[Failure] = []
         while waiting or running:
             busy = {id(job.slot) for job in running}
             for slot in self._slots:
+                while waiting and waiting[0][0].target.is_gone:
+                    failures.append(_gone(waiting.popleft()[0].target))
                 if waiting and id(slot) not in busy:
                     running.append(self._start(slot, *waiting.popleft()))
+            look()
             time.sleep(POLL_SECONDS)
             for job in list(running):
                 self._tell_new(job)
@@ -79,6 +88,8 @@ class Schedule:
                 running.remove(job)
                 if status == 0:
                     self._show({"event": "checkpoint", "label": job.row.target.label, "state": "finished"})
+                elif job.row.target.is_gone:
+                    failures.append(_gone(job.row.target))
                 elif status == USER_MISTAKE or job.attempt == ATTEMPTS:
                     failures.append(self._failure(job, status))
                 else:
@@ -134,6 +145,10 @@ class Schedule:
             )
         self._show({"event": "checkpoint", "label": label, "state": "failed"})
         return Failure(label=label, problems=problems, log=log)
+
+
+def _gone(target: Target) -> Failure:
+    return Failure(label=target.label, problems=(target.why_gone,), is_gone=True)
 
 
 def _status(job: _Running) -> int | None:

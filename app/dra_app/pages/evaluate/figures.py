@@ -15,7 +15,7 @@ from dra_toolkit.evaluation.statistics.scores import Score
 
 SCORES = "evaluation"
 MOST_ROWS = 4
-"""Rows whose pass@k is drawn: the first, the last, and some between."""
+"""Rows whose pass@k is drawn: those that a rule chose, and of the others the first, the last, and some between."""
 
 
 def scores_figure(report: Report, name: str, *, metric: str = "avg", title: str = "Evaluation scores") -> str:
@@ -44,7 +44,9 @@ def pass_figure(report: Report, benchmark: str, number: int, name: str) -> str:
         found = [row.score(benchmark, f"pass@{k}") for k in ks]
         lines.append(_from_scores(found, list(map(float, ks)), row.label, *series(place)))
     key = f"pass-at-k-{number}"
-    return _figure(f"pass@k, {benchmark}", lines, key, f"{name}-{key}", x_title="k, samples of a problem", is_log=True)
+    of = sum(benchmark in row.cells for row in report.rows)
+    title = f"pass@k, {benchmark}" + (f" ({len(rows)} of {of} rows, with those chosen)" if len(rows) < of else "")
+    return _figure(title, lines, key, f"{name}-{key}", x_title="k, samples of a problem", is_log=True)
 
 
 def _figure(title: str, lines: Sequence[Line], key: str, name: str, x_title: str = "step", is_log: bool = False) -> str:
@@ -55,9 +57,12 @@ def _figure(title: str, lines: Sequence[Line], key: str, name: str, x_title: str
 
 def _drawn_rows(report: Report, benchmark: str) -> list[Row]:
     rows = [row for row in report.rows if benchmark in row.cells]
-    if len(rows) <= MOST_ROWS:
-        return rows
-    return [rows[i * (len(rows) - 1) // (MOST_ROWS - 1)] for i in range(MOST_ROWS)]
+    chosen = {choice.label for choice in report.choices}
+    others = [row for row in rows if row.label not in chosen]
+    room = max(0, MOST_ROWS - (len(rows) - len(others)))
+    spread = np.linspace(0, len(others) - 1, min(room, len(others))).round() if others else ()
+    drawn = {others[int(place)].label for place in spread} | chosen
+    return [row for row in rows if row.label in drawn]
 
 
 def _from_scores(found: Sequence[Score | None], at: list[float], name: str, ink: str, dash: str) -> Line:

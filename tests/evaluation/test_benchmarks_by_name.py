@@ -1,0 +1,91 @@
+"""Benchmarks by name, answers as published files hold them, greedy answers, and a dry run that leaves nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from eval_runs import make_run
+from evaluated import eval_
+
+from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.benchmarks.problems import load_problems
+from dra_toolkit.evaluation.benchmarks.registry import MATHS_PROMPT, REGISTRY, choose_benchmarks
+
+pytestmark = pytest.mark.slow
+
+
+def rows(path: Path, *answers: object, column: str = "problem") -> Path:
+    path.write_text("".join(json.dumps({column: f"q{i}", "answer": answer}) + "\n" for i, answer in enumerate(answers)))
+    return path
+
+
+@pytest.mark.parametrize("name", ["aime25", "aime26", "hmmt25", "brumo25"])
+def test_newer_contests_are_asked_as_the_papers_are_from_the_columns_that_are_published(name, tmp_path):
+    (benchmark,) = choose_benchmarks([name])
+    rows(tmp_path / f"{name}.jsonl", *range(30))
+    problems = load_problems(benchmark, tmp_path)
+    assert (len(problems), benchmark.n, benchmark.hash_examples) == (30, 16, None)
+    assert problems[3].query == MATHS_PROMPT.replace("{problem}", "q3")
+    assert problems[3].gold == ("3" if name.startswith("aime") else "\\boxed{3}")
+    assert "not checked" in benchmark.note
+
+
+def test_gpqa_is_lightevals_own_and_its_tasks_are_pointed_at():
+    (benchmark,) = choose_benchmarks(["gpqa_diamond"])
+    assert (benchmark.name, benchmark.kind) == ("gpqa_diamond", "task")
+    with pytest.raises(EvaluationError, match=r"name one as lighteval\.tasks\.tasks\.gsm8k\.TASK$"):
+        choose_benchmarks(["gsm8k"])
+    with pytest.raises(EvaluationError, match="did you mean 'aime25'"):
+        choose_benchmarks(["aime_25"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold"), [(["$2$"], "2"), (["1", 2.0], "1, 2"), ("7", "7"), (7, "7"), (["\\frac12"], "\\frac12")]
+)
+def test_a_list_of_answers_is_read_as_one_gold(answer, gold, tmp_path):
+    rows(tmp_path / "olympiadbench.jsonl", answer, column="question")
+    (problem,) = load_problems(replace(REGISTRY["olympiadbench"], size=None), tmp_path)
+    assert problem.gold == f"\\boxed{{{gold}}}"
+
+
+@pytest.mark.parametrize("answer", [[], [None], [[]], ["2", True]])
+def test_a_list_that_is_no_answer_is_refused_with_its_row(answer, tmp_path):
+    rows(tmp_path / "olympiadbench.jsonl", "1", answer, column="question")
+    with pytest.raises(EvaluationError, match=r"row 2: answer is .* expected a text or a number"):
+        load_problems(replace(REGISTRY["olympiadbench"], size=None), tmp_path)
+
+
+@pytest.fixture
+def run(policies, benchmarks, tmp_path) -> Path:
+    return make_run(tmp_path / "r", policies, benchmarks[0])
+
+
+def planned(run: Path, *arguments: object) -> list[dict]:
+    told = eval_("run", run, "--all-steps", *arguments, "--dry-run", "--json").stdout
+    return [event for line in told.splitlines() if (event := json.loads(line))["event"] == "planned"]
+
+
+def test_a_dry_run_writes_nothing_needs_no_lock_and_is_json(run, benchmarks):
+    import fcntl
+
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    events = planned(run, "--benchmark", benchmarks[0], "--n", 2)
+    assert [(e["label"], e["benchmark"], e["n"], e["answers"], e["of"]) for e in events] == [
+        (f"step-{step}", "sums", 2, 0, 24) for step in (0, 10, 20)
+    ]
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    (run / "evals").mkdir()
+    with open(run / "evals" / ".lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert planned(run, "--benchmark", benchmarks[0], "--n", 2) == events
+
+
+def test_temperature_0_asks_each_problem_once(run, benchmarks):
+    assert {event["n"] for event in planned(run, "--benchmark", benchmarks[0], "--temperature", 0)} == {1}
+    told = eval_(
+        "run", run, "--all-steps", "-b", benchmarks[0], "--temperature", 0, "--n", 4, "--dry-run", status=2
+    ).stderr
+    assert "would be equal; give --n 1" in told
