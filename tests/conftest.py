@@ -13,11 +13,16 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches out
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+hypothesis.settings.register_profile(
+    "no clock", deadline=None
+)  # how long an example takes says how busy the machine is
+hypothesis.settings.load_profile("no clock")
 
 TIERS = ("unit", "process", "slow")
 HEAVY = {"torch", "transformers", "trl", "lighteval", "gradio"}

@@ -32,6 +32,7 @@ def rows_of(seed: int, sizes: list[int], d: int = 5):
         "log_probs": rng.normal(-1, 0.3, N),
         "correct": rng.random(N) > 0.5,
         "lengths": rng.integers(1, 50, N).astype(float),
+        "history": rng.random((N, 2)) * 9,
     }
 
 

@@ -107,8 +107,8 @@ def _clock(run: Run, status: Mapping[str, Any], steps: int) -> list[tuple[str, s
     rows = [row for row in run.metrics()[-50:] if isinstance(row.get("time"), int | float)]
     last = max([float(row["time"]) for row in rows[-1:]] + [float(status.get("time") or 0)])
     said = [(f"{_ago(time.time() - last)} ago", "last written")] if last else []
-    end = run.recipe.get("max_steps")
-    if status["state"] in _GOES_ON and len(rows) > 1 and isinstance(end, int) and end > 0:
+    end = run.recipe.training.max_steps
+    if status["state"] in _GOES_ON and len(rows) > 1 and end > 0:
         done = rows[-1]["step"] - rows[0]["step"]
         pace = (rows[-1]["time"] - rows[0]["time"]) / done if done > 0 else 0.0
         left = end - rows[-1]["step"]
