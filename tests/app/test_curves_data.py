@@ -130,6 +130,15 @@ def test_every_logged_metric_has_a_figure_and_its_numbers(run: Run) -> None:
     assert overview.csv(run, {"figure": "logged:loss"})["csv"] == "step,loss\n1,0.5\n2,1.0\n3,1.5\n"
 
 
+def test_completions_are_points_that_open_and_any_two_numbers_can_be_chosen(run: Run) -> None:
+    shown = overview.scatter(run, {"x": "reward:a", "y": "advantage"})["parts"]["scatter"]
+    rows = run.query("SELECT step, rewards.a AS x, advantage AS y FROM completions WHERE mode = 'train'").to_pylist()
+    assert shown.count("<circle") == len(rows)
+    assert f'data-dot="{rows[0]["step"]},0,0,0"' in shown
+    with pytest.raises(RunError, match="x: found"):
+        overview.scatter(run, {"x": "mode; DROP"})
+
+
 def test_only_a_stretch_of_the_steps_is_drawn(run: Run) -> None:
     shown = overview.show(run, {"from": "2", "to": "4"})["parts"]["figures"]
     assert told(shown)["lines"][0]["x"] == [2, 3, 4]
@@ -166,8 +175,10 @@ def test_every_meaning_has_contrast_with_its_ground() -> None:
 
     for ground in (0, 1):
         for meaning in set(MEANINGS) - {"ground", "panel", "line", "on-similarity"}:
-            a, b = sorted((light(MEANINGS[meaning][ground]), light(MEANINGS["ground"][ground])))
-            assert (b + 0.05) / (a + 0.05) >= 3, (meaning, ground)
+            for behind in ("ground", "panel"):
+                a, b = sorted((light(MEANINGS[meaning][ground]), light(MEANINGS[behind][ground])))
+                least = 3 if meaning in ("distinct", "raw") else 4.5  # 3 for lines, 4.5 for small text (WCAG)
+                assert (b + 0.05) / (a + 0.05) >= least, (meaning, ground, behind)
         assert f"--dra-raw:{MEANINGS['raw'][ground]}" in style()
 
 

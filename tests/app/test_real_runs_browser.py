@@ -216,3 +216,18 @@ def test_whatever_can_be_clicked_is_clicked_and_nothing_breaks(
         if browser.state().get("page", name) != name:
             browser.open(name, query)
     browser.close()
+
+
+def test_a_point_of_a_completion_opens_it(browser: Browser) -> None:
+    browser.open("overview", "run=maths")
+    browser.page.click("#dra-overview .dra-dots > summary")
+    browser.page.wait_for_selector("#dra-overview [data-dot]")
+    browser.page.select_option("#dra-overview [data-axis=x]", "redundancy")
+    browser.page.wait_for_selector("#dra-overview figure:has-text('total reward against redundancy')")
+    assert browser.state()["x"] == "redundancy"
+    dot = browser.page.locator("#dra-overview [data-dot]").first
+    step, _, group, completion = dot.get_attribute("data-dot").split(",")
+    dot.dispatch_event("click")  # others may lie over it
+    browser.page.wait_for_selector("#dra-groups .dra-alone")
+    state = browser.state()
+    assert (state["step"], state["group"], state["completion"]) == (step, group, completion)

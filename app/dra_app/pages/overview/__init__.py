@@ -26,6 +26,7 @@ from dra_app.pages.overview.figures import (
 )
 from dra_app.pages.overview.parts import end_part, facts_part, notes_part, nothing_part, runs_part, section
 from dra_app.pages.overview.run_table import run_lines
+from dra_app.pages.overview.scatter import scatter_part
 from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.inspection.health import Note, health_notes
@@ -61,6 +62,8 @@ SHELL = f"""
 <div class="dra-plots" data-part="figures"></div>
 <div class="dra-plots" data-part="functions"></div>
 <div data-part="logged"></div>
+<details class="dra-section dra-dots" hidden><summary><h4>completions as points</h4></summary>
+<div data-part="scatter"></div></details>
 """
 
 
@@ -82,6 +85,11 @@ def functions(run: Run, params: read.Params) -> Answer:
     return {
         "parts": {"functions": functions_figure(function_curves(run, read.mode(params)), look_of(params), run.name)}
     }
+
+
+def scatter(run: Run, params: read.Params) -> Answer:
+    """Return two numbers of completions against each other."""
+    return {"parts": {"scatter": scatter_part(run, params)}}
 
 
 def logged(run: Run, params: read.Params) -> Answer:
@@ -148,7 +156,14 @@ PAGE = Page(
     title="Overview",
     place=0,
     shell=SHELL,
-    keys=("mode", "smooth", "from", "to"),
-    questions={"show": show, "functions": functions, "logged": logged, "health": health, "csv": csv},
+    keys=("mode", "smooth", "from", "to", "x", "y"),
+    questions={
+        "show": show,
+        "functions": functions,
+        "logged": logged,
+        "scatter": scatter,
+        "health": health,
+        "csv": csv,
+    },
     context_questions={"runs": runs},
 )

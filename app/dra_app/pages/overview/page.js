@@ -5,6 +5,7 @@ export default function overview(page) {
   const { root, part, all } = page;
   const smooth = root.querySelector("[data-smooth]");
   const mode = root.querySelector("[data-mode]");
+  const dots = root.querySelector(".dra-dots");
   const filter = root.querySelector("[data-filter]");
   function show() {
     smooth.value = page.now.smooth;
@@ -23,18 +24,28 @@ export default function overview(page) {
     await page.later("functions", mine);
     await page.later("logged", mine);
     part("bar").hidden = !root.querySelector("figure");
+    dots.hidden = part("bar").hidden;
+    if (dots.open) await page.later("scatter", mine);
     applyFilter();
   }
   function applyFilter() {
     const wanted = filter.value.trim().toLowerCase();
     for (const figure of all("figure")) figure.hidden = !figure.querySelector("figcaption b").textContent.toLowerCase().includes(wanted);
-    for (const section of all("details.dra-section")) section.hidden = !section.querySelector("figure:not([hidden])");
+    for (const section of all("[data-part=logged] details.dra-section")) section.hidden = !section.querySelector("figure:not([hidden])");
   }
   function change(changes) {
     Object.assign(page.now, changes);
     page.write();
     show();
   }
+  const askScatter = () => dots.open && page.later("scatter", page.newest());
+  dots.addEventListener("toggle", askScatter);
+  root.addEventListener("change", ({ target }) => {
+    if (!target.dataset.axis) return;
+    page.now[target.dataset.axis] = target.value;
+    page.write();
+    askScatter();
+  });
   filter.addEventListener("input", applyFilter);
   smooth.addEventListener("change", () => change({ smooth: smooth.value }));
   mode.addEventListener("change", () => change({ mode: mode.value }));
@@ -44,6 +55,10 @@ export default function overview(page) {
   root.addEventListener("dra-span", ({ detail }) => change({ from: detail.low, to: detail.high }));
   root.addEventListener("dra-csv", async ({ detail }) => detail.answered((await page.call("csv", { ...page.now, figure: detail.figure }))?.csv ?? null));
   page.onClick({
+    "[data-dot]": (hit) => {
+      const [step, batch, group, completion] = hit.dataset.dot.split(",");
+      go("groups", { step, mode: page.now.mode, batch, group, completion, pair: "" });
+    },
     "[data-whole-run]": () => change({ from: "", to: "" }),
     "a[data-run]": (link) => go("overview", { run: link.dataset.run }),
   });

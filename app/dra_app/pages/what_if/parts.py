@@ -123,7 +123,7 @@ def figures_part(found: GroupWhatIf, name: str) -> str:
 
 def _table(found: GroupWhatIf) -> str:
     record, after = found.record, found.replayed
-    heads = ("#", "advantage", "→", "change", "", "reward", "weight", "→", "adjusted", "→")
+    heads = ("#", "advantage", "→", "change", "flip", "reward", "weight", "→", "adjusted", "→")
     order = [int(i) for i in (-after.advantages).argsort(kind="stable")]
     was, then = record.advantages[order], after.advantages[order]
     columns = [

@@ -86,7 +86,9 @@ def candidates(facts: FileFacts, asked: str) -> list[str]:
     """Return the settings that are compared: as recorded, without the adjustment, common ones, and what is asked for."""
     robust = ",".join(f"{key}={value}" for key, value in DIVERSITY_PRESETS["robust"].items())
     own = facts.diversity.measure if facts.diversity.adjusts else "none"
-    common = [f"diversity={name}" for name in ("none", "graph_cut", "facility_location", "mmr") if name in MEASURES]
+    common = [
+        f"diversity={name}" for name in ("none", "graph_cut", "facility_location", "mmr") if name in ("none", *MEASURES)
+    ]
     found = ["", *(given for given in common if given != f"diversity={own}")]
     found.append(robust if own != "none" else f"diversity=graph_cut,{robust}")
     return list(dict.fromkeys([*found, *([asked] if asked else [])]))[:MOST_SETTINGS]

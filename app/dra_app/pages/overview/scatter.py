@@ -1,0 +1,99 @@
+"""Any two numbers of completions against each other, as points that open: reward against length, say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dra_app import params as read
+from dra_app.figure import figure, marks
+from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.svg import Scale, around, escaped, text, ticks, y_axis
+from dra_toolkit.inspection.text_search import correct_sql
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.names import quoted_name
+
+NUMBERS = {
+    "tokens": "tokens",
+    "total": "total reward",
+    "adjusted": "adjusted reward",
+    "advantage": "advantage",
+    "advantage_plain": "advantage, plain",
+    "weight": "weight",
+    "redundancy": "redundancy",
+}
+"""Number of a completion -> what it is called."""
+MOST_POINTS = 1_500
+LAST_STEPS = 10
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640.0, 340.0, 58.0, 10.0, 38.0
+_KINDS = {True: "right", False: "wrong", None: "none"}
+
+
+def scatter_part(run: Run, params: read.Params) -> str:
+    """Return the completions of the last steps, or of the stretch that is drawn, as points; and what can be chosen."""
+    mode = read.mode(params)
+    functions = list(dict.fromkeys(name for facts in run.facts(mode) for name in facts.reward_weights))
+    known = {**NUMBERS, **{f"reward:{name}": name for name in functions}}
+    x, y = read.choice(params, "x", tuple(known), "tokens"), read.choice(params, "y", tuple(known), "total")
+    steps = run.steps(mode)
+    if not steps:
+        return ""
+    low = read.whole(params, "from") or steps[max(0, len(steps) - LAST_STEPS)]
+    high = read.whole(params, "to") or steps[-1]
+    verdict = correct_sql(run, (mode,)) or "NULL"
+    found = run.query(
+        f"SELECT step, batch, group_index, completion_index AS i, {_sql(x)} AS x, {_sql(y)} AS y, {verdict} AS verdict "
+        "FROM completions WHERE mode = $1 AND step BETWEEN $2 AND $3 ORDER BY step DESC, batch, group_index, i "
+        f"LIMIT {MOST_POINTS}",
+        [mode, low, high],
+        steps=(low, high),
+    ).to_pylist()
+    points = [row for row in found if _is_known(row["x"]) and _is_known(row["y"])]
+    return _choosers(known, x, y) + (_drawn(points, known[x], known[y], f"{run.name}-{x}-{y}") if points else _NOTHING)
+
+
+_NOTHING = '<p class="dra-empty">Neither number is known of these completions.</p>'
+
+
+def _drawn(points: list[dict[str, float]], x_title: str, y_title: str, name: str) -> str:
+    x = Scale(*around((row["x"] for row in points), zero=False, room=0.03), LEFT, WIDTH - 8)
+    y = Scale(*around((row["y"] for row in points), zero=False, room=0.04), HEIGHT - BOTTOM, TOP)
+    parts = [y_axis(y, LEFT, WIDTH - 8, y_title)]
+    parts += [text(x(value), HEIGHT - BOTTOM + 15, short(value)) for value in ticks(x.low, x.high, 6)]
+    parts.append(text((LEFT + WIDTH) / 2, HEIGHT - 5, x_title, "axis"))
+    for row in points:
+        said = f"step {row['step']}, group {row['group_index']}, completion {row['i']}: {short(row['x'])}, {short(row['y'])}"
+        place = f"{row['step']},{row['batch']},{row['group_index']},{row['i']}"
+        verdict = row["verdict"]
+        parts.append(
+            f'<circle class="dot {_KINDS[None if verdict is None else bool(verdict)]}" cx="{x(row["x"]):g}" '
+            f'cy="{y(row["y"]):g}" r="3.4" data-dot="{place}"><title>{said}</title></circle>'
+        )
+    title = f"{y_title} against {x_title}, {len(points):,} completions"
+    keys = "".join(f'<span><i class="dra-key dot {kind}"></i>{said}</span>' for kind, said in _LEGEND)
+    rows = [["step", "batch", "group", "completion", x_title, y_title]]
+    rows += [[row[name] for name in ("step", "batch", "group_index", "i", "x", "y")] for row in points]  # type: ignore[misc]
+    drawing = marks(WIDTH, HEIGHT, title, "".join(parts))
+    return figure(title, drawing, rows=rows, name=name, legend=f'<div class="dra-legend">{keys}</div>')
+
+
+_LEGEND = (("right", "right"), ("wrong", "wrong"), ("none", "no verdict; a click opens the completion"))
+
+
+def _choosers(known: dict[str, str], x: str, y: str) -> str:
+    selects = []
+    for axis, chosen in (("y", y), ("x", x)):
+        options = "".join(
+            f'<option value="{escaped(name)}"{" selected" if name == chosen else ""}>{escaped(said)}</option>'
+            for name, said in known.items()
+        )
+        selects.append(f'<label>{axis} <select data-axis="{axis}" aria-label="{axis} axis">{options}</select></label>')
+    return f'<div class="dra-bar-form">{"".join(selects)}</div>'
+
+
+def _sql(name: str) -> str:
+    """Return the column of a number that was chosen among those known."""
+    return f"rewards.{quoted_name(name.removeprefix('reward:'))}" if name.startswith("reward:") else name
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and bool(np.isfinite(value))
