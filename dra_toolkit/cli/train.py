@@ -126,8 +126,9 @@ def _say_what_next(ended: Ended, again: str) -> None:
     console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     run = ended.run
     if ended.state != "finished":
-        said = "Ended at once; the last checkpoint" if ended.state == "killed" else "Stopped with a checkpoint; it"
-        console.print(Text(f"{said} is in {run.checkpoints}. Go on with:", style="yellow"))
+        said = "Stopped" if ended.state == "stopped" else "Ended at once"
+        kept = f"{ended.saved} is in {run.checkpoints}" if ended.saved else "no checkpoint was saved"
+        console.print(Text(f"{said}; {kept}. Go on with:", style="yellow"))
         console.print(f"  {again} --resume")
         return
     if never_paid(run.metrics):

@@ -13,6 +13,12 @@ from pathlib import Path
 
 from dra_toolkit.errors import LaunchError
 
+AGENT_PATIENCE = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
+"""Seconds that torch's agent, with which accelerate starts ranks, leaves them to end after a signal to it; by itself 30."""
+END_SECONDS = 10.0
+STOP_SECONDS = 24 * 3600
+"""Longer than any step: a signal to every process of a job must not end the ranks before they have agreed and saved."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -36,7 +42,8 @@ def run_command(command: Command, log: Path, *, before: tuple[str, ...] = ()) ->
 
     Raises LaunchError if it cannot be started.
     """
-    environment = {**os.environ, **command.environment, "DRA_LAUNCHER": str(os.getpid())}
+    environment = {AGENT_PATIENCE: str(STOP_SECONDS), **os.environ, **command.environment}
+    environment["DRA_LAUNCHER"] = str(os.getpid())
     environment["PYTHONSAFEPATH"] = "1"  # a json.py that lies in the working folder is not run
     try:
         with open(log, "ab") as output:
@@ -69,6 +76,7 @@ def kill(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     process.wait()
+    psutil.wait_procs(family, timeout=END_SECONDS)  # until then they still hold the run
 
 
 def how_it_ended(status: int) -> str:

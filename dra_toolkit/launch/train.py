@@ -16,6 +16,7 @@ from dra_toolkit.launch.start import Start, is_finished, join, prepared, say_fai
 from dra_toolkit.launch.supervise import Outcome, Show, supervise
 from dra_toolkit.logins import login_problems
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.runs.checkpoints import complete_checkpoints
 from dra_toolkit.runs.layout import RunDirectory
 
 STOPPED_STATUS = 3
@@ -33,6 +34,12 @@ class Ended:
     """What went wrong, a line each."""
     log: Path | None = None
     """The output whose end says more of it."""
+
+    @property
+    def saved(self) -> str | None:
+        """The newest complete checkpoint."""
+        found = complete_checkpoints(self.run.checkpoints)
+        return found[-1].name if found else None
 
 
 def preview(recipe: Recipe) -> tuple[Plan, list[str]]:

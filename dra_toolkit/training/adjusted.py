@@ -21,7 +21,9 @@ from accelerate.utils import gather_object
 from trl import RLOOTrainer
 
 from dra_toolkit.diversity import (
+    ESTIMATORS,
     DiversitySettings,
+    Estimator,
     PromptHistory,
     discount_of,
     is_dotted,
@@ -30,12 +32,12 @@ from dra_toolkit.diversity import (
     replaces_advantages,
     zero_spread,
 )
-from dra_toolkit.diversity.measures.leave_one_out import leave_one_out
+from dra_toolkit.diversity.advantages import STD_OFFSET
 from dra_toolkit.embedding import EMBEDDERS, Embedder, EmbedderSettings, Embeddings, load_embedder
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.rewards import tells_right_from_wrong
 from dra_toolkit.rewards.scoring import GOLD_COLUMN, recent_verdicts
-from dra_toolkit.rewards.text import completion_texts
+from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
 from dra_toolkit.training.log_probs import mean_log_probs, read_log_probs
 from dra_toolkit.training.reward_checks import checked, drop_infinities, refuse_classes
@@ -109,6 +111,8 @@ class GroupAdjustment(Trained):
             raise ValueError(f"measure {self.diversity.measure!r} needs an embedder")
         if isinstance(self, RLOOTrainer) and self.diversity.acts_on == "advantage":
             raise ValueError(f"measure {self.diversity.measure!r} acts on advantages, which RLOO makes its own way")
+        if isinstance(self, RLOOTrainer) and "log_probs" in self.diversity.needs:
+            raise ValueError(f"measure {self.diversity.measure!r} reads log-probabilities, which RLOO's sampler keeps")
         if getattr(given.get("args"), "multi_objective_aggregation", "sum_then_normalize") != "sum_then_normalize":
             raise ValueError(
                 "normalize_then_sum scales each reward by itself and would undo the adjustment of their sum"
@@ -142,46 +146,49 @@ class GroupAdjustment(Trained):
         rewards = drop_infinities(rewards, self.reward_func_names, self._tell_once)
         training = self.model.training
         settings = self.diversity if training else DiversitySettings(measure="none")
-        texts = completion_texts(completions)
+        texts, masks = list(map(policy_text, completions)), self._tool_masks()
+        own_ids = completion_ids_list if masks is None else list(map(_where, completion_ids_list, masks))
         measured = measure(
-            samples=self._gather_samples(inputs, prompts, texts, completion_ids_list),
+            samples=self._gather_samples(inputs, prompts, completions, completion_ids_list, masks),
             rewards=rewards[:, : len(self._scored_by)].double().cpu().numpy(),
             reward_weights=self.reward_columns(),
             correct_by=self.correct_by,
-            embeddings=self._gather_embeddings(texts, completion_ids_list),
+            embeddings=self._gather_embeddings(texts, own_ids),
             group_size=self.num_generations if training else self.num_generations_eval,
             settings=settings,
-            scale_rewards=self.scale_rewards,
+            scale_rewards=self.estimator or self.scale_rewards,
             keep_embeddings=self._keep_embeddings,
             step=self.state.global_step + 1,
             log_probs=self._gather_log_probs() if "log_probs" in settings.needs else None,
             labeller=self._labeller,
             history=self._history if training else None,
         )
-        self._measured = self._with_own_advantages(measured)
+        self._measured = self._normalized(measured)
         for name, value in self._measured.metrics().items():
             self._log_metric(f"diversity/{name}", value)
         if self._adjusts:
             rewards[:, -1] = torch.from_numpy(measured.shift).to(rewards)
         return rewards
 
-    def _with_own_advantages(self, measured: MeasuredBatch) -> MeasuredBatch:
-        """Return the batch with the advantages of this trainer's kind: RLOO leaves one out, as TRL's does."""
-        if not isinstance(self, RLOOTrainer):
+    @property
+    def estimator(self) -> Estimator | None:
+        """How this trainer makes advantages, where that is not what `scale_rewards` says."""
+        return ESTIMATORS["rloo"] if isinstance(self, RLOOTrainer) else None
+
+    def _normalized(self, measured: MeasuredBatch) -> MeasuredBatch:
+        """Return the batch with advantages normalized over all of it, where RLOO is told to."""
+        if not getattr(self, "normalize_advantages", False):
             return measured
 
-        def own(totals: Array) -> Array:
-            found = leave_one_out(totals)
-            return (found - found.mean()) / (found.std(ddof=1) + 1e-4) if self.normalize_advantages else found
+        def over_all(found: Array) -> Array:
+            return (found - found.mean()) / (found.std(ddof=1) + STD_OFFSET)
 
-        adjustment = measured.adjustment
-        return replace(measured, plain_advantages=own(adjustment.totals), adjusted_advantages=own(adjustment.adjusted))
+        plain, adjusted = over_all(measured.plain_advantages), over_all(measured.adjusted_advantages)
+        return replace(measured, plain_advantages=plain, adjusted_advantages=adjusted)
 
     def _generate(self, prompts: Any) -> Any:
-        generated = super()._generate(prompts)
-        if "log_probs" in self.diversity.needs:
-            self._generated = generated
-        return generated
+        self._generated = super()._generate(prompts)
+        return self._generated
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
@@ -210,23 +217,31 @@ class GroupAdjustment(Trained):
         return int(self.accelerator.gather(torch.tensor([local], device=self.accelerator.device)).max())
 
     def _gather_samples(
-        self, inputs: Any, prompts: Any, texts: list[str], completion_ids: list[list[int]]
+        self, inputs: Any, prompts: Any, completions: Any, completion_ids: Any, masks: Any
     ) -> list[Sample]:
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
         golds = [row.get(GOLD_COLUMN) for row in inputs]
-        verdicts = recent_verdicts(golds, texts)
+        verdicts = recent_verdicts(golds, completion_texts(completions))
         samples = [
             Sample(
                 prompt=as_prompt(prompt),
-                text=text,
+                text=policy_text(completion),
                 tokens=len(ids),
                 finish_reason="stop" if not ids or ids[-1] in ends else "length",
+                turns=turns_of(completion),
+                policy_tokens=None if mask is None else sum(mask),
                 gold=None if gold is None else str(gold),
                 verdict=verdict,
             )
-            for prompt, text, ids, gold, verdict in zip(prompts, texts, completion_ids, golds, verdicts, strict=True)
+            for prompt, completion, ids, mask, gold, verdict in zip(
+                prompts, completions, completion_ids, masks or [None] * len(prompts), golds, verdicts, strict=True
+            )
         ]
         return gather_object(samples) if self.accelerator.num_processes > 1 else samples
+
+    def _tool_masks(self) -> list[list[int]] | None:
+        """Return which tokens of each completion the policy wrote, where tools wrote others."""
+        return None if isinstance(self, RLOOTrainer) else self._generated[2]
 
     def _gather_embeddings(self, texts: list[str], completion_ids: list[list[int]]) -> np.ndarray | None:
         if self.embedder is None:
@@ -322,6 +337,10 @@ def _given(construct: Callable[..., None], args: tuple[Any, ...], kwargs: Mappin
     except TypeError:
         return {}
     return found | found.pop("kwargs", {})
+
+
+def _where(ids: Sequence[int], mask: Sequence[int]) -> list[int]:
+    return [token for token, own in zip(ids, mask, strict=True) if own]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dra_toolkit.diversity import (
     DiversitySettings,
+    Estimator,
     PromptHistory,
     Scaling,
     Signals,
@@ -140,7 +141,7 @@ def measure(
     embeddings: Array | None,
     group_size: int,
     settings: DiversitySettings,
-    scale_rewards: Scaling,
+    scale_rewards: Scaling | Estimator,
     keep_embeddings: bool = False,
     step: int | None = None,
     log_probs: Array | None = None,

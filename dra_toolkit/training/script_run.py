@@ -82,6 +82,7 @@ def file_facts(run: str, trainer: Any) -> FileFacts:
         reward_weights=trainer.reward_columns(),
         scale_rewards=trainer.scale_rewards,
         diversity=trainer.diversity,
+        estimator=trainer.estimator,
         embedder=trainer.embedder_name,
         correct_by=trainer.correct_by,
     )

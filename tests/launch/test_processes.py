@@ -18,6 +18,7 @@ from waiting import wait_until
 
 from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
+from dra_toolkit.launch.command import AGENT_PATIENCE
 from dra_toolkit.runs import Run
 
 TRAINING_TESTS = Path(__file__).parents[1] / "training"
@@ -148,6 +149,39 @@ def test_an_incomplete_checkpoint_is_named_and_skipped(recipe, plain):
     assert "continuing after step 4" in said
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_sigterm_to_every_process_in_a_long_step_saves_a_checkpoint(recipe, processes):
+    """As systemd stops a service, and Slurm a step; torch's agent would end the ranks after 30 s."""
+    run = recipe.parent / f"signal_to_all_{processes}"
+    layout = [f"num_processes={processes}", f"per_device_train_batch_size={12 // processes}"]
+    process = dra(recipe, run, *layout, "reward_funcs=[tiny.very_slow_letters]", "save_steps=100", "max_steps=100")
+    wait_for_step(run, 1)
+    for member in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+        member.terminate()
+    said = finish(process, status=130)
+    assert re.search(r"Stopped; checkpoint-[23] is in", said)
+    assert Run.open(run).directory.status()["state"] == "stopped"
+
+
+def test_ended_at_once_it_says_what_was_saved_and_that_it_has_ended(recipe):
+    run = recipe.parent / "at_once"
+    process = dra(recipe, run, "max_steps=4000", "save_steps=1000", "reward_funcs=[tiny.very_slow_letters]")
+    wait_until((run / "logs/attempt-1/events.jsonl").exists, process)
+    wait_until(lambda: '"training"' in (run / "logs/attempt-1/events.jsonl").read_text(), process)
+    process.terminate()
+    assert any("again to stop now" in line for line in process.stdout)
+    process.terminate()
+    assert "Ended at once; no checkpoint was saved. Go on with:" in finish(process, status=130)
+    assert Run.open(run).directory.status()["state"] == "failed"
+
+
+def test_torchs_agent_takes_its_patience_from_the_environment(monkeypatch):
+    from torch.distributed.launcher.api import LaunchConfig
+
+    monkeypatch.setenv(AGENT_PATIENCE, "77")
+    assert LaunchConfig(min_nodes=1, max_nodes=1, nproc_per_node=1).shutdown_timeout == 77
+
+
 def asked(run: Path) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for record in Run.open(run).groups():
@@ -250,6 +284,7 @@ def test_the_slurm_script_trains_on_two_machines_and_resumes(recipe, plain):
                 "PYTHONPATH": str(TRAINING_TESTS),
                 "OMP_NUM_THREADS": "1",
                 "SLURM_JOB_NODELIST": "two",
+                "SLURM_CPUS_PER_TASK": "2",
             },
             capture_output=True,
             text=True,

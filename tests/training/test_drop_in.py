@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from trl import RLOOConfig
+from trl import GRPOTrainer, RLOOConfig
 from trl.experimental.gmpo import GMPOConfig, GMPOTrainer
 
 import dra_toolkit
@@ -222,6 +222,55 @@ def test_the_script_of_the_documentation_runs(policy, tmp_path):
     faithful(tmp_path / "runs/mine")
 
 
+class Calling(GRPOTrainer):
+    """Stands for a policy that calls a tool: what it sampled is taken for a call, a result and an answer."""
+
+    def _generate(self, prompts):
+        prompt_ids, completion_ids, _, completions, *rest = super()._generate(prompts)
+        turns = [
+            [
+                {"role": "assistant", "content": f"way {index}", "tool_calls": [self.call(index)]},
+                {"role": "tool", "name": "multiply", "content": "42, says the tool"},
+                {"role": "assistant", "content": "The answer is 42."},
+            ]
+            for index, _ in enumerate(completions)
+        ]
+        masks = [[1] + [0] * (len(ids) - 1) for ids in completion_ids]
+        return prompt_ids, completion_ids, masks, turns, *rest
+
+    def call(self, index):
+        return {"type": "function", "function": {"name": "multiply", "arguments": {"a": index, "b": 7}}}
+
+
+class DRACalling(DiversityMixin, Calling):
+    """The same with diversity-aware rewards."""
+
+
+def test_completions_in_turns_are_compared_and_recorded_whole(policy, tmp_path):
+    def right(completions, **_):
+        return [float("42" in completion[-1]["content"]) for completion in completions]
+
+    data = tiny.prompts().add_column("solution", ["42"] * 64)
+    DRACalling(
+        str(policy),
+        right,
+        tiny.grpo_config(tmp_path, max_steps=1),
+        data,
+        rollout_func=tiny.fixed_rollouts(),
+        embedder="hash",
+    ).train()
+    record = next(iter(Run.open(tmp_path).groups()))
+    group = record.group
+    assert group.gold == "42"
+    assert [turn.role for turn in group.turns[0]] == ["assistant", "tool", "assistant"]
+    assert "multiply" in group.completions[1]
+    assert "says the tool" not in group.completions[1]
+    assert group.policy_tokens.tolist() == [1, 1, 1, 1]
+    off_diagonal = record.adjustment.similarity[~np.eye(4, dtype=bool)]
+    assert off_diagonal.max() < 1, "the same last words do not make copies"
+    faithful(tmp_path)
+
+
 class DRAGMPOTrainer(DiversityMixin, GMPOTrainer):
     """As the documentation has it."""
 
@@ -244,6 +293,8 @@ class TestOtherTrainers:
             if normalize:
                 expected = (expected - expected.mean()) / (expected.std(ddof=1) + 1e-4)
             np.testing.assert_allclose(np.stack([getattr(r, name) for r in records]), expected, atol=1e-5)
+        if not normalize:
+            faithful(tmp_path)
         assert np.abs(records[0].advantages - records[0].plain_advantages).max() > 1e-3
 
     def test_a_measure_on_advantages_is_refused_for_rloo(self, tmp_path):

@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,12 @@ def endless_letters(completions: list[Any], trainer_state: Any, **_: Any) -> lis
     if trainer_state.global_step >= 3:
         (Path(os.environ["DRA_TEST_FOLDER"]) / "endless").touch()
         signal.pause()
+    return letters(completions)
+
+
+def very_slow_letters(completions: list[Any], **_: Any) -> list[float]:
+    """The same reward, after longer than torch's agent leaves its processes to end."""
+    time.sleep(40)
     return letters(completions)
 
 
