@@ -53,6 +53,9 @@ class PlainDisplay:
             if due or event["step"] == event["of"]:
                 self._last_step = time.monotonic()
                 self._line(f"step {event['step']}/{event['of']}  {step_figures(event)}")
+        elif kind == "evaluation" and time.monotonic() - self._last_step >= PLAIN_EVERY_SECONDS:
+            self._last_step = time.monotonic()
+            self._line(evaluation_line(event))
 
     def _line(self, text: str) -> None:
         print(visible(text, one_line=True), file=sys.stderr, flush=True)
@@ -88,16 +91,26 @@ class LiveDisplay:
             self._progress.console.print(Text(f"note: {visible(event['text'], one_line=True)}", style="yellow"))
         elif kind == "step":
             self._show_step(event)
+        elif kind == "evaluation":
+            self._progress.update(self._task, description=evaluation_line(event))
 
     def _show_step(self, event: dict[str, Any]) -> None:
         if not self._started:  # the time left is that of steps, so the clock starts at the first one
             self._progress.reset(self._task, total=event["of"], description="training", figures="")
             self._started = True
-        self._progress.update(self._task, total=event["of"], completed=event["step"], figures=step_figures(event))
+        figures = step_figures(event)
+        self._progress.update(
+            self._task, description="training", total=event["of"], completed=event["step"], figures=figures
+        )
 
     def close(self) -> None:
         """Stop redrawing."""
         self._progress.stop()
+
+
+def evaluation_line(event: dict[str, Any]) -> str:
+    """Return how far an evaluation is: `evaluating, batch 12/94`."""
+    return f"evaluating, batch {event['done']}/{event['of']}"
 
 
 def step_figures(event: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from dra_toolkit.errors import LaunchError
+from dra_toolkit.launch.build_locks import build_notes
 from dra_toolkit.launch.command import how_it_ended
 from dra_toolkit.launch.devices import Gpu, visible_gpus
 from dra_toolkit.launch.plan import Plan, plan
@@ -69,7 +70,7 @@ def train(recipe: Recipe, *, resume: bool, overwrite: bool, show: Show) -> Ended
 
 
 def _train(recipe: Recipe, start: Start, gpus: list[Gpu], show: Show) -> Ended:
-    for note in _opening_notes(recipe, start):
+    for note in (*_opening_notes(recipe, start), *build_notes(recipe, on_cpu=not gpus)):
         show({"event": "notice", "text": note})
     planned = plan(recipe, start.run, gpus=gpus, attempt=start.attempt, checkpoint=start.checkpoint)
     return _ended(start, supervise(recipe, planned, start, show))

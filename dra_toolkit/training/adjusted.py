@@ -50,6 +50,13 @@ else:
 COLUMN = "diversity"
 """Name of the reward column that carries the adjustment, in TRL's logs too."""
 
+EVALUATED_TOGETHER = 4096
+"""Completions of an evaluation that are handed over at once."""
+
+
+class EvaluationStoppedError(Exception):
+    """Somebody asked to stop while an evaluation was under way; raised by a callback on every process."""
+
 
 def diversity(completions: Sequence[Any], **_: Any) -> list[None]:
     """Hold the place of the adjustment among TRL's reward functions; the trainer fills the column in after the gather."""
@@ -101,6 +108,7 @@ class GroupAdjustment(Trained):
         self._measured: MeasuredBatch | None = None
         self._last_batch = ("", -1, -1)
         self._told: set[str] = set()
+        self._evaluated: list[GroupRecord] = []
 
     def _check(self, given: Mapping[str, Any]) -> None:
         """Refuse, before a model is loaded, what the adjustment cannot be combined with."""
@@ -302,22 +310,48 @@ class GroupAdjustment(Trained):
         if self.scale_rewards != "batch":
             logged["frac_reward_zero_std"][-1] = float(zero_spread(totals).mean())
 
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """Evaluate as TRL does; an evaluation that somebody stopped has no numbers."""
+        try:
+            return super().evaluate(*args, **kwargs)
+        except EvaluationStoppedError:
+            self._metrics["eval"].clear()
+            self.control.should_evaluate = False  # what TRL's does when it ends by itself
+            return {}
+        finally:
+            self._publish_evaluation()
+
     def _publish(self, measured: MeasuredBatch, advantages: torch.Tensor) -> None:
         if self._on_groups is None or not self.accelerator.is_main_process:
             return
         training = self.model.training
-        mode, step = ("train", self.state.global_step + 1) if training else ("eval", self.state.global_step)
+        step = self.state.global_step + 1 if training else self.state.global_step
+        records = measured.records(
+            mode="train" if training else "eval",
+            step=step,
+            batch=self._next_batch("train", step) if training else 0,
+            attempt=self._attempt,
+            advantages=advantages.double().cpu().numpy(),
+        )
+        if training:
+            self._on_groups(records)
+            return
+        self._evaluated += records
+        if sum(len(record.group) for record in self._evaluated) >= EVALUATED_TOGETHER:
+            self._publish_evaluation()
+
+    def _publish_evaluation(self) -> None:
+        """Hand over the groups of an evaluation as one batch: TRL samples a few at a time, which would be a file each."""
+        if self._evaluated and self._on_groups is not None:
+            batch = self._next_batch("eval", self.state.global_step)
+            numbered = enumerate(self._evaluated)
+            self._on_groups([replace(record, batch=batch, index=index) for index, record in numbered])
+        self._evaluated = []
+
+    def _next_batch(self, mode: str, step: int) -> int:
         batch = self._last_batch[2] + 1 if self._last_batch[:2] == (mode, step) else 0
         self._last_batch = (mode, step, batch)
-        self._on_groups(
-            measured.records(
-                mode="train" if training else "eval",
-                step=step,
-                batch=batch,
-                attempt=self._attempt,
-                advantages=advantages.double().cpu().numpy(),
-            )
-        )
+        return batch
 
 
 def offline_embedder() -> EmbedderSettings:

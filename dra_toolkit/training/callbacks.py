@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +17,7 @@ from trl import GRPOConfig
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.metrics import append_metrics, unjudged
+from dra_toolkit.training.adjusted import EvaluationStoppedError
 from dra_toolkit.training.events import Events
 
 STEP_FACTS = {
@@ -33,12 +35,18 @@ class MetricsCallback(TrainerCallback):
     def __init__(self, run: RunDirectory, events: Events, attempt: int) -> None:
         self._run, self._events, self._attempt = run, events, attempt
         self._told_failure = False
+        self._sampled_at = self._evaluated = 0
+        self._told_at = -math.inf
 
     def on_log(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Write the line."""
         if not state.is_world_process_zero:
             return
         logs = kwargs["logs"]
+        if "reward" in logs:
+            self._sampled_at = state.global_step
+        elif "loss" in logs:
+            logs = logs | {"generation_of_step": self._sampled_at}
         try:
             append_metrics(self._run.metrics, step=state.global_step, attempt=self._attempt, values=logs)
         except OSError as error:
@@ -47,9 +55,20 @@ class MetricsCallback(TrainerCallback):
                 self._events.notice(
                     f"metrics: {self._run.metrics} cannot be written ({error.strerror}); training goes on"
                 )
-        if "reward" in logs:
+        if "loss" in logs:
             facts = {name: logs.get(key) for name, key in STEP_FACTS.items()} | {"unread_golds": unjudged(logs)}
             self._events.tell("step", step=state.global_step, of=state.max_steps, **facts)
+
+    def on_prediction_step(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Tell how far an evaluation is, once a second."""
+        self._evaluated += 1
+        if state.is_world_process_zero and time.monotonic() - self._told_at >= 1.0:
+            self._told_at = time.monotonic()
+            self._events.tell("evaluation", done=self._evaluated, of=len(kwargs["eval_dataloader"]))
+
+    def on_evaluate(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Begin to count anew."""
+        self._evaluated = 0
 
     def on_save(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Tell that a checkpoint is there."""
@@ -84,12 +103,30 @@ class StopCallback(TrainerCallback):
 
     def on_step_end(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Ask the trainer to save and stop, if somebody asked and the step allows it."""
-        self.requested = self.requested or self._look_around()
-        per_generation = args.steps_per_generation * args.num_iterations
-        every = per_generation // math.gcd(per_generation, args.gradient_accumulation_steps)
-        if state.global_step % every == 0 and _any_process(self.requested is not None, args.device):
-            self.requested = self.requested or "another process was asked"
+        if _allows_stop(args, state) and self._is_requested(args):
             control.should_save = control.should_training_stop = True
+
+    def on_prediction_step(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """End an evaluation if somebody asked; training stops after it, or after the next step that allows it."""
+        if self._is_requested(args):
+            if _allows_stop(args, state):
+                control.should_save = control.should_training_stop = True
+            raise EvaluationStoppedError
+
+    def _is_requested(self, args: GRPOConfig) -> bool:
+        """Return whether any process was asked to stop; every process must call it."""
+        self.requested = self.requested or self._look_around()
+        if not _any_process(self.requested is not None, args.device):
+            return False
+        self.requested = self.requested or "another process was asked"
+        return True
+
+
+def _allows_stop(args: GRPOConfig, state: TrainerState) -> bool:
+    """Return whether nothing generated is left over after this step: a checkpoint holds no buffered completions."""
+    per_generation = args.steps_per_generation * args.num_iterations
+    every = per_generation // math.gcd(per_generation, args.gradient_accumulation_steps)
+    return bool(state.global_step % every == 0)
 
 
 def _alive(process: int) -> bool:

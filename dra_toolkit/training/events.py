@@ -20,7 +20,7 @@ class Events:
         self._path = path if enabled else None
 
     def tell(self, event: str, **facts: Any) -> None:
-        """Write one event: `phase`, `notice`, `step`, `saved`, `error` or `end`, with its facts."""
+        """Write one event: `phase`, `notice`, `step`, `evaluation`, `saved`, `error` or `end`, with its facts."""
         if self._path is None:
             return
         line = json.dumps({"event": event, "time": round(time.time(), 3), **facts})

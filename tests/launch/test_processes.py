@@ -159,7 +159,7 @@ def test_sigterm_to_every_process_in_a_long_step_saves_a_checkpoint(recipe, proc
     for member in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
         member.terminate()
     said = finish(process, status=130)
-    assert re.search(r"Stopped; checkpoint-[23] is in", said)
+    assert re.search(r"Stopped; checkpoint-[23] is in", said), said
     assert Run.open(run).directory.status()["state"] == "stopped"
 
 
