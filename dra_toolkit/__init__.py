@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from dra_toolkit.diversity import AdjustedRows, DiversitySettings, adjust, adjust_rows, group_advantages
-    from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
-    from dra_toolkit.runs import Run
+    from dra_toolkit.diversity import (
+        ESTIMATORS,
+        AdjustedRows,
+        DiversitySettings,
+        Estimator,
+        adjust,
+        adjust_rows,
+        group_advantages,
+    )
+    from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord, Message
+    from dra_toolkit.runs import FileFacts, Recorder, Run
     from dra_toolkit.training.trainer import DiversityMixin, DRARLOOTrainer, DRATrainer
 
 _HOME = {
     "Adjustment": "groups",
     "CompletionGroup": "groups",
+    "ESTIMATORS": "diversity",
+    "Estimator": "diversity",
+    "FileFacts": "runs",
+    "Message": "groups",
+    "Recorder": "runs",
     "GroupRecord": "groups",
     "AdjustedRows": "diversity",
     "DRARLOOTrainer": "training.trainer",
@@ -29,6 +42,7 @@ _HOME = {
 }
 
 __all__ = [
+    "ESTIMATORS",
     "AdjustedRows",
     "Adjustment",
     "CompletionGroup",
@@ -36,7 +50,11 @@ __all__ = [
     "DRATrainer",
     "DiversityMixin",
     "DiversitySettings",
+    "Estimator",
+    "FileFacts",
     "GroupRecord",
+    "Message",
+    "Recorder",
     "Run",
     "adjust",
     "adjust_rows",

@@ -170,6 +170,10 @@ class GroupRecord:
     discard_reason: str | None = None
     """Why the group was not trained on; only with the mode `discarded`."""
 
+    def __repr__(self) -> str:
+        where = f"{self.mode} step {self.step}, batch {self.batch}, group {self.index}"
+        return f"<GroupRecord {where}: {len(self.group)} completions, prompt {self.prompt_hash}>"
+
     @property
     def prompt_hash(self) -> str:
         """Identity of the prompt across steps and runs."""

@@ -69,6 +69,14 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
         "Files of version 1 are read as well; they had `group` for `group_index`, and no numbers of the group, answers or "
         f"checksums. The numbers that follow from a group's rows are computed from them: {_computed()}; the others and the "
         "answers are null. A file of a newer version is named and skipped.\n\n"
+        "`turns` and `prompt_turns` are lists of structs `role`, `content`, `calls` (JSON: a list of `name` and "
+        "`arguments`) and `images` (`sha256:HASH WIDTHxHEIGHT`). `completion` is then all that the policy wrote, its calls "
+        "included, without what tools said; that is what is embedded.\n\n"
+        "`estimator` says how another engine made its advantages, null for TRL's with `scale_rewards`: what is taken away "
+        "(`baseline`, `centred_on`), what is divided by (`spread`, `scope`, `epsilon`), `clip`, and what a completion alone "
+        "in its group gets (`alone`). `dra_toolkit.ESTIMATORS` has those of "
+        f"{_engines()}.\n\n"
+        f"{_seals()}"
         f"{_compaction()}\n{_tables(table)}"
         "## metrics.jsonl\n\n"
         "One JSON object for each logged step: `step`, `attempt`, `time` (seconds since 1970) and what the trainer logged. "
@@ -76,6 +84,25 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
         f"{table(['metric', 'meaning'], said)}\n"
         "In evaluation every name has the prefix `eval_`. A number that is not finite is null. When a run is resumed, lines "
         "beyond its checkpoint move to `logs/attempt-N/superseded-metrics.jsonl`.\n"
+    )
+
+
+def _engines() -> str:
+    from dra_toolkit.diversity import ESTIMATORS
+
+    return ", ".join(f"`{name}`" for name in ESTIMATORS)
+
+
+def _seals() -> str:
+    from dra_toolkit.runs import seals
+
+    layout = (seals.__doc__ or "").split("\n\n")[1].rstrip()
+    return (
+        "Between the data and the footer, where readers of Parquet do not look, every file has a seal: a CRC-32 of each "
+        f"{seals.BLOCK >> 10} KiB of the data, of these checksums and of the footer.\n\n```\n{layout}\n```\n\n"
+        "It is checked before SQL reads a file, once by each process while size and time of the file stand, and by every "
+        "other reader for what it decodes; a file that differs is named and skipped. A file without a seal, written before "
+        "there were any or by another tool, is read; that its rows are whole groups in order is checked instead.\n\n"
     )
 
 

@@ -19,7 +19,7 @@ from dra_toolkit.runs.metrics import read_metrics
 from dra_toolkit.runs.rows import from_table
 from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.store import GroupStore, Snapshot
-from dra_toolkit.safe_text import first_line
+from dra_toolkit.safe_text import first_line, visible
 
 if TYPE_CHECKING:
     import datasets
@@ -78,6 +78,12 @@ class Run:
         """The resolved recipe."""
         return self.directory.read_recipe()
 
+    def __repr__(self) -> str:
+        """Return the run in one line; nothing is read but the names of its files."""
+        listing = self.store.listing()
+        files = f"{len(listing.batches)} files and {len(listing.segments)} segments of groups"
+        return f"<Run {visible(self.name, one_line=True)}: {self.directory.status()['state']}, {files}>"
+
     def _repr_html_(self) -> str:
         """Return what a notebook shows: what the run is, and its curves."""
         from dra_toolkit.inspection.run_html import run_html  # shown only where inspection is wanted
@@ -100,7 +106,15 @@ class Run:
     def groups(
         self, *, step: int | None = None, steps: tuple[int, int] | None = None, mode: Mode = "train"
     ) -> Iterator[GroupRecord]:
-        """Yield the recorded groups of one step, of steps from first to last, or of all, one batch in memory at a time."""
+        """Yield the recorded groups of one step, of steps from first to last, or of all, one batch in memory at a time.
+
+        Raises RunError, naming the nearest, for a step that was not recorded.
+        """
+        if step is not None:
+            self.require_step(step, mode)
+        return self._groups(step, steps, mode)
+
+    def _groups(self, step: int | None, steps: tuple[int, int] | None, mode: Mode) -> Iterator[GroupRecord]:
         wanted = (step, step) if step is not None else steps
         for facts, table in self.store.read(mode=mode, steps=wanted):
             yield from from_table(table, facts)
@@ -220,11 +234,13 @@ class Run:
         """Return the completions with their texts as a Hugging Face data set, read batch by batch; needs datasets."""
         from datasets import IterableDataset
 
-        def rows() -> Iterator[dict[str, Any]]:
-            for _, table in self.store.read(mode=mode):
-                yield from table.to_pylist()
+        return IterableDataset.from_generator(_rows, gen_kwargs={"folder": str(self.directory.groups), "mode": mode})
 
-        return IterableDataset.from_generator(rows)
+
+def _rows(folder: str, mode: Mode) -> Iterator[dict[str, Any]]:
+    """Yield the completions of a mode; a function of plain values, since the data set keeps and copies it."""
+    for _, table in GroupStore(Path(folder)).read(mode=mode):
+        yield from table.to_pylist()
 
 
 def _tables_of(sql: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -146,6 +146,7 @@ def rendered(view: Any, *, colour: bool) -> str:
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda v: v.__name__)
 def test_nothing_but_printable_text_within_the_terminal(view):
+    @settings(deadline=None)
     @given(HOSTILE)
     def check(text: str) -> None:
         coloured = SGR.sub("", rendered(view(text), colour=True))

@@ -359,3 +359,35 @@ class TestTurns:
         assert "[tool] 42" in "".join(text.text for _, text in shown.completions[0].texts)
         assert shown.completions[0].verdict is True
         assert shown.completions[0].gold == "42"
+
+
+class TestFromPython:
+    def test_a_data_set_of_a_run_that_was_asked_before(self, run):
+        pytest.importorskip("datasets")
+        record_all(run, [record(1)], [record(2)])
+        reader = Run.open(run.path)
+        assert len(reader.query("SELECT * FROM groups")) == 2
+        assert [row["completion"] for row in reader.dataset()] == [
+            f"text {step} {i}" for step in (1, 2) for i in range(3)
+        ]
+
+    def test_a_run_and_a_record_are_a_line(self, run):
+        record_all(run, [record(1)])
+        reader = Run.open(run.path)
+        assert repr(reader) == "<Run run: not started, 1 files and 0 segments of groups>"
+        group = reader.group(1, 0)
+        assert repr(group) == f"<GroupRecord train step 1, batch 0, group 0: 3 completions, prompt {group.prompt_hash}>"
+
+    def test_a_step_that_was_not_recorded_raises(self, run):
+        record_all(run, [record(5)])
+        reader = Run.open(run.path)
+        with pytest.raises(RunError, match="the nearest is 5"):
+            reader.groups(step=7)
+        assert list(reader.groups(steps=(6, 9))) == []
+
+    def test_everything_public_is_at_the_top_and_typed(self):
+        import dra_toolkit
+
+        assert all(getattr(dra_toolkit, name) is not None for name in dra_toolkit.__all__)
+        assert {"Run", "Recorder", "FileFacts", "GroupRecord", "Message", "Estimator"} <= set(dra_toolkit.__all__)
+        assert (Path(dra_toolkit.__file__).parent / "py.typed").exists()
