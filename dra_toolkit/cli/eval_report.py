@@ -89,7 +89,7 @@ def compare(
     path: Path = typer.Option(
         None, "--in", metavar="PATH", help="A run or folder of evaluations; else the latest run."
     ),
-    seed: int = typer.Option(0, "--seed", help="Of the bootstrap."),
+    seed: int = typer.Option(0, "--seed", help="Of the random signs that p is found with."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Compare two steps or models on the problems that both answered, and say in words what that shows."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import product
 
 import numpy as np
@@ -14,11 +15,11 @@ from hypothesis import strategies as st
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.statistics.comparison import compare
 from dra_toolkit.evaluation.statistics.paired_tests import (
-    bootstrap,
     holm,
     mcnemar,
     normal_test,
     sign_flip,
+    t_interval,
     width_of_none,
 )
 
@@ -73,13 +74,31 @@ class TestTests:
         assert normal_test(1.959964, 1.0) == pytest.approx(0.05, abs=1e-6)
         assert np.isnan(normal_test(1.0, 0.0))
 
-    def test_bootstrap_is_seeded_and_about_the_standard_error(self):
-        values = np.random.default_rng(1).normal(size=200)
-        one = bootstrap(values, rng())
-        assert np.array_equal(one, bootstrap(values, rng()))
-        assert len(one) == 10_000
-        assert one.std() == pytest.approx(values.std(ddof=1) / np.sqrt(200), rel=0.05)
-        assert one.mean() == pytest.approx(values.mean(), abs=0.01)
+    def test_the_interval_of_one_benchmark_is_students(self):
+        from scipy.stats import ttest_1samp
+
+        values = np.random.default_rng(1).normal(size=12) / 5
+        expected = ttest_1samp(values, 0).confidence_interval()
+        found = t_interval([values])
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+    def test_the_interval_of_two_benchmarks_is_welchs(self):
+        from scipy.stats import ttest_ind
+
+        one, other = np.random.default_rng(2).normal(size=9) / 9, np.random.default_rng(3).normal(size=40) / 5
+        expected = ttest_ind(one, -other, equal_var=False).confidence_interval()
+        found = t_interval([one, other])
+        assert (found.low, found.high) == pytest.approx((expected.low / 2, expected.high / 2))
+
+    @pytest.mark.parametrize("P", [12, 30])
+    def test_of_few_problems_it_covers_95_percent_and_what_is_detectable_is_found_four_times_in_five(self, P):
+        draw = np.random.default_rng(4)
+        gaps = (draw.random((2_000, P)) < 0.4).astype(float) - (draw.random((2_000, P)) < 0.4)
+        found = [t_interval([each]) for each in gaps]
+        assert np.mean([each.low <= 0 <= each.high for each in found]) == pytest.approx(0.95, abs=0.015)
+        true = float(np.mean([each.detectable for each in found]))
+        shown = [t_interval([each + true]).low > 0 for each in gaps]
+        assert np.mean(shown) == pytest.approx(0.8, abs=0.05)
 
 
 class TestVerdicts:
@@ -87,10 +106,17 @@ class TestVerdicts:
         told = pairs("0", "100", "--in", evals)
         assert [pair["benchmark"] for pair in told] == ["aime24", "minerva", "average"]
         assert "the right one is better" in told[2]["verdict"]
+        assert 0 < told[2]["detectable"] < told[2]["difference"]
         assert told[2]["low"] > 0
         for unclear in pairs("50", "step-100", "--in", evals):
             assert "better" not in unclear["verdict"]
             assert unclear["low"] < unclear["difference"] < unclear["high"]
+
+    def test_what_could_have_been_shown_is_said_and_which_p_is_which(self, evals):
+        said = " ".join(eval_("compare", "50", "100", "--in", evals).stdout.split())
+        points = re.search(r"show a true difference of ([0-9.]+) points of the average four times in five", said)
+        assert float(points[1]) == pytest.approx(100 * pairs("50", "100", "--in", evals)[2]["detectable"], abs=0.06)
+        assert "p in the table is of one benchmark alone" in said
 
     def test_one_sample_has_mcnemars_test(self, tmp_path):
         evaluate(tmp_path, 1, "b", [[0]] * 8 + [[1]])
@@ -107,7 +133,7 @@ class TestVerdicts:
         (pair,) = pairs("1", "2", "--in", tmp_path)
         assert pair["p"] == pytest.approx(2 / 2**4)
         assert pair["verdict"].startswith("not settled: the right one is ahead")
-        assert pair["low"] == pytest.approx(1 - width_of_none(4)), "not the certainty that the bootstrap would claim"
+        assert pair["low"] == pytest.approx(1 - width_of_none(4)), "not certainty"
 
     def test_equal_answers_are_not_proof_of_equality(self, tmp_path):
         for step in (1, 2):
@@ -140,8 +166,8 @@ class TestVerdicts:
         assert "the left one is better" in other["verdict"]
 
     def test_the_seed_decides_and_only_it(self, evals):
-        assert pairs("0", "50", "--in", evals) == pairs("0", "50", "--in", evals)
-        assert pairs("0", "50", "--in", evals) != pairs("0", "50", "--in", evals, "--seed", "1")
+        assert pairs("50", "100", "--in", evals) == pairs("50", "100", "--in", evals)
+        assert pairs("50", "100", "--in", evals) != pairs("50", "100", "--in", evals, "--seed", "1")
 
     def test_equal_models_are_rarely_told_apart(self, tmp_path):
         """Of 40 comparisons of equals about one in 20 errs by chance."""

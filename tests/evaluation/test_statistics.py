@@ -67,9 +67,18 @@ class TestScore:
         found = score(np.array([0.0, 0.5, 1.0, 0.5]))
         assert found.value == 0.5
         assert found.error == pytest.approx(np.sqrt((0.25 + 0 + 0.25 + 0) / 3) / 2)
-        assert (found.low, found.high) == pytest.approx(
-            (0.5 - 1.959964 * found.error, 0.5 + 1.959964 * found.error), rel=1e-6
-        )
+        coins = 0.25 / found.error**2
+        assert (found.low, found.high) == pytest.approx(wilson(0.5 * coins, coins, 3.182446), rel=1e-6), "t of 3"
+
+    @pytest.mark.parametrize(("P", "n"), [(30, 1), (40, 1), (30, 4), (30, 16), (40, 16)])
+    @pytest.mark.parametrize("p", [0.05, 0.1, 0.133, 0.3, 0.5])
+    def test_the_interval_covers_95_percent_also_of_few_problems(self, P, n, p):
+        """Problems are Beta-distributed around p, as wide as one sample of each allows; the interval must hold p."""
+        draw = np.random.default_rng(5)
+        chance = np.full((3_000, P), p) if n == 1 else draw.beta(2 * p, 2 * (1 - p), size=(3_000, P))
+        values = draw.binomial(n, chance) / n
+        covered = np.mean([found.low <= p <= found.high for found in map(score, values)])
+        assert (0.93 if p * P >= 3 else 0.9) <= covered <= 0.995
 
     def test_all_wrong_is_not_certainly_zero(self):
         found = score(np.zeros(30))

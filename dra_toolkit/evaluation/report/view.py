@@ -16,7 +16,7 @@ from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.evaluation.report.texts import points, published_rows
 from dra_toolkit.evaluation.results.published import NOTE
 from dra_toolkit.evaluation.statistics.best_step import Choice
-from dra_toolkit.evaluation.statistics.comparison import Paired
+from dra_toolkit.evaluation.statistics.comparison import AVERAGE, Paired
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
 
@@ -137,8 +137,18 @@ def comparison_view(
     title = Text.assemble(
         "left: ", (visible(left, one_line=True), "bold"), "   right: ", (visible(right, one_line=True), "bold")
     )
+    last = found[-1]
+    power = [] if math.isnan(last.detectable) else [Text(_power(last), "dim")]
     verdicts = [Text(f"{visible(pair.benchmark, one_line=True)}: {pair.verdict}") for pair in found]
-    return Group(title, table, *verdicts, *(Text(visible(note, one_line=True), "yellow") for note in notes))
+    return Group(title, table, *verdicts, *power, *(Text(visible(note, one_line=True), "yellow") for note in notes))
+
+
+def _power(pair: Paired) -> str:
+    what = "the average" if pair.benchmark == AVERAGE else visible(pair.benchmark, one_line=True)
+    return (
+        f"these answers show a true difference of {100 * pair.detectable:.1f} points of {what} four times in five, smaller "
+        "ones less often; p in the table is of one benchmark alone, in words after correction for their number"
+    )
 
 
 def plain_pair(pair: Paired) -> dict[str, Any]:

@@ -10,12 +10,11 @@ import numpy as np
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
 from dra_toolkit.evaluation.statistics.paired_tests import (
-    bootstrap,
     holm,
     mcnemar,
     normal_test,
     sign_flip,
-    width_of_none,
+    t_interval,
 )
 from dra_toolkit.evaluation.statistics.scores import Z
 from dra_toolkit.groups import Array
@@ -25,6 +24,8 @@ LEVEL = 0.05
 MUST_AGREE = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_template")
 """Settings without whose equality a difference may be theirs and not the models'."""
 FEWEST = 2
+Z_POWER = 0.841621
+"""Standard errors above 0 that 80 % of a normal distribution lie below."""
 AVERAGE = "average"
 UNPAIRED = (
     "which of the same problems were solved is not known of both, so scores are compared and not paired: the interval is "
@@ -42,8 +43,10 @@ class Paired:
     right: float
     difference: float
     low: float
-    """Lower end of the 95 % interval by bootstrap over problems."""
+    """Lower end of the 95 % interval, Student's t over problems."""
     high: float
+    detectable: float
+    """The true difference that would be found in 80 % of such comparisons."""
     problems: int
     p: float
     """Two-sided p-value: McNemar's exact test with one sample of each problem, else by flipping signs of the differences."""
@@ -141,7 +144,7 @@ def _shared_problems(left: BenchmarkResult, right: BenchmarkResult, notes: list[
 
 def _paired(benchmark: str, ours: Array, theirs: Array, rng: np.random.Generator) -> Paired:
     gaps = theirs.mean(axis=1) - ours.mean(axis=1)
-    low, high = _interval([gaps], rng)
+    interval = t_interval([gaps])
     single = ours.shape[1] == theirs.shape[1] == 1
     only = (int((gaps < 0).sum()), int((gaps > 0).sum())) if single else None
     exact = mcnemar(*only) if only is not None else None
@@ -151,8 +154,9 @@ def _paired(benchmark: str, ours: Array, theirs: Array, rng: np.random.Generator
         left=float(ours.mean()),
         right=float(theirs.mean()),
         difference=float(gaps.mean()),
-        low=low,
-        high=high,
+        low=interval.low,
+        high=interval.high,
+        detectable=interval.detectable,
         problems=len(gaps),
         p=p,
         p_adjusted=p,
@@ -160,19 +164,6 @@ def _paired(benchmark: str, ours: Array, theirs: Array, rng: np.random.Generator
         only_left=only[0] if only else None,
         only_right=only[1] if only else None,
     )
-
-
-def _interval(gaps: Sequence[Array], rng: np.random.Generator) -> tuple[float, float]:
-    """Return the 95 % interval of the mean over benchmarks of the mean difference, by bootstrap within each benchmark.
-
-    Where no problem tells the two apart the bootstrap would claim certainty, so Wilson's interval for none of P widens it.
-    """
-    resampled = np.mean([bootstrap(each, rng) for each in gaps], axis=0)
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    if low == high:
-        spare = float(np.mean([width_of_none(len(each)) for each in gaps]))
-        low, high = max(-1.0, low - spare), min(1.0, high + spare)
-    return float(low), float(high)
 
 
 def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
@@ -186,6 +177,7 @@ def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
         difference=difference,
         low=difference - Z * error,
         high=difference + Z * error,
+        detectable=_by_normal(error),
         problems=min(ours.problems, theirs.problems),
         p=p,
         p_adjusted=p,
@@ -196,17 +188,23 @@ def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
     )
 
 
+def _by_normal(error: float) -> float:
+    return (Z + Z_POWER) * error if error > 0 else float("nan")
+
+
 def _average(found: Sequence[Paired], gaps: Sequence[Array | None], rng: np.random.Generator) -> Paired:
     """Return the comparison of the unweighted averages: paired where every benchmark is, else from the intervals."""
     known = [each for each in gaps if each is not None]
     difference = float(np.mean([pair.difference for pair in found]))
     if len(known) == len(found):
-        low, high = _interval(known, rng)
+        interval = t_interval(known)
+        low, high, detectable = interval.low, interval.high, interval.detectable
         p = sign_flip(np.concatenate([each / (len(each) * len(known)) for each in known]), rng)
     else:
         errors = [(pair.high - pair.low) / (2 * Z) for pair in found]
         error = float(np.sqrt(np.sum(np.square(errors)))) / len(found)
         low, high, p = difference - Z * error, difference + Z * error, normal_test(difference, error)
+        detectable = _by_normal(error)
     return Paired(
         benchmark=AVERAGE,
         left=float(np.mean([pair.left for pair in found])),
@@ -214,6 +212,7 @@ def _average(found: Sequence[Paired], gaps: Sequence[Array | None], rng: np.rand
         difference=difference,
         low=low,
         high=high,
+        detectable=detectable,
         problems=sum(pair.problems for pair in found),
         p=p,
         p_adjusted=p,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from dra_toolkit.evaluation.statistics.scores import wilson
+from dra_toolkit.evaluation.statistics.scores import student, wilson
 from dra_toolkit.groups import Array
 
 RESAMPLES = 10_000
@@ -16,13 +17,35 @@ EXACT = 14
 _AT_ONCE = 1_000
 
 
-def bootstrap(values: Array, rng: np.random.Generator, resamples: int = RESAMPLES) -> Array:
-    """Return the means, (resamples,), of values (P,) drawn anew with replacement: the bootstrap over problems."""
-    P = len(values)
-    chunks = range(0, resamples, _AT_ONCE)
-    return np.concatenate(
-        [values[rng.integers(0, P, size=(min(_AT_ONCE, resamples - at), P))].mean(axis=1) for at in chunks]
-    )
+POWER = 0.8
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval."""
+
+    low: float
+    high: float
+    detectable: float
+    """The true difference that would be found, at p < 0.05, in 80 % of such comparisons; NaN where no problem differs."""
+
+
+def t_interval(gaps: Sequence[Array]) -> Interval:
+    """Return the interval of the mean over benchmarks of the mean difference by problem, (P,) for each benchmark.
+
+    Student's t with Welch and Satterthwaite's degrees of freedom: a percentile bootstrap of 30 problems covers 92 to 94 %
+    only. Where no problem tells the two apart that would claim certainty, so Wilson's interval for none of P widens it.
+    """
+    mean = float(np.mean([each.mean() for each in gaps]))
+    parts = [(float(each.var(ddof=1)) / len(each), len(each)) for each in gaps if len(each) > 1]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        spare = float(np.mean([width_of_none(len(each)) for each in gaps]))
+        return Interval(max(-1.0, mean - spare), min(1.0, mean + spare), float("nan"))
+    freedom = variance**2 / sum(part**2 / (P - 1) for part, P in parts)
+    error, reach = math.sqrt(variance) / len(gaps), student(freedom)
+    low, high = max(-1.0, mean - reach * error), min(1.0, mean + reach * error)
+    return Interval(low, high, (reach + student(freedom, POWER)) * error)
 
 
 def sign_flip(values: Array, rng: np.random.Generator, resamples: int = RESAMPLES) -> float:

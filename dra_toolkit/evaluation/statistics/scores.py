@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,8 +79,7 @@ def majority(answers: Sequence[Sequence[str | None]], correct: Bools) -> Array:
 def score(values: Array) -> Score:
     """Return the mean of one value for each problem, (P,), with its standard error and 95 % interval.
 
-    The error is the sample standard deviation over sqrt(P). Where all problems have the same value, such as 0 or 1, that
-    would claim certainty, so the interval is Wilson's, as if each problem were one coin.
+    The error is the sample standard deviation over sqrt(P).
     """
     P = len(values)
     if P == 0:
@@ -90,12 +90,17 @@ def score(values: Array) -> Score:
 
 
 def interval(value: float, error: float, problems: int) -> Score:
-    """Return a share with its 95 % interval: the mean ± 1.96 errors, and Wilson's where the error is 0.
+    """Return a share with its 95 % interval: Wilson's, for as many coins as have that error.
 
-    problems: 0 where nobody knows how many there were; an error of 0 then says nothing.
+    With one sample of each problem these are the problems themselves, less one; where all problems have the same value, such
+    as 0 or 1, an error of 0 would claim certainty, so each problem is a coin. The error is itself estimated from few
+    problems, so Student's t takes the place of 1.96. problems: 0 where nobody knows how many there were.
     """
     if error == 0 and problems:
         low, high = wilson(value * problems, problems)
+    elif error > 0 and 0 < value < 1:
+        coins = value * (1 - value) / error**2
+        low, high = wilson(value * coins, coins, student(problems - 1) if problems > 1 else Z)
     elif error > 0:
         low, high = max(0.0, value - Z * error), min(1.0, value + Z * error)
     else:
@@ -103,11 +108,19 @@ def interval(value: float, error: float, problems: int) -> Score:
     return Score(value=value, error=error, low=low, high=high, problems=problems)
 
 
-def wilson(right: float, problems: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval for `right` of `problems`."""
-    share, z2 = right / problems, Z * Z
+@lru_cache(maxsize=256)
+def student(freedom: float, level: float = 0.975) -> float:
+    """Return the quantile of Student's t with so many degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, level))
+
+
+def wilson(right: float, problems: float, z: float = Z) -> tuple[float, float]:
+    """Return Wilson's interval for `right` of `problems`, of 95 % unless z says otherwise."""
+    share, z2 = right / problems, z * z
     centre = share + z2 / (2 * problems)
-    half = Z * math.sqrt(max(0.0, share * (1 - share) / problems + z2 / (4 * problems**2)))
+    half = z * math.sqrt(max(0.0, share * (1 - share) / problems + z2 / (4 * problems**2)))
     scale = 1 + z2 / problems
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 

@@ -100,7 +100,7 @@ def pair_part(labels: Sequence[str], left: str, right: str, found: Sequence[Pair
         '<section><div class="dra-bar-form"><h4>Compared on the same problems</h4>'
         f'<label class="left-ink">left {_select("left", labels, left)}</label>'
         f'<label class="right-ink">right {_select("right", labels, right)}</label></div>{table}'
-        '<p class="dra-note">right minus left in points; the interval is a bootstrap over problems</p></section>'
+        '<p class="dra-note">right minus left in points; the 95 % interval is that of a t test over problems</p></section>'
     )
 
 
