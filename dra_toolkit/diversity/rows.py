@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dra_toolkit.diversity.adjust import adjust_signals
 from dra_toolkit.diversity.adjusted_advantages import adjusted_advantages
-from dra_toolkit.diversity.advantages import Scaling
+from dra_toolkit.diversity.advantages import Estimator, Scaling, group_advantages
 from dra_toolkit.diversity.measures import Signals
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.groups import Adjustment, Array
@@ -39,20 +39,25 @@ class AdjustedRows:
         """(N,) factors on total rewards, or on advantages."""
         return self.by_row([adjustment.weights for adjustment in self.adjustments])
 
-    def advantages(self, scale_rewards: Scaling = "group") -> Array:
-        """Return the advantages of `adjusted_advantages`, (N,); `batch` scales by the totals of all rows."""
+    def advantages(self, scale_rewards: Scaling | Estimator = "group") -> Array:
+        """Return the advantages of `adjusted_advantages`, (N,); a spread of the batch is that of all rows."""
+        return self._of_batch(lambda whole: adjusted_advantages(whole, scale_rewards, self.settings))
+
+    def plain_advantages(self, scale_rewards: Scaling | Estimator = "group") -> Array:
+        """Return the advantages, (N,), that the totals would have had without the adjustment."""
+        return self._of_batch(lambda whole: group_advantages(whole.totals, scale_rewards))
+
+    def _of_batch(self, compute: Callable[[Adjustment], Array]) -> Array:
         if not self.groups:
             return np.zeros(0)
-        bonus = [np.zeros_like(each.totals) if each.bonus is None else each.bonus for each in self.adjustments]
-        flat = {
-            name: np.concatenate([getattr(each, name) for each in self.adjustments])
-            for name in ("totals", "adjusted", "weights")
+        parts: dict[str, list[Array]] = {
+            name: [getattr(each, name) for each in self.adjustments] for name in ("totals", "adjusted", "weights")
         }
-        has_bonus = any(each.bonus is not None for each in self.adjustments)
-        whole, is_there = padded_adjustment(
-            {**flat, "bonus": np.concatenate(bonus)} if has_bonus else flat, np.array([*map(len, self.groups)])
-        )
-        return self.by_row([adjusted_advantages(whole, scale_rewards, self.settings)[is_there]])
+        if any(each.bonus is not None for each in self.adjustments):
+            parts["bonus"] = [np.zeros_like(a.totals) if a.bonus is None else a.bonus for a in self.adjustments]
+        flat = {name: np.concatenate(values) for name, values in parts.items()}
+        whole, is_there = padded_adjustment(flat, np.array([*map(len, self.groups)]))
+        return self.by_row([compute(whole)[is_there]])
 
     def by_row(self, values: Iterable[Array]) -> Array:
         """Return values of each group, (G, ...), in the order of the rows, (N, ...)."""

@@ -29,12 +29,10 @@ class SettingKey:
     field: str
     """Its name in `DiversitySettings`."""
     key: str
-    """Its name in a recipe."""
     kinds: tuple[str, ...]
     """Accepted types: int, float, str, none."""
     default: Any
     label: str
-    """A few words for a form."""
     help: str
     choices: tuple[str, ...] = ()
     dotted: bool = False

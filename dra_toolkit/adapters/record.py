@@ -1,0 +1,147 @@
+"""The record of a run that another engine trains: a run directory that every command and the dashboard can open."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from dra_toolkit.adapters.rows import EngineBatch
+from dra_toolkit.adapters.settings import EngineSettings
+from dra_toolkit.diversity import Estimator, Scaling, mean_similarity, vendi_score, zero_spread
+from dra_toolkit.errors import RunError
+from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message, Prompt, mean_of_known
+from dra_toolkit.recipe import recipe_of
+from dra_toolkit.rewards.text import content_text
+from dra_toolkit.runs.layout import RunDirectory
+from dra_toolkit.runs.metrics import append_metrics
+from dra_toolkit.runs.recorder import Recorder
+from dra_toolkit.runs.schema import FileFacts
+
+
+class EngineRecord:
+    """A run directory that is held while the engine trains, and written in the background."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        engine: str,
+        reward_weights: Mapping[str, float],
+        estimator: Estimator,
+        tell: Callable[[str], None],
+    ) -> None:
+        known = {"model_name_or_path": f"trained by {engine}", "reward_funcs": [*reward_weights]}
+        self._keeps_embeddings = settings.recipe.output.record_embeddings
+        self._estimator, self._weights = estimator, dict(reward_weights)
+        self.directory = RunDirectory(settings.recipe.output_dir)
+        self._is_old = self.directory.exists()
+        self._last = (-1, -1)
+        if not self._is_old:
+            self.directory.create(recipe_of(self.directory.name, {**settings.recipe, **known}, settings.recipe.text))
+        self._held = ExitStack()
+        self._held.enter_context(self.directory.held())
+        self._attempt = self.directory.start_attempt()
+        self.directory.write_status("running")
+        facts = FileFacts(
+            run=self.directory.name,
+            reward_weights=self._weights,
+            scale_rewards=scaling_of(estimator),
+            estimator=estimator,
+            diversity=settings.diversity,
+            embedder=settings.recipe.embedder.name,
+        )
+        self._recorder = Recorder(self.directory.groups, facts, tell=tell)
+        atexit.register(self.close)
+
+    def write(self, batch: EngineBatch, advantages: Array) -> dict[str, float]:
+        """Hand a batch over for writing, with the advantages, (N,), that were used; return its metrics."""
+        step = batch.step
+        if self._is_old and self._last[0] < 0 and step == 1:
+            raise RunError(
+                f"output_dir: {self.directory.path} holds a run already, and this one begins at step 1; name another folder"
+            )
+        self._last = (step, self._last[1] + 1 if self._last[0] == step else 0)
+        records = self._records(batch, advantages)
+        self._recorder.submit(records)
+        metrics = _metrics(records)
+        append_metrics(self.directory.metrics, step=step, attempt=self._attempt, values=metrics)
+        return metrics
+
+    def close(self) -> None:
+        """Write what is left; the run is finished as far as the record goes."""
+        atexit.unregister(self.close)
+        self._recorder.close()
+        self.directory.write_status("finished", step=max(self._last[0], 0))
+        self._held.close()
+
+    def _records(self, batch: EngineBatch, advantages: Array) -> list[GroupRecord]:
+        rows, found, known = batch.rows, batch.found, batch.known
+        if not self._keeps_embeddings:
+            known = {**known, "embeddings": None}
+        plain = found.plain_advantages(self._estimator)
+        step, number = self._last
+        return [
+            GroupRecord(
+                mode="train",
+                step=step,
+                batch=number,
+                index=index,
+                attempt=self._attempt,
+                group=CompletionGroup(
+                    prompt=as_prompt(rows.prompts[members[0]]),
+                    completions=tuple(rows.completions[row] for row in members),
+                    token_counts=np.array([rows.tokens[row] for row in members], dtype=np.int32),
+                    finish_reasons=tuple(rows.finish_reasons[row] for row in members),
+                    rewards={name: rows.rewards[name][members] for name in self._weights},
+                    reward_weights=self._weights,
+                    gold=None if rows.golds is None else _text(rows.golds[members[0]]),
+                ),
+                adjustment=adjustment,
+                plain_advantages=plain[members],
+                advantages=advantages[members],
+                **{
+                    name: None if known.get(name) is None else known[name][members]
+                    for name in ("embeddings", "labels", "log_probs")
+                },
+            )
+            for index, (members, adjustment) in enumerate(zip(found.groups, found.adjustments, strict=True))
+        ]
+
+
+def _text(gold: Any) -> str | None:
+    return None if gold is None else str(gold)
+
+
+def scaling_of(estimator: Estimator) -> Scaling:
+    """Return the nearest thing that TRL has a name for."""
+    if estimator.spread == "none":
+        return "none"
+    return estimator.scope
+
+
+def as_prompt(prompt: Any) -> Prompt:
+    """Return an engine's prompt, a text or a list of messages, as messages."""
+    if isinstance(prompt, str):
+        return (Message(role="text", content=prompt),)
+    return tuple(Message(role=str(turn["role"]), content=content_text(turn.get("content"))) for turn in prompt)
+
+
+def _metrics(records: list[GroupRecord]) -> dict[str, float]:
+    """Return what an engine logs, each a mean over groups; NaN where nothing was measured."""
+    measured = {
+        "similarity": [mean_similarity(each.adjustment.similarity) for each in records],
+        "vendi_score": [_vendi(each.adjustment.similarity) for each in records],
+        "weight": [each.adjustment.weights.mean() for each in records],
+        "adjusted_reward": [mean_of_known(each.adjustment.adjusted) for each in records],
+        "zero_spread_groups": [zero_spread(each.adjustment.totals) for each in records],
+        "abs_advantage_plain": [np.abs(each.plain_advantages).mean() for each in records],
+        "abs_advantage": [np.abs(each.advantages).mean() for each in records],
+    }
+    return {f"diversity/{name}": mean_of_known(values) for name, values in measured.items()}
+
+
+def _vendi(similarity: Array) -> float:
+    return float("nan") if np.isnan(similarity).any() else float(vendi_score(similarity))

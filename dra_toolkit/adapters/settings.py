@@ -1,0 +1,92 @@
+"""The file that tells an adapter how to adjust: the keys of a recipe that have a meaning there, and no others."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from dra_toolkit.diversity import SETTING_KEYS, DiversitySettings, measure_options
+from dra_toolkit.embedding import EmbedderSettings, check_text_embedder
+from dra_toolkit.errors import RecipeError, SettingsError, did_you_mean
+from dra_toolkit.recipe import Recipe, known_keys, recipe_of
+from dra_toolkit.recipe.values import BadValueError, read_value
+from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
+
+EMBEDDER = tuple(key for key in known_keys() if key.startswith("embed"))
+KEYS = (
+    "output_dir",
+    *(each.key for each in SETTING_KEYS.values() if not each.borrowed and each.field != "scope"),
+    *measure_options(),
+    *EMBEDDER,
+    "record_embeddings",
+)
+"""What a settings file may say. A rank slice means the rows of one device of TRL; here groups are compared."""
+ACTORS = {"embedder_actors": 0, "embedder_gpus": 0.0}
+"""Keys of a settings file alone: Ray actors that embed (0: the process that adjusts), and the share of a GPU of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
+    """How an adapter adjusts, embeds and records."""
+
+    recipe: Recipe
+    """What is known of the run, as the run directory keeps it."""
+    diversity: DiversitySettings
+    embedder: EmbedderSettings | None
+    actors: int = 0
+    gpus: float = 0.0
+
+
+def read_settings(path: Path | str) -> EngineSettings:
+    """Read a settings file; raises RecipeError with every problem, one line each."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = read_yaml(text) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except BadYamlError as error:
+        raise RecipeError(f"{path}: not YAML ({error})") from None
+    if not isinstance(found, dict):
+        raise RecipeError(f"{path}: found a {type(found).__name__}, expected `key: value` lines")
+    actors = {key: found.pop(key, default) for key, default in ACTORS.items()}
+    problems, given = [], {"output_dir": f"runs/{path.stem}"}
+    for key, value in found.items():
+        if key not in KEYS:
+            problems.append(f"{path}: {key}: is not said here{did_you_mean(str(key), KEYS)}")
+            continue
+        try:
+            given[key] = read_value(known_keys()[key], value)
+        except BadValueError as error:
+            problems.append(f"{path}: {key}: {error}")
+    for key, value in actors.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            problems.append(f"{path}: {key}: found {value!r}, expected a number from 0")
+    if problems:
+        raise RecipeError(*problems)
+    recipe = recipe_of(path.stem, given, text)
+    try:
+        diversity = recipe.diversity
+    except SettingsError as error:
+        raise RecipeError(*(f"{path}: {problem}" for problem in error.problems)) from None
+    embedder = None if recipe.embedder.name == "none" else recipe.embedder
+    if embedder is not None and (problem := check_text_embedder(embedder)):
+        raise RecipeError(f"{path}: embedder: {problem}")
+    return EngineSettings(
+        recipe=recipe,
+        diversity=diversity,
+        embedder=embedder,
+        actors=int(actors["embedder_actors"]),
+        gpus=float(actors["embedder_gpus"]),
+    )
+
+
+def settings_text(recipe: Recipe) -> str:
+    """Return what a recipe says of the adjustment as a settings file; raises RecipeError for a rank slice."""
+    if recipe.diversity.scope != "group":
+        raise RecipeError("diversity_scope: rank_slice cuts TRL's batch of one device, which other engines do not have")
+    own = {f"{recipe.diversity.measure}_{option.name}" for option in recipe.diversity.definition.options}
+    said = [key for key in KEYS if key not in measure_options() or key in own]
+    lines = [f"{key}: {json.dumps(recipe[key])}" for key in said]
+    return "\n".join([f"# How rewards are adjusted in {recipe.name}, for an adapter of the DRA Toolkit.", *lines, ""])

@@ -1,0 +1,113 @@
+"""verl: the adjustment between its rewards and its own advantages, for its v1 trainers in every mode.
+
+The entry point `verl.plugins` loads this module. `trainer.v1.trainer_mode=dra_sync` (dra_colocate_async,
+dra_separate_async) with `+dra.settings=FILE` then adjusts `rm_scores` where `_compute_advantage` reads them, and puts them
+back afterwards: `adv_estimator=grpo` and all that verl logs stay verl's own. Of a session of several outputs only the last
+is a member of its group, as for verl's GRPO; padding is none.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+from dra_toolkit.adapters.core import EngineRun
+from dra_toolkit.adapters.rows import EngineRows
+from dra_toolkit.adapters.settings import read_settings
+from dra_toolkit.adapters.transfer import get, put
+from dra_toolkit.diversity import ESTIMATORS, replaces_advantages
+from dra_toolkit.errors import RunError
+
+TRIED = "0.9."
+_READ = ("uid", "raw_prompt", "reward_model", "responses", "response_mask", "rm_scores", "rollout_log_probs")
+
+
+class VerlAdjustment:
+    """Mixin, to stand before one of verl's v1 trainers among the bases."""
+
+    base_mode: str
+    tokenizer: Any
+    global_steps: int
+
+    def __init__(self, config: Any) -> None:
+        if not config.get("dra", {}).get("settings"):
+            raise RunError("+dra.settings: missing; `dra export-settings RECIPE verl` writes the file and the command")
+        if config.algorithm.adv_estimator != "grpo" or config.algorithm.use_kl_in_reward:
+            raise RunError(
+                "algorithm: expected adv_estimator=grpo, use_kl_in_reward=False: adjusted rewards are for these"
+            )
+        config.trainer.v1.trainer_mode = self.base_mode  # verl's other parts go by its own names
+        super().__init__(config)  # type: ignore[call-arg]
+        self.config = config
+        made = ESTIMATORS["verl" if config.algorithm.get("norm_adv_by_std_in_grpo", True) else "verl_none"]
+        self.dra = EngineRun(
+            read_settings(config.dra.settings), engine="verl", reward_weights={"reward": 1}, estimator=made
+        )
+
+    def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
+        data = get(batch, *_READ)
+        raw, masks = data["rm_scores"], data["response_mask"]
+        ours = self.dra.adjust(self._rows(batch, data), step=self.global_steps)
+        changed = [torch.zeros_like(scores) for scores in raw]
+        for scores, adjusted in zip(changed, ours.by_row(ours.found.adjusted), strict=True):
+            scores[-1] = adjusted
+        put(batch, rm_scores=changed)
+        batch = super()._compute_advantage(batch, metrics)  # type: ignore[misc]
+        put(batch, rm_scores=raw)
+        if replaces_advantages(self.dra.settings, self.dra.estimator):
+            values = ours.by_row(self.dra.advantages(ours)).tolist()
+            replaced = [value * mask.float() for value, mask in zip(values, masks, strict=True)]
+            put(batch, advantages=replaced, returns=replaced)
+        told = get(batch, "advantages")["advantages"]
+        metrics.update(self.dra.record(ours, np.nan_to_num([_mean(told[row], masks[row]) for row in ours.row_of])))
+        return batch
+
+    def _rows(self, batch: Any, data: dict[str, list[Any]]) -> EngineRows:
+        ends = {self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}
+        masks, sampled = data["response_mask"], data.get("rollout_log_probs")
+        written = [ids[mask.bool()] for ids, mask in zip(data["responses"], masks, strict=True)]
+        longest = [len(ids) >= self.config.data.max_response_length for ids in data["responses"]]
+        stopped = [int(ids[-1]) in ends for ids in data["responses"]]
+        keys = [key.rsplit("_", 1) for key in batch.keys]  # {uid}_{session}_{output}
+        padding = [tag.get("is_padding") for tag in batch.tags]
+        return EngineRows(
+            group_ids=[str(uid) for uid in data["uid"]],
+            prompts=[list(prompt) for prompt in data["raw_prompt"]],
+            completions=[self.tokenizer.decode(ids, skip_special_tokens=True) for ids in written],
+            rewards={"reward": np.array([float(scores.sum()) for scores in data["rm_scores"]])},
+            tokens=[len(ids) for ids in written],
+            finish_reasons=["stop" if s or not c else "length" for s, c in zip(stopped, longest, strict=True)],
+            golds=[(each or {}).get("ground_truth") for each in data["reward_model"]]
+            if "reward_model" in data
+            else None,
+            log_probs=None if sampled is None else np.array(list(map(_mean, sampled, masks))),
+            trajectories=[None if pad else session for pad, (session, _) in zip(padding, keys, strict=True)],
+            turns=[int(output) for _, output in keys],
+        )
+
+
+def _mean(values: torch.Tensor, mask: torch.Tensor) -> float:
+    return float(values[mask.bool()].double().mean())
+
+
+def register() -> None:
+    """Register a trainer mode `dra_NAME` for each of verl's; where a run asks for one that cannot be, say why."""
+    try:
+        import verl
+        from verl.trainer.ppo.v1.trainer_base import TRAINER_REGISTRY, register_trainer
+
+        if not verl.__version__.startswith(TRIED):
+            raise ImportError(f"found verl {verl.__version__}, expected {TRIED}x")
+        for mode, base in [*TRAINER_REGISTRY.items()]:
+            if f"dra_{mode}" not in TRAINER_REGISTRY and not issubclass(base, VerlAdjustment):
+                ours = type(f"DRA{base.__name__}", (VerlAdjustment, base), {"base_mode": mode})
+                register_trainer(f"dra_{mode}")(ours)
+    except Exception as error:  # verl itself tells of it at debug level only
+        if any("=dra_" in argument for argument in sys.argv):
+            print(f"DRA is off in verl: {error}; install verl=={TRIED}1", file=sys.stderr)
+
+
+register()
