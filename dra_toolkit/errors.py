@@ -8,15 +8,29 @@ other exception is a bug and keeps its traceback.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
+
+LONGEST = 300
+"""Characters of a problem, whatever it quotes."""
 
 
 class DRAError(Exception):
     """A mistake the user can mend; `problems` holds one complete line for each."""
 
     def __init__(self, *problems: str) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = tuple(map(_one_line, problems))
+        super().__init__("\n".join(self.problems))
+
+
+def _one_line(problem: str) -> str:
+    """Return a problem as one line of at most `LONGEST` characters; what is left out is in its middle or a long word."""
+    line = " ".join(problem.splitlines())
+    if len(line) > LONGEST:
+        line = re.sub(r"\S{120,}", lambda word: f"{word[0][:70]}...{word[0][-30:]}", line)
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST * 2 // 3]} ... {line[-(LONGEST // 3 - 5) :]}"
+    return line
 
 
 class RecipeError(DRAError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from dra_toolkit.errors import did_you_mean
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX, BUILTINS
+from dra_toolkit.recipe.places import looked_in
+from dra_toolkit.recipe.recipe import Recipe
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -35,29 +38,27 @@ def check_builtin(key: str, name: str) -> Iterator[str]:
         yield f"{key}: found {name!r}, expected one of {known}{did_you_mean(builtin, BUILTINS)}"
 
 
-def check_data(recipe: Mapping[str, Any]) -> Iterator[str]:
+def check_data(recipe: Recipe) -> Iterator[str]:
     """Yield each problem with the data that a recipe names."""
     names = dataset_names(recipe)
     if not names:
         yield "dataset_name: missing; expected a Hub id, or a JSONL, CSV or Parquet file"
         return
     for name in names:
-        yield from _check_name(name, evaluates=recipe["eval_strategy"] != "no")
+        yield from _check_name(name, recipe.folder, evaluates=recipe["eval_strategy"] != "no")
     yield from _check_twice(names)
     yield from _check_columns(recipe, len(names))
     yield from _check_weights(recipe, len(names))
-    longest = recipe["max_prompt_length"]
-    if longest is not None and longest < 1:
-        yield f"max_prompt_length: found {longest}, expected at least 1, or null for no limit"
 
 
-def _check_name(name: str, *, evaluates: bool) -> Iterator[str]:
+def _check_name(name: str, folder: Path | None, *, evaluates: bool) -> Iterator[str]:
     path = Path(name).expanduser()
     if name.startswith(BUILTIN_PREFIX):
         yield from check_builtin("dataset_name", name)
     elif name.endswith(DATA_SUFFIXES):
-        if not path.is_file():
-            yield f"dataset_name: there is no file {name}{did_you_mean(path.name, _siblings(path))}"
+        if not os.path.isfile(path):
+            nearest = did_you_mean(path.name, _siblings(path) | _siblings((folder or Path()) / path))
+            yield f"dataset_name: there is no file {name}{nearest}{looked_in(name, folder)}"
         elif path.stat().st_size == 0:
             yield f"dataset_name: {name} is empty"
         elif evaluates:
@@ -65,7 +66,7 @@ def _check_name(name: str, *, evaluates: bool) -> Iterator[str]:
                 f"eval_strategy: the single file {name} has no held-out part; put train{path.suffix} and "
                 f"test{path.suffix} into a folder and name the folder"
             )
-    elif path.is_file() or not (path.is_dir() or HUB_ID.fullmatch(name)):
+    elif os.path.isfile(path) or not (os.path.isdir(path) or HUB_ID.fullmatch(name)):
         yield (
             f"dataset_name: found {name!r}, expected a Hub id, a folder, or a file ending in "
             f"{', '.join(DATA_SUFFIXES)}{did_you_mean(path.name, _siblings(path) - {path.name})}"
@@ -80,7 +81,7 @@ def _siblings(path: Path) -> set[str]:
 
 
 def _check_twice(names: list[str]) -> Iterator[str]:
-    places = [str(path.resolve()) if (path := Path(name).expanduser()).exists() else name for name in names]
+    places = [str(path.resolve()) if os.path.exists(path := Path(name).expanduser()) else name for name in names]
     twice = dict.fromkeys(name for name, place in zip(names, places, strict=True) if places.count(place) > 1)
     if twice:
         yield f"dataset_name: {', '.join(twice)} stands twice; give it a higher weight in dataset_weights instead"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
 from dra_toolkit.recipe.check_launch import check_launch
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
+from dra_toolkit.recipe.places import looked_in
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, check_reward_name, names_model
 
@@ -32,7 +34,7 @@ def check(recipe: Recipe) -> Iterator[str]:
     yield from check_launch(recipe)
 
 
-def _check_model(recipe: Mapping[str, Any]) -> Iterator[str]:
+def _check_model(recipe: Recipe) -> Iterator[str]:
     name = recipe["model_name_or_path"]
     if name is None:
         yield "model_name_or_path: missing; expected a Hub id or the folder of a model"
@@ -41,10 +43,11 @@ def _check_model(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield from check_builtin("model_name_or_path", name)
         return
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if os.path.isdir(folder):
         yield from _check_model_folder(folder)
     elif name.startswith(("/", "./", "../", "~")) or not HUB_ID.fullmatch(name):
-        yield f"model_name_or_path: found {name!r}, expected a Hub id or an existing folder"
+        where = looked_in(name, recipe.folder)
+        yield f"model_name_or_path: found {name!r}, expected a Hub id or an existing folder{where}"
     if recipe["trust_remote_code"] and not re.fullmatch(r"[0-9a-f]{40}", recipe["model_revision"]):
         yield (
             "trust_remote_code: needs model_revision to be a full commit hash, "
@@ -141,8 +144,6 @@ def _check_embedder(recipe: Recipe) -> Iterator[str]:
         yield f"embed_part: found {recipe['embed_part']}, expected one part, or several different ones"
     if recipe["embedder"] == "none":
         return
-    if recipe["embedder_batch_tokens"] < 1:
-        yield f"embedder_batch_tokens: found {recipe['embedder_batch_tokens']}, expected at least 1"
     problem = check_embedder_name(recipe.embedder, recipe.folder)
     if problem:
         yield f"embedder: {problem}"
@@ -150,8 +151,7 @@ def _check_embedder(recipe: Recipe) -> Iterator[str]:
 
 def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
     positive = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_iterations")
-    bad = [key for key in positive if recipe[key] < 1]
-    yield from (f"{key}: found {recipe[key]}, expected at least 1" for key in bad)
+    bad = any(recipe[key] < 1 for key in positive)  # told where they were read
     group = recipe["num_generations"]
     if group is None or group < 2:
         yield f"num_generations: found {group}, expected at least 2: a group of one has no advantage"

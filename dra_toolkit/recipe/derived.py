@@ -77,9 +77,9 @@ def _derive_accumulation(settings: dict[str, Setting]) -> Iterator[str]:
     wanted = settings["completions_per_step"].value
     batch, processes = settings["per_device_train_batch_size"].value, settings["num_processes"].value
     at_once = batch * processes
-    if at_once < 1:
-        return  # told by the checks
-    if wanted < 1 or wanted % at_once:
+    if at_once < 1 or wanted < 1:
+        return  # told where they were read
+    if wanted % at_once:
         yield (
             f"completions_per_step: {wanted} is not a multiple of {at_once} "
             f"({batch} per device x {processes} processes)"

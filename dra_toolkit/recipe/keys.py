@@ -32,7 +32,8 @@ def _of_the_adjustment() -> Iterator[Key]:
     """Yield the keys of `DiversitySettings`, as they are declared there."""
     for each in SETTING_KEYS.values():
         if not each.borrowed:
-            found = {f.name: getattr(each, f.name) for f in fields(Key) if hasattr(each, f.name)}
+            own = (f.name for f in fields(Key) if f.name not in ("low", "high"))  # DiversitySettings checks its ranges
+            found = {name: getattr(each, name) for name in own if hasattr(each, name)}
             yield Key(name=each.key, **found, in_summary=each.field == "measure")
 
 
@@ -82,6 +83,48 @@ CHOICES: dict[str, tuple[str, ...]] = {
 """Closed lists of values that TRL states in words only."""
 
 
+_SMALLEST = 1e-6
+RANGES: dict[str, tuple[float, float | None]] = {
+    **dict.fromkeys(
+        (
+            *(
+                "gradient_accumulation_steps",
+                "per_device_train_batch_size",
+                "per_device_eval_batch_size",
+                "num_iterations",
+            ),
+            *(
+                "steps_per_generation",
+                "generation_batch_size",
+                "num_generations_eval",
+                "max_completion_length",
+                "lora_r",
+            ),
+            *("vllm_tensor_parallel_size", "vllm_max_model_length", "ref_model_sync_steps", "max_steps", "ddp_timeout"),
+            *("save_total_limit", "eval_accumulation_steps", "torch_empty_cache_steps", "lora_alpha"),
+        ),
+        (1, None),
+    ),
+    **dict.fromkeys(
+        (
+            *("learning_rate", "beta", "weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon", "epsilon"),
+            *("epsilon_high", "delta", "seed", "data_seed", "dataloader_num_workers", "top_k", "eval_delay"),
+            "vllm_server_timeout",
+        ),
+        (0, None),
+    ),
+    **dict.fromkeys(("adam_beta1", "adam_beta2", "lora_dropout", "label_smoothing_factor", "min_p"), (0, 1)),
+    **dict.fromkeys(("top_p", "vllm_gpu_memory_utilization", "top_entropy_quantile"), (_SMALLEST, 1)),
+    **dict.fromkeys(
+        ("temperature", "num_train_epochs", "save_steps", "logging_steps", "eval_steps", "repetition_penalty"),
+        (_SMALLEST, None),
+    ),
+}
+"""The numbers of TRL's that have a smallest and a largest value, which it does not check itself."""
+ALSO = {"max_steps": (-1,), "top_k": (-1,)}
+"""Numbers outside that mean that something is left out."""
+
+
 @functools.cache
 def trl_table() -> dict[str, Any]:
     """Return the stored table of TRL's arguments; a test holds it against the installed TRL."""
@@ -99,6 +142,9 @@ def known_keys() -> dict[str, Key]:
             default=entry["default"],
             choices=CHOICES.get(name, tuple(entry.get("choices", ()))),
             owner=entry["owner"],
+            low=RANGES.get(name, (None, None))[0],
+            high=RANGES.get(name, (None, None))[1],
+            also=ALSO.get(name, ()),
             **declared.get(name, {}),
         )
         for name, entry in trl_table()["arguments"].items()

@@ -12,11 +12,12 @@ from dra_toolkit.recipe.checks import check
 from dra_toolkit.recipe.derived import derive
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED, known_keys
 from dra_toolkit.recipe.legacy import apply_legacy_defaults, translate
+from dra_toolkit.recipe.places import placed
 from dra_toolkit.recipe.recipe import Origin, Recipe, Setting
 from dra_toolkit.recipe.shipped import find_recipe, shipped_recipes
 from dra_toolkit.recipe.tokens import check_no_token, check_text, shown_override
 from dra_toolkit.recipe.traps import notes
-from dra_toolkit.recipe.values import BadValueError, read_value
+from dra_toolkit.recipe.values import BadValueError, OutOfRangeError, read_value
 from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
 
 
@@ -25,29 +26,41 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
 
     Raises RecipeError with every problem found, each one line: file, key, what was found, what was expected.
     """
+    recipe, problems = examine_recipe(path, overrides)
+    if problems:
+        raise RecipeError(*problems)
+    return recipe
+
+
+def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Recipe, list[str]]:
+    """Return a recipe as far as it can be read, and every problem with it; a value that is wrong is left at its default.
+
+    Raises RecipeError only for a file that is no recipe at all.
+    """
     path = find_recipe(path)
     text = _read(path)
+    folder = None if path in shipped_recipes().values() else path.parent
     given: list[tuple[str, str, Any, Origin]] = [
         (f"{path}", key, value, "recipe") for key, value in _mapping(path, text).items()
     ]
     given += [(f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides]
 
     problems = [f"{path}: {problem}" for problem in check_text(text)]
+    keys = [key for _, key, _, origin in given if origin == "override"]
+    for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
+        problems.append(f"override {key}: stands {keys.count(key)} times; say it once")
     translation = translate(given)
     problems += translation.problems
     settings = _defaults(path)
     for where, key, found, origin in translation.given:
-        problem = _set(settings, key, found, origin)
+        problem = _set(settings, key, placed(key, found, origin, folder), origin)
         if problem:
             problems.append(f"{where}: {problem}")
     legacy_notes = list(apply_legacy_defaults(settings, translation))
     problems += [f"{path}: {problem}" for problem in derive(settings)]
-    folder = None if path in shipped_recipes().values() else path.parent
     recipe = Recipe(name=path.stem, settings=settings, folder=folder, text=text)
     problems += [f"{path}: {problem}" for problem in check(recipe)]
-    if problems:
-        raise RecipeError(*problems)
-    return replace(recipe, notes=(*legacy_notes, *notes(recipe)))
+    return replace(recipe, notes=(*legacy_notes, *(() if problems else notes(recipe)))), problems
 
 
 def _read(path: Path) -> str:
@@ -114,6 +127,9 @@ def _set(settings: dict[str, Setting], key: str, found: Any, origin: Origin) -> 
         return problem
     try:
         settings[key] = Setting(value=read_value(keys[key], found), origin=origin)
+    except OutOfRangeError as error:  # set all the same, so that no default is blamed for what it says of others
+        settings[key] = Setting(value=error.value, origin=origin)
+        return f"{key}: {error}"
     except BadValueError as error:
         return f"{key}: {error}"
     return None

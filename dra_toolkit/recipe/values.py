@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from dra_toolkit.dotted import is_dotted
@@ -21,8 +22,34 @@ KIND_NAMES = {
 }
 
 
+def _in_range(key: Key, number: float) -> bool:
+    if not math.isfinite(number):
+        return False
+    return number in key.also or ((key.low is None or number >= key.low) and (key.high is None or number <= key.high))
+
+
+def _range(key: Key) -> str:
+    numbers = "a finite number" if key.low is None else f"at least {key.low:g}"
+    ending = "" if key.high is None else f" and at most {key.high:g}"
+    return numbers + ending + "".join(f", or {number:g}" for number in key.also)
+
+
+def shown(value: Any) -> str:
+    """Return a value as a message shows it, in at most 80 characters whatever was typed."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:50]}...{text[-20:]}"
+
+
 class BadValueError(ValueError):
     """A value that its key does not accept; the message says what was found and expected."""
+
+
+class OutOfRangeError(BadValueError):
+    """A number that its key does not accept; `value` is that number."""
+
+    def __init__(self, problem: str, value: float) -> None:
+        super().__init__(problem)
+        self.value = value
 
 
 def read_value(key: Key, found: Any) -> Any:
@@ -42,7 +69,7 @@ def read_value(key: Key, found: Any) -> Any:
     if key.choices:
         return _chosen(key, found)
     expected = " or ".join(KIND_NAMES.get(kind, kind) for kind in key.kinds)
-    raise BadValueError(f"found {found!r}, expected {expected}")
+    raise BadValueError(f"found {shown(found)}, expected {expected}")
 
 
 def _as_kind(kind: str, found: Any) -> tuple[bool, Any]:
@@ -84,11 +111,13 @@ def _as_list(kind: str, found: Any) -> tuple[bool, Any]:
 
 
 def _chosen(key: Key, value: Any) -> Any:
+    if isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(key, value):
+        raise OutOfRangeError(f"found {shown(value)}, expected {_range(key)}", value)
     for item in value if isinstance(value, list) else [value]:
         if not key.choices or item is None or item in key.choices:
             continue
         if not (key.dotted and isinstance(item, str) and is_dotted(item)):
             ending = " or a dotted path package.module.function" if key.dotted else ""
             nearest = did_you_mean(str(item), key.choices)
-            raise BadValueError(f"found {item!r}, expected one of {', '.join(key.choices)}{ending}{nearest}")
+            raise BadValueError(f"found {shown(item)}, expected one of {', '.join(key.choices)}{ending}{nearest}")
     return value

@@ -238,8 +238,9 @@ def test_two_spellings_with_equal_values_are_fine(load):
     assert (recipe["dtype"], recipe["warmup_steps"]) == ("float16", 0)
 
 
-def test_a_repeated_override_is_no_contradiction(load):
-    assert load(TODAY, "torch_dtype=float16", "torch_dtype=float32")["dtype"] == "float32"
+def test_a_repeated_override_is_refused(load):
+    with pytest.raises(RecipeError, match="override torch_dtype: stands 2 times; say it once"):
+        load(TODAY, "torch_dtype=float16", "torch_dtype=float32")
 
 
 @pytest.mark.parametrize(

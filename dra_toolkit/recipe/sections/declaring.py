@@ -21,6 +21,10 @@ class Key:
     """Whether a dotted path is accepted besides the choices."""
     low: float | None = None
     """Smallest number accepted."""
+    high: float | None = None
+    """Largest number accepted."""
+    also: tuple[float, ...] = ()
+    """Numbers accepted outside that range, which mean something else."""
     owner: str = "dra"
     """Whose key it is: `dra`, `reward`, `measure`, or the TRL class that takes it as an argument."""
     help: str = ""
@@ -44,12 +48,12 @@ def ours(
     return field(metadata={"ours": True, "declared": declared})
 
 
-def trls(*, low: float | None = None, needed: bool = False, **uses: bool) -> Any:
+def trls(*, needed: bool = False, **uses: bool) -> Any:
     """Return the field of an argument of TRL's, whose kinds and default are those of the stored table.
 
     needed: a checked recipe has it, so that its type lacks the none of TRL's
     """
-    return field(metadata={"ours": False, "declared": {"low": low, **uses}, "needed": needed})
+    return field(metadata={"ours": False, "declared": uses, "needed": needed})
 
 
 def kinds_of(annotation: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class Launch(Section):
         "How the processes work together: single_gpu, ddp, fsdp2, zero2, zero3, two_nodes, or a file of accelerate's.",
     )
     num_machines: int = ours(1, "Machines that train together; each runs `dra train` with its own machine_rank.", low=1)
-    machine_rank: int = ours(0, "Which of the machines this is, from 0; 0 holds the vLLM server.", low=0)
+    machine_rank: int = ours(0, "Which of the machines this is, from 0; 0 holds the vLLM server.")
     main_process_ip: str | None = ours(None, "Address of machine 0, reachable from the others.")
     main_process_port: int = ours(29500, "Port on machine 0 where the machines meet.")
     deepspeed: dict[str, object] | str | None = trls()

@@ -48,7 +48,7 @@ class Objective(Section):
     scale_rewards: str = trls(on_card=True, in_summary=True)
     beta: float = trls(on_card=True)
     num_generations: int = trls(needed=True, on_card=True, in_summary=True)
-    num_iterations: int = trls(low=1)
+    num_iterations: int = trls()
     temperature: float = trls(on_card=True)
     max_completion_length: int | None = trls(on_card=True)
 

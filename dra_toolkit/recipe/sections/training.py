@@ -17,8 +17,8 @@ class Training(Section):
         low=1,
         on_card=True,
     )
-    per_device_train_batch_size: int = trls(low=1, on_card=True)
-    gradient_accumulation_steps: int = trls(low=1, on_card=True)
+    per_device_train_batch_size: int = trls(on_card=True)
+    gradient_accumulation_steps: int = trls(on_card=True)
     max_steps: int = trls(in_summary=True)
     num_train_epochs: float = trls()
     learning_rate: float = trls(on_card=True)

@@ -1,0 +1,39 @@
+"""Where files and folders that a recipe names are looked for: beside the recipe, then in the working folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.recipe.recipe import Origin
+
+PATH_KEYS = ("model_name_or_path", "dataset_name", "accelerate_config", "deepspeed", "embedder")
+"""Keys whose text may be a path."""
+
+
+def placed(key: str, value: Any, origin: Origin, folder: Path | None) -> Any:
+    """Return a value of a key with relative paths that lie beside the recipe led there; an override's only if nothing
+    of that name lies in the working folder."""
+    if folder is None or key not in PATH_KEYS:
+        return value
+    if isinstance(value, list):
+        return [placed(key, each, origin, folder) for each in value]
+    if not isinstance(value, str) or not value or value.startswith(("~", "/")):
+        return value
+    beside = os.path.join(folder, value)
+    if not os.path.exists(beside) or (origin == "override" and os.path.exists(value)):
+        return value
+    return str(Path(beside))
+
+
+def looked_in(name: str, folder: Path | None) -> str:
+    """Return, as the end of a message, where a relative path is looked for, and what lies beside the recipe."""
+    if name.startswith(("/", "~")):
+        return ""
+    here = os.getcwd()
+    if folder is None or os.path.abspath(folder) == here:
+        return f"; looked in {here}"
+    lying = sorted(each for each in os.listdir(folder) if not each.startswith((".", "_")))
+    shown = ", ".join(lying[:4]) + (" ..." if len(lying) > 4 else "")
+    return f"; looked in {os.path.abspath(folder)} ({shown}) and {here}"
