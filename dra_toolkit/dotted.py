@@ -38,19 +38,36 @@ def check_dotted(name: str, beside: Path | None = None) -> str | None:
     """
     if not is_dotted(name):
         return f"found {name!r}, expected a dotted path package.module.function"
-    module_name, _, attribute = name.rpartition(".")
-    top = module_name.partition(".")[0]
+    spec = _found(name, beside)
+    return spec if isinstance(spec, str) else _check_source(name, spec) if spec else None
+
+
+def parameters_of(name: str, beside: Path | None = None) -> ast.arguments | None:
+    """Return the parameters of a function as its source has them; None where that cannot be told without running it."""
+    spec = _found(name, beside)
+    source = _source(spec) if isinstance(spec, ModuleSpec) else None
+    attribute = name.rpartition(".")[2]
+    for node in ast.parse(source).body if source is not None and check_dotted(name, beside) is None else ():
+        if isinstance(node, ast.FunctionDef) and node.name == attribute and not node.decorator_list:
+            return node.args
+    return None
+
+
+def _found(name: str, beside: Path | None) -> ModuleSpec | str | None:
+    """Return the module of a dotted path, what is wrong with it, or None for one that is loaded already."""
+    module_name = name.rpartition(".")[0]
+    top, *parts = module_name.split(".")
     folders = _folders(beside)
     if top in sys.modules:
         return None
     spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, folders)
     if spec is None:
         return f"found {name!r}, but there is no package or module {top!r} installed or in {' or '.join(folders)}"
-    for part in module_name.split(".")[1:]:
+    for part in parts:
         spec = PathFinder.find_spec(part, list(spec.submodule_search_locations or []))
         if spec is None:
             return f"found {name!r}, but there is no module {module_name!r}"
-    return _check_source(name, attribute, spec)
+    return spec
 
 
 def look_beside(folder: Path | None) -> None:
@@ -122,22 +139,28 @@ def _folders(beside: Path | None = None) -> list[str]:
     return list(dict.fromkeys([*places, os.getcwd()]))
 
 
-def _check_source(name: str, attribute: str, spec: ModuleSpec) -> str | None:
+def _check_source(name: str, spec: ModuleSpec) -> str | None:
     """Return what the source of a module shows to be wrong, or None."""
-    if spec.origin is None or not spec.origin.endswith(".py"):
+    source, attribute = _source(spec), name.rpartition(".")[2]
+    if source is None:
         return None
-    path = Path(spec.origin)
     try:
-        tree = ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
+        bound = set(_bound(ast.parse(source)))
+    except (SyntaxError, ValueError, RecursionError) as error:
         line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        return f"found {name!r}, but {path}{line} is not Python ({kind_and_line(error)})"
-    except OSError:
-        return None
-    bound = set(_bound(tree))
+        return f"found {name!r}, but {spec.origin}{line} is not Python ({kind_and_line(error)})"
     if attribute in bound or bound & _UNTELLABLE:
         return None
-    return f"found {name!r}, but {path} has nothing of this name{did_you_mean(attribute, bound)}"
+    return f"found {name!r}, but {spec.origin} has nothing of this name{did_you_mean(attribute, bound)}"
+
+
+def _source(spec: ModuleSpec) -> bytes | None:
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    try:
+        return Path(spec.origin).read_bytes()
+    except OSError:
+        return None
 
 
 def _bound(tree: ast.Module) -> Iterator[str]:

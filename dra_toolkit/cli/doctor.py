@@ -6,11 +6,13 @@ import json
 import shlex
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from dra_toolkit.cli.errors import user_errors
+from dra_toolkit.cli.overrides import read_command
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -25,22 +27,23 @@ def doctor(
         None, metavar="[RECIPE]", help="A recipe, or the name of a shipped one; left out, the machine alone is checked."
     ),
     overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's."),
+    config: Path = typer.Option(None, "--config", metavar="RECIPE", help="The recipe, as TRL's commands name it."),
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Check whether this machine can run a recipe: packages, GPUs, logins, model and data, memory, hours, disk."""
-    from dra_toolkit.recipe import load_recipe
-    from dra_toolkit.recipe.shipped import find_recipe
+    from dra_toolkit.recipe.load import examine_recipe
 
-    recipe = load_recipe(find_recipe(recipe_file), overrides or []) if recipe_file else None
+    name, settings = read_command(recipe_file, config, overrides or [])
+    recipe, problems = examine_recipe(name, settings) if name else (None, [])
     with _busy():
         from dra_toolkit.doctor import examine
 
-        report = examine(recipe)
+        report = examine(recipe, problems)
     if as_json:
         print(json.dumps({"recipe": recipe.name if recipe else None, **report.plain()}))
     else:
         _show(report.findings)
-        _conclude(report, shlex.join([recipe_file, *(overrides or [])]) if recipe_file else None)
+        _conclude(report, shlex.join([name, *settings]) if name else None)
     if report.count("problem"):
         raise typer.Exit(1)
 

@@ -12,8 +12,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
+from dra_toolkit.cli.default_command import with_default
 from dra_toolkit.cli.errors import print_problems, user_errors
 from dra_toolkit.cli.eval_report import register
 
@@ -24,17 +24,8 @@ INTERRUPTED = 130
 DEFAULT = "run"
 
 
-class _EvaluatesByDefault(TyperGroup):
-    """A group whose first command is meant where no command is named: `dra eval RUN --all-steps`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or (args[0] not in self.commands and args[0] != "--help"):
-            args = [DEFAULT, *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=_EvaluatesByDefault,
+    cls=with_default(DEFAULT, alone=True),
     help="Evaluate checkpoints on benchmarks, and report. `dra eval RUN --all-steps` is `dra eval run RUN --all-steps`.",
 )
 

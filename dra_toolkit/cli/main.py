@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 import dra_toolkit
@@ -12,6 +15,7 @@ from dra_toolkit.cli.eval import app as eval_app
 from dra_toolkit.cli.export_settings import export_settings
 from dra_toolkit.cli.inspect import app as inspect_app
 from dra_toolkit.cli.lint import lint
+from dra_toolkit.cli.overrides import SETTINGS
 from dra_toolkit.cli.recipes import app as recipes_app
 from dra_toolkit.cli.train import train
 
@@ -19,12 +23,11 @@ app = typer.Typer(
     name="dra",
     help="Train reasoning models with diversity-aware rewards, and see what happens inside every sampled group.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(train)
-app.command()(doctor)
+app.command(context_settings=SETTINGS)(train)
+app.command(context_settings=SETTINGS)(doctor)
 app.command("app")(dashboard)
 app.command()(audit)
 app.command()(lint)
@@ -49,4 +52,7 @@ def common(
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? for what it lacks
     app()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 import typer
@@ -40,6 +41,44 @@ def show(name: str = NAME, as_json: bool = JSON) -> None:
         Console().print(Syntax(text, "yaml", background_color="default", word_wrap=True))
     else:
         sys.stdout.write(text)
+
+
+@app.command()
+@user_errors
+def keys(
+    word: str = typer.Argument(None, help="Only keys with this word in their name or help."),
+    as_json: bool = JSON,
+) -> None:
+    """List the keys of a recipe with help, default and range; --json has the choices too."""
+    from dra_toolkit.errors import RecipeError, did_you_mean
+    from dra_toolkit.recipe import known_keys
+    from dra_toolkit.recipe.values import KIND_NAMES, range_of
+
+    known = known_keys()
+    wanted = {name: key for name, key in known.items() if word is None or word.lower() in f"{name} {key.help}".lower()}
+    if not wanted:
+        raise RecipeError(f"keys: none has {word!r} in its name or help{did_you_mean(str(word), known)}")
+    rows = [
+        {
+            "key": name,
+            "kinds": list(key.kinds),
+            "default": key.default,
+            "choices": list(key.choices),
+            "range": range_of(key),
+            "owner": key.owner,
+            "help": key.help,
+        }
+        for name, key in sorted(wanted.items())
+    ]
+    if as_json:
+        _print_json({"keys": rows})
+        return
+    for row in rows:
+        kinds = " or ".join(KIND_NAMES.get(kind, kind) for kind in row["kinds"])
+        print(f"{row['key']}: {row['range'] or kinds}; default {json.dumps(row['default'])}")
+        said = row["help"] or f"an argument of TRL's {row['owner']}"
+        choices = f" One of {', '.join(row['choices'])}." if row["choices"] else ""
+        print(textwrap.fill(f"{said}{choices}", 78, initial_indent="    ", subsequent_indent="    "))
 
 
 @app.command()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from dra_toolkit.cli.errors import USER_MISTAKE, print_problems, user_errors
+from dra_toolkit.cli.overrides import read_command
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -27,8 +28,11 @@ SHOWN_STEPS = 5
 
 @user_errors
 def train(
-    recipe_file: Path = typer.Argument(..., metavar="RECIPE", help="A recipe, such as recipes/quickstart.yaml."),
-    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's."),
+    recipe: str = typer.Argument(None, metavar="RECIPE", help="A recipe, or the name of a shipped one, as quickstart."),
+    settings: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's; --key value is the same."
+    ),
+    config: Path = typer.Option(None, "--config", metavar="RECIPE", help="The recipe, as TRL's commands name it."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show the resolved recipe and the commands; start nothing."),
     resume: bool = typer.Option(False, "--resume", help="Continue from the newest complete checkpoint."),
     overwrite: bool = typer.Option(
@@ -50,27 +54,30 @@ def train(
 
     if resume and overwrite:
         raise RecipeError("--resume and --overwrite: choose one, continue the run or replace it")
+    recipe_file, overrides = read_command(recipe, config, settings or [])
+    if recipe_file is None:
+        raise RecipeError("RECIPE: missing; name a recipe file, or one of those that `dra recipes` lists")
     if slurm is not None:
-        for note in write_slurm_script(slurm, recipe_file, overrides or []):
+        for note in write_slurm_script(slurm, Path(recipe_file), overrides):
             print(f"note: {note}", file=sys.stderr)
         print(
             f"wrote {slurm}; look at its first lines (partition, account, time), then: sbatch {slurm}", file=sys.stderr
         )
         return
-    recipe = load_recipe(recipe_file, overrides or [])
+    resolved = load_recipe(recipe_file, overrides)
     if dry_run:
         from dra_toolkit.doctor.golds import local_golds
 
-        planned, lacking = launch.preview(recipe)
-        golds = [f"{name}: {report.line}" for name, report in local_golds(recipe)]
-        _show_plan(recipe, planned, [*recipe.notes, *lacking, *golds], as_json)
+        planned, lacking = launch.preview(resolved, resume=resume, overwrite=overwrite)
+        golds = [f"{name}: {report.line}" for name, report in local_golds(resolved)]
+        _show_plan(resolved, planned, [*resolved.notes, *lacking, *golds], as_json)
         return
     display = make_display(as_json=as_json)
     try:
-        ended = launch.train(recipe, resume=resume, overwrite=overwrite, show=display.show)
+        ended = launch.train(resolved, resume=resume, overwrite=overwrite, show=display.show)
     finally:
         display.close()
-    _say_how_it_ended(ended, shlex.join(["dra", "train", str(recipe_file), *(overrides or [])]), as_json)
+    _say_how_it_ended(ended, shlex.join(["dra", "train", recipe_file, *overrides]), as_json)
     raise typer.Exit(STATUS.get(ended.state, 0))
 
 
@@ -114,7 +121,10 @@ def _explain_failure(ended: Ended, again: str) -> None:
         for line in ended.log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]:
             print(f"  {visible(line, one_line=True)}", file=sys.stderr)
     print_problems(ended.problems)
-    print(f"  what was recorded is kept; continue with: {again} --resume", file=sys.stderr)
+    if ended.run.recorded_nothing():
+        print(f"  nothing was recorded; mend it, and start again with: {again}", file=sys.stderr)
+    else:
+        print(f"  what was recorded is kept; continue with: {again} --resume", file=sys.stderr)
 
 
 def _say_what_next(ended: Ended, again: str) -> None:

@@ -93,6 +93,14 @@ def check_peft(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def check_users_code(facts: Facts) -> Iterator[Finding]:
+    """Say whether the functions of the user's own that the recipe names can be imported."""
+    from dra_toolkit.recipe.check_users import import_problems
+
+    for line in import_problems(facts.the_recipe):
+        yield problem("your code", line, "mend the function, or its name in the recipe")
+
+
 def check_logins(facts: Facts) -> Iterator[Finding]:
     """Say what the recipe's trackers and its uploads to the Hub lack."""
     from dra_toolkit.logins import chosen_trackers, hub_keys, login_problems

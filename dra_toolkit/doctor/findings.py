@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+FAULT = "this is a fault of dra-toolkit; report the line"
 Level = Literal["ok", "warning", "problem", "not checked"]
 
 Facts = TypeVar("Facts")
@@ -56,6 +57,4 @@ def broken(name: str, error: BaseException) -> Finding:
     """Return the finding that a check itself failed."""
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     subject = name.removeprefix("check_").replace("_", " ")
-    return not_checked(
-        subject, f"the check itself failed ({reason})", "this is a fault of dra-toolkit; report the line"
-    )
+    return not_checked(subject, f"the check itself failed ({reason})", FAULT)

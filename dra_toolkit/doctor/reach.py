@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.doctor.findings import Finding, ok, problem, warning
+from dra_toolkit.doctor.findings import Finding, broken, ok, problem, warning
 from dra_toolkit.doctor.golds import check_golds
 from dra_toolkit.doctor.hub import OnHub, look_up
 from dra_toolkit.doctor.model_files import ModelSize, missing_weights, read_folder, size_of
@@ -35,7 +35,10 @@ class Reached:
 
 def reach(recipe: Recipe) -> Reached:
     """Look for model, embedder and data of a recipe; asks the Hub for what is not on this machine."""
-    finding, model, to_fetch = _reach_model(recipe)
+    try:
+        finding, model, to_fetch = _reach_model(recipe)
+    except Exception as error:  # data and embedder are still worth a look
+        finding, model, to_fetch = broken("model", error), None, 0.0
     data = [_reach_data(name) for name in dataset_names(recipe)]
     rows = _first_rows(recipe)
     return Reached(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dra_toolkit.doctor.check_fit import (
@@ -20,11 +21,12 @@ from dra_toolkit.doctor.check_packages import (
     check_flash_attention,
     check_logins,
     check_peft,
+    check_users_code,
     check_vllm,
 )
 from dra_toolkit.doctor.estimate import Estimate
 from dra_toolkit.doctor.facts import gather
-from dra_toolkit.doctor.findings import Finding, Level, run_checks
+from dra_toolkit.doctor.findings import FAULT, Finding, Level, problem, run_checks
 from dra_toolkit.recipe import Recipe
 
 PACKAGE_CHECKS = (check_vllm, check_deepspeed, check_flash_attention, check_peft, check_embedder_packages)
@@ -50,12 +52,25 @@ class Report:
         }
 
 
-def examine(recipe: Recipe | None = None) -> Report:
-    """Check this machine, and what a recipe needs of it; takes seconds, changes nothing."""
+def examine(recipe: Recipe | None = None, problems: Sequence[str] = ()) -> Report:
+    """Check this machine, and what a recipe needs of it; takes seconds, changes nothing.
+
+    problems: those of the recipe itself; what cannot be checked because of them is a line, and the rest follows
+    """
     facts = gather(recipe)
     findings = list(run_checks(MACHINE_CHECKS, facts))
     if recipe is not None:
+        findings += _of_recipe(problems)
         findings += run_checks(PACKAGE_CHECKS, facts)
         findings += facts.reached.findings if facts.reached else ()
-        findings += run_checks(FIT_CHECKS, facts)
-    return Report(findings=(*findings, *facts.broken), estimate=facts.estimate)
+        findings += run_checks((check_users_code, *FIT_CHECKS), facts)
+    findings += facts.broken
+    if problems:
+        mend = "mend the recipe's problems first"
+        findings = [replace(each, fix=mend) if each.fix == FAULT else each for each in findings]
+    return Report(findings=tuple(findings), estimate=facts.estimate)
+
+
+def _of_recipe(problems: Sequence[str]) -> Iterator[Finding]:
+    for line in problems:
+        yield problem("recipe", line, "correct it there; dra recipes keys WORD explains a key")

@@ -9,6 +9,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.launch.accelerate import distributed_type
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.places import same_place
 from dra_toolkit.recipe.resumable import LAYOUT, MAY_CHANGE, PROCESSES
 
 REPLICATED = ("NO", "MULTI_GPU")
@@ -21,7 +22,7 @@ def refuse_changes(recipe: Recipe, before: Recipe, run: Path, may_change: Collec
     changed = {
         key: f"{key}: the run has {before.settings[key].value!r}, the recipe now says {recipe[key]!r}"
         for key in recipe
-        if key in before.settings and before[key] != recipe[key] and key not in free
+        if key in before.settings and key not in free and not same_place(key, before[key], recipe[key], recipe.folder)
     }
     if PROCESSES in changed and _is_replicated(recipe, before):
         changed[PROCESSES] += f"; with completions_per_step={_completions(before)} another number can go on"

@@ -78,7 +78,8 @@ def _shown(gpus: list[str], recipe: Recipe) -> dict[str, str]:
     """
     if gpus:
         return {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
-    if not uses_accelerate(recipe) and "CUDA_VISIBLE_DEVICES" not in os.environ:
+    there_may_be = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+    if there_may_be and not uses_accelerate(recipe) and "CUDA_VISIBLE_DEVICES" not in os.environ:
         return {"CUDA_VISIBLE_DEVICES": "0"}
     return {}
 

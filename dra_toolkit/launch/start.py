@@ -50,20 +50,28 @@ def prepare(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) ->
     if run.exists() and run.is_held():
         with run.held():  # raises, naming the process
             pass
-    if run.exists() and not (resume or overwrite):
-        raise RunError(
-            f"output_dir: {run.path} already holds a run; continue it with --resume, replace it with --overwrite, "
-            "or choose another place with output_dir=..."
-        )
+    if problem := in_the_way(recipe, resume=resume, overwrite=overwrite):
+        raise RunError(problem)
     if resume:
         return _announced(_reopened(recipe, run))
     kept_aside = None
-    if run.exists():
+    if run.exists() and overwrite:
         kept_aside = run.delete()
-    elif run.path.is_dir() and any(run.path.iterdir()):
+    elif not run.exists() and run.path.is_dir() and any(run.path.iterdir()):
         raise RunError(f"output_dir: {run.path} is not empty and not a run; choose another place with output_dir=...")
     run.create(recipe)
     return _announced(Start(run=run, attempt=run.start_attempt(), checkpoint=None, kept_aside=kept_aside))
+
+
+def in_the_way(recipe: Recipe, *, resume: bool, overwrite: bool) -> str | None:
+    """Return the line on a run that a start would have to replace, if there is one; what recorded nothing is in no way."""
+    run = RunDirectory(recipe.output_dir)
+    if resume or overwrite or not run.exists() or run.recorded_nothing():
+        return None
+    return (
+        f"output_dir: {run.path} already holds a run; continue it with --resume, replace it with --overwrite, "
+        "or choose another place with output_dir=..."
+    )
 
 
 @contextmanager
@@ -74,7 +82,7 @@ def prepared(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Start
         if reopened := run.exists():
             stack.enter_context(run.launched())
         start = prepare(recipe, resume=resume, overwrite=overwrite)
-        if not (reopened and resume):
+        if not reopened or overwrite:
             stack.enter_context(run.launched())  # the folder is new, and so is its lock
         yield start
 
@@ -99,13 +107,19 @@ def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float
     return Start(run=run, attempt=int(facts["attempt"]), checkpoint=run.checkpoints / name if name else None)
 
 
-def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
+def resumable_from(recipe: Recipe) -> Path | None:
+    """Return the checkpoint that a resume goes on from, None for the first step; raises RunError where it would refuse."""
+    run = RunDirectory(recipe.output_dir)
     if not run.exists():
         raise RunError(f"output_dir: there is no run in {run.path} to resume; leave out --resume")
-    before = run.read_recipe()
-    refuse_changes(recipe, before, run.path)
+    if not run.recorded_nothing():
+        refuse_changes(recipe, run.read_recipe(), run.path)
     checkpoints = complete_checkpoints(run.checkpoints)
-    checkpoint = checkpoints[-1] if checkpoints else None
+    return checkpoints[-1] if checkpoints else None
+
+
+def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
+    before, checkpoint = run.read_recipe(), resumable_from(recipe)
     skipped = tuple(
         f"{path.name} is not complete, it lacks {lack}; skipped"
         for path, lack in incomplete_checkpoints(run.checkpoints)

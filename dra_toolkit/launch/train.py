@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dra_toolkit.errors import LaunchError
+from dra_toolkit.errors import LaunchError, RecipeError
 from dra_toolkit.launch.build_locks import build_notes
 from dra_toolkit.launch.command import how_it_ended
 from dra_toolkit.launch.devices import Gpu, visible_gpus
 from dra_toolkit.launch.plan import Plan, plan
 from dra_toolkit.launch.requirements import missing
-from dra_toolkit.launch.start import Start, is_finished, join, prepared, say_failed
+from dra_toolkit.launch.start import Start, in_the_way, is_finished, join, prepared, resumable_from, say_failed
 from dra_toolkit.launch.supervise import Outcome, Show, supervise
 from dra_toolkit.logins import login_problems
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.check_users import import_problems
 from dra_toolkit.runs.checkpoints import complete_checkpoints
 from dra_toolkit.runs.layout import RunDirectory
 
@@ -43,10 +44,22 @@ class Ended:
         return found[-1].name if found else None
 
 
-def preview(recipe: Recipe) -> tuple[Plan, list[str]]:
-    """Return what training would start, and what is missing before it; on a machine without GPUs those are assumed."""
-    planned = plan(recipe, RunDirectory(recipe.output_dir), gpus=visible_gpus() or _assumed(recipe))
-    return planned, [f"before training: {problem}" for problem in login_problems(recipe)]
+def preview(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) -> tuple[Plan, list[str]]:
+    """Return what training would start, and what is missing before it; on a machine without GPUs those are assumed.
+
+    Raises RunError where a resume would be refused, and RecipeError for code of the user's that cannot be imported.
+    """
+    if problems := import_problems(recipe):
+        raise RecipeError(*problems)
+    run = RunDirectory(recipe.output_dir)
+    checkpoint = resumable_from(recipe) if resume else None
+    attempt = 1 if overwrite else run.last_attempt() + 1
+    planned = plan(recipe, run, gpus=visible_gpus() or _assumed(recipe), attempt=attempt, checkpoint=checkpoint)
+    before = [*filter(None, [in_the_way(recipe, resume=resume, overwrite=overwrite)]), *login_problems(recipe)]
+    notes = [f"before training: {problem}" for problem in before]
+    if resume and is_finished(recipe):
+        notes.append(f"{run.path} is finished, so a resume does nothing; raise max_steps to go on")
+    return planned, notes
 
 
 def train(recipe: Recipe, *, resume: bool, overwrite: bool, show: Show) -> Ended:

@@ -15,6 +15,7 @@ from dra_toolkit.embedding import check_embedder_name
 from dra_toolkit.errors import SettingsError
 from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
 from dra_toolkit.recipe.check_launch import check_launch
+from dra_toolkit.recipe.check_users import check_columns
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
 from dra_toolkit.recipe.places import looked_in
@@ -25,7 +26,8 @@ from dra_toolkit.rewards import REWARDS, check_reward_name, names_model
 def check(recipe: Recipe) -> Iterator[str]:
     """Yield each impossible value or combination: key, what was found, what was expected."""
     yield from _check_model(recipe)
-    yield from check_data(recipe)
+    data = list(check_data(recipe))
+    yield from data or check_columns(recipe)
     yield from _check_rewards(recipe)
     yield from _check_own_code(recipe)
     yield from _check_diversity(recipe)

@@ -24,7 +24,17 @@ def placed(key: str, value: Any, origin: Origin, folder: Path | None) -> Any:
     beside = os.path.join(folder, value)
     if not os.path.exists(beside) or (origin == "override" and os.path.exists(value)):
         return value
-    return str(Path(beside))
+    return str(Path(beside)) if os.path.abspath(folder) == os.getcwd() else os.path.abspath(beside)
+
+
+def same_place(key: str, before: Any, now: Any, folder: Path | None) -> bool:
+    """Return whether two values of a key are one path, the first as it was written then: here, or beside the recipe."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return all(same_place(key, *pair, folder) for pair in zip(before, now, strict=True))
+    if key not in PATH_KEYS or not isinstance(before, str) or not isinstance(now, str):
+        return bool(before == now)
+    places = {os.path.abspath(before), os.path.abspath(os.path.join(folder or "", before))}
+    return before == now or (os.path.exists(now) and os.path.abspath(now) in places)
 
 
 def looked_in(name: str, folder: Path | None) -> str:

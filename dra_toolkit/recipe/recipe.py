@@ -13,7 +13,7 @@ from dra_toolkit.diversity import DiversitySettings, diversity_settings
 from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.errors import RunError
 from dra_toolkit.recipe.sections import Data, Embedding, Hub, Launch, Model, Objective, Output, Training, Vllm
-from dra_toolkit.safe_text import first_line
+from dra_toolkit.safe_text import kind_and_line
 
 Origin = Literal["recipe", "override", "derived", "legacy default", "dra default", "TRL default"]
 
@@ -132,12 +132,14 @@ class Recipe(Mapping[str, Any]):
         """Read resolved.json back; raises RunError naming `where` if it is not one of this version."""
         try:
             found = json.loads(document)
-            version = found["version"]
+            version, name, settings = found["version"], found["name"], dict(found["settings"])
+            if not isinstance(version, int) or not isinstance(name, str):
+                raise TypeError("version is no number, or name no text")
             if version > RESOLVED_VERSION:
                 raise RunError(
                     f"{where}: written by a newer dra-toolkit (version {version}, this one reads {RESOLVED_VERSION})"
                 )
-            settings = {key: Setting(**value) for key, value in found["settings"].items()}
-            return cls(name=str(found["name"]), settings=settings)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise RunError(f"{where}: not a resolved recipe ({first_line(error)})") from None
+            read = {key: Setting(value=each["value"], origin=each["origin"]) for key, each in settings.items()}
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise RunError(f"{where}: not a resolved recipe ({kind_and_line(error)})") from None
+        return cls(name=name, settings=read)

@@ -28,8 +28,11 @@ def _in_range(key: Key, number: float) -> bool:
     return number in key.also or ((key.low is None or number >= key.low) and (key.high is None or number <= key.high))
 
 
-def _range(key: Key) -> str:
-    numbers = "a finite number" if key.low is None else f"at least {key.low:g}"
+def range_of(key: Key) -> str:
+    """Return the numbers that a key accepts, in words; empty where any will do."""
+    if key.low is None and key.high is None:
+        return ""
+    numbers = f"at least {key.low:g}" if key.low is not None else ""
     ending = "" if key.high is None else f" and at most {key.high:g}"
     return numbers + ending + "".join(f", or {number:g}" for number in key.also)
 
@@ -50,6 +53,11 @@ class OutOfRangeError(BadValueError):
     def __init__(self, problem: str, value: float) -> None:
         super().__init__(problem)
         self.value = value
+
+
+def is_of_kind(key: Key, value: Any) -> bool:
+    """Return whether a value has one of the types that its key accepts."""
+    return any(_as_kind(kind, value)[0] for kind in key.kinds)
 
 
 def read_value(key: Key, found: Any) -> Any:
@@ -112,9 +120,9 @@ def _as_list(kind: str, found: Any) -> tuple[bool, Any]:
 
 def _chosen(key: Key, value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool) and not _in_range(key, value):
-        raise OutOfRangeError(f"found {shown(value)}, expected {_range(key)}", value)
+        raise OutOfRangeError(f"found {shown(value)}, expected {range_of(key) or 'a finite number'}", value)
     for item in value if isinstance(value, list) else [value]:
-        if not key.choices or item is None or item in key.choices:
+        if not key.choices or (item is None and "none" in key.kinds) or item in key.choices:
             continue
         if not (key.dotted and isinstance(item, str) and is_dotted(item)):
             ending = " or a dotted path package.module.function" if key.dotted else ""

@@ -104,6 +104,13 @@ class RunDirectory:
         except OSError as error:
             raise RunError(f"output_dir: {self.path} cannot be written ({error.strerror})") from None
 
+    def recorded_nothing(self) -> bool:
+        """Return whether nothing of the run would be lost: it does not go on, and has no group, metric or checkpoint."""
+        if self.is_held() or self.status().get("state") in ("running", "finished"):
+            return False
+        left = (any(self.groups.glob("*")), any(self.checkpoints.glob("*")))
+        return not any(left) and not (self.metrics.is_file() and self.metrics.stat().st_size)
+
     def start_attempt(self) -> int:
         """Make the log folder of the next start and return its number, from 1."""
         attempt = self.last_attempt() + 1
@@ -229,12 +236,12 @@ def _last_written(run: RunDirectory) -> float:
 
 
 def latest_run(root: Path | None = None) -> RunDirectory:
-    """Return the run written last; raises RunError with what to do if there is none."""
+    """Return the run written last that recorded anything; raises RunError with what to do if there is no run."""
     root = root or runs_root()
     runs = find_runs(root)
     if not runs:
         raise RunError(f"{root}: no runs yet; start one with `dra train recipes/quickstart.yaml`")
-    return runs[-1]
+    return next((run for run in reversed(runs) if not run.recorded_nothing()), runs[-1])
 
 
 def named_run(name: str) -> RunDirectory:

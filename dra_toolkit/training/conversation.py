@@ -32,7 +32,7 @@ def as_conversations(dataset: Dataset, source: Source, system_prompt: str | None
     _count_missing_solutions(dataset, source, tell)
     replaced = {source.prompt_column, "prompt"}
     if source.solution_column is not None:
-        replaced |= {source.solution_column, "solution"}
+        replaced |= {"solution"}  # the column stays under its own name too, which a reward of the user's may ask for
     clashing = [name for name in TAKEN_BY_TRL if name in dataset.column_names and name not in replaced]
     if clashing:
         tell(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from dra_toolkit.cli.default_command import with_default
 from dra_toolkit.cli.errors import user_errors
 from dra_toolkit.cli.inspect import (
     compare,
@@ -20,7 +21,10 @@ from dra_toolkit.cli.inspect import (
 )
 from dra_toolkit.cli.inspect.common import JSON
 
-app = typer.Typer(help="Look at recorded groups; alone, the latest run.")
+app = typer.Typer(
+    cls=with_default("summary", alone=False),
+    help="Look at recorded groups; alone, the latest run. `dra inspect RUN` is `dra inspect summary RUN`.",
+)
 
 
 @app.callback(invoke_without_command=True)

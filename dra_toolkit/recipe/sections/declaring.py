@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from dra_toolkit.errors import RunError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
@@ -71,8 +73,17 @@ class Section:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
-        """Return the section of a recipe; a recorded recipe that is older than a key has that key's default."""
-        from dra_toolkit.recipe.keys import known_keys
+        """Return the section of a recipe; a recorded recipe that is older than a key has that key's default.
 
-        names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
-        return cls(**{name: values[name] if name in values else known_keys()[name].default for name in names})
+        Raises RunError for a recorded value of another kind than its key has.
+        """
+        from dra_toolkit.recipe.keys import known_keys
+        from dra_toolkit.recipe.values import is_of_kind, shown
+
+        read = {}
+        for name in (each.name for each in fields(cls)):  # type: ignore[arg-type]
+            key = known_keys()[name]
+            read[name] = value = values.get(name, key.default)
+            if value != key.default and not is_of_kind(key, value):
+                raise RunError(f"{name}: the recorded recipe has {shown(value)}, which such a key cannot hold")
+        return cls(**read)
