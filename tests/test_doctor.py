@@ -14,6 +14,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
+from dra_toolkit.doctor import examine
 from dra_toolkit.doctor.accelerators import Device, known_device
 from dra_toolkit.doctor.check_fit import check_devices, check_disk, check_layout, check_memory, check_time
 from dra_toolkit.doctor.check_machine import check_gpus, check_package, check_packages, check_python, check_torch
@@ -35,6 +36,7 @@ from dra_toolkit.doctor.versions import bounds, installed
 from dra_toolkit.doctor.workload import Workload, workload
 from dra_toolkit.launch import Gpu, missing
 from dra_toolkit.recipe import Recipe, load_recipe
+from dra_toolkit.recipe.load import examine_recipe
 
 GIB = 1 << 30
 A100 = "NVIDIA A100-SXM4-40GB"
@@ -461,9 +463,10 @@ class TestReach:
         assert "one.safetensors" in found.found
 
     def test_a_column_that_the_data_lack_is_a_problem_with_the_nearest_name(self, published):
-        found = reach(load_recipe(published, ["prompt_column=problme"]))
-        assert ("problem", "data") in levels(found.findings)
-        assert "did you mean 'problem'?" in found.findings[-1].found
+        report = examine(*examine_recipe(published, ["prompt_column=problme"]))
+        (found,) = (finding for finding in report.findings if finding.subject == "recipe")
+        assert found.level == "problem"
+        assert "did you mean 'problem'?" in found.found
 
     def test_the_prompts_of_local_data_are_measured(self, published):
         short = reach(load_recipe(published)).prompt
@@ -643,11 +646,15 @@ class TestCommand:
         refused = [f for f in said[2]["findings"] if f["level"] == "problem" and "need 5 GPUs" in f["found"]]
         assert refused
 
-    def test_a_recipe_that_does_not_load_is_its_own_lines_and_status_2(self, published):
+    def test_a_recipe_with_problems_is_examined_all_the_same(self, published):
         ran = dra("doctor", published, "num_generation=6", "max_step=3")
-        assert ran.returncode == 2
-        assert ran.stdout == ""
-        assert len(ran.stderr.splitlines()) == 2
+        assert ran.returncode == 1
+        recipe = [line for line in ran.stdout.splitlines() if line.startswith("problem     recipe: ")]
+        assert len(recipe) == 2
+        for subject in ("model: ", "data: ", "batch: ", "disk: ", "GPUs for it: "):
+            assert any(subject in line for line in ran.stdout.splitlines()), ran.stdout
+
+    def test_a_recipe_that_is_not_there_is_a_line_and_status_2(self):
         ran = dra("doctor", "quickstrat")
         assert ran.returncode == 2
         assert "did you mean 'quickstart'?" in ran.stderr

@@ -15,7 +15,6 @@ from dra_toolkit.doctor.hub import OnHub, look_up
 from dra_toolkit.doctor.model_files import ModelSize, missing_weights, read_folder, size_of
 from dra_toolkit.doctor.workload import LOOKED_AT, data_file, prompt_tokens
 from dra_toolkit.embedding import known_embedder
-from dra_toolkit.errors import did_you_mean
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES, dataset_names
@@ -42,7 +41,7 @@ def reach(recipe: Recipe) -> Reached:
     data = [_reach_data(name) for name in dataset_names(recipe)]
     rows = _first_rows(recipe)
     return Reached(
-        findings=(finding, *_reach_embedder(recipe), *data, *check_golds(recipe), *_check_columns(recipe, rows)),
+        findings=(finding, *_reach_embedder(recipe), *data, *check_golds(recipe)),
         model=model,
         to_fetch=to_fetch,
         prompt=prompt_tokens(rows, _column(recipe, "prompt_column"), recipe.data.system_prompt) if rows else None,
@@ -138,18 +137,3 @@ def _first_rows(recipe: Recipe) -> list[dict[str, Any]]:
 def _column(recipe: Recipe, key: str) -> str:
     found = recipe[key]
     return str(found[0] if isinstance(found, list) else found)
-
-
-def _check_columns(recipe: Recipe, rows: list[dict[str, Any]]) -> Iterator[Finding]:
-    if not rows or len(dataset_names(recipe)) > 1:
-        return
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    for key in ("prompt_column", "solution_column"):
-        name = recipe[key]
-        if name is not None and _column(recipe, key).partition(".")[0] not in columns:
-            shown = ", ".join(map(str, columns))
-            yield problem(
-                "data",
-                f"{dataset_names(recipe)[0]}: no column {name!r}; it has {shown}{did_you_mean(str(name), columns)}",
-                f"set {key} to one of them",
-            )

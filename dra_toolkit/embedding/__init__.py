@@ -8,6 +8,7 @@ Code from the Hub runs only where the settings pin it to a commit, and only for 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -118,11 +119,11 @@ def load_embedder(
 
 
 def _is_model(name: str) -> bool:
-    return Path(name).expanduser().is_dir() or bool(_HUB_ID.fullmatch(name))
+    return os.path.isdir(os.path.expanduser(name)) or bool(_HUB_ID.fullmatch(name))
 
 
 def _is_function(name: str) -> bool:
-    return is_dotted(name) and not Path(name).is_dir()
+    return is_dotted(name) and not os.path.isdir(name)
 
 
 def _unknown(name: str) -> str:

@@ -27,7 +27,7 @@ def fetch(name: str, revision: str | None, *, files: list[str] = _WEIGHTS) -> Pa
     EmbedderError with the reason, and how to fetch beforehand, where neither the cache nor the Hub has them.
     """
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if os.path.isdir(folder):
         return folder.resolve()
     from huggingface_hub import snapshot_download
 

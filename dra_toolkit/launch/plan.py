@@ -78,10 +78,14 @@ def _shown(gpus: list[str], recipe: Recipe) -> dict[str, str]:
     """
     if gpus:
         return {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
-    there_may_be = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
-    if there_may_be and not uses_accelerate(recipe) and "CUDA_VISIBLE_DEVICES" not in os.environ:
+    if _may_have_gpus() and not uses_accelerate(recipe) and "CUDA_VISIBLE_DEVICES" not in os.environ:
         return {"CUDA_VISIBLE_DEVICES": "0"}
     return {}
+
+
+def _may_have_gpus() -> bool:
+    """Return whether there are devices of a driver, seen or not by the tool that counts them."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
 def _on_cpu(recipe: Recipe, gpus: Sequence[Gpu]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import subprocess
 import sys
@@ -61,7 +62,7 @@ def model_path(recipe: Recipe) -> str:
     if name.startswith(BUILTIN_PREFIX):
         made = cached_ways()
         return str(made.model) if made else name
-    return str(Path(name).expanduser()) if name.startswith("~") else name
+    return str(Path(os.path.expanduser(name))) if name.startswith("~") else name
 
 
 def check_ports(recipe: Recipe) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -74,8 +75,8 @@ def _find(name: str) -> Path:
     shipped = shipped_launch_configs()
     if name in shipped:
         return shipped[name]
-    path = Path(name).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(name))
+    if os.path.isfile(path):
         return path
     raise RecipeError(
         f"accelerate_config: found {name!r}, expected one of {', '.join(shipped)} or an existing file"

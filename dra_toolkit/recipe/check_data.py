@@ -52,7 +52,7 @@ def check_data(recipe: Recipe) -> Iterator[str]:
 
 
 def _check_name(name: str, folder: Path | None, *, evaluates: bool) -> Iterator[str]:
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if name.startswith(BUILTIN_PREFIX):
         yield from check_builtin("dataset_name", name)
     elif name.endswith(DATA_SUFFIXES):
@@ -81,7 +81,7 @@ def _siblings(path: Path) -> set[str]:
 
 
 def _check_twice(names: list[str]) -> Iterator[str]:
-    places = [str(path.resolve()) if os.path.exists(path := Path(name).expanduser()) else name for name in names]
+    places = [str(path.resolve()) if os.path.exists(path := Path(os.path.expanduser(name))) else name for name in names]
     twice = dict.fromkeys(name for name, place in zip(names, places, strict=True) if places.count(place) > 1)
     if twice:
         yield f"dataset_name: {', '.join(twice)} stands twice; give it a higher weight in dataset_weights instead"

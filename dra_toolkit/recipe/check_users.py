@@ -21,7 +21,7 @@ def check_columns(recipe: Recipe) -> Iterator[str]:
     """Yield each column that the first data set lacks, where it is a file whose columns can be told at once."""
     name = recipe.data.names[0]
     try:
-        columns = data_columns(Path(name).expanduser())
+        columns = data_columns(Path(os.path.expanduser(name)))
     except UnicodeDecodeError as error:
         yield f"dataset_name: {name} is not UTF-8 (byte {error.start} is {error.object[error.start]:#04x}); save it as UTF-8"
         return
@@ -30,7 +30,7 @@ def check_columns(recipe: Recipe) -> Iterator[str]:
     wanted = ("prompt_column", recipe.data.prompt_column), ("solution_column", recipe.data.solution_column)
     for key, value in wanted:
         column = value[0] if isinstance(value, list) else value
-        if column is not None and column not in columns:
+        if column is not None and not {column, column.partition(".")[0]} & set(columns):  # `a.b` is within a
             yield f"{key}: {name} has no column {column!r}, it has {', '.join(columns)}{did_you_mean(column, columns)}"
     yield from _check_rewards(recipe, [*columns, "solution"])
 

@@ -44,7 +44,7 @@ def _check_model(recipe: Recipe) -> Iterator[str]:
     if name.startswith(BUILTIN_PREFIX):
         yield from check_builtin("model_name_or_path", name)
         return
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))
     if os.path.isdir(folder):
         yield from _check_model_folder(folder)
     elif name.startswith(("/", "./", "../", "~")) or not HUB_ID.fullmatch(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -107,7 +108,7 @@ class Recipe(Mapping[str, Any]):
     @property
     def output_dir(self) -> Path:
         """The run directory."""
-        return Path(self["output_dir"]).expanduser()
+        return Path(os.path.expanduser(self["output_dir"]))
 
     def chosen(self) -> dict[str, Setting]:
         """Return the settings that are not TRL's own defaults."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +44,9 @@ def find_recipe(text: str | Path) -> Path:
 
     Raises RecipeError, naming the nearest one, if there is neither.
     """
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     shipped = shipped_recipes()
-    if path.exists() and not (path.is_dir() and str(text) in shipped):
+    if os.path.exists(path) and not (path.is_dir() and str(text) in shipped):
         return path
     if str(text) in shipped:
         return shipped[str(text)]

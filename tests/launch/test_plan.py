@@ -206,8 +206,11 @@ class TestToTheLetter:
 
 
 class TestEnvironment:
-    def test_a_single_process_sees_one_gpu_even_where_nobody_counted_them(self):
-        assert planned("dra_grpo_one_gpu", "use_vllm=false").train.environment == {"CUDA_VISIBLE_DEVICES": "0"}
+    @pytest.mark.parametrize("there", [True, False])
+    def test_a_single_process_sees_one_gpu_even_where_nobody_counted_them(self, monkeypatch, there):
+        monkeypatch.setattr(sys.modules["dra_toolkit.launch.plan"], "_may_have_gpus", lambda: there)
+        expected = {"CUDA_VISIBLE_DEVICES": "0"} if there else {}
+        assert planned("dra_grpo_one_gpu", "use_vllm=false").train.environment == expected
 
     def test_what_the_user_set_is_left_alone(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

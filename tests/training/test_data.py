@@ -92,6 +92,7 @@ def test_conversation_solution_and_the_other_columns(load, data):
     assert rows[0] == {
         "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 1?"}],
         "solution": "2",
+        "answer": "2",
         "level": 3,
     }
     assert told == []
@@ -150,18 +151,19 @@ def test_further_fields_of_messages_stay_where_they_are_set(load, write):
 )
 def test_other_columns_named_prompt_or_solution_give_way(load, write, columns, row):
     rows, _ = load(write([row]), prompt_column=columns[0], solution_column=columns[1], system_prompt=None)
-    assert rows[0] == {"prompt": [{"role": "user", "content": "p"}], "solution": "right"}
+    kept = {"answer": "right"} if columns[1] == "answer" else {}
+    assert rows[0] == {"prompt": [{"role": "user", "content": "p"}], "solution": "right", **kept}
 
 
 def test_columns_that_trl_needs_the_names_of_are_left_out_and_told(load, write):
     rows, told = load(write([{**ROWS[0], "completions": ["a"], "prompts": "b"}]))
-    assert set(rows.column_names) == {"prompt", "solution", "level"}
+    assert set(rows.column_names) == {"prompt", "solution", "answer", "level"}
     assert "prompts, completions" in told[0]
 
 
 def test_csv_and_parquet(load, tmp_path, data):
     rows, _ = load(data)
-    rows.rename_column("solution", "answer").to_parquet(tmp_path / "data.parquet")
+    rows.remove_columns("solution").to_parquet(tmp_path / "data.parquet")
     again, _ = load(tmp_path / "data.parquet", prompt_column="prompt", system_prompt=None)
     assert again[1]["prompt"][-1]["content"] == "2 + 2?"
     (tmp_path / "data.csv").write_text("problem,answer\n1 + 1?,2\n")
