@@ -83,7 +83,7 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
         return (unread,) if unread else ()
     recipe, settings = run.recipe, facts[-1].diversity
     known: Settings = {
-        "loss_type": recipe.get("loss_type"),
+        "loss_type": recipe.objective.loss_type,
         "diversity": settings.measure if settings.adjusts else "none",
         "zero_spread_groups": settings.zero_spread_groups,
     }
