@@ -6,17 +6,18 @@ import re
 from fractions import Fraction
 
 from dra_toolkit.judge.equality import plus_minus
-from dra_toolkit.judge.expressions import Node, UnreadableError, based, number, read_expression
+from dra_toolkit.judge.expressions import FUNCTIONS, Node, UnreadableError, based, number, read_expression
 from dra_toolkit.judge.units import PI_180, SCALES, Unit, read_unit
 from dra_toolkit.judge.values import Collection, Quantity, Value
 
-_CURRENCY = re.compile(r"([-+]?)\s*(?:US|A|C)?([$€£¥₹])\s*(?=[\d.\\])")
+_CURRENCY = re.compile(r"([-+]?)\s*(?:US|A|C)?([$€£¥₹])\s*(?=[-\d.\\])")
 _COMPOUND = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+\.?|\^\\circ|''|')\s*(?:,|and\b)?\s*")
 _SCALE = re.compile(rf"(.*\d)\s*({'|'.join(SCALES)})s?(?![a-z])(?:\s+of\b)?\s*(.*)", re.IGNORECASE)
 _GAP = re.compile(
     r"(?<=[\d})!.])\s*(?=\\frac\s*\{\s*[a-z]|[A-Za-z%$€£¥₹¢^\u4e00-\u9fff])|(?<=pi)\s+(?=[A-Za-z%^])|(?<=[a-z])\s+(?=[A-Za-z]{2})"
 )
 _FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|log|ln)(?![a-z])")
+_COUNTED = re.compile(r"([+-]?[\d.,]+(?:\\frac\{\d+\}\{\d+\})?)\s+([a-z]{3,}(?:\s[a-z]+){0,2})")
 _BASED = re.compile(r"([0-9A-Za-z]+)_\{?(\d+)\}?")
 
 
@@ -71,6 +72,10 @@ def _with_unit(text: str) -> tuple[Node | None, Unit | None]:
     known = _split_unit(text, known=True) if plain_units else None
     if known:
         return known
+    counted = _COUNTED.fullmatch(text)
+    thing = read_unit(counted[2]) if counted and not {*FUNCTIONS, "pi"} & set(counted[2].split()) else None
+    if counted and thing:
+        return read_expression(counted[1]), thing
     try:
         return _based(text) or read_expression(text), None
     except UnreadableError:

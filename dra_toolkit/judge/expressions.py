@@ -205,7 +205,8 @@ class _Reader:
     def _name(self) -> str:
         """Read a subscript as part of a name."""
         if not self._take("{"):
-            return str(self._next()[1])
+            kind, value = self._next()
+            return str(value[1] if kind == "num" else value)
         parts = []
         while self._peek() != ("mark", "}"):
             kind, value = self._next()

@@ -12,13 +12,13 @@ _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _MARK = re.compile(r"####\s*([^\n]*)\s*\Z")
 _LABEL = re.compile(
     r"(?:(?:\b(?:the|so|thus|hence|therefore|final|correct|right|my|our)\b[\s,]*)*"
-    r"\b(?:answer|result|solution)\b(?:\s+to\b[^.\n=:]{0,60}?)?\s*(?:\bis\b|\bare\b|\bequals\b|[:=])+"
+    r"\b(?:answer|result|solution|option|choice)\b(?:\s+to\b[^.\n=:]{0,60}?)?\s*(?:\bis\b|\bare\b|\bequals\b|[:=])+"
     r"|(?:最终|正确)?(?:答案|结果)\s*(?:[是为:：=])+)[\s*:]*",
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.。;；](?=\s|$)|\n")
 _DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]+?)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
-_AMOUNT = re.compile(r"(?<!\\)\$\s?\d[\d,.]*")
+_AMOUNT = re.compile(r"(?<!\\)\$\s?-?\d[\d,.]*")
 _PROSE = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 
 
@@ -79,7 +79,7 @@ def without_label(text: str) -> str:
 
 def _delimited(text: str) -> str | None:
     """Return the only mathematical text between delimiters, with what stands around it if that is short."""
-    if re.search(r"(?<!\\)\$\s?[\d.]", text) and len(_AMOUNT.findall(text)) == len(re.findall(r"(?<!\\)\$", text)):
+    if re.search(r"(?<!\\)\$\s?-?[\d.]", text) and len(_AMOUNT.findall(text)) == len(re.findall(r"(?<!\\)\$", text)):
         return None if _PROSE.search(text) else text  # amounts of money
     found = list(_DELIMITED.finditer(text))
     if len(found) != 1:

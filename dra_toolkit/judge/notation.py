@@ -11,7 +11,8 @@ _SYMBOLS = {
     "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "°": r"^\circ ", "º": r"^\circ ", "∈": r"\in ",
     "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℂ": r"\mathbb{C}", "√": r"\sqrt ", "∛": r"\sqrt[3] ",
     "′": "'", "’": "'", "‘": "'", "“": '"', "”": '"', "″": '"', "⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ",
-    "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∖": r"\setminus ", "→": r"\to ", "，": ",", "、": ",",
+    "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "∠": r"\angle ",
+    "∖": r"\setminus ", "→": r"\to ", "，": ",", "、": ",",
     "。": ".", "；": ";", "：": ":", "∑": r"\sum ", "∫": r"\int ", "\u2009": r"\,", "\u202f": r"\,", "\u00a0": " ",
     "\u3000": " ", "\u2061": "", "\u2062": "", "\u2063": "",
 }  # fmt: skip
@@ -33,18 +34,24 @@ _RUN = {
     "^": re.compile("[" + "".join(_RAISED) + "]+"),
     "_": re.compile("[" + "".join(_LOWERED) + "]+"),
 }
+_ROOT = re.compile(r"([√∛])\s*(\d[\d.]*|[A-Za-z])")
 _FONT = re.compile(
     r"\\(?:text(?:bf|rm|it|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|up)|mbox|hbox|operatorname\*?|underline|bm|boldsymbol"
     r"|boxed|fbox|phantom)\s*\{([^{}]*)\}"
 )
 _RULES = [
+    (re.compile(r"\\(?:text)?color\s*\{\w+\}|\\phantom\s*\{[^{}]*\}|\\(?:therefore|implies|Rightarrow)(?![a-zA-Z])"), ""),
+    (re.compile(r"\{([^{}]+)\\over(?![a-zA-Z])([^{}]+)\}"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\{([^{}]+)\\choose(?![a-zA-Z])([^{}]+)\}"), r"\\binom{\1}{\2}"),
+    (re.compile(r"(?<=\d)\s*[xX]\s*(?=10\s*\^)"), r"\\times "),
+    (re.compile(r"(?<=[.\d])\\dot\s*\{?(\d)\}?(?!\d*\\dot)"), r"\\overline{\1}"),
     (re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)\s*(?![a-zA-Z])"), ""),
     (re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?=\\)"), ""),
     (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
     (re.compile(r"\\[dt]binom(?![a-zA-Z])"), r"\\binom"),
     (re.compile(r"(?<=\d)(?:\{,\}|\\[,!:;]\s*)+(?=\d{3}(?!\d))"), ""),
     (re.compile(r"(?<=\d),\\!\s*(?=\d{3}(?!\d))"), ""),
-    (re.compile(r"\{([,:.])\}"), r"\1"),
+    (re.compile(r"(?<![a-zA-Z])\{([,:.])\}"), r"\1"),
     (re.compile(r"(?<!\\)\\(?:[,;:!> ]|(?:q?quad|displaystyle|rm|bf|it|limits)(?![a-zA-Z]))|~"), " "),
     (re.compile(r"\\(?:leqslant|leq)(?![a-zA-Z])"), r"\\le "),
     (re.compile(r"\\(?:geqslant|geq)(?![a-zA-Z])"), r"\\ge "),
@@ -142,6 +149,7 @@ def _ascii(text: str) -> str:
     for mark, pattern in _RUN.items():
         kind = _RAISED if mark == "^" else _LOWERED
         text = pattern.sub(lambda run, mark=mark, kind=kind: f"{mark}{{{''.join(kind[c] for c in run[0])}}}", text)  # type: ignore[misc]
+    text = _ROOT.sub(lambda root: f"\\sqrt{'[3]' if root[1] == '∛' else ''}{{{root[2]}}}", text)
     made = []
     for character in text:
         if character < "\x80":

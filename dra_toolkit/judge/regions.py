@@ -10,11 +10,13 @@ from typing import Any
 from dra_toolkit.judge.equality import close, real, symbols
 from dra_toolkit.judge.expressions import Node, UnreadableError, read_expression
 from dra_toolkit.judge.splitting import outside, split
-from dra_toolkit.judge.values import Named, Piece, Quantity, Region
+from dra_toolkit.judge.values import Collection, Named, Piece, Quantity, Region
 
 _SIGN = re.compile(r"(\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|\\ne(?![a-zA-Z])|<|>)")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])")
-_WITHOUT = re.compile(r"\\mathbb\{R\}\s*(?:\\setminus|-|\\backslash|/)\s*\\\{(.+)\\\}")
+_WITHOUT = re.compile(r"(\\mathbb\{R\}|[(\[][^()\[\]]*[)\]])\s*(?:\\setminus|-|/)\s*\\\{(.+)\\\}")
+_BUILT = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?[:|]\s*(.+)\\\}")
+_SIZE = re.compile(r"\|\s*([A-Za-z])\s*\|\s*(<|>|\\le(?![a-z])|\\ge(?![a-z]))\s*([\d./]+|\\frac\{\d+\}\{\d+\})")
 _VARIABLE = re.compile(r"\\?[A-Za-z]+(?:_\{?\w+\}?)?")
 _AND, _OR = (
     re.compile(r"\s*(?:\band\b|\\(?:land|wedge)(?![a-zA-Z])|,(?=.*\\ne))\s*"),
@@ -32,7 +34,21 @@ def read_region(text: str) -> Any | None:
         return everything()
     without = _WITHOUT.fullmatch(text)
     if without:
-        return _without([_number(part) for part in split(without[1], ",", bracketed=True)])
+        points = _without([_number(part) for part in split(without[2], ",", bracketed=True)])
+        whole = everything() if without[1] == "\\mathbb{R}" else _union_of([without[1]])
+        if not isinstance(whole, Region):
+            return None
+        return Region(tuple(p for a in whole.pieces for b in points.pieces if (p := _common(a, b)) is not None))
+    built = _BUILT.fullmatch(text)
+    if built:
+        return read_region(built[1])
+    size = _SIZE.fullmatch(text)
+    if size:
+        name, sign, end = size.groups()
+        below = sign in ("<", "\\le")
+        return _condition(
+            f"-({end}) {sign} {name} {sign} {end}" if below else f"{name} {sign} {end} or -({end}) {sign} {name}"
+        )
     if _UNION.search(text):
         return _union_of(outside(_UNION, text))
     if not _SIGN.search(text):
@@ -97,6 +113,10 @@ def _without(points: list[Any]) -> Region:
 def _union_of(parts: list[str]) -> Any | None:
     name: str | None = None
     pieces: list[Piece] = []
+    sets = [part.strip() for part in parts]
+    if all(part.startswith("\\{") and part.endswith("\\}") for part in sets):
+        inside = [read_expression(item) for part in sets for item in split(part[2:-2], ",", bracketed=True)]
+        return Collection("set", tuple(map(Quantity, inside)))
     for part in parts:
         part = part.strip()
         member = re.fullmatch(r"(\\?[A-Za-z]\w*(?:\([a-z]\))?)\s*(?:\\in|=)\s*(.*)", part)

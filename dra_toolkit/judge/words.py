@@ -6,12 +6,14 @@ import re
 
 from dra_toolkit.judge.expressions import FUNCTIONS
 from dra_toolkit.judge.notation import unwrapped
-from dra_toolkit.judge.regions import everything
+from dra_toolkit.judge.regions import everything, read_region
 from dra_toolkit.judge.values import Choice, Clock, Quantity, Value, Words
 
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?|(noon|midnight)|h|o'clock)?", re.IGNORECASE)
+_CLOCK = re.compile(
+    r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?|(noon|midnight)|h|o'clock)?", re.IGNORECASE
+)
 _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
-_CHOICE = re.compile(r"(?:\(([A-Za-z])\)|([A-J])[.:)])\s*(\S.*)")
+_CHOICE = re.compile(r"(?:\(([A-Za-z])\)|([A-J])[.:)])\s*([^\s,;].*)")
 _PREFIX = re.compile(r"(?:option|choice|letter|选项?)\s*(?=\(?[A-Za-z]\)?[.:]?$)", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:T.*)?|\d{1,2}/\d{1,2}/\d{4}")
 _STATES = "is are was were has have had there he she they we it so thus therefore hence since because gives get if"
@@ -37,13 +39,13 @@ def read_letter(text: str) -> Value | None:
 
 def read_clock(text: str) -> Value | None:
     found = _CLOCK.fullmatch(text)
-    if not found or int(found[1]) > 24 or int(found[2]) > 59:
+    if not found or not (found[2] or found[4]) or int(found[1]) > 24 or int(found[2] or 0) > 59:
         return None
     hour, half = int(found[1]), (found[4] or "").lower()
     if half:
         hour = hour % 12 + (12 if half == "p" else 0)
-    seconds = hour * 3600 + int(found[2]) * 60 + int(found[3] or 0)
-    return Clock(seconds, bool(half or found[5]), f"{found[1]}:{found[2]}")
+    seconds = hour * 3600 + int(found[2] or 0) * 60 + int(found[3] or 0)
+    return Clock(seconds, bool(half or found[5]), f"{found[1]}:{found[2] or 0}")
 
 
 def read_date(text: str) -> Value | None:
@@ -59,6 +61,9 @@ def read_words(text: str) -> Value | None:
     numbers, says = bool(re.search(r"\d", flat)), bool(_VERBS & set(words))
     if len(words) > 12 or (numbers and (len(words) > 6 or says)) or (says and len(words) > 4):
         return None
+    excepted = re.fullmatch(r"all real(?: number)?s except ([\d/]+)", flat)
+    if excepted:
+        return read_region(rf"\mathbb{{R}}\setminus\{{{excepted[1]}\}}")
     if flat in ("all real numbers", "all reals", "real numbers", "all real values"):
         return everything()
     return Words(flat)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -267,3 +268,56 @@ def test_messages_become_text(tmp_path):
     record = Run.open(tmp_path / "run").group(1, 0)
     assert [message.role for message in record.group.prompt] == ["system", "user"]
     assert record.group.completions == ("five 0", "five 1", "five 2")
+
+
+class TestMended:
+    def test_sessions_of_verl_are_completions_and_their_last_output_counts(self, tmp_path):
+        rows = [
+            {**row, "uid": f"q{i % 2}-a_b_{i // 2}_{turn}", "output": f"{row['output']} turn {turn}"}
+            for i, row in enumerate(verl_rows(1))
+            for turn in (1, 0)
+        ]
+        lines(tmp_path / "dump" / "1.jsonl", rows)
+        told = json.loads(import_(tmp_path / "dump", tmp_path / "run", "--json").stdout)
+        assert (told["completions"], told["groups"]) == (8, 2)
+        record = Run.open(tmp_path / "run").group(1, 0)
+        assert record.group.completions == tuple(f"it is {i} turn 1" for i in (0, 2, 4, 6))
+        assert record.group.gold == "5"
+
+    def test_neighbouring_groups_of_one_prompt_are_told_apart_by_their_size(self, tmp_path):
+        rows = [
+            {
+                "step": 1, "prompt": prompt, "completion": f"c{i}", "right": float(i % 2), "advantage": i % 2 - 0.5,
+                "diversity": 0.1,
+            }
+            for i, prompt in enumerate([PROMPTS[0]] * 8 + [PROMPTS[1]] * 4)
+        ]  # fmt: skip
+        (tmp_path / "completions").mkdir()
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "completions" / "completions_00001.parquet")
+        told = json.loads(import_(tmp_path, tmp_path / "run", "--json").stdout)
+        assert told["groups"] == 3
+        records = list(Run.open(tmp_path / "run").groups())
+        assert [record.group.completions for record in records] == [
+            tuple(f"c{i}" for i in range(start, start + 4)) for start in (0, 4, 8)
+        ]
+        assert list(records[0].group.rewards) == ["right"]
+
+    def test_csv_and_columns_that_are_named_need_no_format(self, tmp_path):
+        source = tmp_path / "mine.csv"
+        source.write_text('q,a,r\n"one, two",x,1\n"one, two",y,0\n')
+        told = json.loads(
+            import_(
+                source, tmp_path / "run", "--prompt-column", "q", "--completion-column", "a", "--reward-column", "r",
+                "--json",
+            ).stdout
+        )  # fmt: skip
+        assert (told["format"], told["completions"], told["groups"]) == ("jsonl", 2, 1)
+        assert Run.open(tmp_path / "run").group(1, 0).group.rewards["r"].tolist() == [1.0, 0.0]
+
+    def test_a_finish_reason_that_is_not_told_stays_unknown(self, tmp_path):
+        lines(tmp_path / "dump" / "1.jsonl", verl_rows(1))
+        told = json.loads(import_(tmp_path / "dump", tmp_path / "run", "--json").stdout)
+        assert any("unknown for 8 completions" in note for note in told["notes"])
+        run = Run.open(tmp_path / "run")
+        assert set(run.group(1, 0).group.finish_reasons) == {"unknown"}
+        assert run.query("SELECT cut_share FROM groups").column(0).to_pylist() == [None, None]

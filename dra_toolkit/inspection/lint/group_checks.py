@@ -34,11 +34,9 @@ class Group:
     @cached_property
     def prompts(self) -> list[str]:
         """The identity of the prompt of each completion; equal objects are hashed once."""
-        found: list[str] = []
-        for i, rollout in enumerate(self.rollouts):
-            before = self.rollouts[i - 1].prompt if i else None
-            found.append(found[-1] if found and rollout.prompt == before else prompt_hash(rollout.prompt))
-        return found
+        first = self.rollouts[0].prompt
+        key = prompt_hash(first)
+        return [key if r.prompt == first else prompt_hash(r.prompt) for r in self.rollouts]
 
     @cached_property
     def totals(self) -> list[float]:
@@ -78,9 +76,9 @@ def check_group(group: Group, tally: Tally) -> None:
             tally.add("advantages are not centred", f"{where}: their mean is {mean:.3g}")
     best = max(group.totals)
     for rollout, total in zip(rollouts, group.totals, strict=True):
-        if rollout.finish_reason == "length" and total > 0 and total >= best:
+        if rollout.finish_reason == "length" and 0 < total == best:
             tally.add("cut completions rewarded", f"{where}: {total:g} for a completion of {rollout.tokens} tokens")
-        if not rollout.text.strip() and (rollout.tokens or 2) > 1:
+        if (not rollout.text or rollout.text.isspace()) and (rollout.tokens or 2) > 1:
             tally.add("completions lost", f"{where}: an empty completion")
 
 

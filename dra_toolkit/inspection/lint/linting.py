@@ -42,8 +42,6 @@ class _Seen:
     rewards: dict[str, set[float]] = field(default_factory=dict)
     earlier: dict[int, str] = field(default_factory=dict)
     """Hash of a group's rows -> where they stood first."""
-    longest: int = 0
-    at_longest: int = 0
 
 
 def lint(source: Path, *, format: str | None = None, options: Options | None = None) -> LintReport:
@@ -110,10 +108,6 @@ def _remember(group: Group, state: _Seen) -> None:
             values = state.rewards.setdefault(name, set())
             if len(values) < 3:
                 values.add(value)
-        if rollout.finish_reason is None and rollout.tokens:
-            if rollout.tokens > state.longest:
-                state.longest, state.at_longest = rollout.tokens, 0
-            state.at_longest += rollout.tokens == state.longest
 
 
 def _findings(state: _Seen, unread: int) -> Iterator[Finding]:

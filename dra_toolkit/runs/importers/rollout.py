@@ -119,6 +119,8 @@ def spoken(found: Any) -> dict[str, Any]:
 
 def as_number(found: Any, what: str) -> float:
     """Return a number, NaN for none; raises BadRowError for anything else."""
+    if type(found) is float:
+        return found
     if found is None:
         return math.nan
     if isinstance(found, bool | int | float):
@@ -131,6 +133,8 @@ def as_number(found: Any, what: str) -> float:
 
 def as_step(found: Any, what: str = "step") -> int:
     """Return a step, also from a text such as "12"; raises BadRowError for anything else."""
+    if type(found) is int and found >= 0:
+        return found
     value = as_number(found, what)
     if not math.isfinite(value) or value != int(value) or value < 0:
         raise BadRowError(f"{what} is {found!r}, expected a whole number")

@@ -89,7 +89,7 @@ def _completions(rows: Iterator[Row], column: str) -> Iterator[Row]:
 
 
 def _rollout(row: dict[str, Any], path: Path, rewards: list[str], options: Options) -> Rollout:
-    step = row.get("step", path.stem if path.stem.isdigit() else None)
+    step = row["step"] if "step" in row else path.stem if path.stem.isdigit() else None
     group = row.get(options.group_column or "uid")
     return Rollout(
         mode=options.mode,

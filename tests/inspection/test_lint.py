@@ -1,0 +1,204 @@
+"""Seeded faults in generated dumps of four formats are all found; what real trainers wrote is clean."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from dra_toolkit.cli.main import app
+from dra_toolkit.diversity import ESTIMATORS, group_advantages
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
+
+Row = dict[str, Any]
+G, PROMPTS = 4, ("What is 2 + 3?", "What is 4 + 4?", "What is 5 + 1?", "What is 9 - 2?")
+
+
+def sound() -> list[Row]:
+    """Return two steps of four groups of four, with advantages as TRL makes them."""
+    rows = []
+    for step in (1, 2):
+        for p, prompt in enumerate(PROMPTS):
+            rewards = np.array([[1.0, 0.0, float((p + step) % 2), 0.0]])
+            advantages = group_advantages(rewards, ESTIMATORS["trl"])[0]
+            rows += [
+                {
+                    "step": step, "group": f"{step}-{p}", "prompt": prompt, "text": f"way {i} in step {step}: {p}{i}",
+                    "reward": rewards[0, i], "advantage": float(advantages[i]), "gold": str(p),
+                }
+                for i in range(G)
+            ]  # fmt: skip
+    return rows
+
+
+def write(format: str, rows: list[Row], folder: Path) -> Path:
+    """Write rows as a trainer would; return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    steps = dict.fromkeys(row["step"] for row in rows)
+    for step in steps:
+        of_step = [row for row in rows if row["step"] == step]
+        if format == "verl":
+            made = [
+                {
+                    "input": r["prompt"], "output": r["text"], "score": r["reward"], "step": step, "gts": r["gold"],
+                    "uid": r["group"],
+                }
+                for r in of_step
+            ]  # fmt: skip
+            (folder / f"{step}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in made))
+        elif format == "trl":
+            (folder / "completions").mkdir(exist_ok=True)
+            columns = {
+                "step": "step",
+                "prompt": "prompt",
+                "completion": "text",
+                "right": "reward",
+                "advantage": "advantage",
+            }
+            more = [name for name in of_step[0] if name == "diversity"]
+            table = {new: [r[old] for r in of_step] for new, old in [*columns.items(), *zip(more, more, strict=True)]}
+            pq.write_table(pa.table(table), folder / "completions" / f"completions_{step:05d}.parquet")
+        elif format == "ms-swift":
+            names = {"prompt": "prompt", "completion": "text", "Right": "reward", "advantages": "advantage"}
+            columns = {new: [r[old] for r in of_step] for new, old in names.items()}
+            with open(folder / "completions.jsonl", "a") as file:
+                file.write(json.dumps({"step": [str(step)] * len(of_step), **columns}) + "\n")
+        else:
+            with open(folder / "rows.jsonl", "a") as file:
+                file.writelines(json.dumps({**r, "completion": r["text"]}) + "\n" for r in of_step)
+    return folder
+
+
+def look(source: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Return the exit status of `dra lint`, and what it found by kind."""
+    ran = CliRunner().invoke(app, ["lint", str(source), *arguments, "--json"])
+    assert ran.stdout, ran.output
+    report = json.loads(ran.stdout)
+    return ran.exit_code, {found["kind"]: found for found in report["findings"]}
+
+
+def named(format: str) -> tuple[str, ...]:
+    return ("--group-column", "group") if format == "jsonl" else ()
+
+
+FORMATS = ("verl", "trl", "ms-swift", "jsonl")
+WITH_IDS = ("verl", "jsonl")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_sound_dump_has_no_finding(tmp_path, format):
+    assert look(write(format, sound(), tmp_path), *named(format)) == (0, {})
+
+
+def change(function: Callable[[int, Row], Row]) -> Callable[[list[Row]], list[Row]]:
+    return lambda rows: [function(i, row) for i, row in enumerate(rows)]
+
+
+FAULTS: dict[str, tuple[str, tuple[str, ...], Callable[[list[Row]], list[Row]]]] = {
+    "every prompt carries a mark of its sample": (
+        "groups of one", FORMATS,
+        change(lambda i, r: {**r, "prompt": f"{r['prompt']} [sample {i}]", "group": f"{i}"}),
+    ),
+    "an identity for each row": ("ids finer than the group", WITH_IDS, change(lambda i, r: {**r, "group": f"row {i}"})),
+    "an identity for all rows": ("several prompts in a group", WITH_IDS, change(lambda i, r: {**r, "group": "one"})),
+    "an identity for two prompts": (
+        "several prompts in a group", WITH_IDS, change(lambda i, r: {**r, "group": f"{r['step']}-{i // 8}"}),
+    ),
+    "two identities for each prompt": (
+        "a prompt in several groups", WITH_IDS, change(lambda i, r: {**r, "group": f"{r['group']}-{i % 2}"}),
+    ),
+    "a lost row": ("unequal groups", FORMATS, lambda rows: rows[:1] + rows[2:]),
+    "each row twice": ("duplicated rows", FORMATS, lambda rows: [row for row in rows for _ in range(2)]),
+    "a step written again": (
+        "duplicated rows", WITH_IDS, lambda rows: rows + [{**r, "step": 3, "group": f"3{r['group']}"} for r in rows[16:]],
+    ),
+    "a reward that never varies": ("rewards that never vary", FORMATS, change(lambda i, r: {**r, "reward": 0.5})),
+    "nothing tells completions apart": ("all-equal groups", FORMATS, change(lambda i, r: {**r, "reward": i // 16 + 0.0})),
+    "empty completions": ("completions lost", FORMATS, change(lambda i, r: {**r, "text": "" if i == 3 else r["text"]})),
+    "advantages of raw rewards": (
+        "advantages are not centred", ("trl", "ms-swift", "jsonl"), change(lambda i, r: {**r, "advantage": r["reward"]}),
+    ),
+    "advantages of other rewards": (
+        "advantages of no known estimator", ("trl", "ms-swift", "jsonl"),
+        change(lambda i, r: {**r, "advantage": (0.9, 0.3, -0.4, -0.8)[i % 4]}),
+    ),
+    "an adjustment's column": ("rewards adjusted twice", ("trl",), change(lambda i, r: {**r, "diversity": -0.1 * (i % 3)})),
+    "golds that say nothing": (
+        "unreadable golds", ("verl",), change(lambda i, r: {**r, "gold": "so $a$ and $b$ are both smaller than it"}),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "format"), [(fault, format) for fault, made in FAULTS.items() for format in made[1]])
+def test_a_seeded_fault_is_found(tmp_path, fault, format):
+    kind, _, seed = FAULTS[fault]
+    status, found = look(write(format, seed(sound()), tmp_path), *named(format))
+    assert status == 1
+    assert kind in found
+    assert found[kind]["count"] > 0
+    assert all(found[kind][part] for part in ("example", "why", "mends", "of"))
+
+
+def test_shuffled_rows_of_a_format_without_identities_are_groups_of_one(tmp_path):
+    rows = sound()
+    mixed = [rows[step * 16 + i * 4 + g] for step in range(2) for g in range(4) for i in range(4)]
+    assert "groups of one" in look(write("trl", mixed, tmp_path))[1]
+
+
+def test_torn_lines_are_counted_and_the_rest_is_looked_at(tmp_path):
+    folder = write("verl", sound(), tmp_path)
+    with open(folder / "1.jsonl", "a") as file:
+        file.write('{"input": "torn')
+    assert look(folder)[1]["rows that cannot be read"]["count"] == 1
+
+
+def test_cut_completions_that_are_rewarded_are_found_in_a_run(tmp_path):
+    from dataclasses import replace
+
+    from recorded import make_run, record, record_all
+
+    found = record(1, 0)
+    cut = replace(found, group=replace(found.group, finish_reasons=("length",) * len(found.group)))
+    directory = make_run(tmp_path / "r")
+    record_all(directory, [cut, record(1, 1)])
+    status, kinds = look(directory.path)
+    assert (status, kinds["cut completions rewarded"]["count"]) == (1, 1)
+
+
+def test_words_of_the_report(tmp_path):
+    ran = CliRunner().invoke(app, ["lint", str(write("trl", sound()[1:], tmp_path / "a"))])
+    assert "unequal groups: 1 of 8 groups, such as train step 1, group 0 has 3 completions" in ran.stdout
+    assert "What mends it: look for the samples that are missing" in ran.stdout
+    ran = CliRunner().invoke(app, ["lint", str(write("trl", sound(), tmp_path / "b"))])
+    assert (ran.exit_code, ran.stdout.splitlines()[-1]) == (0, "nothing found")
+    ran = CliRunner().invoke(app, ["lint", str(tmp_path / "nowhere")])
+    assert (ran.exit_code, "there is no such file or folder" in ran.output) == (2, True)
+
+
+@pytest.mark.parametrize("kind", ["grpo", "gmpo", "ours"])
+def test_what_real_trainers_wrote_is_clean(tmp_path, kind):
+    import tiny
+    from trl import GRPOTrainer
+    from trl.experimental.gmpo import GMPOConfig, GMPOTrainer
+
+    from dra_toolkit import DRATrainer
+
+    policy = tiny.save_policy(tmp_path / "policy")
+    trainer = {"grpo": GRPOTrainer, "gmpo": GMPOTrainer, "ours": DRATrainer}[kind]
+    changes = {"log_completions": True, "max_steps": 3}
+    config = (
+        GMPOConfig(str(tmp_path / "out"), **(tiny.SETTINGS | changes))
+        if kind == "gmpo"
+        else tiny.grpo_config(tmp_path / "out", **changes)
+    )
+    trainer(model=str(policy), reward_funcs=tiny.letters, args=config, train_dataset=tiny.prompts()).train()
+    assert look(tmp_path / "out") == (0, {})
