@@ -232,6 +232,8 @@ def value(node: Node, point: Mapping[str, Fraction]) -> Any:
     if operation in ("num", "based"):
         number = Fraction(node[1])
         return mpmath.mpf(number.numerator) / number.denominator
+    if operation in ("pm", "mp", "engine"):
+        return None
     if operation == "sym":
         return mpmath.mpf(point[node[1]].numerator) / point[node[1]].denominator
     if operation == "const":

@@ -6,9 +6,8 @@ import functools
 import re
 from collections.abc import Iterable
 
-from dra_toolkit.judge.comparing import same
+from dra_toolkit.judge.judging import equivalent
 from dra_toolkit.judge.notation import plain, squeezed
-from dra_toolkit.judge.reading import read
 
 LONGEST, MOST_DISTINCT = 120, 64
 """Characters of an answer, and distinct answers, beyond which only texts are compared: no text may make a report slow."""
@@ -41,8 +40,4 @@ def joined(answers: Iterable[str | None]) -> list[str | None]:
 def _same(one: str, other: str) -> bool:
     if max(len(one), len(other)) > LONGEST or _SLOW.search(one) or _SLOW.search(other):
         return False
-    left, right = _read(one), _read(other)
-    return left is not None and right is not None and same(left, right) and same(right, left)
-
-
-_read = functools.lru_cache(maxsize=4096)(read)
+    return equivalent(one, other) and equivalent(other, one)
