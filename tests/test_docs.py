@@ -107,3 +107,24 @@ def test_every_page_of_the_docs_is_in_the_site_s_navigation():
     assert yaml.safe_load(text)["docs_dir"] == "build/site"
     for page in sorted((ROOT / "docs").rglob("*.md")):
         assert page.relative_to(ROOT).as_posix() in named, f"{page.name} stands in no menu of mkdocs.yml"
+
+
+def test_every_environment_variable_that_is_read_has_its_line():
+    page = (ROOT / "docs" / "environment-variables.md").read_text()
+    read = re.compile(r"""os\.environ(?:\.get\(|\[|\.setdefault\()\s*["']([A-Z][A-Z0-9_]+)""")
+    ours = {
+        name
+        for folder in ("dra_toolkit", "app")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in read.findall(path.read_text())
+    }
+    handed_on = {
+        "GIT_PYTHON_REFRESH",
+        "GRADIO_ANALYTICS_ENABLED",
+        "ACCELERATE_TORCH_DEVICE",
+        "VLLM_WORKER_MULTIPROC_METHOD",
+    }
+    of_processes = {"RANK", "WORLD_SIZE", "LOCAL_RANK", "DISPLAY", "WAYLAND_DISPLAY"}
+    assert {"DRA_RUNS", "DRA_CACHE"} <= ours
+    told = {name for name in ours if f"`{name}`" in page or name.startswith("WANDB_")}
+    assert ours - told <= handed_on | of_processes
