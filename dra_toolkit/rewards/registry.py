@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def check_reward_name(name: str, beside: Path | None = None) -> str | None:
 
 def names_model(name: str) -> bool:
     """Return whether a reward's name is that of a model: a Hub id or a folder."""
-    return name not in REWARDS and ("/" in name or bool(name and Path(name).is_dir()))
+    return name not in REWARDS and ("/" in name or os.path.isdir(name))
 
 
 def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> list[Reward | str]:
