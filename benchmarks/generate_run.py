@@ -141,6 +141,7 @@ def step_rows(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
         "distinct_answers": pa.nulls(P, pa.int32()),
         "answers_read": np.zeros(P),
         "correct_share": accuracy.mean(1),
+        "positive_share": (totals > 0).mean(1),
         "zero_spread": reward_spread(totals) < 1e-8,
         "flips": (plain * advantages < 0).sum(1),
         "tokens": tokens.mean(1),

@@ -38,6 +38,8 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
 
     connection = duckdb.connect(config={"memory_limit": MEMORY, "autoinstall_known_extensions": False})
     wanted = {*tables, "groups"} if "steps" in tables else {*tables}
+    if "groups" in wanted and (computed := _groups_of_version_1(snapshot)):
+        connection.execute(f"CREATE TABLE groups_of_version_1 AS {computed}")  # once, not with every question
     for name in wanted & set(PARTS):
         selects = list(_selects(snapshot, name))
         body = " UNION ALL BY NAME ".join([*selects, f"SELECT {_nothing(name, is_all=not selects)} WHERE false"])
@@ -89,20 +91,31 @@ def _selects(snapshot: Snapshot, name: str) -> Iterator[str]:
     for path, batches in snapshot.hidden.items():
         hidden = ", ".join(f"({step}, {batch})" for step, batch in sorted(batches))
         yield f"SELECT {_columns(snapshot, name, [path])} FROM {_read([path / part])} WHERE (step, batch) NOT IN ({hidden})"
-    first = [file.path for file in snapshot.files if snapshot.facts[file.path].version == 1]
+    first = _of_version_1(snapshot)
     files = [file.path for file in snapshot.files if snapshot.facts[file.path].version != 1]
     if files:
         one_row = " WHERE completion_index = 0" if name == "groups" else ""
         yield f"SELECT {_columns(snapshot, name, files)} FROM {_read(files)}{one_row}"
-    if first:
-        renamed = ", ".join(f'"{old}" AS {new}' for old, new in OLD_NAMES.items())
-        rows = f"(SELECT *, {renamed} FROM {_read(first)})"
-        if name == "groups":
-            key = ", ".join(GROUP_KEY)
-            other = "any_value(attempt) AS attempt, any_value(prompt_hash) AS prompt_hash"
-            yield f"SELECT {key}, {other}, {measures()} FROM {rows} GROUP BY {key}"
-        else:
-            yield f"SELECT {_columns(snapshot, name, first)} FROM {rows}"
+    if first and name == "groups":
+        yield "SELECT * FROM groups_of_version_1"
+    elif first:
+        yield f"SELECT {_columns(snapshot, name, first)} FROM {_renamed(first)}"
+
+
+def _of_version_1(snapshot: Snapshot) -> list[Path]:
+    return [file.path for file in snapshot.files if snapshot.facts[file.path].version == 1]
+
+
+def _groups_of_version_1(snapshot: Snapshot) -> str | None:
+    """Return SQL of the groups of files of version 1, computed from their rows; None if there are none."""
+    files, key = _of_version_1(snapshot), ", ".join(GROUP_KEY)
+    other = "any_value(attempt) AS attempt, any_value(prompt_hash) AS prompt_hash"
+    return f"SELECT {key}, {other}, {measures()} FROM {_renamed(files)} GROUP BY {key}" if files else None
+
+
+def _renamed(paths: Sequence[Path]) -> str:
+    renamed = ", ".join(f'"{old}" AS {new}' for old, new in OLD_NAMES.items())
+    return f"(SELECT *, {renamed} FROM {_read(paths)})"
 
 
 def _columns(snapshot: Snapshot, name: str, paths: Sequence[Path]) -> str:

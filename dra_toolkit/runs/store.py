@@ -106,15 +106,19 @@ class GroupStore:
             reader.close()
         return self._indices[segment.path]
 
-    def read_batch(self, source: Source, batch: Batch) -> pa.Table | None:
-        """Return the rows of a batch; None, with the reason in `problems`, if they are damaged."""
+    def read_batch(self, source: Source, batch: Batch, *, measured: bool = True) -> pa.Table | None:
+        """Return the rows of a batch; None, with the reason in `problems`, if they are damaged.
+
+        measured: whether the numbers of groups are wanted, which files of version 1 do not hold.
+        """
         try:
             if isinstance(source, SegmentName):
                 with self._reading:
                     return self._segment(source).read(batch)
             reader = RowReader(source.path)
             try:
-                return renewed(reader.rows(0, len(reader)), read_facts(reader.schema, source.path.name))
+                facts = read_facts(reader.schema, source.path.name)
+                return renewed(reader.rows(0, len(reader)), facts, measured=measured)
             finally:
                 reader.close()
         except FileNotFoundError:
@@ -218,7 +222,7 @@ class GroupStore:
         snapshot = self.snapshot(mode=mode, steps=(batch[0], batch[0]))
         for file in snapshot.files:
             if (file.step, file.batch) == batch:
-                table = self.read_batch(file, batch)
+                table = self.read_batch(file, batch, measured=False)
                 rows = None if table is None else table.filter(pc.equal(table["group_index"], index))
                 return (snapshot.facts[file.path], rows) if rows is not None and len(rows) else None
         for segment in sorted(snapshot.segments, key=lambda s: s.order, reverse=True):

@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def renewed(table: pa.Table, facts: FileFacts) -> pa.Table:
-    """Return the rows of whole groups as the present version has them, whatever the version of their file."""
+def renewed(table: pa.Table, facts: FileFacts, *, measured: bool = True) -> pa.Table:
+    """Return the rows of whole groups as the present version has them, whatever the version of their file.
+
+    measured: whether with the numbers of the groups.
+    """
     if facts.version != 1:
         return table
     import duckdb
 
     table = table.rename_columns([OLD_NAMES.get(name, name) for name in table.column_names])
+    if not measured:
+        return table
     key = ", ".join(GROUP_KEY)
     with duckdb.connect() as connection:
         connection.register("recorded", table.select(columns_of("key", "number", there=table.column_names)))
