@@ -192,7 +192,8 @@ def test_an_address_typed_by_anybody_breaks_nothing(chromium: Any, address: str,
     browser = Browser(chromium, address)
     for name in ("overview", "groups", "compare", "evaluate", "nonsense"):
         browser.page.goto(f"{address}/?page={name}&{query}")
-        browser.page.wait_for_selector(".dra-page .dra[data-drawn]:not([aria-busy]):visible")
+        shown = ".dra-page .dra[data-drawn]:not([aria-busy]):visible", "[data-part=message]:visible"
+        browser.page.wait_for_selector(", ".join(shown))
     browser.close()
 
 

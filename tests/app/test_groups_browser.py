@@ -184,8 +184,8 @@ def test_what_if_shows_the_advantages_of_the_replay(pages: Pages, run: Run) -> N
     )
     shown = {int(i): float(text.replace("\u2212", "-")) for i, text in cells}
     changes, facts = changes_from({"set": pages.state()["set"]}), facts_of(run, 2, "train")
-    settings, scaling = changes.settings(facts, "train"), changes.scaling(facts)
-    expected = replay_groups([run.group(2, 1)], settings, scaling)[0].advantages
+    settings, estimator = changes.settings(facts, "train"), changes.estimator(facts)
+    expected = replay_groups([run.group(2, 1)], settings, estimator)[0].advantages
     np.testing.assert_allclose([shown[i] for i in range(4)], expected, atol=0.0051)
     lines = pages.root.locator("[data-copy]").inner_text()
     assert lines == "diversity: facility_location\nscale_rewards: none"

@@ -68,6 +68,7 @@ export function makePage(root, name, keys) {
       const { which, params, draw, since } = waiting;
       waiting = null;
       const answer = await page.call(which, params);
+      if (answer && !answer.error) page.say("");
       if (answer && (answer.parts || !answer.error)) draw(answer, waiting === null);
       else all(".dra-empty").filter((note) => note.textContent === LOADING).forEach((note) => note.remove());
       await painted();
@@ -80,7 +81,8 @@ export function makePage(root, name, keys) {
   page.call = async (which, params, isFollowing = false) => {
     try {
       const answer = await question(name, which, params);
-      if (answer.error || !isFollowing || wasFollowing) page.say(answer.error || "", isFollowing);
+      // What was told of the address stays until the page is asked for anew: a further question does not take it back.
+      if (answer.error || (isFollowing && wasFollowing)) page.say(answer.error || "", isFollowing);
       return answer;
     } catch (error) {
       page.say("The server does not answer. Is dra app still running?", isFollowing);
