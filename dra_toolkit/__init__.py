@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     )
     from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord, Message
     from dra_toolkit.runs import FileFacts, Recorder, Run
+    from dra_toolkit.training.group_reward import AdjustedReward
     from dra_toolkit.training.trainer import DiversityMixin, DRARLOOTrainer, DRATrainer
 
 _HOME = {
+    "AdjustedReward": "training.group_reward",
     "Adjustment": "groups",
     "CompletionGroup": "groups",
     "ESTIMATORS": "diversity",
@@ -43,6 +45,7 @@ _HOME = {
 
 __all__ = [
     "ESTIMATORS",
+    "AdjustedReward",
     "AdjustedRows",
     "Adjustment",
     "CompletionGroup",

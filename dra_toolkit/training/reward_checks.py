@@ -36,11 +36,11 @@ def checked(function: Any, name: str) -> Any:
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
         async def scored(*args: Any, completions: Sequence[Any], **kwargs: Any) -> list[Any]:
-            return _numbers(await function(*args, completions=completions, **kwargs), name, len(completions))
+            return numbers(await function(*args, completions=completions, **kwargs), name, len(completions))
     else:
 
         def scored(*args: Any, completions: Sequence[Any], **kwargs: Any) -> list[Any]:  # type: ignore[misc]
-            return _numbers(function(*args, completions=completions, **kwargs), name, len(completions))
+            return numbers(function(*args, completions=completions, **kwargs), name, len(completions))
 
     return functools.update_wrapper(scored, function)
 
@@ -61,7 +61,8 @@ def drop_infinities(rewards: torch.Tensor, names: Sequence[str], tell: Callable[
     return rewards.masked_fill(infinite, math.nan)
 
 
-def _numbers(found: Any, name: str, count: int) -> list[Any]:
+def numbers(found: Any, name: str, count: int) -> list[Any]:
+    """Return what a reward function returned as a list of `count` numbers and None; raises RewardError for anything else."""
     if found is None or isinstance(found, str | bytes | dict | Real) or not _is_iterable(found):
         raise _problem(name, f"returned {_shown(found)}", count)
     values = list(found)
