@@ -13,7 +13,7 @@ from dra_app import params as read
 from dra_app.group_view import view_of
 from dra_app.pages import Answer, Page
 from dra_app.pages.groups.completions import cards_part, drawn_texts, reader_part
-from dra_app.pages.groups.parts import head_part, late_rows, map_figure, step_parts
+from dra_app.pages.groups.parts import FIRST_ROWS, head_part, map_figure, step_parts, table_rows
 from dra_app.side_by_side import compared, side_by_side
 from dra_app.step_groups import HISTOGRAMS, MARKS, SORTABLE, StepGroups, StepView, arrange, neighbours, read_step
 from dra_app.texts import page_of, parts_in, share_of
@@ -98,11 +98,12 @@ def show(run: Run, params: read.Params) -> Answer:
 
 
 def _step(run: Run, groups: StepGroups) -> Answer:
-    parts = step_parts(groups, f"{run.name}-step-{groups.step}")
+    rows = table_rows(groups)
+    parts = step_parts(groups, f"{run.name}-step-{groups.step}", rows)
     parts["chips"] += _damage(run, groups.step, groups.mode)
     return {
         "parts": parts,
-        "late": late_rows(groups),
+        "late": "".join(rows[FIRST_ROWS:]),
         "state": {"step": groups.step, "mode": groups.mode},
     }
 

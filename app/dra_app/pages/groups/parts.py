@@ -33,13 +33,13 @@ def mark_spans(marks: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def step_parts(groups: StepGroups, name: str) -> dict[str, str]:
+def step_parts(groups: StepGroups, name: str, rows: Sequence[str]) -> dict[str, str]:
     """Return the filters, the histogram and the table of a step; what has not changed the page leaves as it is."""
     return {
         "chips": _chips(groups),
         "measure": _measures(groups.view.measure),
         "histogram": step_histogram(groups, name),
-        "table": _table(groups),
+        "table": _table(groups, rows),
     }
 
 
@@ -73,7 +73,7 @@ def _chips(groups: StepGroups) -> str:
     return f'<div class="dra-filters">{chips}{clear}</div>'
 
 
-def _table(groups: StepGroups) -> str:
+def _table(groups: StepGroups, rows: Sequence[str]) -> str:
     if not groups.rows:
         return '<p class="dra-empty">No group of this step passes the filters. Clear them to see all groups.</p>'
     view = groups.view
@@ -84,7 +84,7 @@ def _table(groups: StepGroups) -> str:
         + ("<th>marks</th>" if name == "group_index" else "")
         for name in COLUMNS
     )
-    body = "".join(_rows(groups, 0, FIRST_ROWS))
+    body = "".join(rows[:FIRST_ROWS])
     more = len(groups.rows) - MOST_ROWS
     note = f'<p class="dra-note">{more} more groups: sort or filter to see them.</p>' if more > 0 else ""
     return (
@@ -93,19 +93,15 @@ def _table(groups: StepGroups) -> str:
     )
 
 
-def late_rows(groups: StepGroups) -> str:
-    """Return the rows of the table that come after the first."""
-    return "".join(_rows(groups, FIRST_ROWS, MOST_ROWS))
-
-
 def _sorted(name: str, sort: str, descending: bool) -> str:
     return "none" if name != sort else "descending" if descending else "ascending"
 
 
-def _rows(groups: StepGroups, start: int, end: int) -> list[str]:
-    """Return rows of the table, each number with the decimals of its column."""
-    columns = [aligned(row[name] for row in groups.rows[:MOST_ROWS])[start:end] for name in COLUMNS[1:]]
-    return [_row(row, numbers) for row, *numbers in zip(groups.rows[start:end], *columns, strict=True)]
+def table_rows(groups: StepGroups) -> list[str]:
+    """Return the rows of the table, each number with the decimals of its column."""
+    shown = groups.rows[:MOST_ROWS]
+    columns = [aligned(row[name] for row in shown) for name in COLUMNS[1:]]
+    return [_row(row, numbers) for row, *numbers in zip(shown, *columns, strict=True)]
 
 
 def _row(row: Row, numbers: Sequence[str]) -> str:
