@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity import MEASURES, DiversitySettings, Scaling, Signals, adjust_signals, adjusted_advantages
+from dra_toolkit.diversity import MEASURES, DiversitySettings, Signals, adjust_signals, adjusted_advantages
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.compute import advantages_of
@@ -38,11 +38,9 @@ class Weights:
     """(G + 1,) groups it is a mean of; 1 for a formula."""
 
 
-def by_formula(
-    name: str, G: int = 8, *, scaling: Scaling = "group", settings: DiversitySettings | None = None
-) -> Weights:
+def by_formula(name: str, G: int = 8) -> Weights:
     """Return what a measure's formula gives groups of G completions that are all unlike each other and equally likely."""
-    settings = settings or DiversitySettings(measure=name)
+    settings = DiversitySettings(measure=name)
     right = np.arange(G) < np.arange(G + 1)[:, None]
     alone = np.broadcast_to(np.arange(G), (G + 1, G))
     signals = Signals(
@@ -54,13 +52,13 @@ def by_formula(
         history=np.zeros((G + 1, G, 2)),
         embeddings=np.broadcast_to(np.eye(G), (G + 1, G, G)),
     )
-    advantages = adjusted_advantages(adjust_signals(signals, settings), scaling, settings)
+    advantages = adjusted_advantages(adjust_signals(signals, settings), "group", settings)
     return _sums(name, right, advantages, G)
 
 
-def every_formula(G: int = 8, *, scaling: Scaling = "group") -> list[Weights]:
-    """Return the formula's weights of plain GRPO, or of another scaling, and of every measure."""
-    return [by_formula(name, G, scaling=scaling) for name in ("none", *MEASURES)]
+def every_formula(G: int = 8) -> list[Weights]:
+    """Return the formula's weights of plain GRPO and of every measure."""
+    return [by_formula(name, G) for name in ("none", *MEASURES)]
 
 
 def of_run(
