@@ -44,8 +44,8 @@ def test_what_training_would_refuse_is_a_problem(recipe):
     assert (finding.level, "answer.ground_truth" in finding.found) == ("problem", True)
     with pytest.raises(RecipeError, match="cannot be read"):
         list(local_golds(recipe(answers("^^^", "???"))))
-    (finding,) = check_golds(recipe([], raw='{"problem": "é", "answer": "1"}\n'.encode("latin-1")))
-    assert "is not UTF-8" in finding.found
+    with pytest.raises(RecipeError, match="not UTF-8"):
+        list(check_golds(recipe([], raw='{"problem": "é", "answer": "1"}\n'.encode("latin-1"))))
 
 
 def test_nested_columns_and_csv(recipe):
