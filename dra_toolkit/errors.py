@@ -29,7 +29,7 @@ def _one_line(problem: str) -> str:
     if len(line) > LONGEST:
         line = re.sub(r"\S{120,}", lambda word: f"{word[0][:70]}...{word[0][-30:]}", line)
     if len(line) > LONGEST:
-        line = f"{line[: LONGEST * 2 // 3]} ... {line[-(LONGEST // 3 - 5) :]}"
+        line = f"{line[: LONGEST // 3]} ... {line[-(LONGEST * 2 // 3 - 5) :]}"  # what mends it stands at the end
     return line
 
 

@@ -56,7 +56,7 @@ class EngineRun:
         self._seen: deque[frozenset[Hashable]] = deque(maxlen=REMEMBERED)
         self.recorded = EngineRecord(settings, engine, self.reward_weights, estimator, tell)
         tell(
-            f"DRA is on in {engine}: diversity {self.settings.measure}, embedder {settings.recipe['embedder']}, "
+            f"DRA is on in {engine}: diversity {self.settings.measure}, embedder {settings.recipe.embedder.name}, "
             f"recorded in {self.recorded.directory.path}"
         )
 

@@ -55,10 +55,9 @@ def _unfetched(name: str, revision: str | None, error: Exception) -> str:
     if constants.HF_HUB_OFFLINE:
         reason = "HF_HUB_OFFLINE is set, so nothing is downloaded"
     at = f" --revision {revision}" if revision else ""
-    pinned = f" at {revision}" if revision else ""
     return (
-        f"{name!r}{pinned} is not in the Hugging Face cache and could not be downloaded: {reason}. "
-        f"Fetch it where there is a network with `hf download {name}{at}` (and share HF_HOME), or name a folder"
+        f"{name!r} is not in the Hugging Face cache and could not be downloaded: {reason}. "
+        f"Fetch it with `hf download {name}{at}` (and share HF_HOME), or name a folder"
     )
 
 

@@ -71,7 +71,7 @@ LEGACY_DEFAULTS = (
     LegacyDefault(
         key="reward_funcs",
         value=["accuracy", "format", "tag_count"],
-        today=None,
+        today=[],
         source=OPEN_R1,
         why="the rewards of open-r1's script",
     ),

@@ -18,6 +18,7 @@ from dra_toolkit.runs.layout import RunDirectory
 RECIPE = """
 model_name_or_path: {policy}
 dataset_name: {data}
+solution_column: answer
 reward_funcs: [accuracy]
 output_dir: {run}
 """

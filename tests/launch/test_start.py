@@ -30,6 +30,7 @@ def recipe(tmp_path):
 @pytest.fixture
 def begun(recipe):
     with prepared(recipe(), resume=False, overwrite=False) as start:
+        start.run.metrics.write_text('{"step": 1}\n')  # what recorded nothing may be started anew in any way
         return start
 
 

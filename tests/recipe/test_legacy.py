@@ -335,7 +335,7 @@ def test_legacy_keys_are_none_of_todays_and_lead_to_todays():
     keys = known_keys()
     legacy = set(RENAMED) | set(DROPPED)
     assert not legacy & set(keys)
-    assert not legacy & set(REFUSED)
+    assert legacy & set(REFUSED) <= {"callbacks"}  # names of open-r1 in a recipe of 2025, objects in one of today
     assert not set(RENAMED) & set(DROPPED)
     assert {renamed.today for renamed in RENAMED.values()} <= set(keys)
     assert set(MARKERS) <= set(RENAMED)
