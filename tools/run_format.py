@@ -34,7 +34,8 @@ wherever its rows lie. Nothing else can be read and nothing can be written.
 def run_format(metrics: dict[str, str], table: Table) -> str:
     """Return the page; `metrics` are ours with their meaning, `table` writes a Markdown table."""
     from dra_toolkit.runs import layout
-    from dra_toolkit.runs.schema import COLUMNS, METADATA_KEY, SCHEMA_VERSION, FileFacts
+    from dra_toolkit.runs.facts import METADATA_KEY, SCHEMA_VERSION, FileFacts
+    from dra_toolkit.runs.schema import COLUMNS
 
     folder = (layout.__doc__ or "").split("\n\n")[1].rstrip()
     columns: list[list[object]] = [

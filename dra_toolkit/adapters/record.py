@@ -16,10 +16,10 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message, Prompt, mean_of_known
 from dra_toolkit.recipe import recipe_of
 from dra_toolkit.rewards.text import content_text
+from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.metrics import append_metrics
 from dra_toolkit.runs.recorder import Recorder
-from dra_toolkit.runs.schema import FileFacts
 
 
 class EngineRecord:

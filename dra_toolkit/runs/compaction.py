@@ -16,9 +16,10 @@ from typing import Any
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
+from dra_toolkit.runs.facts import SCHEMA_VERSION, FileFacts
 from dra_toolkit.runs.files import publish_folder, remove_folder
 from dra_toolkit.runs.names import MODES, BatchName, SegmentName, segment_folder
-from dra_toolkit.runs.schema import KNOWN, OPTIONAL, SCHEMA_VERSION, FileFacts
+from dra_toolkit.runs.schema import KNOWN, OPTIONAL
 from dra_toolkit.runs.segments import COMPLETIONS, TEXTS, Batch, SegmentReader, SegmentWriter
 from dra_toolkit.runs.store import GroupStore, Source
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
+from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.names import SegmentName
 from dra_toolkit.runs.rows import starts_of
-from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.seals import require_sound
 from dra_toolkit.runs.segments import COMPLETIONS, Batch
 from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore, Snapshot, Source

@@ -11,11 +11,11 @@ from typing import BinaryIO
 
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.runs.compactor import Compactor
+from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.files import publish, remove_temporaries
 from dra_toolkit.runs.names import batch_file
 from dra_toolkit.runs.parquet import write_options
 from dra_toolkit.runs.rows import to_table
-from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.seals import seal
 
 QUEUED_BATCHES = 8

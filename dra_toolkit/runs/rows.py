@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
-from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, OPTIONAL, FileFacts, arrow_schema
+from dra_toolkit.runs.facts import FileFacts
+from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, OPTIONAL, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -3,55 +3,26 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from dra_toolkit.diversity import DiversitySettings, Estimator, Scaling, estimator_of
+from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.rewards.answers import final_answer
+from dra_toolkit.runs.facts import FileFacts, as_metadata, stored_facts
 from dra_toolkit.runs.kinds import KINDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCHEMA_VERSION = 2
-METADATA_KEY = b"dra"
 GROUP_PREFIX = "group_"
 """A group's measures stand in each of its rows under their names with this prefix."""
 OLD_NAMES = {"group": "group_index"}
 """Column of version 1 -> what it is called since."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileFacts:
-    """What holds for every group of a file, and lets it be replayed alone; stored as JSON in its metadata."""
-
-    run: str
-    """Name of the run."""
-    reward_weights: dict[str, float]
-    """Factor of each reward function in the total."""
-    scale_rewards: str
-    """How advantages were scaled: group, batch or none."""
-    diversity: DiversitySettings
-    """How rewards were adjusted."""
-    embedder: str
-    """What the similarity was measured with."""
-    correct_by: str | None = None
-    """The reward function that tells right from wrong: a completion is correct where it gives more than 0."""
-    estimator: Estimator | None = None
-    """How advantages were made of the totals, where `scale_rewards` does not say it: TRL's otherwise."""
-    version: int = SCHEMA_VERSION
-    """Version of this schema."""
-
-    @property
-    def made(self) -> Estimator:
-        """How advantages were made of the totals."""
-        return self.estimator or estimator_of(cast(Scaling, self.scale_rewards))
 
 
 Part = Literal["key", "number", "text", "group"]
@@ -296,29 +267,12 @@ def arrow_schema(facts: FileFacts, *, optional: frozenset[str] = frozenset()) ->
     )
 
 
-def as_metadata(facts: FileFacts) -> dict[bytes, bytes]:
-    """Return the facts as the metadata of a Parquet file."""
-    return {METADATA_KEY: json.dumps(asdict(facts)).encode()}
-
-
 def read_facts(schema: pa.Schema, where: str, columns: Collection[str] | None = None) -> FileFacts:
     """Return the facts of a file; raises RunError if it is not ours, of a newer version, or lacks what every file has.
 
     columns: those that stand in a file of this kind; None for a file of its own, which has all.
     """
-    stored = (schema.metadata or {}).get(METADATA_KEY)
-    if stored is None:
-        raise RunError(f"{where}: not written by dra-toolkit")
-    found = json.loads(stored)
-    if found["version"] > SCHEMA_VERSION:
-        raise RunError(
-            f"{where}: schema version {found['version']}, this dra-toolkit reads up to {SCHEMA_VERSION}; update it"
-        )
-    known = {field.name for field in fields(FileFacts)}
-    settings = _settings(found["diversity"], where)
-    estimator = _estimator(found.get("estimator"), where)
-    kept = {key: value for key, value in found.items() if key in known}
-    facts = FileFacts(**{**kept, "diversity": settings, "estimator": estimator})
+    facts = stored_facts(schema, where)
     _check_columns(schema, facts, where, columns)
     return facts
 
@@ -345,20 +299,3 @@ def _types(rewards: tuple[str, ...]) -> dict[str, pa.DataType]:
         embedder="",
     )
     return {field.name: field.type for field in arrow_schema(facts, optional=frozenset(OPTIONAL))}
-
-
-def _estimator(stored: dict[str, Any] | None, where: str) -> Estimator | None:
-    try:
-        return None if stored is None else Estimator(**stored)
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{where}: has advantages that this dra-toolkit does not know ({error}); update it") from None
-
-
-def _settings(stored: dict[str, Any], where: str) -> DiversitySettings:
-    """Return the stored settings; one that an older file does not know of has its default, which changes nothing."""
-    try:
-        return DiversitySettings(**stored)
-    except (TypeError, ValueError) as error:
-        raise RunError(
-            f"{where}: has diversity settings that this dra-toolkit does not know ({error}); update it"
-        ) from None

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
+from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.names import BatchName, Listing, SegmentName, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.rows import check_rows
-from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
+from dra_toolkit.runs.schema import KEY, OLD_NAMES, read_facts
 from dra_toolkit.runs.seals import BrokenSealError, require_sound
 from dra_toolkit.runs.segments import Batch, SegmentReader
 from dra_toolkit.runs.version_1 import renewed

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.kinds import KINDS
 from dra_toolkit.runs.rows import starts_of
-from dra_toolkit.runs.schema import GROUP_KEY, GROUP_PREFIX, OLD_NAMES, FileFacts, columns_of
+from dra_toolkit.runs.schema import GROUP_KEY, GROUP_PREFIX, OLD_NAMES, columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

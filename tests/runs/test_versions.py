@@ -28,7 +28,8 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.runs import Recorder, Run
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.database import TABLES
-from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
+from dra_toolkit.runs.facts import SCHEMA_VERSION
+from dra_toolkit.runs.schema import COLUMNS
 
 DATA = Path(__file__).parent / "data"
 VERSIONS = (1, 2)

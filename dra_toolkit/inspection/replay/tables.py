@@ -15,9 +15,10 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
 from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.rewards import CORRECT_ABOVE
+from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.numbers import KEYS
 from dra_toolkit.runs.rows import starts_of
-from dra_toolkit.runs.schema import COLUMNS, FileFacts
+from dra_toolkit.runs.schema import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa

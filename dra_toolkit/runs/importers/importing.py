@@ -15,6 +15,7 @@ from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, recipe_of
 from dra_toolkit.rewards import REWARDS, tells_right_from_wrong
 from dra_toolkit.runs.compaction import compact
+from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.files import remove_folder
 from dra_toolkit.runs.importers.formats import find_format
 from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
@@ -23,7 +24,6 @@ from dra_toolkit.runs.importers.records import PLAIN, Estimates, as_records, bes
 from dra_toolkit.runs.importers.rollout import Options, Problems
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.recorder import Recorder
-from dra_toolkit.runs.schema import FileFacts
 
 
 @dataclass(kw_only=True)
