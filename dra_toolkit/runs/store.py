@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
+from dra_toolkit.runs.damage import Contents, broken_seal, contents_of, why_undecodable
 from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.names import BatchName, Listing, SegmentName, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader
-from dra_toolkit.runs.rows import check_rows
-from dra_toolkit.runs.schema import KEY, OLD_NAMES, read_facts
-from dra_toolkit.runs.seals import BrokenSealError, require_sound
+from dra_toolkit.runs.schema import read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader
 from dra_toolkit.runs.version_1 import renewed
 from dra_toolkit.safe_text import first_line
@@ -35,8 +34,6 @@ LOOKS = 20
 """How often a read is tried again when files were replaced under it."""
 Source = BatchName | SegmentName
 Found = TypeVar("Found")
-Contents = tuple[FileFacts, frozenset[str]]
-"""What holds for all groups of a file or segment, and the names of its columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +197,7 @@ class GroupStore:
         inside = [(s.path, s.path / part) for s in snapshot.segments for part in parts]
         of_source = [*((file.path, file.path) for file in snapshot.files), *inside]
         with ThreadPoolExecutor(max_workers=2) as workers:
-            broken = [found for found in workers.map(_broken_seal, of_source) if found is not None]
+            broken = [found for found in workers.map(broken_seal, of_source) if found is not None]
         for source, why in broken:
             self._refuse(source, why)
         return not broken
@@ -211,7 +208,7 @@ class GroupStore:
         sources: list[Source] = [*self.listing().batches, *self.listing().segments]
         for source in sources:
             for path in sorted(source.path.iterdir()) if source.path.is_dir() else [source.path]:
-                why = _why_broken(path)
+                why = why_undecodable(path)
                 if why:
                     self._refuse(source.path, f"{path.name} cannot be read ({why})" if path != source.path else why)
                     found.append(path)
@@ -266,7 +263,7 @@ class GroupStore:
             return False
         key = (path, stat.st_mtime_ns, stat.st_size)
         if key not in self._checked:
-            self._checked[key] = _check(path)
+            self._checked[key] = contents_of(path)
         found = self._checked[key]
         if isinstance(found, str):
             self.problems[path.name] = found
@@ -278,74 +275,3 @@ class GroupStore:
         stat = os.stat(path)
         self._checked[path, stat.st_mtime_ns, stat.st_size] = why
         self.problems[path.name] = why
-
-
-def _broken_seal(place: tuple[Path, Path]) -> tuple[Path, str] | None:
-    source, path = place
-    try:
-        require_sound(path)
-    except BrokenSealError as error:
-        return source, f"{path.name} is damaged ({error})" if source != path else f"damaged ({error})"
-    return None
-
-
-def _check(path: Path) -> Contents | str:
-    """Return what a file or segment says of itself, or why it cannot be read."""
-    try:
-        if path.is_dir():
-            if links := sorted(inner.name for inner in path.iterdir() if inner.is_symlink()):
-                return f"its file {links[0]} is a link, left alone"
-            segment = SegmentReader(path)
-            try:
-                segment.check()
-                return segment.facts(), segment.columns()
-            finally:
-                segment.close()
-        if not path.is_file():
-            return "not a regular file"
-        reader = RowReader(path)
-        try:
-            facts = read_facts(reader.schema, path.name)
-            if not reader.is_sealed:
-                _check_batch(path, facts)
-            return facts, frozenset(reader.schema.names)
-        finally:
-            reader.close()
-    except RunError as error:
-        return str(error).removeprefix(f"{path.name}: ")
-    except FileNotFoundError:
-        if path.is_dir():
-            return "torn: a file of the segment is missing"
-        raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"torn or not Parquet ({first_line(error)})"
-
-
-def _check_batch(path: Path, facts: FileFacts) -> None:
-    """Raise ValueError if the rows of a file that another tool or version wrote are not those that its name promises."""
-    import numpy as np
-
-    wanted = [*KEY, *OLD_NAMES, "similarity", "group_size"]
-    reader = RowReader(path, wanted)
-    table = reader.rows(0, len(reader)) if len(reader) else reader.schema.empty_table()
-    reader.close()
-    if facts.version == 1:
-        table = table.rename_columns([OLD_NAMES.get(name, name) for name in table.column_names])
-    check_rows(table)
-    mode, step, batch = path.name.removesuffix(".parquet").split("-")
-    for name, value in (("mode", mode), ("step", int(step)), ("batch", int(batch))):
-        if found := set(np.unique(table[name].to_numpy()).tolist()) - {value}:
-            raise ValueError(f"holds {name} {min(found)}, which its name does not say: it was copied or renamed")
-
-
-def _why_broken(path: Path) -> str | None:
-    try:
-        reader = RowReader(path)
-        for start in range(0, len(reader), 1024):
-            reader.rows(start, min(start + 1024, len(reader)))
-        reader.close()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return first_line(error)
-    return None
