@@ -43,6 +43,8 @@ def wait_until_used(pid: int, seconds: float) -> None:
 def processor_time(*, at_most: float) -> Iterator[None]:
     """Fail if the body takes more seconds of this process's processor time, which a busy machine does not stretch."""
     began = time.process_time()
-    yield
-    used = time.process_time() - began
-    assert used <= at_most, f"took {used:.1f} s of processor time, at most {at_most} are allowed"
+    try:
+        yield
+    finally:
+        used = time.process_time() - began
+        assert used <= at_most, f"took {used:.1f} s of processor time, at most {at_most} are allowed"

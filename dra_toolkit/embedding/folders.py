@@ -56,7 +56,7 @@ def _unfetched(name: str, revision: str | None, error: Exception) -> str:
         reason = "HF_HUB_OFFLINE is set, so nothing is downloaded"
     at = f" --revision {revision}" if revision else ""
     return (
-        f"{name!r} is not in the Hugging Face cache and could not be downloaded: {reason}. "
+        f"{name!r} is not in the Hugging Face cache: {reason}. "
         f"Fetch it with `hf download {name}{at}` (and share HF_HOME), or name a folder"
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import shlex
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -103,7 +103,7 @@ def test_the_step_gets_the_cores_of_the_job(script, run, tmp_path):
 )
 def test_only_a_job_that_ran_out_of_time_is_queued_again(script, run, tmp_path, status, left, again):
     script()
-    assert run(STATUS=str(status), SLURM_JOB_END_TIME=str(int(time.time()) + left)) == status
+    assert run(STATUS=str(status), SLURM_JOB_END_TIME=str(int(datetime.datetime.now().timestamp()) + left)) == status
     assert ("requeue 7" in (tmp_path / "scontrol.called").read_text()) == again
 
 

@@ -6,7 +6,7 @@ import os
 import random
 import resource
 import signal
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def endless_letters(completions: list[Any], trainer_state: Any, **_: Any) -> lis
 
 def very_slow_letters(completions: list[Any], **_: Any) -> list[float]:
     """The same reward, after longer than torch's agent leaves its processes to end."""
-    time.sleep(40)
+    threading.Event().wait(40)  # the work itself takes that long; nothing waits for it to be over
     return letters(completions)
 
 
