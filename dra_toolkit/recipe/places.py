@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from dra_toolkit.embedding import EMBEDDERS
 from dra_toolkit.recipe.recipe import Origin
+from dra_toolkit.recipe.shipped import shipped_launch_configs
 
 PATH_KEYS = ("model_name_or_path", "dataset_name", "accelerate_config", "deepspeed", "embedder")
 """Keys whose text may be a path."""
@@ -19,12 +22,17 @@ def placed(key: str, value: Any, origin: Origin, folder: Path | None) -> Any:
         return value
     if isinstance(value, list):
         return [placed(key, each, origin, folder) for each in value]
-    if not isinstance(value, str) or not value or value.startswith(("~", "/")):
+    if not isinstance(value, str) or not value or value.startswith(("~", "/")) or value in _names(key):
         return value
     beside = os.path.join(folder, value)
     if not os.path.exists(beside) or (origin == "override" and os.path.exists(value)):
         return value
     return str(Path(beside)) if os.path.abspath(folder) == os.getcwd() else os.path.abspath(beside)
+
+
+def _names(key: str) -> Collection[str]:
+    """Return what a key calls by name, whatever lies beside the recipe: a run in a folder `ddp` is no configuration."""
+    return {"accelerate_config": shipped_launch_configs(), "embedder": (*EMBEDDERS, "none")}.get(key, ())
 
 
 def same_place(key: str, before: Any, now: Any, folder: Path | None) -> bool:

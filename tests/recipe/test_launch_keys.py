@@ -428,3 +428,10 @@ class TestOwnConfig:
 def test_stored_table_is_that_of_the_installed_accelerate():
     made = runpy.run_path(str(REPOSITORY / "tools" / "accelerate_keys.py"))["document"]()
     assert resources.files("dra_toolkit.recipe").joinpath("accelerate_keys.json").read_text() == made
+
+
+def test_a_name_is_no_path_whatever_lies_beside_the_recipe(load, tmp_path):
+    for name in ("ddp", "hash"):
+        (tmp_path / name).mkdir()
+    recipe = load("accelerate_config=ddp", "embedder=hash", "num_processes=2")
+    assert (recipe["accelerate_config"], recipe["embedder"]) == ("ddp", "hash")

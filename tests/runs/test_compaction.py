@@ -239,7 +239,7 @@ class TestTrouble:
         compact(run.groups, everything=True, grace=0)
         record_all(run, *some_batches(range(3, 8), attempt=2, seed=1))
         before = everything(run)
-        copies = [RunDirectory(tmp_path / f"died-{moment:02d}") for moment in range(0, 66, 6)]
+        copies = [RunDirectory(tmp_path / f"died-{moment:03d}") for moment in range(0, 150, 10)]
         for copy in copies:
             shutil.copytree(run.path, copy.path)
         code = """
@@ -260,7 +260,7 @@ class TestTrouble:
             for folder in sys.argv[1:]:
                 child = os.fork()
                 if child == 0:
-                    die_at(int(folder[-2:]))
+                    die_at(int(folder[-3:]))
                     compact(Path(folder) / "groups", everything=True, grace=0)
                     os._exit(0)
                 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
