@@ -9,9 +9,10 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dra_toolkit.groups import Message, Turns
+if TYPE_CHECKING:
+    from dra_toolkit.groups import Message, Turns
 
 Completion = str | Sequence[Mapping[str, Any]]
 
@@ -50,6 +51,8 @@ def as_message(message: Mapping[str, Any]) -> Message:
     content = message.get("content")
     parts = [] if content is None or isinstance(content, str) else content
     shown = [part for part in parts if isinstance(part, Mapping) and "image" in str(part.get("type", ""))]
+    from dra_toolkit.groups import Message  # numpy, which the workers that judge answers do not need
+
     return Message(
         role=str(message.get("role", "")),
         content=message_text(message),

@@ -50,7 +50,7 @@ def says(tells_correct):
         (["format", "cosine"], REWARDS, "cosine"),
         (["cosine", "accuracy"], REWARDS, "accuracy"),
         (["format", "tag_count"], REWARDS, None),
-        (["format"], REWARDS, "format"),
+        (["format"], REWARDS, None),
         (["length", "my_accuracy"], REWARDS, "my_accuracy"),
         (["is_correct", "exact"], {}, "is_correct"),
         (["mine", "yours"], {"mine": says(None), "yours": says(True)}, "yours"),
