@@ -11,19 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.diversity.group_statistics import ZERO_SPREAD
-from dra_toolkit.groups import Array, GroupRecord, mean_of_known
-from dra_toolkit.judge.joining import joined
-from dra_toolkit.rewards import CORRECT_ABOVE
-from dra_toolkit.rewards.answers import final_answer
+from dra_toolkit.group_outcomes import above, answers_of, correct_share, flipped, is_measured, largest_similarity
+from dra_toolkit.groups import GroupRecord, mean_of_known
 
 View = Literal["steps", "runs", "prompt", "notebook"]
 Value = float | int | bool | None
-VERDICTS = {"right": 1.0, "wrong": 0.0, "no_answer": 0.0, "timed_out": 0.0}
-"""Verdict of a judge -> whether it counts as correct; any other leaves it open."""
 _PAIRS = "flatten(list(similarity))"
 _SPREAD = "(CASE WHEN NOT bool_or(isinf(total)) THEN stddev_samp(total) FILTER (isfinite(total)) END)"
 
@@ -134,7 +129,7 @@ _ALL = (
         label="similarity of the nearest",
         short="nearest",
         unit="largest cosine similarity",
-        of=lambda r, _: _largest(r.adjustment.similarity),
+        of=lambda r, _: largest_similarity(r.adjustment.similarity),
         sql=f"nullif(list_max({_PAIRS}), 'nan')",
     ),
     GroupMeasure(
@@ -193,7 +188,7 @@ _ALL = (
         short="answers",
         unit="answers per group",
         type="int32",
-        of=lambda r, _: len(set(_answers(r))) or None,
+        of=lambda r, _: len(set(answers_of(r))) or None,
         stored="nullif({}, 0)",
         shown=("steps", "runs", "prompt", "notebook"),
         from_zero=True,
@@ -205,7 +200,7 @@ _ALL = (
         short="read",
         unit="completions",
         type="int32",
-        of=lambda r, _: len(_answers(r)),
+        of=lambda r, _: len(answers_of(r)),
         from_zero=True,
     ),
     GroupMeasure(
@@ -214,7 +209,7 @@ _ALL = (
         label="share correct",
         short="correct",
         unit="share of completions",
-        of=lambda r, by: _correct_share(r, by),
+        of=correct_share,
         shown=("steps", "runs", "prompt"),
         percent=True,
     ),
@@ -224,7 +219,7 @@ _ALL = (
         label="reward above 0",
         short="above 0",
         unit="share of completions",
-        of=lambda r, _: mean_of_known(_above(r.adjustment.totals, 0.0)),
+        of=lambda r, _: mean_of_known(above(r.adjustment.totals, 0.0)),
         sql="avg((total > 0)::INT) FILTER (NOT isnan(total))",
         percent=True,
     ),
@@ -310,43 +305,3 @@ GROUP_MEASURES = {measure.name: measure for measure in _ALL}
 def shown_in(view: View) -> list[GroupMeasure]:
     """Return the numbers that a view shows, in order."""
     return [measure for measure in _ALL if view in measure.shown]
-
-
-def flipped(record: GroupRecord) -> NDArray[np.bool_]:
-    """Return which completions, (G,) of bool, the adjustment pushes the other way than the raw rewards would."""
-    return record.advantages * record.plain_advantages < 0
-
-
-def is_measured(record: GroupRecord) -> bool:
-    """Return whether the similarity of the group was measured; it is not with `embedder: none`."""
-    return bool(np.isfinite(record.adjustment.similarity).all())
-
-
-def _answers(record: GroupRecord) -> list[str]:
-    return [answer for answer in joined(map(final_answer, record.group.completions)) if answer is not None]
-
-
-def _largest(similarity: Array) -> float:
-    G = len(similarity)
-    above = similarity[np.triu_indices(G, 1)]
-    return float(above.max()) if above.size else float("nan")
-
-
-def _correct_share(record: GroupRecord, correct_by: str | None) -> float | None:
-    correct = correct_of(record, correct_by)
-    return None if correct is None else mean_of_known(correct)
-
-
-def correct_of(record: GroupRecord, correct_by: str | None) -> Array | None:
-    """Return which completions are correct, (G,): 1 or 0, NaN where nobody could say; None where nothing says it.
-
-    The verdicts of a judge where there are any, else the reward function that tells right from wrong.
-    """
-    if record.group.verdicts is not None:
-        return np.array([VERDICTS.get(verdict or "", np.nan) for verdict in record.group.verdicts])
-    values = record.group.rewards.get(correct_by) if correct_by else None
-    return None if values is None else _above(values, CORRECT_ABOVE)
-
-
-def _above(values: Array, least: float) -> Array:
-    return np.where(np.isnan(values), np.nan, values > least)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dra_toolkit.drawing.similarity_map import similarity_map
-from dra_toolkit.group_measures import flipped, is_measured
+from dra_toolkit.group_outcomes import flipped, is_measured
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.safe_text import visible
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.group_measures import VERDICTS
+from dra_toolkit.group_outcomes import VERDICTS
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.rewards import CORRECT_ABOVE

@@ -11,7 +11,8 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from dra_toolkit.group_measures import flipped, is_measured, shown_in
+from dra_toolkit.group_measures import shown_in
+from dra_toolkit.group_outcomes import flipped, is_measured
 from dra_toolkit.groups import GroupRecord, mean_of_known
 from dra_toolkit.inspection.health import Note
 from dra_toolkit.inspection.heatmap import heat_map

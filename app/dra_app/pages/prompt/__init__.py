@@ -20,7 +20,8 @@ from dra_toolkit.drawing.similarity_map import thumbnail
 from dra_toolkit.drawing.svg import one_line
 from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder
 from dra_toolkit.errors import RunError
-from dra_toolkit.group_measures import is_measured, shown_in
+from dra_toolkit.group_measures import shown_in
+from dra_toolkit.group_outcomes import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.group_list import GroupRow
 from dra_toolkit.inspection.prompt_history import Pair, PromptHistory, find_prompt, look_at_prompt, nearest_pairs

@@ -13,7 +13,7 @@ import numpy as np
 from dra_app.pages.what_if.settings import changes_from
 from dra_toolkit.diversity import MEASURES
 from dra_toolkit.errors import DRAError
-from dra_toolkit.group_measures import correct_of
+from dra_toolkit.group_outcomes import correct_of
 from dra_toolkit.groups import Array, GroupRecord, Mode
 from dra_toolkit.inspection.replay import Changes, replay_groups
 from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
