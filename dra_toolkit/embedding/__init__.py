@@ -38,6 +38,7 @@ __all__ = [
     "check_text_embedder",
     "known_embedder",
     "load_embedder",
+    "offline_embedder",
 ]
 
 EMBEDDERS: dict[str, KnownEmbedder] = {"hash": HASH, "minilm": MINILM, "jina": JINA, "nomic": NOMIC, "policy": POLICY}
@@ -92,6 +93,16 @@ def known_embedder(name: str) -> KnownEmbedder:
     if _is_function(name):
         return FUNCTION
     return sentence_model("a sentence-transformers id or folder", EmbedderSettings(name=name))
+
+
+def offline_embedder() -> EmbedderSettings:
+    """Return the default embedder if it is installed and fetches nothing, else one that needs nothing at all."""
+    settings = EmbedderSettings()
+    known = EMBEDDERS[settings.name]
+    if known.source is None and not known.missing_packages():
+        return settings
+    plain = (name for name, known in EMBEDDERS.items() if not (known.source or known.packages or known.is_model))
+    return EmbedderSettings(name=next(plain))
 
 
 def load_embedder(

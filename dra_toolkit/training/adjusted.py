@@ -13,7 +13,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,29 +33,18 @@ from dra_toolkit.diversity import (
     zero_spread,
 )
 from dra_toolkit.diversity.advantages import STD_OFFSET
-from dra_toolkit.embedding import EMBEDDERS, Embedder, EmbedderSettings, Embeddings, load_embedder
+from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder, offline_embedder
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.rewards import tells_right_from_wrong
 from dra_toolkit.rewards.scoring import GOLD_COLUMN, recent_verdicts
 from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
+from dra_toolkit.training.group_recording import GroupRecording
 from dra_toolkit.training.log_probs import mean_log_probs, read_log_probs
-from dra_toolkit.training.reward_checks import checked, drop_infinities, refuse_classes
-
-if TYPE_CHECKING:
-    from trl import GRPOTrainer as Trained
-else:
-    Trained = object
+from dra_toolkit.training.reward_checks import checked, distinct, drop_infinities, refuse_classes
 
 COLUMN = "diversity"
 """Name of the reward column that carries the adjustment, in TRL's logs too."""
-
-EVALUATED_TOGETHER = 4096
-"""Completions of an evaluation that are handed over at once."""
-
-
-class EvaluationStoppedError(Exception):
-    """Somebody asked to stop while an evaluation was under way; raised by a callback on every process."""
 
 
 def diversity(completions: Sequence[Any], **_: Any) -> list[None]:
@@ -63,7 +52,7 @@ def diversity(completions: Sequence[Any], **_: Any) -> list[None]:
     return [None] * len(completions)
 
 
-class GroupAdjustment(Trained):
+class GroupAdjustment(GroupRecording):
     """Mixin, to stand before one of TRL's trainers among the bases; its arguments are those of `DRATrainer`."""
 
     reward_funcs: list[Any]
@@ -96,19 +85,18 @@ class GroupAdjustment(Trained):
         self._check(_given(super().__init__, args, kwargs))
         super().__init__(*args, **kwargs)
         names = list(self.reward_func_names)
-        self._scored_by = dict(zip(_distinct(names), self.reward_funcs, strict=True))
+        self._scored_by = dict(zip(distinct(names), self.reward_funcs, strict=True))
         self.reward_funcs = [checked(function, name) for function, name in zip(self.reward_funcs, names, strict=True)]
         if self._adjusts:
             self._add_column()
         self.embedder = None if settings.name == "none" else self._load_embedder(settings)
-        self._on_groups, self._attempt, self._keep_embeddings, self._tell = on_groups, attempt, keep_embeddings, tell
+        self._record_into(on_groups, attempt)
+        self._keep_embeddings, self._tell = keep_embeddings, tell
         self._generated: Any = None
         reads_history = "history" in self.diversity.needs
         self._history = history or (PromptHistory(discount_of(self.diversity)) if reads_history else None)
         self._measured: MeasuredBatch | None = None
-        self._last_batch = ("", -1, -1)
         self._told: set[str] = set()
-        self._evaluated: list[GroupRecord] = []
 
     def _check(self, given: Mapping[str, Any]) -> None:
         """Refuse, before a model is loaded, what the adjustment cannot be combined with."""
@@ -310,59 +298,6 @@ class GroupAdjustment(Trained):
         if self.scale_rewards != "batch":
             logged["frac_reward_zero_std"][-1] = float(zero_spread(totals).mean())
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Evaluate as TRL does; an evaluation that somebody stopped has no numbers."""
-        try:
-            return super().evaluate(*args, **kwargs)
-        except EvaluationStoppedError:
-            self._metrics["eval"].clear()
-            self.control.should_evaluate = False  # what TRL's does when it ends by itself
-            return {}
-        finally:
-            self._publish_evaluation()
-
-    def _publish(self, measured: MeasuredBatch, advantages: torch.Tensor) -> None:
-        if self._on_groups is None or not self.accelerator.is_main_process:
-            return
-        training = self.model.training
-        step = self.state.global_step + 1 if training else self.state.global_step
-        records = measured.records(
-            mode="train" if training else "eval",
-            step=step,
-            batch=self._next_batch("train", step) if training else 0,
-            attempt=self._attempt,
-            advantages=advantages.double().cpu().numpy(),
-        )
-        if training:
-            self._on_groups(records)
-            return
-        self._evaluated += records
-        if sum(len(record.group) for record in self._evaluated) >= EVALUATED_TOGETHER:
-            self._publish_evaluation()
-
-    def _publish_evaluation(self) -> None:
-        """Hand over the groups of an evaluation as one batch: TRL samples a few at a time, which would be a file each."""
-        if self._evaluated and self._on_groups is not None:
-            batch = self._next_batch("eval", self.state.global_step)
-            numbered = enumerate(self._evaluated)
-            self._on_groups([replace(record, batch=batch, index=index) for index, record in numbered])
-        self._evaluated = []
-
-    def _next_batch(self, mode: str, step: int) -> int:
-        batch = self._last_batch[2] + 1 if self._last_batch[:2] == (mode, step) else 0
-        self._last_batch = (mode, step, batch)
-        return batch
-
-
-def offline_embedder() -> EmbedderSettings:
-    """Return the default embedder if it is installed and fetches nothing, else one that needs nothing at all."""
-    settings = EmbedderSettings()
-    known = EMBEDDERS[settings.name]
-    if known.source is None and not known.missing_packages():
-        return settings
-    plain = (name for name, known in EMBEDDERS.items() if not (known.source or known.packages or known.is_model))
-    return EmbedderSettings(name=next(plain))
-
 
 def _given(construct: Callable[..., None], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a trainer by name; nothing where it will refuse them itself."""
@@ -375,15 +310,3 @@ def _given(construct: Callable[..., None], args: tuple[Any, ...], kwargs: Mappin
 
 def _where(ids: Sequence[int], mask: Sequence[int]) -> list[int]:
     return [token for token, own in zip(ids, mask, strict=True) if own]
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    """Return the names, the second of one name as NAME_2 and so on."""
-    found: list[str] = []
-    for name in names:
-        number, own = 1, name
-        while own in found:
-            number += 1
-            own = f"{name}_{number}"
-        found.append(own)
-    return found

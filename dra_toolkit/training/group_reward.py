@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from dra_toolkit.diversity import ESTIMATORS, DiversitySettings, is_dotted, load_labeller
-from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder
+from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder, offline_embedder
 from dra_toolkit.groups import Array
 from dra_toolkit.rewards import tells_right_from_wrong
 from dra_toolkit.rewards.text import policy_text
-from dra_toolkit.training.adjusted import offline_embedder
 from dra_toolkit.training.batch import Sample, measure
 from dra_toolkit.training.reward_checks import LARGEST, numbers
 

@@ -26,6 +26,18 @@ def refuse_classes(functions: Any) -> None:
             raise RewardError(f"reward_funcs: found the class {name}, expected a function or an instance: {name}(...)")
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names of reward functions, the second of one name as NAME_2 and so on."""
+    found: list[str] = []
+    for name in names:
+        number, own = 1, name
+        while own in found:
+            number += 1
+            own = f"{name}_{number}"
+        found.append(own)
+    return found
+
+
 def checked(function: Any, name: str) -> Any:
     """Return a reward function that raises RewardError where it does not return a number or None for each completion.
 
