@@ -58,6 +58,8 @@ def _found(name: str, beside: Path | None) -> ModuleSpec | str | None:
     module_name = name.rpartition(".")[0]
     top, *parts = module_name.split(".")
     folders = _folders(beside)
+    if not top:
+        return f"found {name!r}, expected a dotted path package.module.function"
     if top in sys.modules:
         return None
     spec = importlib.util.find_spec(top) or PathFinder.find_spec(top, folders)

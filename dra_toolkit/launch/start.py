@@ -119,7 +119,7 @@ def resumable_from(recipe: Recipe) -> Path | None:
 
 
 def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
-    before, checkpoint = run.read_recipe(), resumable_from(recipe)
+    checkpoint, before = resumable_from(recipe), run.read_recipe()
     skipped = tuple(
         f"{path.name} is not complete, it lacks {lack}; skipped"
         for path, lack in incomplete_checkpoints(run.checkpoints)

@@ -17,19 +17,23 @@ from dra_toolkit.training.hub_errors import hub_problem
 
 LOAD = """
 import json, os, sys
+from types import SimpleNamespace
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.training.data_sources import read_split
 from dra_toolkit.training.tokenizer import load_tokenizer
 
-recipe = {"dataset_config": None, "dataset_train_split": "train", "trust_remote_code": False}
+def recipe(name):
+    model = SimpleNamespace(model_name_or_path=f"org/{name}", model_revision="v9", trust_remote_code=False)
+    return SimpleNamespace(model=model, data=SimpleNamespace(dataset_config=None, dataset_train_split="train"))
+
 said = []
 for token in ("", "hf_x"):
     os.environ["HF_TOKEN"] = token
     said.append({})
     for name in sys.argv[1:]:
         loads = {
-            "model": lambda: load_tokenizer({**recipe, "model_name_or_path": f"org/{name}", "model_revision": "v9"}),
-            "data": lambda: read_split(recipe, f"org/{name}"),
+            "model": lambda: load_tokenizer(recipe(name)),
+            "data": lambda: read_split(recipe(name), f"org/{name}"),
         }
         for kind, load in loads.items():
             try:

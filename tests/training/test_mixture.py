@@ -159,7 +159,12 @@ class TestColumns:
     def test_what_not_all_have_alike_is_left_out_and_told(self, mix, write):
         a, b = write("a.jsonl", 2, level=1, topic="x", year=2000), write("b.jsonl", 2, level=2, topic=["x"])
         _, train, told = mix(a, b)
-        assert set(train.column_names) == {"prompt", "solution", "level"}
+        assert set(train.column_names) == {
+            "prompt",
+            "solution",
+            "answer",
+            "level",
+        }  # the solution under its own name too
         assert train["level"][:] == [1, 1, 2, 2]
         assert told[0] == (
             "dataset_name: columns that are not alike in all data sets are left out of the mixture: "
