@@ -95,17 +95,23 @@ def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run,
 
 def test_ctrl_c_ends_every_process_and_replaced_weights_are_noticed(run, undisturbed, benchmarks, policies, tmp_path):
     evals = tmp_path / "evals"
-    shutil.copytree(undisturbed, evals)
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     replaced = copy / "checkpoints" / "checkpoint-20" / "model.safetensors"
     shutil.copyfile(policies[0] / "model.safetensors", replaced)
     command = (copy, "--all-steps", *asked(benchmarks), "--output", evals)
-    process = dra_eval(*command)
-    wait_for_line(process, "step-20: loading the model")  # the answers of two tiny benchmarks take a second: too late
-    family = family_of(process)
-    process.send_signal(signal.SIGINT)
-    said = finish(process, status=130)
+    for _ in range(5):  # the answers of two tiny benchmarks take a second: the signal may come too late
+        shutil.copytree(undisturbed, evals)
+        process = dra_eval(*command)
+        wait_for_line(process, "step-20: loading the model")
+        family = family_of(process)
+        process.send_signal(signal.SIGINT)
+        said = "".join(process.communicate(timeout=300))
+        if process.returncode == 130:
+            break
+        assert process.returncode == 0, said
+        shutil.rmtree(evals)
+    assert process.returncode == 130
     assert "every finished answer is kept" in said
     assert not psutil.wait_procs(family[1:], timeout=10)[1], "a process outlives Ctrl-C"
     said = finish(dra_eval(*command))

@@ -31,8 +31,9 @@ def find_format(name: str | None, source: Path, options: Options | None = None) 
             return format, seen
     if options is not None and options.names_columns:
         return FORMATS["jsonl"], "its columns are named"
-    known = "; ".join(f"{each.name}: {each.meaning}" for each in FORMATS.values())
-    raise RunError(f"{source}: holds {_content(source)}, which no format recognises; say --format ({known})")
+    raise RunError(
+        f"{source}: holds {_content(source)}, which no format recognises; say --format ({', '.join(FORMATS)}; docs/import-export.md)"
+    )
 
 
 def _content(source: Path) -> str:
