@@ -32,7 +32,8 @@ def find_format(name: str | None, source: Path, options: Options | None = None) 
     if options is not None and options.names_columns:
         return FORMATS["jsonl"], "its columns are named"
     raise RunError(
-        f"{source}: holds {_content(source)}, which no format recognises; say --format ({', '.join(FORMATS)}; docs/import-export.md)"
+        f"{source}: holds {_content(source)}, which no format recognises; say --format "
+        f"({', '.join(FORMATS)}; docs/import-export.md)"
     )
 
 
