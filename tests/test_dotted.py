@@ -49,8 +49,9 @@ BROKEN = {
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty working folder; what is imported from it is forgotten afterwards."""
+    """An empty working folder; what is imported from it is forgotten afterwards, and what others call `mine` before."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     monkeypatch.setattr(dotted, "_BESIDE", [])
     before = set(sys.modules)
