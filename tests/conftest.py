@@ -76,3 +76,10 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse)
+
+
+@pytest.fixture(autouse=True)
+def _own_modules() -> Iterator[None]:
+    """Forget the module `mine` that a test wrote and loaded: another test's is another one."""
+    yield
+    sys.modules.pop("mine", None)
