@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 
 from dra_toolkit.judge.comparing import same
 from dra_toolkit.judge.completions import final_answer
@@ -11,6 +12,9 @@ from dra_toolkit.judge.notation import plain, squeezed
 from dra_toolkit.judge.reading import read
 from dra_toolkit.judge.values import Value
 from dra_toolkit.judge.verdict import Judgement, Verdict
+from dra_toolkit.safe_text import kind_and_line
+
+_log = logging.getLogger(__name__)
 
 
 def judge(gold: str, completion: str, *, boxes_in_thinking: bool = False) -> Judgement:
@@ -36,7 +40,8 @@ def equivalent(gold: str, answer: str) -> bool:
     try:
         expected, found = _read(gold), _read(answer)
         return expected is not None and found is not None and same(expected, found)
-    except Exception:  # whatever hostile text does to a reader, it is no right answer and ends nothing
+    except Exception as error:  # whatever hostile text does to a reader, it is no right answer and ends nothing
+        _log.warning("%.80r could not be compared with %.80r, counted as wrong: %s", answer, gold, kind_and_line(error))
         return False
 
 
@@ -46,7 +51,8 @@ def read_gold(gold: str) -> tuple[str | None, Value | None]:
     stated = stated_gold(gold)
     try:
         return (stated, read(stated)) if stated else (None, None)
-    except Exception:  # as for answers: a gold that breaks a reader is not read
+    except Exception as error:  # as for answers: a gold that breaks a reader is not read
+        _log.warning("the gold %.80r could not be read: %s", stated, kind_and_line(error))
         return stated, None
 
 

@@ -132,3 +132,12 @@ def test_a_verdict_says_what_was_read():
     found = judge("It costs $5.\n#### 5", r"hence \boxed{5\text{ dollars}}")
     assert (found.verdict, found.gold, found.answer) == ("right", "5", r"5\text{ dollars}")
     assert judge("???", r"\boxed{5}").gold is None
+
+
+def test_a_fault_of_the_judge_itself_is_wrong_and_told(monkeypatch, caplog):
+    def broken(expected, found):
+        raise AttributeError("a fault")
+
+    monkeypatch.setattr("dra_toolkit.judge.judging.same", broken)
+    assert not equivalent("1234567", "7654321")
+    assert "counted as wrong: AttributeError: a fault" in caplog.text
