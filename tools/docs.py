@@ -97,8 +97,7 @@ def _gives(factory: object) -> str:
 
 def legacy_recipes() -> str:
     """Return the page on recipes of 2025."""
-    from dra_toolkit.recipe.legacy_defaults import DR_GRPO, LEGACY_DEFAULTS
-    from dra_toolkit.recipe.legacy_keys import DROPPED, MARKERS, RENAMED
+    from dra_toolkit.recipe.legacy_tables import DR_GRPO, DROPPED, LEGACY_DEFAULTS, MARKERS, RENAMED
 
     def plain(value: object) -> str:
         return f"`{json.dumps(value)}`"
@@ -108,10 +107,7 @@ def legacy_recipes() -> str:
         [f"`{name}`", d.of, d.why, "all" if d.only is None else ", ".join(map(plain, d.only)) or "none"]
         for name, d in DROPPED.items()
     ]
-    defaults = [
-        [f"`{d.key}`", plain(d.value), plain(d.today), d.condition or "always", d.why, d.source]
-        for d in LEGACY_DEFAULTS
-    ]
+    defaults = [[f"`{d.key}`", plain(d.value), plain(d.today), d.when, d.why, d.source] for d in LEGACY_DEFAULTS]
     dr_grpo = ", ".join(f"`{key}: {value}`" for key, value in DR_GRPO.items())
     return (
         f"{GENERATED}# Recipes of 2025\n\n"

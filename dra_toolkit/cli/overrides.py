@@ -26,7 +26,7 @@ def read_command(recipe: str | None, config: Path | None, given: Sequence[str]) 
 def read_overrides(given: Sequence[str]) -> list[str]:
     """Return settings as `key=value`; raises RecipeError for an option that is neither a key nor known."""
     from dra_toolkit.recipe import known_keys
-    from dra_toolkit.recipe.legacy_keys import DROPPED, RENAMED
+    from dra_toolkit.recipe.legacy_tables import DROPPED, RENAMED
 
     keys, found, items = known_keys(), [], list(given)
     while items:

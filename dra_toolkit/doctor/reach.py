@@ -17,7 +17,7 @@ from dra_toolkit.doctor.workload import LOOKED_AT, data_file, prompt_tokens
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
-from dra_toolkit.recipe.check_data import DATA_SUFFIXES, dataset_names
+from dra_toolkit.recipe.check_data import DATA_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ def reach(recipe: Recipe) -> Reached:
         finding, model, to_fetch = _reach_model(recipe)
     except Exception as error:  # data and embedder are still worth a look
         finding, model, to_fetch = broken("model", error), None, 0.0
-    data = [_reach_data(name) for name in dataset_names(recipe)]
+    data = [_reach_data(name) for name in recipe.data.names]
     rows = _first_rows(recipe)
     return Reached(
         findings=(finding, *_reach_embedder(recipe), *data, *check_golds(recipe)),

@@ -10,7 +10,6 @@ from dra_toolkit.launch.accelerate import distributed_type
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.accelerate_config import accelerate_values
-from dra_toolkit.recipe.check_data import dataset_names
 from dra_toolkit.recipe.derived import steps_per_generation, vllm_memory
 
 PROMPT_TOKENS = 200
@@ -145,7 +144,7 @@ def prompt_tokens(rows: Sequence[Mapping[str, Any]], column: str, system_prompt:
 
 def data_file(recipe: Recipe) -> str | None:
     """Return the first JSONL file among the recipe's data, the only kind that is read here."""
-    names = dataset_names(recipe)
+    names = recipe.data.names
     made = cached_ways() if names and names[0].startswith(BUILTIN_PREFIX) else None
     if made:
         return str(made.train)

@@ -9,8 +9,8 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.launch.accelerate import distributed_type
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.keys import LAYOUT, MAY_CHANGE, PROCESSES
 from dra_toolkit.recipe.places import same_place
-from dra_toolkit.recipe.resumable import LAYOUT, MAY_CHANGE, PROCESSES
 
 REPLICATED = ("NO", "MULTI_GPU")
 """Layouts in which a checkpoint holds the whole optimizer, so that any number of processes can go on from it."""

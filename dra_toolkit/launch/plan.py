@@ -14,7 +14,6 @@ from dra_toolkit.launch.devices import Gpu
 from dra_toolkit.launch.vllm_server import server_command
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
-from dra_toolkit.recipe.check_data import dataset_names
 from dra_toolkit.runs.layout import RunDirectory
 
 
@@ -58,7 +57,7 @@ def plan(
 
 
 def _preparation(recipe: Recipe) -> tuple[Command, ...]:
-    names = (recipe.model.model_name_or_path, *dataset_names(recipe))
+    names = (recipe.model.model_name_or_path, *recipe.data.names)
     if not any(name.startswith(BUILTIN_PREFIX) for name in names) or cached_ways() is not None:
         return ()
     return (

@@ -13,7 +13,7 @@ from typing import Any
 from dra_toolkit.errors import LaunchError, RunError
 from dra_toolkit.launch.changes import refuse_changes
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.resumable import HOW_LONG, OWN_OF_A_MACHINE
+from dra_toolkit.recipe.keys import HOW_LONG, OWN_OF_A_MACHINE
 from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints
 from dra_toolkit.runs.layout import STOP_FILE, RunDirectory
 from dra_toolkit.runs.metrics import rewind_metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,6 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
 
 
-def dataset_names(recipe: Mapping[str, Any]) -> list[str]:
-    """Return the names of the recipe's data sets, one or several."""
-    name = recipe["dataset_name"]
-    return name if isinstance(name, list) else [] if name is None else [name]
-
-
-def for_each_dataset(recipe: Mapping[str, Any], key: str) -> list[str | None]:
-    """Return the value of a key for each data set: a list has one for each, a single value holds for all."""
-    value = recipe[key]
-    return value if isinstance(value, list) else [value] * len(dataset_names(recipe))
-
-
 def check_builtin(key: str, name: str) -> Iterator[str]:
     """Yield the problem with a `builtin:` name, if it has one."""
     builtin = name.removeprefix(BUILTIN_PREFIX)
@@ -40,7 +28,7 @@ def check_builtin(key: str, name: str) -> Iterator[str]:
 
 def check_data(recipe: Recipe) -> Iterator[str]:
     """Yield each problem with the data that a recipe names."""
-    names = dataset_names(recipe)
+    names = recipe.data.names
     if not names:
         yield "dataset_name: missing; expected a Hub id, or a JSONL, CSV or Parquet file"
         return
@@ -87,10 +75,10 @@ def _check_twice(names: list[str]) -> Iterator[str]:
         yield f"dataset_name: {', '.join(twice)} stands twice; give it a higher weight in dataset_weights instead"
 
 
-def _check_columns(recipe: Mapping[str, Any], count: int) -> Iterator[str]:
-    columns = {}
+def _check_columns(recipe: Recipe, count: int) -> Iterator[str]:
+    columns: dict[str, Sequence[str | None]] = {}
     for key in ("prompt_column", "solution_column"):
-        columns[key] = for_each_dataset(recipe, key)
+        columns[key] = recipe.data.for_each(recipe[key])
         if len(columns[key]) != count:
             yield (
                 f"{key}: found {len(columns[key])} columns for {count} data set{'s' if count > 1 else ''}, "

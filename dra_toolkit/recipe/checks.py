@@ -12,15 +12,18 @@ from typing import Any
 from dra_toolkit.diversity import diversity_settings
 from dra_toolkit.dotted import check_dotted, is_dotted
 from dra_toolkit.embedding import check_embedder_name
-from dra_toolkit.errors import SettingsError
+from dra_toolkit.errors import RecipeError, SettingsError
+from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
-from dra_toolkit.recipe.check_launch import check_launch
 from dra_toolkit.recipe.check_users import check_columns
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
 from dra_toolkit.recipe.places import looked_in
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, check_reward_name, names_model
+
+SERVER_PORTS = ("vllm_server_port", "vllm_group_port")
+PORTS = ("main_process_port", *SERVER_PORTS)
 
 
 def check(recipe: Recipe) -> Iterator[str]:
@@ -33,7 +36,7 @@ def check(recipe: Recipe) -> Iterator[str]:
     yield from _check_diversity(recipe)
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
-    yield from check_launch(recipe)
+    yield from _check_launch(recipe)
 
 
 def _check_model(recipe: Recipe) -> Iterator[str]:
@@ -186,3 +189,47 @@ def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
                 f"per_device_eval_batch_size: {recipe['per_device_eval_batch_size']} x {processes} processes is not a "
                 f"multiple of the {eval_group} completions per prompt in evaluation"
             )
+
+
+def _check_launch(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each problem with how a recipe is to be launched."""
+    yield from _check_machines(recipe)
+    yield from _check_server(recipe)
+    for key in PORTS:
+        if not 1 <= recipe[key] <= 65535:
+            yield f"{key}: found {recipe[key]}, expected a port from 1 to 65535"
+    if recipe["accelerate_config"] is not None:
+        yield from _check_config(recipe)
+
+
+def _check_machines(recipe: Mapping[str, Any]) -> Iterator[str]:
+    machines, rank, processes = recipe["num_machines"], recipe["machine_rank"], recipe["num_processes"]
+    if machines < 1:
+        return  # told where it was read
+    if not 0 <= rank < machines:
+        yield f"machine_rank: found {rank}, expected 0 to {machines - 1} for num_machines: {machines}"
+    if machines > 1 and recipe["main_process_ip"] is None:
+        yield "main_process_ip: missing; several machines need the address of machine 0"
+    if processes >= 1 and processes % machines:
+        yield f"num_processes: {processes} (in all) is not a multiple of num_machines: {machines}"
+
+
+def _check_server(recipe: Mapping[str, Any]) -> Iterator[str]:
+    parallel = recipe["vllm_tensor_parallel_size"]
+    if recipe["vllm_gpus"] > 0 and parallel not in (1, recipe["vllm_gpus"]):
+        yield f"vllm_tensor_parallel_size: {parallel} does not fit vllm_gpus: {recipe['vllm_gpus']}; leave it out"
+
+
+def _check_config(recipe: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        config = read_accelerate_config(recipe["accelerate_config"])
+    except RecipeError as error:
+        yield from error.problems
+        return
+    if config.distributed_type == "NO" and recipe["num_processes"] > 1:
+        yield (
+            f"accelerate_config: {recipe['accelerate_config']} starts one process, but num_processes is "
+            f"{recipe['num_processes']}; choose ddp, fsdp2, zero2 or zero3"
+        )
+    if recipe["deepspeed"] is not None and config.distributed_type != "DEEPSPEED":
+        yield f"deepspeed: contradicts accelerate_config: {recipe['accelerate_config']}; leave one of them out"

@@ -27,7 +27,7 @@ def derive(settings: dict[str, Setting]) -> Iterator[str]:
         yield from _derive_accumulation(settings)
     if settings["vllm_gpus"].value > 0:
         yield from _derive_server(settings)
-    if settings["hub_revisions"].value and not _is_given(settings["hub_strategy"]):
+    if settings["hub_revisions"].value and not settings["hub_strategy"].is_given:
         # the revisions get every save, main the finished model
         settings["hub_strategy"] = Setting(value="end", origin="derived")
 
@@ -98,11 +98,7 @@ def _derive_server(settings: dict[str, Setting]) -> Iterator[str]:
 
 def _follow(settings: dict[str, Setting], key: str, value: Any, cause: str) -> Iterator[str]:
     """Set `key` as it follows from `cause`, unless it was given another value."""
-    if not _is_given(settings[key]):
+    if not settings[key].is_given:
         settings[key] = Setting(value=value, origin="derived")
     elif settings[key].value != value:
         yield f"{key}: {settings[key].value} contradicts {cause}, from which {value} follows; leave one of them out"
-
-
-def _is_given(setting: Setting) -> bool:
-    return setting.origin in ("recipe", "override")

@@ -50,85 +50,36 @@ OUR_KEYS = (
 OUR_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "disable_tqdm": True}
 """TRL arguments whose default differs here: a metrics line for every step, and no second progress bar."""
 
-REFUSED = {
-    "resume_from_checkpoint": "resume with `dra train RECIPE --resume`, which picks the newest complete checkpoint",
-    "hub_token": "a token must not stand in a file; log in with `hf auth login` or set HF_TOKEN",
-    "local_rank": "it is set by the launcher; say num_processes",
-    "dataset_streaming": "groups are drawn by index, which a stream does not have; leave it out",
-    "ignore_bias_buffers": "TRL's GRPO does not read it; leave it out",
-    "do_predict": "training has nothing to predict",
-    "use_transformers_paged": "it is deprecated in TRL; say use_transformers_continuous_batching",
-    "vllm_importance_sampling_cap": "it is deprecated in TRL; say vllm_importance_sampling_clip_max",
-    "parallelism_config": "it is an object, which YAML cannot hold",
-    "model": "say model_name_or_path",
-    "args": "TRL's arguments are keys of the recipe themselves",
-    "train_dataset": "say dataset_name",
-    "eval_dataset": "say eval_strategy, and dataset_test_split for the split",
-    "processing_class": "it is the model's own",
-    "quantization_config": "say load_in_4bit or load_in_8bit",
-    "peft_config": "say use_peft, and lora_r and its like",
-    "optimizers": "they are objects, which YAML cannot hold; say optim and learning_rate, or take DRATrainer in a script",
-    "callbacks": "they are objects, which YAML cannot hold; take DRATrainer in a script (docs/scripts.md)",
-}
+
+def _stored(name: str) -> dict[str, Any]:
+    return json.loads(resources.files("dra_toolkit.recipe").joinpath(name).read_text(encoding="utf-8"))
+
+
+_RULES = _stored("key_rules.json")
+REFUSED: dict[str, str] = _RULES["refused"]
 """Keys that TRL knows and a recipe may not set, with what to do instead."""
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "scale_rewards": SCALINGS,
-    "loss_type": ("grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"),
-    "vllm_mode": ("colocate", "server"),
-    "importance_sampling_level": ("token", "sequence"),
-    "multi_objective_aggregation": ("sum_then_normalize", "normalize_then_sum"),
-    "dtype": ("auto", "float32", "bfloat16", "float16"),
-}
+CHOICES: dict[str, tuple[str, ...]] = {"scale_rewards": SCALINGS, **{k: tuple(v) for k, v in _RULES["choices"].items()}}
 """Closed lists of values that TRL states in words only."""
-
-
-_SMALLEST = 1e-6
-RANGES: dict[str, tuple[float, float | None]] = {
-    **dict.fromkeys(
-        (
-            *(
-                "gradient_accumulation_steps",
-                "per_device_train_batch_size",
-                "per_device_eval_batch_size",
-                "num_iterations",
-            ),
-            *(
-                "steps_per_generation",
-                "generation_batch_size",
-                "num_generations_eval",
-                "max_completion_length",
-                "lora_r",
-            ),
-            *("vllm_tensor_parallel_size", "vllm_max_model_length", "ref_model_sync_steps", "max_steps", "ddp_timeout"),
-            *("save_total_limit", "eval_accumulation_steps", "torch_empty_cache_steps", "lora_alpha"),
-        ),
-        (1, None),
-    ),
-    **dict.fromkeys(
-        (
-            *("learning_rate", "beta", "weight_decay", "warmup_steps", "max_grad_norm", "adam_epsilon", "epsilon"),
-            *("epsilon_high", "delta", "seed", "data_seed", "dataloader_num_workers", "top_k", "eval_delay"),
-            "vllm_server_timeout",
-        ),
-        (0, None),
-    ),
-    **dict.fromkeys(("adam_beta1", "adam_beta2", "lora_dropout", "label_smoothing_factor", "min_p"), (0, 1)),
-    **dict.fromkeys(("top_p", "vllm_gpu_memory_utilization", "top_entropy_quantile"), (_SMALLEST, 1)),
-    **dict.fromkeys(
-        ("temperature", "num_train_epochs", "save_steps", "logging_steps", "eval_steps", "repetition_penalty"),
-        (_SMALLEST, None),
-    ),
-}
+RANGES = {key: (range["low"], range["high"]) for range in _RULES["ranges"] for key in range["keys"]}
 """The numbers of TRL's that have a smallest and a largest value, which it does not check itself."""
-ALSO = {"max_steps": (-1,), "top_k": (-1,)}
+ALSO = {key: tuple(numbers) for key, numbers in _RULES["also"].items()}
 """Numbers outside that mean that something is left out."""
+
+MAY_CHANGE = frozenset(_RULES["may_change"])
+"""Settings that a resumed run may have different: how long it goes on, where, how fast, and what it leaves behind."""
+LAYOUT = frozenset(_RULES["layout"])
+"""Settings that say how processes share a step; they may differ where every step has the same completions."""
+PROCESSES = "num_processes"
+HOW_LONG = ("max_steps", "num_train_epochs")
+"""The keys that say when a run is finished."""
+OWN_OF_A_MACHINE = ("machine_rank", "output_dir")
+"""The keys that machines of one run may have different."""
 
 
 @functools.cache
 def trl_table() -> dict[str, Any]:
     """Return the stored table of TRL's arguments; a test holds it against the installed TRL."""
-    return json.loads(resources.files("dra_toolkit.recipe").joinpath("trl_arguments.json").read_text())
+    return _stored("trl_arguments.json")
 
 
 @functools.cache

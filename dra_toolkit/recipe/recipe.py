@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from dra_toolkit.diversity import DiversitySettings, diversity_settings
+from dra_toolkit.diversity import diversity_settings
 from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.errors import RunError
 from dra_toolkit.recipe.sections import Data, Embedding, Hub, Launch, Model, Objective, Output, Training, Vllm
@@ -27,6 +27,11 @@ class Setting:
 
     value: Any
     origin: Origin
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the recipe or an override says it."""
+        return self.origin in ("recipe", "override")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,55 +60,21 @@ class Recipe(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.settings)
 
-    @cached_property
-    def launch(self) -> Launch:
-        """The training processes and the machines that they run on."""
-        return Launch.of(self)
-
-    @cached_property
-    def vllm(self) -> Vllm:
-        """Whether and how vLLM samples the completions."""
-        return Vllm.of(self)
-
-    @cached_property
-    def model(self) -> Model:
-        """The model, and how it is loaded."""
-        return Model.of(self)
-
-    @cached_property
-    def data(self) -> Data:
-        """The data sets, and how prompts are made of them."""
-        return Data.of(self)
-
-    @cached_property
-    def objective(self) -> Objective:
-        """The rewards and what is made of them."""
-        return Objective.of(self)
-
-    @cached_property
-    def diversity(self) -> DiversitySettings:
-        """How rewards are adjusted; raises SettingsError, its problems by recipe key."""
-        return diversity_settings(self)
+    launch = cached_property(Launch.of)
+    vllm = cached_property(Vllm.of)
+    model = cached_property(Model.of)
+    data = cached_property(Data.of)
+    objective = cached_property(Objective.of)
+    diversity = cached_property(diversity_settings)
+    """How rewards are adjusted; raises SettingsError, its problems by recipe key."""
+    training = cached_property(Training.of)
+    output = cached_property(Output.of)
+    hub = cached_property(Hub.of)
 
     @cached_property
     def embedder(self) -> EmbedderSettings:
         """What completions are compared by; the name `none` asks for nothing."""
         return Embedding.of(self).settings
-
-    @cached_property
-    def training(self) -> Training:
-        """Batches, steps and the optimizer."""
-        return Training.of(self)
-
-    @cached_property
-    def output(self) -> Output:
-        """What a run leaves behind, and where."""
-        return Output.of(self)
-
-    @cached_property
-    def hub(self) -> Hub:
-        """What is pushed to the Hub."""
-        return Hub.of(self)
 
     @property
     def output_dir(self) -> Path:

@@ -153,16 +153,16 @@ def _resuming(recipe: Recipe) -> Iterator[str]:
 
 def _idle(recipe: Recipe) -> Iterator[str]:
     for key in recipe.owned_by("reward"):
-        given = recipe.settings[key].origin in ("recipe", "override")
+        given = recipe.settings[key].is_given
         owner = max((name for name in REWARDS if key.startswith(f"{name}_")), key=len)
         if given and owner not in recipe["reward_funcs"]:
             yield f"{key}: has no effect, {owner} is not among reward_funcs"
     for key, reason in NO_EFFECT.items():
         used = any(recipe[other] for other in USED_WITH.get(key, ()))
-        if recipe.settings[key].origin in ("recipe", "override") and not used:
+        if recipe.settings[key].is_given and not used:
             yield f"{key}: has no effect, {reason}"
     name = recipe["diversity"]
     options = {f"{name}_{option.name}" for option in MEASURES[name].options} if name in MEASURES else set()
     for key in recipe.owned_by("measure"):
-        if recipe.settings[key].origin in ("recipe", "override") and key not in options:
+        if recipe.settings[key].is_given and key not in options:
             yield f"{key}: has no effect with diversity: {name}"

@@ -15,7 +15,7 @@ from typing import Any
 from dra_toolkit import __version__
 from dra_toolkit.diversity import SETTING_KEYS
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
-from dra_toolkit.recipe.check_data import HUB_ID, dataset_names
+from dra_toolkit.recipe.check_data import HUB_ID
 from dra_toolkit.recipe.keys import flagged
 from dra_toolkit.recipe.sections import Data, Embedding, Launch, Objective, Training
 from dra_toolkit.safe_text import visible
@@ -119,7 +119,7 @@ def _header(recipe: Recipe, tags: Iterable[str]) -> str:
     from huggingface_hub import ModelCardData
 
     model = recipe.model.model_name_or_path
-    data = [name for name in dataset_names(recipe) if _on_hub(name)]
+    data = [name for name in recipe.data.names if _on_hub(name)]
     facts = ModelCardData(
         base_model=model if _on_hub(model) else None,
         datasets=data or None,
@@ -135,7 +135,7 @@ def _on_hub(name: str) -> bool:
 
 
 def _summary(recipe: Recipe, step: int, links: Sequence[str]) -> Iterator[str]:
-    model, data = recipe.model.model_name_or_path, dataset_names(recipe)
+    model, data = recipe.model.model_name_or_path, recipe.data.names
     shares: Sequence[float | None] = recipe.data.dataset_weights or [None] * len(data)
     mixed = [
         _named(name, "datasets/") + (f" (share {share:g})" if share else "")

@@ -6,7 +6,6 @@ import pytest
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import load_recipe
-from dra_toolkit.recipe.check_data import dataset_names, for_each_dataset
 
 GOOD = "model_name_or_path: builtin:ways\nreward_funcs: [format]\nembedder: hash\ndataset_name: [{a}, {b}]\n"
 
@@ -37,12 +36,12 @@ def problem(load):
 
 
 def test_one_or_several(load, tmp_path):
-    assert dataset_names(load("dataset_name=me/mine")) == ["me/mine"]
+    assert load("dataset_name=me/mine").data.names == ["me/mine"]
     both = load("dataset_weights=[1, 0.5]", "solution_column=[answer, gold]")
-    assert dataset_names(both) == [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
-    assert for_each_dataset(both, "prompt_column") == ["problem", "problem"]
-    assert for_each_dataset(both, "solution_column") == ["answer", "gold"]
-    assert for_each_dataset(load("solution_column=null"), "solution_column") == [None, None]
+    assert both.data.names == [str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
+    assert both.data.for_each(both.data.prompt_column) == ["problem", "problem"]
+    assert both.data.for_each(both.data.solution_column) == ["answer", "gold"]
+    assert load("solution_column=null").data.for_each(None) == [None, None]
 
 
 def test_all_kinds_of_data_sets_mix(load):

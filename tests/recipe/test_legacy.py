@@ -9,8 +9,7 @@ import pytest
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe, known_keys, load_recipe
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED
-from dra_toolkit.recipe.legacy_defaults import LEGACY_DEFAULTS
-from dra_toolkit.recipe.legacy_keys import DROPPED, MARKERS, NOTHING, RENAMED
+from dra_toolkit.recipe.legacy_tables import DROPPED, LEGACY_DEFAULTS, MARKERS, NOTHING, RENAMED
 
 OPEN_RS = """
 model_name_or_path: deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B
@@ -277,7 +276,7 @@ def test_a_token_under_a_legacy_key_is_not_repeated(load):
 
 
 def test_each_legacy_key_without_meaning_is_named(load):
-    harmless = {key: dropped.only[0] if dropped.only else "x" for key, dropped in DROPPED.items() if dropped.only != ()}
+    harmless = {key: dropped.only[0] if dropped.only else "x" for key, dropped in DROPPED.items() if dropped.only != []}
     text = TODAY + "\n".join(f"{key}: {'null' if v is None else repr(v).lower()}" for key, v in harmless.items())
     recipe = load(text)
     for key in harmless:

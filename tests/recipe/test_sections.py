@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from dra_toolkit.recipe import Recipe, Setting, known_keys, load_recipe
-from dra_toolkit.recipe.keys import flagged, trl_table
-from dra_toolkit.recipe.resumable import HOW_LONG, LAYOUT, MAY_CHANGE, OWN_OF_A_MACHINE
+from dra_toolkit.recipe.keys import HOW_LONG, LAYOUT, MAY_CHANGE, OWN_OF_A_MACHINE, flagged, trl_table
 from dra_toolkit.recipe.sections import SECTIONS, Embedding, Launch
 from dra_toolkit.recipe.sections.declaring import kinds_of
 from dra_toolkit.recipe.shipped import shipped_recipes

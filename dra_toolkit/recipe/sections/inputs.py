@@ -57,7 +57,8 @@ class Data(Section):
     @property
     def names(self) -> list[str]:
         """The data sets, one or several."""
-        return self.dataset_name if isinstance(self.dataset_name, list) else [self.dataset_name]
+        name: str | list[str] | None = self.dataset_name
+        return name if isinstance(name, list) else [] if name is None else [name]
 
     def for_each(self, value: str | list[str] | None) -> Sequence[str | None]:
         """Return the value of a key for each data set: a list has one for each, a single value holds for all."""
