@@ -1,21 +1,23 @@
 """The diversity adjustment in numpy: one implementation for training, terminal, dashboard and replay.
 
 Read in order, the modules are the method (arXiv 2505.09655): `similarity` of a group's completions; the `measures`, one
-module each, of how much a completion adds to its group; `weights` on the `totals` of the reward functions; group
+family a module, of how much a completion adds to its group; `weights` on the `totals` of the reward functions; group
 `advantages`. `settings` says which of it is wanted, `adjust` joins it, and `group_statistics` says how diverse a group is.
 Every function works on one group or on many stacked on leading axes (...).
 """
 
 from dra_toolkit.diversity.adjust import adjust, adjust_signals, adjust_similarity
-from dra_toolkit.diversity.adjusted_advantages import adjusted_advantages, replaces_advantages
 from dra_toolkit.diversity.advantages import (
     ESTIMATORS,
     SCALINGS,
     Estimator,
     Scaling,
+    adjusted_advantages,
     estimator_of,
     fitting_estimator,
     group_advantages,
+    replaces_advantages,
+    total_rewards,
 )
 from dra_toolkit.diversity.group_statistics import (
     distinct_ratio,
@@ -24,7 +26,6 @@ from dra_toolkit.diversity.group_statistics import (
     vendi_score,
     zero_spread,
 )
-from dra_toolkit.diversity.history import PromptHistory, discount_of
 from dra_toolkit.diversity.labels import LABELS, equal_labels, load_labeller, similar_labels
 from dra_toolkit.diversity.measures import (
     MEASURES,
@@ -37,62 +38,10 @@ from dra_toolkit.diversity.measures import (
     measure_options,
     replacement,
 )
-from dra_toolkit.diversity.measures.graph_cut import graph_cut
+from dra_toolkit.diversity.measures.history import PromptHistory
+from dra_toolkit.diversity.measures.redundancy import graph_cut
 from dra_toolkit.diversity.rows import AdjustedRows, adjust_rows, padded_adjustment
-from dra_toolkit.diversity.settings import PRESETS, SETTING_KEYS, DiversitySettings, SettingKey, diversity_settings
+from dra_toolkit.diversity.settings import PRESETS, SETTING_KEYS, DiversitySettings, discount_of, diversity_settings
 from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity
-from dra_toolkit.diversity.totals import total_rewards
 from dra_toolkit.diversity.weights import NEGATIVE_TOTALS, WEIGHT_SCALES, ZERO_SPREAD_GROUPS, redundancy_weights
 from dra_toolkit.dotted import is_dotted
-
-__all__ = [
-    "ESTIMATORS",
-    "LABELS",
-    "MEASURES",
-    "NEGATIVE_TOTALS",
-    "PRESETS",
-    "SCALINGS",
-    "SETTING_KEYS",
-    "WEIGHT_SCALES",
-    "ZERO_SPREAD_GROUPS",
-    "AdjustedRows",
-    "DiversitySettings",
-    "Effect",
-    "Estimator",
-    "Measure",
-    "Option",
-    "PromptHistory",
-    "Scaling",
-    "SettingKey",
-    "Signals",
-    "adjust",
-    "adjust_rows",
-    "adjust_signals",
-    "adjust_similarity",
-    "adjusted_advantages",
-    "centred_similarity",
-    "cosine_similarity",
-    "discount_of",
-    "distinct_ratio",
-    "diversity_settings",
-    "equal_labels",
-    "estimator_of",
-    "find_measure",
-    "fitting_estimator",
-    "graph_cut",
-    "group_advantages",
-    "is_dotted",
-    "load_labeller",
-    "load_measure",
-    "mean_similarity",
-    "measure_options",
-    "padded_adjustment",
-    "redundancy_weights",
-    "replacement",
-    "replaces_advantages",
-    "reward_spread",
-    "similar_labels",
-    "total_rewards",
-    "vendi_score",
-    "zero_spread",
-]

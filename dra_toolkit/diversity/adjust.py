@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from dra_toolkit.diversity.guards import guarded
+from dra_toolkit.diversity.group_statistics import zero_spread
 from dra_toolkit.diversity.labels import similar_labels
 from dra_toolkit.diversity.measures import Effect, Signals
-from dra_toolkit.diversity.measures.graph_cut import graph_cut
 from dra_toolkit.diversity.measures.interface import missing
+from dra_toolkit.diversity.measures.redundancy import graph_cut
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.diversity.similarity import centred_similarity
-from dra_toolkit.diversity.weights import combined
+from dra_toolkit.diversity.weights import combined, inverted_for_negatives, mean_one, one_without_spread
 from dra_toolkit.errors import MeasureError
 from dra_toolkit.groups import Adjustment, Array
 
@@ -67,7 +67,7 @@ def adjust_signals(
     effect = _in_groups(signals, settings) if settings.scope == "group" else _in_slices(signals, settings)
     weights, bonus = effect.weights, effect.bonus
     if settings.adjusts:
-        weights, bonus = guarded(effect, signals, settings, step)
+        weights, bonus = _guarded(effect, signals, settings, step)
     on_totals = settings.acts_on == "total"
     totals = signals.totals
     return Adjustment(
@@ -134,3 +134,34 @@ def _as_settings_say(signals: Signals, settings: DiversitySettings) -> Signals:
     if settings.labels == "similarity" and "labels" in settings.definition.needs and settings.adjusts:
         labels = similar_labels(floored, settings.label_threshold)
     return replace(signals, similarity=floored, kernel=kernel, labels=labels)
+
+
+def _guarded(
+    effect: Effect, signals: Signals, settings: DiversitySettings, step: int | Array | None
+) -> tuple[Array, Array | None]:
+    """Return weights and bonus, (..., G), as the settings want them, in this order: scale, sign, spread, schedule."""
+    weights, bonus, totals = effect.weights, effect.bonus, signals.totals
+    if settings.has_factor and settings.weights == "mean_one":
+        weights = mean_one(weights)
+    if settings.has_factor and settings.negative_totals == "multiply":
+        weights = inverted_for_negatives(weights, _signed(totals, settings))
+    if settings.negative_totals == "correct_only":
+        weights = np.where(signals.correct, weights, 1.0)
+        bonus = None if bonus is None else np.where(signals.correct, bonus, 0.0)
+    if settings.zero_spread_groups == "skip":
+        weights = one_without_spread(weights, totals)
+        bonus = None if bonus is None else np.where(zero_spread(totals)[..., None], 0.0, bonus)
+    strength = settings.strength(step)
+    if (strength != 1.0).any():
+        weights = 1.0 + strength[..., None] * (weights - 1.0)
+        bonus = None if bonus is None else strength[..., None] * bonus
+    return weights, bonus
+
+
+def _signed(totals: Array, settings: DiversitySettings) -> Array:
+    """Return what has the sign of that which the weights act on: the totals, or how far they are above the mean."""
+    if settings.acts_on == "total":
+        return totals
+    known = ~np.isnan(totals)
+    count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
+    return totals - np.where(known, totals, 0.0).sum(axis=-1, keepdims=True) / count

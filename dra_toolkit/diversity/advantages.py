@@ -1,4 +1,4 @@
-"""Group advantages: GRPO's, Dr. GRPO's, and those of other engines, each said in a few words that a record can keep."""
+"""From rewards to total rewards and group advantages, GRPO's, Dr. GRPO's and those of other engines: each a few words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from dra_toolkit.groups import Array
+from dra_toolkit.diversity.group_statistics import ZERO_SPREAD, zero_spread
+from dra_toolkit.diversity.settings import DiversitySettings
+from dra_toolkit.diversity.weights import combined
+from dra_toolkit.groups import Adjustment, Array
 
 Scaling = Literal["group", "batch", "none"]
 SCALINGS: tuple[Scaling, ...] = get_args(Scaling)
@@ -70,6 +73,15 @@ ESTIMATORS = {
 }
 """Name of an engine, or of one of its ways -> how it makes advantages of whole groups."""
 _OF_SCALING = {"group": ESTIMATORS["trl"], "batch": ESTIMATORS["trl_batch"], "none": ESTIMATORS["trl_none"]}
+
+
+def total_rewards(rewards: Array, reward_weights: Array) -> Array:
+    """Return the weighted sum over reward functions, (...,), of raw rewards (..., K) and weights (K,).
+
+    A function that abstained (NaN) adds nothing; where all abstained the total is NaN. As in TRL's GRPOTrainer.
+    """
+    totals = np.nansum(rewards * reward_weights, axis=-1)
+    return np.where(np.isnan(rewards).all(axis=-1), np.nan, totals)
 
 
 def estimator_of(scale_rewards: Scaling | Estimator) -> Estimator:
@@ -140,3 +152,39 @@ def fitting_estimator(
         if np.nanmax(apart, initial=0.0) <= tolerance * size:
             return name, ESTIMATORS[name]
     return None
+
+
+def adjusted_advantages(
+    adjustment: Adjustment, scale_rewards: Scaling | Estimator = "group", settings: DiversitySettings | None = None
+) -> Array:
+    """Return the advantages, (P, G), that an adjustment of P groups with these settings leads to.
+
+    Those of the adjusted totals; or, for a measure that acts on advantages, the plain ones times the weights plus the
+    bonus. Capped, a group whose totals are all R is divided by no less than |R| / sqrt(G): the
+    standard deviation that it would have if one of its completions had got nothing. A difference of rewards then weighs
+    there what it weighs in such a group. Where R is 0 there is nothing to compare with, and no advantage. A completion that
+    is alone with its total has no advantage, whatever is added to it.
+    """
+    settings = settings or DiversitySettings()
+    least = _least_std(adjustment.totals) if settings.caps else None
+    if settings.acts_on == "total":
+        return group_advantages(adjustment.adjusted, scale_rewards, least_std=least, raw=adjustment.totals)
+    plain = group_advantages(adjustment.totals, scale_rewards)
+    changed = combined(plain, adjustment.weights, adjustment.bonus, shift=settings.shifts)
+    known = ~np.isnan(adjustment.totals)
+    return np.where(known & (known.sum(axis=-1, keepdims=True) > 1), changed, 0.0)
+
+
+def replaces_advantages(settings: DiversitySettings, scale_rewards: Scaling | Estimator) -> bool:
+    """Return whether the advantages are others than those that follow from the adjusted totals alone."""
+    made = estimator_of(scale_rewards)
+    divides = made.scope == "group" and made.spread != "none"
+    return (settings.caps and divides) or settings.acts_on == "advantage"
+
+
+def _least_std(totals: Array) -> Array:
+    known = ~np.isnan(totals)
+    count = known.sum(axis=-1, keepdims=True)
+    size = np.where(known, np.abs(totals), 0.0).max(axis=-1, keepdims=True)
+    reference = np.where(size > ZERO_SPREAD, size / np.sqrt(np.maximum(count, 1)), np.inf)
+    return np.where(zero_spread(totals)[..., None], reference, 0.0)

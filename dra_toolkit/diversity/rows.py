@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dra_toolkit.diversity.adjust import adjust_signals
-from dra_toolkit.diversity.adjusted_advantages import adjusted_advantages
-from dra_toolkit.diversity.advantages import Estimator, Scaling, group_advantages
+from dra_toolkit.diversity.advantages import Estimator, Scaling, adjusted_advantages, group_advantages
 from dra_toolkit.diversity.measures import Signals
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.groups import Adjustment, Array

@@ -52,6 +52,11 @@ class SettingKey:
         return _out_of_range(value, self.low, self.high)
 
 
+def _setting(default: Any, help: str, **declared: Any) -> Any:
+    """Return a field of `DiversitySettings` with what `SettingKey` says of it."""
+    return field(default=default, metadata={"help": help, **declared})
+
+
 @dataclass(frozen=True, kw_only=True)
 class DiversitySettings:
     """How rewards are adjusted; the defaults are the paper's formula over the whole group, similarity clamped at 0.
@@ -59,127 +64,101 @@ class DiversitySettings:
     What each setting does is said by `SETTING_KEYS[name].help`. Raises SettingsError, a ValueError, with every problem.
     """
 
-    measure: str = field(
-        default="graph_cut",
-        metadata={
-            "key": "diversity",
-            "help": "The measure by which the completions of a group are told apart, by name or the dotted path of your "
-            "own; none leaves the rewards alone.",
-            "choices": (*MEASURES, "none"),
-            "dotted": True,
-        },
+    measure: str = _setting(
+        "graph_cut",
+        "The measure by which the completions of a group are told apart, by name or the dotted path of your "
+        "own; none leaves the rewards alone.",
+        key="diversity",
+        choices=(*MEASURES, "none"),
+        dotted=True,
     )
     options: dict[str, float] = field(default_factory=dict, hash=False)
     """Numbers of measures by recipe key, `<measure>_<option>`; those of other measures do nothing."""
-    negative_totals: str = field(
-        default="divide",
-        metadata={
-            "help": "divide negative total rewards too, as in the paper, or multiply them, so that repeating a mistake "
-            "costs more; shift all totals of a group by its smallest; correct_only leaves wrong completions alone. For "
-            "measures that act on advantages, the same with those.",
-            "choices": NEGATIVE_TOTALS,
-        },
+    negative_totals: str = _setting(
+        "divide",
+        "divide negative total rewards too, as in the paper, or multiply them, so that repeating a mistake "
+        "costs more; shift all totals of a group by its smallest; correct_only leaves wrong completions alone. For "
+        "measures that act on advantages, the same with those.",
+        choices=NEGATIVE_TOTALS,
     )
-    zero_spread_groups: str = field(
-        default="adjust",
-        metadata={
-            "label": "groups of equal rewards",
-            "help": "adjust groups whose total rewards are all equal, as in the paper; skip them: no gradient, as in GRPO; "
-            "or cap what scale_rewards: group makes of their small differences.",
-            "choices": ZERO_SPREAD_GROUPS,
-        },
+    zero_spread_groups: str = _setting(
+        "adjust",
+        "adjust groups whose total rewards are all equal, as in the paper; skip them: no gradient, as in GRPO; "
+        "or cap what scale_rewards: group makes of their small differences.",
+        label="groups of equal rewards",
+        choices=ZERO_SPREAD_GROUPS,
     )
-    weights: str = field(
-        default="raw",
-        metadata={
-            "key": "diversity_weights",
-            "label": "normalisation of weights",
-            "help": "raw weights as in the paper, or mean_one: scaled to a mean of 1 in each group, so that updates keep "
-            "their size.",
-            "choices": WEIGHT_SCALES,
-        },
+    weights: str = _setting(
+        "raw",
+        "raw weights as in the paper, or mean_one: scaled to a mean of 1 in each group, so that updates keep "
+        "their size.",
+        key="diversity_weights",
+        label="normalisation of weights",
+        choices=WEIGHT_SCALES,
     )
-    similarity_floor: float | None = field(
-        default=0.0,
-        metadata={
-            "help": "Similarities below it count as it; null keeps negative similarities, as the released code did.",
-            "low": -1,
-            "high": 1,
-        },
+    similarity_floor: float | None = _setting(
+        0.0,
+        "Similarities below it count as it; null keeps negative similarities, as the released code did.",
+        low=-1,
+        high=1,
     )
-    similarity_centre: str = field(
-        default="none",
-        metadata={
-            "help": "group_mean takes the mean of the group's embeddings from each before the cosine, and with it what all "
-            "completions of a problem share.",
-            "choices": CENTRES,
-        },
+    similarity_centre: str = _setting(
+        "none",
+        "group_mean takes the mean of the group's embeddings from each before the cosine, and with it what all "
+        "completions of a problem share.",
+        choices=CENTRES,
     )
-    scope: str = field(
-        default="group",
-        metadata={
-            "key": "diversity_scope",
-            "help": "What a completion is compared with: its group, or the rank_slice of per_device_train_batch_size rows "
-            "that the released code used.",
-            "choices": SCOPES,
-        },
+    scope: str = _setting(
+        "group",
+        "What a completion is compared with: its group, or the rank_slice of per_device_train_batch_size rows "
+        "that the released code used.",
+        key="diversity_scope",
+        choices=SCOPES,
     )
-    slice_rows: int | None = field(
-        default=None,
-        metadata={
-            "key": "per_device_train_batch_size",
-            "label": "rows of a rank slice",
-            "help": "Rows that the scope rank_slice compares with each other.",
-            "low": 1,
-            "borrowed": True,
-        },
+    slice_rows: int | None = _setting(
+        None,
+        "Rows that the scope rank_slice compares with each other.",
+        key="per_device_train_batch_size",
+        label="rows of a rank slice",
+        low=1,
+        borrowed=True,
     )
-    labels: str = field(
-        default="answer",
-        metadata={
-            "key": "diversity_labels",
-            "label": "clusters by",
-            "help": "What is one cluster, for measures that read clusters: completions of one final answer, of a similarity "
-            "of at least diversity_label_threshold, or what your own function of texts says (dotted path).",
-            "choices": LABELS,
-            "dotted": True,
-        },
+    labels: str = _setting(
+        "answer",
+        "What is one cluster, for measures that read clusters: completions of one final answer, of a similarity "
+        "of at least diversity_label_threshold, or what your own function of texts says (dotted path).",
+        key="diversity_labels",
+        label="clusters by",
+        choices=LABELS,
+        dotted=True,
     )
-    label_threshold: float = field(
-        default=0.9,
-        metadata={
-            "key": "diversity_label_threshold",
-            "label": "cluster threshold",
-            "help": "Similarity that joins two completions, with those labels.",
-            "low": -1,
-            "high": 1,
-        },
+    label_threshold: float = _setting(
+        0.9,
+        "Similarity that joins two completions, with those labels.",
+        key="diversity_label_threshold",
+        label="cluster threshold",
+        low=-1,
+        high=1,
     )
-    start_step: int = field(
-        default=1,
-        metadata={
-            "key": "diversity_start_step",
-            "label": "first step adjusted",
-            "help": "First step whose rewards are adjusted.",
-            "low": 1,
-        },
+    start_step: int = _setting(
+        1,
+        "First step whose rewards are adjusted.",
+        key="diversity_start_step",
+        label="first step adjusted",
+        low=1,
     )
-    stop_step: int | None = field(
-        default=None,
-        metadata={
-            "key": "diversity_stop_step",
-            "label": "first step no longer adjusted",
-            "help": "First step whose rewards are not adjusted any more.",
-        },
+    stop_step: int | None = _setting(
+        None,
+        "First step whose rewards are not adjusted any more.",
+        key="diversity_stop_step",
+        label="first step no longer adjusted",
     )
-    ramp_steps: int = field(
-        default=0,
-        metadata={
-            "key": "diversity_ramp_steps",
-            "label": "ramp, steps",
-            "help": "Steps from the start over which the adjustment grows to its strength.",
-            "low": 0,
-        },
+    ramp_steps: int = _setting(
+        0,
+        "Steps from the start over which the adjustment grows to its strength.",
+        key="diversity_ramp_steps",
+        label="ramp, steps",
+        low=0,
     )
 
     def __post_init__(self) -> None:
@@ -318,3 +297,8 @@ def diversity_settings(recipe: Mapping[str, Any]) -> DiversitySettings:
     except SettingsError as error:
         named = {name: each.key for name, each in SETTING_KEYS.items()}
         raise SettingsError([(named.get(name, name), problem) for name, problem in error.found]) from None
+
+
+def discount_of(settings: DiversitySettings) -> float:
+    """Return what earlier visits of a prompt count for at each further one, for a measure that reads its history."""
+    return float(settings.option_values().get("discount", 1.0))

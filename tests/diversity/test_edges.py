@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dra_toolkit.diversity import MEASURES, DiversitySettings, adjust, adjust_similarity, adjusted_advantages
-from dra_toolkit.diversity.measures.mmr import mmr
-from dra_toolkit.diversity.measures.unlikeliness import ranks
+from dra_toolkit.diversity.measures.likelihood import ranks
+from dra_toolkit.diversity.measures.scores import mmr
 from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity
 from dra_toolkit.diversity.weights import inverted_for_negatives, mean_one, redundancy_weights
 

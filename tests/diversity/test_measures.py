@@ -16,10 +16,7 @@ from dra_toolkit.diversity import (
     group_advantages,
     measure_options,
 )
-from dra_toolkit.diversity.measures.dqo import dqo
-from dra_toolkit.diversity.measures.facility_location import facility_location
-from dra_toolkit.diversity.measures.log_det import log_det
-from dra_toolkit.diversity.measures.set_utility import set_utility
+from dra_toolkit.diversity.measures.redundancy import facility_location, log_det, lost_volume
 
 S = np.array([[1, 0.6, 0], [0.6, 1, 0.8], [0, 0.8, 1]])
 PAIR = np.array([[1, 0.5], [0.5, 1]])
@@ -70,9 +67,9 @@ class TestByHand:
     def test_set_utility_of_two(self):
         """det(I + S) = 4 - s^2, det of the other alone 2."""
         expected = math.log((4 - 0.25) / 2)
-        np.testing.assert_allclose(set_utility(PAIR), [expected] * 2)
-        np.testing.assert_allclose(set_utility(np.ones((2, 2))), [math.log(3 / 2)] * 2)
-        np.testing.assert_allclose(set_utility(np.eye(4)), [math.log(2)] * 4)
+        np.testing.assert_allclose(lost_volume(PAIR, ridge=1.0), [expected] * 2)
+        np.testing.assert_allclose(lost_volume(np.ones((2, 2)), ridge=1.0), [math.log(3 / 2)] * 2)
+        np.testing.assert_allclose(lost_volume(np.eye(4), ridge=1.0), [math.log(2)] * 4)
 
     def test_set_utility_is_added_to_the_advantage(self):
         totals = np.array([[1.0, 0.0]])
@@ -85,14 +82,14 @@ class TestByHand:
     def test_dqo_of_two(self):
         """log det K - log det K_rest = log((1.1^2 - s^2) / 1.1)."""
         expected = math.log((1.21 - 0.25) / 1.1)
-        np.testing.assert_allclose(dqo(PAIR), [expected] * 2)
+        np.testing.assert_allclose(lost_volume(PAIR, ridge=0.1), [expected] * 2)
         totals = np.array([1.0, -1.0])
         np.testing.assert_allclose(found("dqo", PAIR, totals, {"dqo_scale": 2.0}).adjusted, totals + 2 * expected)
 
     def test_dqo_parts_are_differences_of_log_determinants(self):
         K = S + 0.1 * np.eye(3)
         rest = [np.linalg.slogdet(np.delete(np.delete(K, i, 0), i, 1))[1] for i in range(3)]
-        np.testing.assert_allclose(dqo(S), np.linalg.slogdet(K)[1] - rest)
+        np.testing.assert_allclose(lost_volume(S, ridge=0.1), np.linalg.slogdet(K)[1] - rest)
 
     def test_evol(self):
         """Novelties of the correct: 1 - (0.3 + 0.6) / 2 = 0.55, 0.25, 0.4, scaled 1, 0, 0.5; one wrong: the lower end."""

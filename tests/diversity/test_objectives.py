@@ -19,9 +19,7 @@ from dra_toolkit.diversity import (
     group_advantages,
     replaces_advantages,
 )
-from dra_toolkit.diversity.measures.pass_at_k import none_right, pass_at_k
-from dra_toolkit.diversity.measures.pkpo import best_of, pkpo
-from dra_toolkit.diversity.measures.poly_epo import poly_epo
+from dra_toolkit.diversity.measures.sets_of_k import best_of, none_right, pass_at_k, pkpo, poly_epo
 from dra_toolkit.errors import MeasureError
 
 ONE_OF_FOUR = np.array([1.0, 0, 0, 0])

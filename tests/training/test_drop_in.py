@@ -19,7 +19,7 @@ from trl.experimental.gmpo import GMPOConfig, GMPOTrainer
 import dra_toolkit
 from dra_toolkit import DiversityMixin, DRARLOOTrainer, DRATrainer, Run
 from dra_toolkit.diversity import DiversitySettings
-from dra_toolkit.diversity.measures.leave_one_out import leave_one_out
+from dra_toolkit.diversity.measures.objectives import leave_one_out
 from dra_toolkit.errors import RewardError
 from dra_toolkit.inspection.verify import verify
 

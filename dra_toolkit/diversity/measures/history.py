@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
-from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, Signals, replacement
-from dra_toolkit.diversity.measures.right import counts, right, scorable
+from dra_toolkit.diversity.measures.interface import (
+    Effect,
+    Measure,
+    Option,
+    Signals,
+    counts,
+    replacement,
+    right,
+    scorable,
+)
 from dra_toolkit.groups import Array
 
 DISCOUNT = Option(name="discount", default=0.5, low=0, high=1, meaning="What earlier visits count for at each new one.")
+
+
+class PromptHistory:
+    """Discounted numbers of right and wrong completions of each prompt, before the group that is looked at.
+
+    discount    what earlier visits count for at each further one: 1 forgets nothing, 0 keeps the last visit alone
+    """
+
+    def __init__(self, discount: float, visits: Iterable[tuple[str, float, float]] = ()) -> None:
+        """Start from visits, in the order in which they were made: prompt, right and wrong completions of its group."""
+        self.discount = discount
+        self._known: dict[str, tuple[float, float]] = {}
+        for visit in visits:
+            self.add(*visit)
+
+    def before(self, prompts: Sequence[str]) -> Array:
+        """Return right and wrong completions of each prompt so far, (P, 2); 0 and 0 of one that was never seen."""
+        return np.array([self._known.get(prompt, (0.0, 0.0)) for prompt in prompts], dtype=np.float64).reshape(-1, 2)
+
+    def add(self, prompt: str, right: float, wrong: float) -> None:
+        """Add a group of a prompt."""
+        before = self._known.get(prompt, (0.0, 0.0))
+        self._known[prompt] = self.discount * before[0] + right, self.discount * before[1] + wrong
 
 
 def gate(history: Array, k: float) -> Array:
@@ -24,43 +57,43 @@ def gate(history: Array, k: float) -> Array:
     return found
 
 
-def compute_gate(signals: Signals, *, k: float, discount: float) -> Effect:
+def _gate(signals: Signals, *, k: float, discount: float) -> Effect:
     """Multiply the advantages of the group. A reading of arXiv 2606.15455, which updates by that posterior."""
-    assert signals.history is not None
     return Effect(weights=gate(signals.history, k))
 
 
-def compute_baseline(signals: Signals, *, discount: float) -> Effect:
+def _baseline(signals: Signals, *, discount: float) -> Effect:
     """Replace each advantage by r less the posterior mean of p from all but the completion itself.
 
     p ~ Beta(1 + right, 1 + wrong) of the discounted history and of the other completions of the group, so that the baseline
     does not depend on what it is taken from. A reading of arXiv 2603.18444.
     """
-    assert signals.history is not None
     r, (n, c) = right(signals), counts(signals)
     successes = 1.0 + signals.history[..., 0] + c - r
     total = 2.0 + signals.history.sum(axis=-1) + n - 1.0
     return replacement(np.where(scorable(signals), r - successes / total, 0.0))
 
 
-GATE = Measure(
-    compute=compute_gate,
-    needs=("history",),
-    rule="A_i k E[(1 - p)^(k - 1)], p ~ Beta(1 + right, 1 + wrong) of the prompt's earlier groups",
-    source="a reading of arXiv 2606.15455",
-    acts_on="advantage",
-    options=(
-        Option(name="k", default=8, low=1, high=1024, meaning="Samples of which one must be right."),
-        DISCOUNT,
+MEASURES = {
+    "history_gate": Measure(
+        compute=_gate,
+        needs=("history",),
+        rule="A_i k E[(1 - p)^(k - 1)], p ~ Beta(1 + right, 1 + wrong) of the prompt's earlier groups",
+        source="a reading of arXiv 2606.15455",
+        acts_on="advantage",
+        options=(
+            Option(name="k", default=8, low=1, high=1024, meaning="Samples of which one must be right."),
+            DISCOUNT,
+        ),
     ),
-)
-BASELINE = Measure(
-    compute=compute_baseline,
-    needs=("history",),
-    rule="r_i - E[p], p ~ Beta(1 + right, 1 + wrong) of the prompt's earlier groups and of the others of this one",
-    source="a reading of arXiv 2603.18444",
-    acts_on="advantage",
-    acts_by="replacement",
-    reads_right=True,
-    options=(DISCOUNT,),
-)
+    "history_baseline": Measure(
+        compute=_baseline,
+        needs=("history",),
+        rule="r_i - E[p], p ~ Beta(1 + right, 1 + wrong) of the prompt's earlier groups and of the others of this one",
+        source="a reading of arXiv 2603.18444",
+        acts_on="advantage",
+        acts_by="replacement",
+        reads_right=True,
+        options=(DISCOUNT,),
+    ),
+}

@@ -22,6 +22,11 @@ ActsOn = Literal["total", "advantage"]
 ActsBy = Literal["factor", "bonus", "replacement"]
 
 
+def _with_remedy(remedy: str) -> Any:
+    """Return a field that is None where it is not known, and how to have it."""
+    return field(default=None, metadata={"remedy": remedy})
+
+
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Signals:
     """What is known of one group, or of many of the same G stacked on leading axes (...): all that a measure may read.
@@ -39,26 +44,18 @@ class Signals:
     """(..., G, G) the same without the floor, which would cost the matrix its positive semi-definiteness."""
     correct: NDArray[np.bool_] = UNKNOWN
     """(..., G) which completions count as correct."""
-    labels: NDArray[np.integer[Any]] | None = field(
-        default=None,
-        metadata={
-            "remedy": "they are recorded by runs with a measure that reads them, and labels: similarity needs none"
-        },
+    labels: NDArray[np.integer[Any]] | Any = _with_remedy(
+        "they are recorded by runs with a measure that reads them, and labels: similarity needs none"
     )
     """(..., G) which cluster of its group a completion belongs to."""
-    log_probs: Array | None = field(
-        default=None, metadata={"remedy": "they are recorded by runs with a measure that reads them"}
-    )
+    log_probs: Array | Any = _with_remedy("they are recorded by runs with a measure that reads them")
     """(..., G) mean log-probability of a completion's tokens when it was sampled; NaN without tokens."""
-    embeddings: Array | None = field(
-        default=None, metadata={"remedy": "they are recorded with record_embeddings: true"}
-    )
+    embeddings: Array | Any = _with_remedy("they are recorded with record_embeddings: true")
     """(..., G, d) unit vectors; not there when recorded groups are replayed without them."""
-    lengths: Array | None = field(default=None, metadata={"remedy": "give them by keyword"})
+    lengths: Array | Any = _with_remedy("give them by keyword")
     """(..., G) tokens of each completion."""
-    history: Array | None = field(
-        default=None,
-        metadata={"remedy": "dra train keeps it, and a replay of a whole run reads it from the earlier groups"},
+    history: Array | Any = _with_remedy(
+        "dra train keeps it, and a replay of a whole run reads it from the earlier groups"
     )
     """(..., G, 2) discounted numbers of right and of wrong completions of the prompt in earlier groups (`PromptHistory`)."""
 
@@ -142,32 +139,18 @@ def redundancy_effect(redundancy: Array) -> Effect:
     return Effect(weights=redundancy_weights(redundancy), redundancy=redundancy)
 
 
-def cluster_sizes(labels: NDArray[np.integer[Any]]) -> Array:
-    """Return how many completions of its group share each completion's label, itself included, (..., G)."""
-    same = labels[..., :, None] == labels[..., None, :]
-    return same.sum(axis=-1, dtype=np.float64)
+def scorable(signals: Signals) -> NDArray[np.bool_]:
+    """Return which completions have a total, (..., G): the others neither count nor get an advantage."""
+    known: NDArray[np.bool_] = ~np.isnan(signals.totals)
+    return known
 
 
-def inverse_diagonal(kernel: Array, ridge: float) -> Array:
-    """Return the diagonal of (K + ridge * identity)^-1, (..., G), for positive semi-definite kernels (..., G, G).
-
-    By Cramer's rule its entry i is det(K without i) / det(K), ridge included: what one completion adds to the volume.
-    Between 1 / (G + ridge) and 1 / ridge; where rounding of the kernel leads out of that, its negative eigenvalues count
-    as 0.
-    """
-    K = np.array(kernel, dtype=np.float64)
-    G = K.shape[-1]
-    K[..., np.arange(G), np.arange(G)] += ridge
-    try:
-        found = np.array(np.diagonal(np.linalg.inv(K), axis1=-2, axis2=-1))
-    except np.linalg.LinAlgError:
-        return _clipped_inverse_diagonal(kernel, ridge)
-    broken = ~((found > 0.5 / (G + ridge)) & (found < 2.0 / ridge)).all(axis=-1)
-    if broken.any():
-        found[broken] = _clipped_inverse_diagonal(np.asarray(kernel)[broken], ridge)
-    return found
+def right(signals: Signals) -> Array:
+    """Return r, (..., G): 1 for a right completion, else 0; also without a total. What objectives for 0 and 1 read."""
+    return (signals.correct & scorable(signals)).astype(np.float64)
 
 
-def _clipped_inverse_diagonal(kernel: Array, ridge: float) -> Array:
-    values, vectors = np.linalg.eigh(np.asarray(kernel, dtype=np.float64))
-    return (np.square(vectors) / (np.maximum(values, 0.0) + ridge)[..., None, :]).sum(axis=-1)
+def counts(signals: Signals) -> tuple[Array, Array]:
+    """Return n, the completions of a group that have a total, and c, the right ones among them, (..., 1) each."""
+    n = scorable(signals).sum(axis=-1, keepdims=True).astype(np.float64)
+    return n, right(signals).sum(axis=-1, keepdims=True)
