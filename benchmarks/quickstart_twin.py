@@ -15,7 +15,7 @@ from typing import Any
 
 from common import RESULTS, write
 
-from dra_toolkit.inspection.views import sparkline
+from dra_toolkit.inspection.terminal import sparkline
 from dra_toolkit.quickstart import distinct_correct_styles
 from dra_toolkit.quickstart.measure import measure
 from dra_toolkit.runs import Run

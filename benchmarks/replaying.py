@@ -18,7 +18,8 @@ from common import write, write_markdown
 from generate_run import generate
 from run_store import peak_memory
 
-from dra_toolkit.inspection.replay import read_changes, replay_run
+from dra_toolkit.inspection.replay.run import replay_run
+from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.runs import Run
 
 REPEATS = 3

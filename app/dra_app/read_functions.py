@@ -20,9 +20,8 @@ from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.comparison import compare as compare_runs
 from dra_toolkit.inspection.health import health_notes
 from dra_toolkit.inspection.plain import plain
-from dra_toolkit.inspection.replay import replay_run
-from dra_toolkit.inspection.selection import Selection, read_condition
-from dra_toolkit.inspection.step_range import read_steps
+from dra_toolkit.inspection.replay.run import replay_run
+from dra_toolkit.inspection.selection import Selection, read_condition, read_steps
 from dra_toolkit.inspection.text_search import Wanted
 from dra_toolkit.inspection.text_search import search as search_texts
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, Mode
-from dra_toolkit.inspection.step_range import LAST
+from dra_toolkit.inspection.selection import LAST
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.names import Listing, quoted_name
 

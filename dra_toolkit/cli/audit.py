@@ -13,7 +13,7 @@ from dra_toolkit.cli.errors import user_errors
 
 if TYPE_CHECKING:
     from dra_toolkit.embedding import Embedder
-    from dra_toolkit.inspection.audit import LabelledGroup
+    from dra_toolkit.inspection.audit.samples import LabelledGroup
     from dra_toolkit.runs import Run
 
 
@@ -43,8 +43,10 @@ def audit(
     """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
     from rich.console import Console
 
-    from dra_toolkit.inspection.audit import agreement, from_file, from_run
-    from dra_toolkit.inspection.audit import audit as measure
+    from dra_toolkit.inspection.audit.files import from_file
+    from dra_toolkit.inspection.audit.measures import agreement
+    from dra_toolkit.inspection.audit.measures import audit as measure
+    from dra_toolkit.inspection.audit.samples import from_run
     from dra_toolkit.inspection.audit.view import as_plain, audit_view
     from dra_toolkit.runs import Run, latest_run
 

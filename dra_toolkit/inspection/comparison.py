@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import shown_in
-from dra_toolkit.groups import Array, Mode
+from dra_toolkit.groups import Array, Mode, mean_of_known
 from dra_toolkit.inspection.run_list import differing_keys
 from dra_toolkit.runs import Run
 
@@ -29,9 +29,7 @@ class Curve:
     def difference(self) -> float:
         """Return the mean of right - left over the last third of the steps; NaN where one was not measured."""
         third = max(1, len(self.left) // 3)
-        gap = (self.right - self.left)[-third:]
-        known = gap[~np.isnan(gap)]
-        return float(known.mean()) if len(known) else float("nan")
+        return mean_of_known((self.right - self.left)[-third:])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,21 +72,21 @@ class Comparison:
 def compare(left: Run, right: Run, *, mode: Mode = "train", limit: int = 10) -> Comparison:
     """Compare two runs; raises RunError if they have no step and no prompt in common."""
     steps, curves = _curves(left, right, mode)
-    gaps = _by_prompt(left, right, mode)
-    if not steps and not gaps:
+    pairs, first = _by_prompt(left, right, mode)
+    if not steps and not pairs:
         raise RunError(f"{left.name} and {right.name}: no {mode} step and no prompt is recorded in both")
-    sizes = np.array([gap[1] for gap in gaps])
-    chosen = sorted(gaps, key=lambda gap: -abs(gap[1]))[:limit]
+    gaps = np.array([pair.gap for pair in pairs])
+    largest = sorted(pairs, key=lambda pair: -abs(pair.gap))[:limit]
     return Comparison(
         left=left.name,
         right=right.name,
         settings=_settings(left, right),
         steps=steps,
         curves=curves,
-        shared_prompts=len(gaps),
-        mean_gap=float(sizes.mean()) if len(sizes) else float("nan"),
-        gap_error=float(sizes.std(ddof=1) / np.sqrt(len(sizes))) if len(sizes) > 1 else float("nan"),
-        prompts=tuple(_pair(left, mode, *gap) for gap in chosen),
+        shared_prompts=len(pairs),
+        mean_gap=float(gaps.mean()) if len(gaps) else float("nan"),
+        gap_error=float(gaps.std(ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else float("nan"),
+        prompts=tuple(replace(pair, prompt=_prompt(left, mode, first[pair.prompt_hash])) for pair in largest),
     )
 
 
@@ -110,47 +108,33 @@ def _curves(left: Run, right: Run, mode: Mode) -> tuple[tuple[int, ...], tuple[C
     return tuple(shared.tolist()), tuple(curves)
 
 
-Gap = tuple[str, float, float, float, float, float, tuple[int, int, int]]
+Place = dict[str, int]
+"""Step, batch and index of a group."""
 
 
-def _by_prompt(left: Run, right: Run, mode: Mode) -> list[Gap]:
-    """Return hash, gap, both rewards, both similarities, and a group of the left run, of each shared prompt."""
+def _by_prompt(left: Run, right: Run, mode: Mode) -> tuple[list[PromptPair], dict[str, Place]]:
+    """Return the prompts that both runs rewarded, still without their texts, and where the left one saw each first."""
     sql = (
-        "SELECT prompt_hash, avg(reward) AS reward, avg(similarity) AS similarity, "
-        "arg_min((step, batch, group_index), step) AS first FROM groups WHERE mode = $1 GROUP BY prompt_hash"
+        "SELECT prompt_hash, avg(reward) AS reward, coalesce(avg(similarity), 'nan'::DOUBLE) AS similarity, "
+        "arg_min(struct_pack(step := step, batch := batch, index := group_index), (step, batch, group_index)) AS first "
+        "FROM groups WHERE mode = $1 GROUP BY prompt_hash HAVING reward IS NOT NULL"
     )
-    tables = [run.query(sql, [mode]).to_pylist() for run in (left, right)]
-    others = {row["prompt_hash"]: row for row in tables[1]}
-    found: list[Gap] = []
-    for row in tables[0]:
-        other = others.get(row["prompt_hash"])
-        if other is None or row["reward"] is None or other["reward"] is None:
-            continue
-        nan = float("nan")
-        similarity = [nan if r["similarity"] is None else r["similarity"] for r in (row, other)]
-        place = tuple(row["first"].values())
-        gap = other["reward"] - row["reward"]
-        found.append((row["prompt_hash"], gap, row["reward"], other["reward"], *similarity, place))
-    return found
+    mine, others = ({row["prompt_hash"]: row for row in run.query(sql, [mode]).to_pylist()} for run in (left, right))
+    pairs = [
+        PromptPair(
+            prompt_hash=key,
+            prompt="",
+            left_reward=mine[key]["reward"],
+            right_reward=others[key]["reward"],
+            left_similarity=mine[key]["similarity"],
+            right_similarity=others[key]["similarity"],
+        )
+        for key in mine
+        if key in others
+    ]
+    return pairs, {key: row["first"] for key, row in mine.items()}
 
 
-def _pair(
-    run: Run,
-    mode: Mode,
-    prompt_hash: str,
-    gap: float,
-    left_reward: float,
-    right_reward: float,
-    left_similarity: float,
-    right_similarity: float,
-    place: tuple[int, int, int],
-) -> PromptPair:
-    record = run.group(place[0], place[2], mode=mode, batch=place[1])
-    return PromptPair(
-        prompt_hash=prompt_hash,
-        prompt=record.group.prompt[-1].content if record.group.prompt else "",
-        left_reward=left_reward,
-        right_reward=right_reward,
-        left_similarity=left_similarity,
-        right_similarity=right_similarity,
-    )
+def _prompt(run: Run, mode: Mode, place: Place) -> str:
+    prompt = run.group(**place, mode=mode).group.prompt
+    return prompt[-1].content if prompt else ""

@@ -1,16 +1,20 @@
-"""One group as HTML, for notebooks and reports. Model text enters only through `safe_html`."""
+"""A group and a run as HTML, for notebooks and reports. Model text enters only through `safe_html`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from html import escape
-from typing import Any
 
 import numpy as np
 
+from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
-from dra_toolkit.group_outcomes import flipped, is_measured
+from dra_toolkit.group_measures import shown_in
+from dra_toolkit.group_outcomes import is_measured
 from dra_toolkit.groups import GroupRecord
+from dra_toolkit.inspection.group_numbers import TRAINED, by_advantage, number_heads, number_rows, place_of, signed
+from dra_toolkit.inspection.overview import look_at_steps
+from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
 
 CHARACTERS = 20_000
@@ -23,8 +27,7 @@ def group_html(record: GroupRecord) -> str:
 
 
 def _parts(record: GroupRecord) -> Iterator[str]:
-    batch = f", batch {record.batch}" if record.batch else ""
-    yield f"<h3>{record.mode} step {record.step}, group {record.index}{batch}</h3>\n"
+    yield f"<h3>{place_of(record)}</h3>\n"
     if record.discard_reason:
         yield f"<p>discarded: {safe_html(record.discard_reason)}</p>\n"
     for message in record.group.prompt:
@@ -35,56 +38,24 @@ def _parts(record: GroupRecord) -> Iterator[str]:
     if is_measured(record):
         drawn = similarity_map(record.adjustment.similarity)
         yield f'<details><summary>Similarity</summary><div style="max-width:24rem;font-size:10px">{drawn}</div></details>\n'
-    for i in sorted(range(len(record.group)), key=lambda i: -record.advantages[i]):
+    for i in by_advantage(record):
         yield (
-            f"<details open><summary>#{i}, advantage {_signed(record.advantages[i])}</summary>"
+            f"<details open><summary>#{i}, advantage {_advantage(record.advantages[i])}</summary>"
             f"<pre>{_cut(record.group.shown(i))}</pre></details>\n"
         )
 
 
 def _numbers(record: GroupRecord) -> str:
-    group, adjustment, changed = record.group, record.adjustment, flipped(record)
-    heads = [
-        "#",
-        *(["verdict"] if group.verdicts else []),
-        *group.rewards,
-        "total",
-        "redundancy",
-        "weight",
-        "adjusted",
-        "plain",
-        "trained",
-        "flip",
-        "tokens",
-        "end",
-    ]
-    rows = []
-    for i in range(len(group)):
-        cells = [
-            str(i),
-            *(safe_html(verdict or "-") for verdict in (group.verdicts or ())[i : i + 1]),
-            *(_number(values[i]) for values in group.rewards.values()),
-            _number(adjustment.totals[i]),
-            _number(adjustment.redundancy[i]),
-            _number(adjustment.weights[i]),
-            _number(adjustment.adjusted[i]),
-            _number(record.plain_advantages[i]),
-            _signed(record.advantages[i]),
-            "±" if changed[i] else "",
-            str(int(group.token_counts[i])),
-            safe_html(group.finish_reasons[i]),
-        ]
-        rows.append(f"<tr>{''.join(f'<td>{value}</td>' for value in cells)}</tr>")
-    return f"<table><tr>{''.join(f'<th>{safe_html(head)}</th>' for head in heads)}</tr>{''.join(rows)}</table>\n"
+    heads, trained = number_heads(record), number_heads(record).index(TRAINED)
+    lines = ["".join(f"<th>{safe_html(head)}</th>" for head in heads)]
+    for row, value in zip(number_rows(record), record.advantages, strict=True):
+        cells = [*map(safe_html, row[:trained]), _advantage(value), *map(safe_html, row[trained + 1 :])]
+        lines.append("".join(f"<td>{cell}</td>" for cell in cells))
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>\n"
 
 
-def _signed(value: Any) -> str:
-    number = float(value)
-    return f'<span class="{"up" if number > 0 else "down"}">{number:+.3f}</span>' if number else "0.000"
-
-
-def _number(value: Any) -> str:
-    return f"{float(value):.3f}" if np.isfinite(value) else "-"
+def _advantage(value: float) -> str:
+    return f'<span class="{"up" if value > 0 else "down" if value < 0 else ""}">{signed(value)}</span>'
 
 
 def _cut(text: str) -> str:
@@ -95,3 +66,19 @@ def _cut(text: str) -> str:
 def safe_html(text: object) -> str:
     """Return text that no browser takes for anything else: escaped, and what shows nothing or turns the line spelt out."""
     return escape(visible(str(text)))
+
+
+def run_html(run: Run) -> str:
+    """Return a run as HTML without script or anything fetched."""
+    steps = look_at_steps(run)
+    head = f"<h4>{safe_html(run.name)}: {safe_html(run.directory.status()['state'])}</h4>"
+    if not steps:
+        return f"{head}<p>No training groups are recorded yet.</p>"
+    groups = sum(step.groups for step in steps)
+    figures = []
+    at = np.array([step.step for step in steps])
+    for measure in shown_in("notebook"):
+        values = np.array([step[measure.name] for step in steps], dtype=np.float64)
+        if drawn := curves([Line(name=measure.label, steps=at, values=values, colour="#3465a4")], y_title=measure.unit):
+            figures.append(f'<div style="display:inline-block;width:380px;font-size:10px">{measure.label}{drawn}</div>')
+    return f"{head}<p>{len(steps)} steps, {groups} groups</p>{''.join(figures)}"

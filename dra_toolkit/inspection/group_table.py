@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.group_list import IN_ORDER, GroupPage, GroupRow
-from dra_toolkit.inspection.views import MARKS, number, short
+from dra_toolkit.inspection.terminal import number, short, table
+from dra_toolkit.inspection.views import MARKS
 from dra_toolkit.safe_text import visible
 
 Cell = Callable[[GroupRow], str]
@@ -38,15 +38,14 @@ def step_view(page: GroupPage, *, title: str, width: int, sort: str = IN_ORDER) 
     for name in _DROPPED:
         if name != sort and _width(columns) + _PROMPT > width:
             columns.pop(name, None)
-    table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    for head, _ in columns.values():
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column("marks", no_wrap=True)
-    table.add_column("prompt")
-    for i, group in enumerate(page.rows):
-        table.add_row(*(cells[i] for _, cells in columns.values()), _marks(group), _prompt(group, width))
+    rows = (
+        [*(cells[i] for _, cells in columns.values()), _marks(group), _prompt(group, width)]
+        for i, group in enumerate(page.rows)
+    )
+    shown = table([*(f">{head}" for head, _ in columns.values()), "marks", "prompt"], rows)
+    shown.columns[-2].no_wrap = True
     heading = Text(visible(title, one_line=True), "bold", no_wrap=True, overflow="ellipsis")
-    return Group(heading, table, Text(MARKS, "dim"))
+    return Group(heading, shown, Text(MARKS, "dim"))
 
 
 def _columns(page: GroupPage, sort: str) -> dict[str, tuple[str, list[str]]]:

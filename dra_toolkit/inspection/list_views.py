@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 from rich.console import Group, RenderableType
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from dra_toolkit.group_measures import GROUP_MEASURES, shown_in
-from dra_toolkit.inspection.comparison import Comparison
+from dra_toolkit.inspection.comparison import Comparison, Curve
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.prompt_history import Pair, PromptHistory
 from dra_toolkit.inspection.run_list import RunRow
+from dra_toolkit.inspection.terminal import cut_at_the_end, number, safe, sparkline, spread_over, table
 from dra_toolkit.inspection.text_search import Hits
-from dra_toolkit.inspection.views import number, sparkline
 from dra_toolkit.inspection.word_differences import Stretch
 from dra_toolkit.safe_text import visible
 
@@ -32,68 +32,55 @@ DIFFERENCES = 4
 """Recipe keys shown in which a run differs."""
 
 
-def safe(text: Any, style: str = "") -> Text:
-    """Return a text of one line that nothing in it can colour, move or break."""
-    return Text(visible(str(text), one_line=True), style)
-
-
 def runs_view(rows: Sequence[RunRow]) -> RenderableType:
     """Return runs as a table, with the recipe keys in which they differ."""
-    table = _table("run", *(">state", ">steps", ">last", ">completions", ">reward"), "differs in")
+    cells = []
     for row in rows:
         differs = ", ".join(f"{key}={value}" for key, value in list(row.differences.items())[:DIFFERENCES])
         if len(row.differences) > DIFFERENCES:
             differs += f", and {len(row.differences) - DIFFERENCES} more"
-        table.add_row(
-            safe(row.name),
-            safe(row.state, "red" if row.problem else ""),
-            f"{row.steps:,}",
-            "-" if row.last_step is None else str(row.last_step),
-            f"{row.completions:,}",
-            number(float("nan") if row.reward is None else row.reward, 2),
-            safe(row.problem or differs, "yellow" if row.problem else "dim"),
-        )
-    return table
+        state = safe(row.state, "red" if row.problem else "")
+        last = "-" if row.last_step is None else row.last_step
+        note = safe(row.problem or differs, "yellow" if row.problem else "dim")
+        cells.append([row.name, state, f"{row.steps:,}", last, f"{row.completions:,}", number(row.reward, 2), note])
+    return table(("run", ">state", ">steps", ">last", ">completions", ">reward", "differs in"), cells)
 
 
 def hits_view(hits: Hits) -> RenderableType:
     """Return the places where a text was found, each with what stands around it."""
-    table = _table(">step", ">group", ">#", ">times", "found")
+    rows = []
     for hit in hits.rows:
-        shown = Text(no_wrap=True, overflow="ellipsis")
         before = visible(hit.before, one_line=True)
+        shown = Text(no_wrap=True, overflow="ellipsis")
         shown.append(before if len(before) <= BEFORE else f"…{before[-BEFORE:]}", "dim")
-        shown.append(visible(hit.found, one_line=True), "bold yellow")
-        shown.append(visible(hit.after, one_line=True), "dim")
-        group = f"{hit.batch}/{hit.group}" if hit.batch else str(hit.group)
-        table.add_row(str(hit.step), group, str(hit.completion), str(hit.times), shown)
-    return table
+        shown.append(visible(hit.found, one_line=True), "bold yellow").append(visible(hit.after, one_line=True), "dim")
+        rows.append([hit.step, _group(hit.batch, hit.group), hit.completion, hit.times, shown])
+    return table((">step", ">group", ">#", ">times", "found"), rows)
 
 
 def neighbours_view(found: Sequence[Neighbour]) -> RenderableType:
     """Return completions with their similarity, the most similar first."""
-    table = _table(">similarity", ">step", ">group", ">#", "completion")
-    for each in found:
-        group = f"{each.batch}/{each.group}" if each.batch else str(each.group)
-        text = safe(each.text[:400])
-        text.no_wrap, text.overflow = True, "ellipsis"
-        table.add_row(number(each.similarity), str(each.step), group, str(each.completion), text)
-    return table
+    rows = (
+        [number(n.similarity), n.step, _group(n.batch, n.group), n.completion, cut_at_the_end(n.text)] for n in found
+    )
+    return table((">similarity", ">step", ">group", ">#", "completion"), rows)
 
 
 def history_view(history: PromptHistory, *, limit: int) -> RenderableType:
     """Return a prompt and its groups by step; of more than `limit`, evenly chosen ones."""
     measures = shown_in("prompt")
-    table = _table(">step", ">group", *(f">{measure.short}" for measure in measures))
-    rows = history.rows
-    if len(rows) > limit:
-        rows = tuple(rows[i * (len(rows) - 1) // (limit - 1)] for i in range(limit)) if limit > 1 else rows[-1:]
-    for row in rows:
-        group = f"{row.batch}/{row.index}" if row.batch else str(row.index)
-        table.add_row(str(row.step), group, *(number(row[measure.name], 2) for measure in measures))
+    rows = (
+        [row.step, _group(row.batch, row.index), *(number(row[measure.name], 2) for measure in measures)]
+        for row in spread_over(history.rows, limit)
+    )
     head = Text(f"prompt {history.prompt_hash}, {len(history.rows)} groups", "bold")
     curve = Text("reward  ").append(sparkline([row["reward"] for row in history.rows], 60), "cyan")
-    return Group(head, Text(visible(history.prompt)[:2_000]), Text(), curve, table)
+    shown = table((">step", ">group", *(f">{measure.short}" for measure in measures)), rows)
+    return Group(head, Text(visible(history.prompt)[:2_000]), Text(), curve, shown)
+
+
+def _group(batch: int, index: int) -> str:
+    return f"{batch}/{index}" if batch else str(index)
 
 
 def pairs_view(pairs: Sequence[Pair], earlier: int, later: int) -> RenderableType:
@@ -142,68 +129,49 @@ def comparison_view(found: Comparison, *, width: int) -> RenderableType:
         Text.assemble(safe(found.left, "bold cyan"), " against ", safe(found.right, "bold magenta"))
     ]
     if found.settings:
-        settings = _table("setting", "left", "right")
-        for key, (left, right) in found.settings.items():
-            settings.add_row(safe(key), safe(left), safe(right))
-        parts += [settings, Text()]
+        rows = ([key, left, right] for key, (left, right) in found.settings.items())
+        parts += [table(("setting", "left", "right"), rows), Text()]
     if found.steps:
         parts.append(Text(f"{len(found.steps)} steps in both; the difference is that of the last third", "dim"))
-        table = _table("mean over groups", ">left", ">right", ">right - left", "left", "right")
-        curve = max(8, (width - 72) // 2)
-        for each in found.curves:
-            left, right = each.left.tolist(), each.right.tolist()
-            if all(value != value for value in [*left, *right]):
-                continue
-            table.add_row(
-                GROUP_MEASURES[each.measure].label,
-                number(left[-1]),
-                number(right[-1]),
-                f"{each.difference():+.3f}" if each.difference() == each.difference() else "-",
-                Text(sparkline(left, curve), "cyan"),
-                Text(sparkline(right, curve), "magenta"),
-            )
-        parts += [table, Text()]
+        known = [each for each in found.curves if not np.isnan([each.left, each.right]).all()]
+        heads = ("mean over groups", ">left", ">right", ">right - left", "left", "right")
+        parts += [table(heads, (_curve(each, max(8, (width - 72) // 2)) for each in known)), Text()]
     parts.append(_prompts(found))
     return Group(*parts)
+
+
+def _curve(each: Curve, width: int) -> list[Any]:
+    left, right, difference = each.left.tolist(), each.right.tolist(), each.difference()
+    return [
+        GROUP_MEASURES[each.measure].label,
+        number(left[-1]),
+        number(right[-1]),
+        "-" if np.isnan(difference) else f"{difference:+.3f}",
+        Text(sparkline(left, width), "cyan"),
+        Text(sparkline(right, width), "magenta"),
+    ]
 
 
 def _prompts(found: Comparison) -> RenderableType:
     if not found.prompts:
         return Text("No prompt is in both runs.", "yellow")
-    error = "" if found.gap_error != found.gap_error else f" ± {found.gap_error:.3f}"
+    error = "" if np.isnan(found.gap_error) else f" ± {found.gap_error:.3f}"
     text = (
         f"{found.shared_prompts:,} prompts in both: right - left reward {found.mean_gap:+.3f}{error}; the largest gaps:"
     )
-    table = _table(">left", ">right", ">gap", "prompt", "")
-    for pair in found.prompts:
-        prompt = safe(pair.prompt[:200])
-        prompt.no_wrap, prompt.overflow = True, "ellipsis"
-        table.add_row(
-            number(pair.left_reward, 2), number(pair.right_reward, 2), f"{pair.gap:+.2f}", pair.prompt_hash, prompt
-        )
-    return Group(Text(text), table)
+    rows = (
+        [number(p.left_reward, 2), number(p.right_reward, 2), f"{p.gap:+.2f}", p.prompt_hash, cut_at_the_end(p.prompt)]
+        for p in found.prompts
+    )
+    return Group(Text(text), table((">left", ">right", ">gap", "prompt", ""), rows))
 
 
 def rows_view(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
     """Return the answer to a query as a table."""
-    table = _table()
-    for name in columns:
-        table.add_column(safe(name), overflow="fold")
-    for row in rows:
-        table.add_row(*(safe("" if value is None else _rounded(value)) for value in row))
-    return table
+    cells = (["" if value is None else _rounded(value) for value in row] for row in rows)
+    return table((f" {name}" if str(name).startswith(">") else name for name in columns), cells)
 
 
 def _rounded(value: Any) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 400 else f"{text[:400]}…"
-
-
-def _table(*heads: str) -> Table:
-    """Return a table; a head that begins with > is aligned to the right."""
-    table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    for head in heads:
-        right = head.startswith(">")
-        justify: Literal["left", "right"] = "right" if right else "left"
-        table.add_column(head.removeprefix(">"), justify=justify, no_wrap=right, overflow="fold")
-    return table

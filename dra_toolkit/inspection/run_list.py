@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.errors import DRAError
+from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.runs import Run, find_runs
 
 IGNORED = ("output_dir", "run_name", "logging_dir")
@@ -21,14 +21,14 @@ class RunRow:
     name: str
     path: str
     state: str
-    steps: int
+    steps: int = 0
     """Training steps with recorded groups."""
-    last_step: int | None
-    completions: int
+    last_step: int | None = None
+    completions: int = 0
     """Recorded to train on."""
-    reward: float | None
+    reward: float | None = None
     """Mean raw reward of the last recorded step."""
-    differences: dict[str, Any]
+    differences: dict[str, Any] = field(default_factory=dict)
     """Recipe keys whose values are not the same in all runs of the folder."""
     problem: str | None = None
     """Why the run cannot be read, if it cannot."""
@@ -65,15 +65,15 @@ def _recipe(run: Run) -> dict[str, Any] | str:
 
 
 def _row(run: Run, recipe: dict[str, Any] | str, differing: list[str]) -> RunRow:
-    if isinstance(recipe, str):
-        return _broken(run, recipe)
     try:
+        if isinstance(recipe, str):
+            raise RunError(recipe)
         counts = run.query(
             "SELECT count(*) AS steps, max(step) AS last, sum(groups * size)::BIGINT AS completions, "
             "arg_max(reward, step) AS reward FROM steps WHERE mode = 'train'"
         ).to_pylist()[0]
     except DRAError as error:
-        return _broken(run, error.problems[0])
+        return RunRow(name=run.name, path=str(run.directory.path), state="unreadable", problem=error.problems[0])
     return RunRow(
         name=run.name,
         path=str(run.directory.path),
@@ -84,20 +84,6 @@ def _row(run: Run, recipe: dict[str, Any] | str, differing: list[str]) -> RunRow
         reward=counts["reward"],
         differences={key: recipe.get(key) for key in differing if key in recipe},
         problem=next(iter(run.directory.problems()), None),
-    )
-
-
-def _broken(run: Run, problem: str) -> RunRow:
-    return RunRow(
-        name=run.name,
-        path=str(run.directory.path),
-        state="unreadable",
-        steps=0,
-        last_step=None,
-        completions=0,
-        reward=None,
-        differences={},
-        problem=problem,
     )
 
 

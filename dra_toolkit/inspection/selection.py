@@ -1,7 +1,8 @@
-"""Which groups are asked for: of some modes and steps, and with measures in some range."""
+"""Which groups are asked for: of some modes and steps (`7`, `3..9`, `3..`, `..9`), and with measures in some range."""
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,16 +17,11 @@ from dra_toolkit.runs.schema import GROUP_PREFIX
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OPERATORS = {
-    ">": "greater",
-    ">=": "greater_equal",
-    "<": "less",
-    "<=": "less_equal",
-    "=": "equal",
-    "==": "equal",
-    "!=": "not_equal",
-}
-"""Comparison as it is typed -> function of pyarrow.compute."""
+LAST = (1 << 62) - 1
+"""Stands for the end of a range of steps that has none."""
+OPERATORS = {">": "gt", ">=": "ge", "<": "lt", "<=": "le", "=": "eq", "==": "eq", "!=": "ne"}
+"""Comparison as it is typed -> function of the module operator."""
+_RANGE = re.compile(r"(\d*)(\.\.|-|:)?(\d*)")
 _CONDITION = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|==|!=|=|>|<)\s*(\S+)\s*")
 
 
@@ -60,9 +56,8 @@ class Selection:
         import pyarrow.compute as pc
 
         for condition in self.conditions:
-            values = table[f"{GROUP_PREFIX}{condition.measure}"].cast("float64")
-            kept = getattr(pc, OPERATORS[condition.operator])(values, condition.number)
-            table = table.filter(pc.fill_null(kept, False))
+            values = pc.field(f"{GROUP_PREFIX}{condition.measure}").cast("float64")
+            table = table.filter(getattr(operator, OPERATORS[condition.operator])(values, condition.number))
         return table
 
     def sql(self) -> tuple[str, list[object]]:
@@ -74,8 +69,7 @@ class Selection:
             numbers += self.steps
         for condition in self.conditions:
             numbers.append(condition.number)
-            operator = "=" if condition.operator == "==" else condition.operator
-            parts.append(f"{condition.measure}::DOUBLE {operator} ${len(numbers)}")
+            parts.append(f"{condition.measure}::DOUBLE {condition.operator} ${len(numbers)}")
         return " AND ".join(parts), numbers
 
 
@@ -86,13 +80,41 @@ def read_condition(written: str) -> Condition:
         raise RunError(
             f"--where: found {written!r}, expected a measure, a comparison and a number, such as 'flips > 0'"
         )
-    measure, operator, number = found.groups()
+    measure, sign, number = found.groups()
     if measure not in GROUP_MEASURES:
         raise RunError(
             f"--where: no measure {measure!r}{did_you_mean(measure, GROUP_MEASURES)}; there are {', '.join(GROUP_MEASURES)}"
         )
     try:
         value = {"true": 1.0, "false": 0.0}.get(number.lower())
-        return Condition(measure=measure, operator=operator, number=float(number) if value is None else value)
+        return Condition(measure=measure, operator=sign, number=float(number) if value is None else value)
     except ValueError:
         raise RunError(f"--where: found {number!r} in {written!r}, expected a number") from None
+
+
+def read_steps(written: str | None) -> tuple[int, int] | None:
+    """Return first and last step; None for all. Raises RunError for what is no range.
+
+    >>> read_steps("3..9"), read_steps("7"), read_steps("5..")[0]
+    ((3, 9), (7, 7), 5)
+    """
+    if written is None:
+        return None
+    found = _RANGE.fullmatch(written.strip())
+    if not found or not (found[1] or found[3]):
+        raise RunError(f"--steps: found {written!r}, expected a step or a range such as 10..20, 10.. or ..20")
+    first = int(found[1] or 0)
+    last = first if not found[2] else int(found[3]) if found[3] else LAST
+    if last < first:
+        raise RunError(f"--steps: found {written!r}, a range that ends before it begins")
+    return first, last
+
+
+def require_recorded(run: Run, steps: tuple[int, int] | None, mode: Mode) -> None:
+    """Raise RunError, saying what is recorded, if no group of a mode is, or none of the steps."""
+    recorded = run.steps(mode)
+    if not recorded:
+        raise RunError(f"{run.name}: no {mode} groups are recorded yet")
+    if steps and not any(steps[0] <= step <= steps[1] for step in recorded):
+        asked = f"{steps[0]} to {steps[1]}" if steps[1] != LAST else f"{steps[0]} and later"
+        raise RunError(f"{run.name}: no {mode} groups of steps {asked}, recorded are {recorded[0]} to {recorded[-1]}")

@@ -9,8 +9,7 @@ from itertools import pairwise
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
-from dra_toolkit.inspection.replay import replay_run
-from dra_toolkit.inspection.replay.run import TOLERANCE
+from dra_toolkit.inspection.replay.run import TOLERANCE, replay_run
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.provenance import read_provenance
 from dra_toolkit.runs.names import MODES, BatchName, SegmentName

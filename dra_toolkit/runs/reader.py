@@ -86,7 +86,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: what the run is, and its curves."""
-        from dra_toolkit.inspection.run_html import run_html  # shown only where inspection is wanted
+        from dra_toolkit.inspection.group_html import run_html  # shown only where inspection is wanted
 
         return run_html(self)
 

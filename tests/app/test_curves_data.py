@@ -19,8 +19,7 @@ from dra_app.pages.overview.parts import notes_part
 from dra_app.pages.overview.run_table import run_lines
 from dra_app.palette import MEANINGS, style
 from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
-from dra_toolkit.drawing.curves import MOST_POINTS, Line, curves, sparkline
-from dra_toolkit.drawing.series import smoothed, thinned
+from dra_toolkit.drawing.curves import MOST_POINTS, Line, curves, smoothed, sparkline, thinned
 from dra_toolkit.errors import RunError
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact

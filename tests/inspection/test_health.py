@@ -10,13 +10,10 @@ from recorded import FACTS, make_run, record, record_all
 
 from dra_toolkit.diversity import DiversitySettings, adjust_similarity, group_advantages
 from dra_toolkit.inspection.health import (
-    NegativeTotals,
+    by_rule,
     distinct_right,
-    diversity_collapse,
     health_notes,
     inverted_negatives,
-    length_drift,
-    saturation,
     shrunken_updates,
 )
 from dra_toolkit.runs import Recorder, Run
@@ -48,39 +45,39 @@ def curves(**changes):
     ("check", "both", "one", "other"),
     [
         (
-            diversity_collapse,
+            "diversity collapse",
             {"similarity": (0.4, 0.9), "distinct_answers": (5, 1)},
             {"similarity": (0.4, 0.9)},
             {"distinct_answers": (5, 1)},
         ),
         (
-            diversity_collapse,
+            "diversity collapse",
             {"similarity": (0.4, 0.9), "distinct_ratio": (1, 0.2)},
             {"similarity": (0.4, 0.9), "distinct_ratio": (0.2, 1)},
             {"distinct_ratio": (1, 0.2)},
         ),
         (
-            length_drift,
+            "length drift",
             {"tokens": (100, 300), "cut_share": (0, 0.5), "correct_share": (0.2, 0.6)},
             {"tokens": (100, 300), "correct_share": (0.2, 0.6)},
             {"cut_share": (0, 0.5)},
         ),
-        (saturation, {"zero_spread": (0.2, 0.9)}, {"zero_spread": (0.2, 0.9), "reward": (0.1, 1)}, {}),
+        ("saturation", {"zero_spread": (0.2, 0.9)}, {"zero_spread": (0.2, 0.9), "reward": (0.1, 1)}, {}),
     ],
 )
 def test_two_signs_are_needed(check, both, one, other):
-    note = check(curves(**both))
+    note = by_rule(check, curves(**both))
     assert note is not None
     assert len(note.signs) == 2
     assert note.advice
-    assert check(curves(**one)) is None
-    assert check(curves(**other)) is None
+    assert by_rule(check, curves(**one)) is None
+    assert by_rule(check, curves(**other)) is None
 
 
 def test_what_was_not_measured_says_nothing():
     unknown = {name: np.full(S, np.nan) for name in NAMES}
-    for check in (diversity_collapse, length_drift, saturation):
-        assert check(unknown) is None
+    for check in ("diversity collapse", "length drift", "saturation"):
+        assert by_rule(check, unknown) is None
     assert shrunken_updates(unknown, replace(FACTS, scale_rewards="none")) is None
 
 
@@ -94,11 +91,11 @@ def test_shrunken_updates_need_raw_weights_without_scaling():
 
 
 def test_inverted_negatives_need_negatives_and_favour():
-    assert inverted_negatives(NegativeTotals(share=0.5, favour=0.8), FACTS).name == "inverted negatives"
-    assert inverted_negatives(NegativeTotals(share=0.5, favour=-0.8), FACTS) is None
-    assert inverted_negatives(NegativeTotals(share=0.0, favour=float("nan")), FACTS) is None
+    assert inverted_negatives(0.5, 0.8, FACTS).name == "inverted negatives"
+    assert inverted_negatives(0.5, -0.8, FACTS) is None
+    assert inverted_negatives(0.0, float("nan"), FACTS) is None
     multiplied = replace(FACTS, diversity=DiversitySettings(negative_totals="multiply"))
-    assert inverted_negatives(NegativeTotals(share=0.5, favour=0.8), multiplied) is None
+    assert inverted_negatives(0.5, 0.8, multiplied) is None
 
 
 def recorded_run(path, steps, settings, *, negative):
@@ -140,8 +137,8 @@ def test_nothing_is_said_of_a_run_that_has_hardly_begun(tmp_path):
 
 def test_a_policy_that_gets_things_right_is_not_called_collapsed():
     fewer = curves(similarity=(0.4, 0.9), distinct_answers=(5, 1), correct_share=(0.2, 0.95))
-    assert diversity_collapse(fewer, right=(0.9, 0.85)) is None
-    collapsed = diversity_collapse(fewer, right=(0.9, 0.3))
+    assert by_rule("diversity collapse", fewer, right=(0.9, 0.85)) is None
+    collapsed = by_rule("diversity collapse", fewer, right=(0.9, 0.3))
     assert collapsed.signs[1].what == "different texts among right completions"
     assert (collapsed.signs[1].before, collapsed.signs[1].after) == (0.9, 0.3)
 
@@ -153,12 +150,12 @@ def test_notes_advise_nothing_that_the_run_has():
     has = {"diversity": "graph_cut", "loss_type": "dr_grpo", "zero_spread_groups": "skip"}
     lacks = {"diversity": "none", "loss_type": "dapo", "zero_spread_groups": "adjust"}
     for check, key in (
-        (diversity_collapse, "diversity"),
-        (length_drift, "loss_type"),
-        (saturation, "zero_spread_groups"),
+        ("diversity collapse", "diversity"),
+        ("length drift", "loss_type"),
+        ("saturation", "zero_spread_groups"),
     ):
-        assert f"set {key}:" not in check(both, has).advice
-        assert f"set {key}:" in check(both, lacks).advice
+        assert f"set {key}:" not in by_rule(check, both, has).advice
+        assert f"set {key}:" in by_rule(check, both, lacks).advice
 
 
 def test_the_share_of_different_texts_is_that_of_the_right_completions(tmp_path):

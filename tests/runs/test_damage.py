@@ -13,7 +13,7 @@ import pytest
 from recorded import make_run, record, record_all
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.inspection.replay import replay_run
+from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.seals import BLOCK, BrokenSealError, read_seal, require_sound, seal

@@ -16,7 +16,8 @@ from typer.testing import CliRunner
 from dra_toolkit.cli.main import app
 from dra_toolkit.diversity import ESTIMATORS, group_advantages
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.inspection.replay import read_changes, replay_run
+from dra_toolkit.inspection.replay.run import replay_run
+from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.inspection.verify import verify
 from dra_toolkit.runs import Run
 

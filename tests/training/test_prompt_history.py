@@ -8,7 +8,7 @@ import tiny
 from recorded import RECIPE, make_run
 
 from dra_toolkit.diversity import DiversitySettings
-from dra_toolkit.inspection.replay import replay_run
+from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import FileFacts, Recorder, Run
 from dra_toolkit.runs.visits import visits

@@ -44,8 +44,7 @@ def open_run(run: str | None) -> Run:
 
 def selection(mode: ModeName, steps: str | None, where: list[str] | None) -> Selection:
     """Return which groups the options ask for."""
-    from dra_toolkit.inspection.selection import Selection, read_condition
-    from dra_toolkit.inspection.step_range import read_steps
+    from dra_toolkit.inspection.selection import Selection, read_condition, read_steps
 
     return Selection(
         modes=(mode.value,),

@@ -56,9 +56,8 @@ def export(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Write recorded groups as JSON lines, CSV, Parquet, a Hugging Face data set or one HTML report."""
-    from dra_toolkit.inspection.export import Selection, read_condition
-    from dra_toolkit.inspection.export import export as write
-    from dra_toolkit.inspection.step_range import read_steps
+    from dra_toolkit.inspection.export.exporting import export as write
+    from dra_toolkit.inspection.selection import Selection, read_condition, read_steps
     from dra_toolkit.runs import Run
     from dra_toolkit.runs.names import MODES
 

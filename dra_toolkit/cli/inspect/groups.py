@@ -59,7 +59,7 @@ def groups(
     from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.group_list import list_groups
     from dra_toolkit.inspection.group_table import step_view
-    from dra_toolkit.inspection.step_range import require_recorded
+    from dra_toolkit.inspection.selection import require_recorded
 
     if worst and best:
         raise RunError("--worst and --best: expected one of them")

@@ -55,7 +55,7 @@ def near(
     from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.list_views import neighbours_view
     from dra_toolkit.inspection.near import nearest
-    from dra_toolkit.inspection.step_range import read_steps, require_recorded
+    from dra_toolkit.inspection.selection import read_steps, require_recorded
     from dra_toolkit.inspection.text_search import require_unicode
 
     opened, wanted = open_run(run), read_steps(steps)

@@ -17,7 +17,7 @@ def comparing(run: Run, mode: Mode, steps: tuple[int, int] | None) -> Iterator[C
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from dra_toolkit.inspection.step_range import LAST
+    from dra_toolkit.inspection.selection import LAST
 
     on_terminal = Console(stderr=True)
     if not on_terminal.is_terminal:

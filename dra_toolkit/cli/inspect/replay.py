@@ -13,7 +13,7 @@ import typer
 from dra_toolkit.cli.errors import user_errors
 
 if TYPE_CHECKING:
-    from dra_toolkit.inspection.replay import Changes
+    from dra_toolkit.inspection.replay.settings import Changes
     from dra_toolkit.runs import Run
 
 
@@ -48,9 +48,10 @@ def replay(
     """
     from rich.console import Console
 
-    from dra_toolkit.inspection.replay import read_changes, replay_run
+    from dra_toolkit.inspection.replay.run import replay_run
+    from dra_toolkit.inspection.replay.settings import read_changes
     from dra_toolkit.inspection.replay.view import as_plain, replay_view
-    from dra_toolkit.inspection.step_range import read_steps
+    from dra_toolkit.inspection.selection import read_steps
     from dra_toolkit.runs import Run
 
     changes, wanted = read_changes(overrides or []), read_steps(steps)

@@ -45,7 +45,7 @@ def search(
 ) -> None:
     """Find completions that contain a text, or match a regular expression."""
     from dra_toolkit.inspection.list_views import hits_view
-    from dra_toolkit.inspection.step_range import require_recorded
+    from dra_toolkit.inspection.selection import require_recorded
     from dra_toolkit.inspection.text_search import Wanted
     from dra_toolkit.inspection.text_search import search as find
 

@@ -36,8 +36,8 @@ def weights(
     A weight is the sum of a side's advantages over the completions of the group. By formula all completions are unlike each
     other and equally likely, so that what is left is what the objective makes of rewards of 0 and 1.
     """
-    from dra_toolkit.inspection.replay import read_changes
-    from dra_toolkit.inspection.step_range import read_steps
+    from dra_toolkit.inspection.replay.settings import read_changes
+    from dra_toolkit.inspection.selection import read_steps
     from dra_toolkit.inspection.weights import every_formula, of_run
     from dra_toolkit.inspection.weights_view import weights_svg, weights_view
     from dra_toolkit.runs import Run

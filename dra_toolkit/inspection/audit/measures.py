@@ -12,9 +12,10 @@ from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
-from dra_toolkit.inspection.audit.ranks import spearman, wins
 from dra_toolkit.inspection.audit.samples import LabelledGroup
 
+DECIMALS = 6
+"""Values that agree so far are ties: embeddings are float32, and equal texts must not be ranked by rounding."""
 RESAMPLES = 2_000
 THERE, WEAK = 0.75, 0.6
 """Lower ends of the AUC's interval from which the signal counts as there, and as weak."""
@@ -186,3 +187,31 @@ def _interval(won: Array, counts: Array, seed: int) -> tuple[float, float]:
     drawn = np.random.default_rng(seed).integers(0, len(won), size=(RESAMPLES, len(won)))
     low, high = np.quantile(won[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
     return float(low), float(high)
+
+
+def mean_ranks(values: Array) -> Array:
+    """Return the ranks from 1 of (n,) values; ties share the mean of theirs.
+
+    >>> mean_ranks(np.array([3.0, 1.0, 1.0])).tolist()
+    [3.0, 1.5, 1.5]
+    """
+    _, inverse, counts = np.unique(np.round(values, DECIMALS), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
+
+
+def wins(left: Array, right: Array) -> float:
+    """Return in how many pairs (left, right) the first is larger; ties count half.
+
+    Mann and Whitney's U from the sum of ranks: U = R - n (n + 1) / 2 for the n values of `left`.
+    """
+    ranks = mean_ranks(np.concatenate((left, right)))[: len(left)]
+    return float(ranks.sum() - len(left) * (len(left) + 1) / 2)
+
+
+def spearman(left: Array, right: Array) -> float:
+    """Return Spearman's correlation: that of the mean ranks. NaN where one side is all ties."""
+    a, b = mean_ranks(left), mean_ranks(right)
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])

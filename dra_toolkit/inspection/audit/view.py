@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from dra_toolkit.inspection.audit.measures import ENOUGH, THERE, WEAK, Agreement, Audited, verdict
 from dra_toolkit.inspection.plain import plain
+from dra_toolkit.inspection.terminal import table
 from dra_toolkit.safe_text import visible
 
 RULE = (
@@ -51,11 +51,6 @@ def in_words(pair: Agreement) -> str:
 def audit_view(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> RenderableType:
     """Return the table, a verdict for each embedder, and how far embedders agree."""
     first = audited[0]
-    table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    for head in heads(first.unit):
-        table.add_column(head, justify="left" if head == "embedder" else "right", no_wrap=True)
-    for found in audited:
-        table.add_row(*cells(found))
     counts = (
         f"groups that tell something: {first.groups:,}, with {first.within_pairs:,} pairs of equal labels and "
         f"{first.between_pairs:,} of different ones; pairs of equal texts are left out"
@@ -66,7 +61,8 @@ def audit_view(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> R
         *(Text(in_words(each)) for each in agreements),
         Text(RULE, "dim"),
     ]
-    return Group(table, *lines)
+    columns = (head if head == "embedder" else f">{head}" for head in heads(first.unit))
+    return Group(table(columns, map(cells, audited)), *lines)
 
 
 def as_plain(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> dict[str, Any]:

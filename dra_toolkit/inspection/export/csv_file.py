@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any, BinaryIO
 
-from dra_toolkit.inspection.export.tables import Tables
+from dra_toolkit.inspection.export.writers import Tables
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - wide forms count in some locales
 """What a spreadsheet takes for the beginning of a formula, or skips to find one."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.inspection.export.csv_file import write_csv
-from dra_toolkit.inspection.export.dataset import CARD, write_dataset
 from dra_toolkit.inspection.export.html import write_html
-from dra_toolkit.inspection.export.jsonl import write_jsonl
-from dra_toolkit.inspection.export.parquet_file import write_parquet
-from dra_toolkit.inspection.export.tables import export_schema, rows
+from dra_toolkit.inspection.export.writers import CARD, export_schema, rows, write_dataset, write_jsonl, write_parquet
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.files import publish, publish_folder, remove_folder
@@ -53,33 +49,32 @@ def export(
 
 def _write(run: Run, out: Path, format: str, selection: Selection, groups: int) -> int:
     schema = export_schema(run, selection)
-    writers: dict[str, Callable[[BinaryIO], int]] = {
-        "jsonl": lambda file: write_jsonl(rows(run, selection, schema), file),
-        "csv": lambda file: write_csv(rows(run, selection, schema), file),
-        "parquet": lambda file: write_parquet(rows(run, selection, schema), file, schema),
-        "html": lambda file: write_html(run, selection, file, groups=groups),
-    }
-    written = [0]
+    written = 0
+
+    def counted(count: int) -> None:
+        nonlocal written
+        if not count:
+            raise RunError(f"{run.name}: no recorded group is of these steps and measures")
+        written = count
 
     def fill(folder: Path) -> None:
-        written[0] = _some(run, write_dataset(run, selection, folder))
+        counted(write_dataset(run, selection, folder))
         if out.exists():
             remove_folder(out)
 
     def write(file: BinaryIO) -> None:
-        written[0] = _some(run, writers[format](file))
+        if format == "html":
+            counted(write_html(run, selection, file, groups=groups))
+        elif format == "parquet":
+            counted(write_parquet(rows(run, selection, schema), file, schema))
+        else:
+            counted((write_csv if format == "csv" else write_jsonl)(rows(run, selection, schema), file))
 
     if format == "dataset":
         publish_folder(out, fill)
     else:
         publish(out, write)
-    return written[0]
-
-
-def _some(run: Run, count: int) -> int:
-    if not count:
-        raise RunError(f"{run.name}: no recorded group is of these steps and measures")
-    return count
+    return written
 
 
 def _check_place(out: Path, format: str, overwrite: bool) -> None:

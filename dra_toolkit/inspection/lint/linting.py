@@ -19,8 +19,6 @@ from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
 from dra_toolkit.runs.importers.rollout import Options, Problems, Rollout
 from dra_toolkit.runs.layout import RunDirectory
 
-MOSTLY_EQUAL = 0.8
-"""Share of all-equal groups from which they are told; some are in every sound run."""
 FEWEST = 8
 """Completions below which a reward that does not vary says nothing."""
 
@@ -118,24 +116,21 @@ def _findings(state: _Seen, unread: int) -> Iterator[Finding]:
     for name, values in state.rewards.items():
         if len(values) == 1 and state.completions >= FEWEST and state.groups > 1:
             tally.add("rewards that never vary", f"{name} is always {next(iter(values)):g}")
-    yield from tally.finding("groups of one", state.groups, "groups")
-    yield from tally.finding("ids finer than the group", state.groups, "groups")
-    yield from tally.finding("several prompts in a group", state.groups, "groups")
-    yield from tally.finding("a prompt in several groups", state.prompts, "prompts")
-    yield from tally.finding("unequal groups", state.groups, "groups")
-    yield from tally.finding("advantages are not centred", state.rewarded, "groups")
-    yield from tally.finding("advantages of no known estimator", len(state.steps), "steps")
-    yield from tally.finding("rewards adjusted twice", 1, "columns")
-    for found in tally.finding("all-equal groups", state.groups, "groups", least=MOSTLY_EQUAL):
-        yield Finding(
-            **{**found.__dict__, "example": f"{found.example}; {state.wasted:,} tokens or words in all of them"}
-        )
-    yield from tally.finding("duplicated rows", state.completions, "completions")
-    yield from tally.finding("cut completions rewarded", state.completions, "completions")
-    yield from tally.finding("unreadable golds", sum(state.golds.values()), "completions")
-    yield from tally.finding("rewards that never vary", len(state.rewards), "rewards")
-    yield from tally.finding("completions lost", state.completions, "completions")
-    yield from tally.finding("rows that cannot be read", state.completions + unread, "rows")
+    if tally.counts["all-equal groups"]:
+        tally.examples["all-equal groups"] += f"; {state.wasted:,} tokens or words in all of them"
+    return tally.findings(
+        {
+            "groups": state.groups,
+            "groups with advantages": state.rewarded,
+            "prompts": state.prompts,
+            "steps": len(state.steps),
+            "columns": 1,
+            "completions": state.completions,
+            "completions with a gold": sum(state.golds.values()),
+            "rewards": len(state.rewards),
+            "rows": state.completions + unread,
+        }
+    )
 
 
 def _has_column(source: Path, column: str) -> bool:

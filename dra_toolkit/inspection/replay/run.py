@@ -13,10 +13,9 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.compute import advantages_of
 from dra_toolkit.inspection.replay.differences import Differences
-from dra_toolkit.inspection.replay.earlier import Earlier
 from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.inspection.replay.settings import Changes, recorded_settings
-from dra_toolkit.inspection.replay.tables import COLUMNS_READ, columns_for, needs_embeddings, piece_of
+from dra_toolkit.inspection.replay.tables import COLUMNS_READ, Earlier, columns_for, needs_embeddings, piece_of
 from dra_toolkit.runs import FileFacts, Run
 from dra_toolkit.runs.numbers import read_numbers
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity import DiversitySettings, equal_labels
+from dra_toolkit.diversity import DiversitySettings, PromptHistory, discount_of, equal_labels
 from dra_toolkit.dotted import is_dotted
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Array
+from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.rewards import CORRECT_ABOVE
+from dra_toolkit.runs import Run
 from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.numbers import KEYS
 from dra_toolkit.runs.rows import starts_of
 from dra_toolkit.runs.schema import COLUMNS
+from dra_toolkit.runs.visits import visits
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -128,3 +131,38 @@ def _column(table: pa.Table, field: str) -> Array | None:
     if name is None or name not in table.column_names or table[name].null_count == len(table):
         return None
     return table[name].to_numpy(zero_copy_only=False)
+
+
+class Earlier:
+    """What each group's prompt had been answered before it, read once for each discount."""
+
+    def __init__(self, run: Run, mode: Mode) -> None:
+        self._run, self._mode = run, mode
+        self._by_discount: dict[float, dict[tuple[int, ...], Array]] = {}
+
+    def into(self, piece: Piece, settings: DiversitySettings) -> Piece:
+        """Return the piece with the history of its groups where the settings need it."""
+        if "history" not in settings.needs:
+            return piece
+        discount = discount_of(settings)
+        if discount not in self._by_discount:
+            self._by_discount[discount] = self._read(discount)
+        known = self._by_discount[discount]
+        before = np.stack([known[tuple(place)] for place in piece.keys.tolist()])
+        return replace(piece, known={**piece.known, "history": np.repeat(before, piece.sizes, axis=0)})
+
+    def _read(self, discount: float) -> dict[tuple[int, ...], Array]:
+        """Return the history before each group; those of one generation batch do not know of each other."""
+        history = PromptHistory(discount)
+        found: dict[tuple[int, ...], Array] = {}
+        every = visits(self._run, mode=self._mode)
+        first = 0
+        for end in range(1, len(every) + 1):
+            if end == len(every) or every[end].place[:2] != every[first].place[:2]:
+                batch = every[first:end]
+                before = history.before([visit.prompt for visit in batch])
+                found |= {visit.place: row for visit, row in zip(batch, before, strict=True)}
+                for visit in batch:
+                    history.add(visit.prompt, visit.right, visit.wrong)
+                first = end
+        return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -15,6 +14,7 @@ from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.replay.differences import Place, Sums
 from dra_toolkit.inspection.replay.run import TOLERANCE, ReplayReport
 from dra_toolkit.inspection.replay.settings import recipe_lines
+from dra_toolkit.inspection.terminal import percent, safe, spread_over, table
 from dra_toolkit.safe_text import visible
 
 MOST_STEPS = 12
@@ -24,32 +24,35 @@ MOST_STEPS = 12
 def as_plain(report: ReplayReport) -> dict[str, Any]:
     """Return everything a replay found, as JSON can hold it."""
     found = report.differences
-    worst = None if found.worst is None else plain({**asdict(found.worst), "error": found.worst.error})
-    return {
-        "run": report.run,
-        "mode": report.mode,
-        "changed": report.changes.written(),
-        "settings": recipe_lines(report.settings, report.estimator, report.embedder),
-        "settings_vary": report.settings_vary,
-        "total": _plain_sums(found.total()),
-        "largest_difference": worst,
-        "beyond_rounding": found.beyond_rounding,
-        "steps": [{"step": step, **_plain_sums(sums)} for step, sums in found.steps.items()],
-        "groups": [asdict(group) for group in found.groups],
-        "problems": list(report.problems),
-    }
+    worst = None if found.worst is None else {**asdict(found.worst), "error": found.worst.error}
+    told: dict[str, Any] = plain(
+        {
+            "run": report.run,
+            "mode": report.mode,
+            "changed": report.changes.written(),
+            "settings": recipe_lines(report.settings, report.estimator, report.embedder),
+            "settings_vary": report.settings_vary,
+            "total": _plain_sums(found.total()),
+            "largest_difference": worst,
+            "beyond_rounding": found.beyond_rounding,
+            "steps": [{"step": step, **_plain_sums(sums)} for step, sums in found.steps.items()],
+            "groups": found.groups,
+            "problems": report.problems,
+        }
+    )
+    return told
 
 
 def replay_view(report: ReplayReport, *, place: str) -> RenderableType:
     """Return the report for the terminal; `place` is the run as it is typed in a command."""
-    parts: list[RenderableType] = [Text(visible(_title(report), one_line=True), "bold"), Text()]
+    parts: list[RenderableType] = [safe(_title(report), "bold"), Text()]
     parts += [Text(f"  {visible(line, one_line=True)}", "dim") for line in _lines(report)]
     if not report.changes:
         parts += [Text(), _verdict(report)]
     else:
         parts += [Text(), _totals(report.differences.total()), Text(), _steps(report)]
         parts += _groups(report, place)
-    parts += [Text(visible(problem, one_line=True), "yellow") for problem in report.problems]
+    parts += [safe(problem, "yellow") for problem in report.problems]
     return Group(*parts)
 
 
@@ -101,41 +104,27 @@ def _where(place: Place) -> str:
 
 
 def _totals(sums: Sums) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(justify="right")
-    table.add_row(
-        f"{sums.changed_groups:,}", f"groups with another advantage, {_share(sums.changed_groups, sums.groups)}"
-    )
-    table.add_row(f"{sums.flips:,}", f"completions pushed the other way, {_share(sums.flips, sums.completions)}")
-    table.add_row(
-        f"{sums.rank_swaps:,}", f"pairs in a group ranked the other way, {_share(sums.rank_swaps, sums.pairs)}"
-    )
-    table.add_row(_percent(sums.moved_share), "of the gradient's weight moved: sum |A' - A| over sum |A|")
-    table.add_row(_percent(sums.moved_share_tokens), "the same, each completion weighted by its tokens")
     mean = [value / max(1, sums.completions) for value in (sums.recorded, sums.replayed)]
-    table.add_row(f"{mean[0]:.4f}", f"mean |advantage| recorded, {mean[1]:.4f} replayed")
-    return table
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right")
+    for value, what in (
+        (f"{sums.changed_groups:,}", f"groups with another advantage, {_share(sums.changed_groups, sums.groups)}"),
+        (f"{sums.flips:,}", f"completions pushed the other way, {_share(sums.flips, sums.completions)}"),
+        (f"{sums.rank_swaps:,}", f"pairs in a group ranked the other way, {_share(sums.rank_swaps, sums.pairs)}"),
+        (percent(sums.moved_share), "of the gradient's weight moved: sum |A' - A| over sum |A|"),
+        (percent(sums.moved_share_tokens), "the same, each completion weighted by its tokens"),
+        (f"{mean[0]:.4f}", f"mean |advantage| recorded, {mean[1]:.4f} replayed"),
+    ):
+        grid.add_row(value, what)
+    return grid
 
 
 def _steps(report: ReplayReport) -> Table:
-    table = Table(box=None, padding=(0, 1), collapse_padding=True)
-    for head in ("step", "groups", "flips", "rank swaps", "moved", "mean |A|", "replayed"):
-        table.add_column(head, justify="right", no_wrap=True)
-    steps = list(report.differences.steps.items())
-    if len(steps) > MOST_STEPS:
-        steps = [steps[i * (len(steps) - 1) // (MOST_STEPS - 1)] for i in range(MOST_STEPS)]
-    for step, sums in steps:
-        each = max(1, sums.completions)
-        table.add_row(
-            str(step),
-            str(sums.groups),
-            str(sums.flips),
-            str(sums.rank_swaps),
-            _percent(sums.moved_share),
-            f"{sums.recorded / each:.3f}",
-            f"{sums.replayed / each:.3f}",
-        )
-    return table
+    rows = []
+    for step, sums in spread_over(list(report.differences.steps.items()), MOST_STEPS):
+        means = (f"{value / max(1, sums.completions):.3f}" for value in (sums.recorded, sums.replayed))
+        rows.append([step, sums.groups, sums.flips, sums.rank_swaps, percent(sums.moved_share), *means])
+    return table((">step", ">groups", ">flips", ">rank swaps", ">moved", ">mean |A|", ">replayed"), rows)
 
 
 def _groups(report: ReplayReport, place: str) -> list[RenderableType]:
@@ -152,17 +141,11 @@ def _groups(report: ReplayReport, place: str) -> list[RenderableType]:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{_percent(part / whole)} of {whole:,}" if whole else "of none"
-
-
-def _percent(share: float) -> str:
-    return "-" if math.isnan(share) else f"{100 * share:.1f} %"
+    return f"{percent(part / whole)} of {whole:,}" if whole else "of none"
 
 
 def _plain_sums(sums: Sums) -> dict[str, Any]:
+    each = max(1, sums.completions)
     shares = {"moved_share": sums.moved_share, "moved_share_tokens": sums.moved_share_tokens}
-    means = {
-        "abs_advantage_recorded": sums.recorded / max(1, sums.completions),
-        "abs_advantage_replayed": sums.replayed / max(1, sums.completions),
-    }
-    return {**asdict(sums), **{name: None if math.isnan(value) else value for name, value in shares.items()}, **means}
+    means = {"abs_advantage_recorded": sums.recorded / each, "abs_advantage_replayed": sums.replayed / each}
+    return {**asdict(sums), **shares, **means}

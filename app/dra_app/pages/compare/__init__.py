@@ -14,7 +14,7 @@ from dra_app.pages.overview import SMOOTH, look_of
 from dra_app.pages.overview.figures import PANELS, drawn, is_known
 from dra_app.palette import series
 from dra_app.run_curves import Curves, measure_curves
-from dra_toolkit.drawing.series import Steps
+from dra_toolkit.drawing.curves import Steps
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
 from dra_toolkit.inspection.comparison import compare

@@ -10,8 +10,7 @@ import numpy as np
 from dra_app.figure import Cell, figure, line_key
 from dra_app.palette import colour, function
 from dra_app.run_curves import Curves
-from dra_toolkit.drawing.curves import Line, curves
-from dra_toolkit.drawing.series import Steps
+from dra_toolkit.drawing.curves import Line, Steps, curves
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array
 

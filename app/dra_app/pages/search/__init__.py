@@ -12,8 +12,7 @@ from dra_app.verdicts import verdict_mark
 from dra_toolkit.drawing.numbers import short, signed
 from dra_toolkit.drawing.svg import escaped
 from dra_toolkit.errors import DRAError
-from dra_toolkit.inspection.selection import Selection, read_condition
-from dra_toolkit.inspection.step_range import read_steps
+from dra_toolkit.inspection.selection import Selection, read_condition, read_steps
 from dra_toolkit.inspection.text_search import Hit, Hits, Wanted, correct_sql, search
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible

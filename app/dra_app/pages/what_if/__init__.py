@@ -22,7 +22,7 @@ from dra_app.pages.what_if.settings import changed_lines, changes_from, facts_of
 from dra_app.step_groups import read_step
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.replay import Changes, recipe_lines, recorded_settings
+from dra_toolkit.inspection.replay.settings import Changes, recipe_lines, recorded_settings
 from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
 from dra_toolkit.runs import Run
 

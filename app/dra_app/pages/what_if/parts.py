@@ -17,7 +17,7 @@ from dra_app.palette import colour
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.numbers import aligned, percent, short
 from dra_toolkit.drawing.svg import escaped
-from dra_toolkit.inspection.replay import Differences, Sums
+from dra_toolkit.inspection.replay.differences import Differences, Sums
 
 
 def form_part(fields: Sequence[Field]) -> str:

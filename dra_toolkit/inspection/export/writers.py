@@ -1,0 +1,133 @@
+"""Exported rows, with one schema for all batches of a selection, as JSON lines, Parquet, or a folder for `datasets`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from dra_toolkit.inspection.plain import plain
+from dra_toolkit.inspection.selection import Selection
+from dra_toolkit.runs import FileFacts, Run
+from dra_toolkit.runs.schema import COLUMNS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Tables = Iterator["pa.Table"]
+CARD = "README.md"
+ROWS = 8_192
+BYTES = 32 << 20
+"""A row group of Parquet ends with so many rows, or bytes, whichever comes first."""
+
+
+def export_schema(run: Run, selection: Selection) -> pa.Schema:
+    """Return the columns of an export: those of the recorded rows, in types that every reader of Parquet knows."""
+    import pyarrow as pa
+
+    from dra_toolkit.runs.schema import OPTIONAL, arrow_schema
+
+    facts = [one for mode in selection.modes for one in run.facts(mode)]
+    names = dict.fromkeys(name for one in facts for name in one.reward_weights)
+    whole = FileFacts(
+        run=run.name,
+        reward_weights=dict.fromkeys(names, 1.0),
+        scale_rewards="",
+        diversity=facts[0].diversity,
+        embedder="",
+    )
+    fields = []
+    for field in arrow_schema(whole, optional=frozenset(OPTIONAL)):
+        kind = field.type
+        if pa.types.is_dictionary(kind):
+            kind = kind.value_type
+        elif kind == pa.list_(pa.float16()):
+            kind = pa.list_(pa.float32())
+        fields.append(pa.field(field.name, kind))
+    return pa.schema(fields)
+
+
+def rows(run: Run, selection: Selection, schema: pa.Schema) -> Tables:
+    """Yield the chosen rows of each generation batch with the columns of the schema; what a batch lacks is null."""
+    import pyarrow as pa
+
+    for _, table in selection.tables(run):
+        columns = [
+            _column(table, field) if field.name in table.column_names else pa.nulls(len(table), field.type)
+            for field in schema
+        ]
+        yield pa.table(columns, schema=schema)
+
+
+def _column(table: pa.Table, field: pa.Field) -> pa.Array:
+    import pyarrow as pa
+
+    found = table[field.name].combine_chunks()
+    if field.name != "rewards":
+        return found.cast(field.type)
+    there = {found.type.field(i).name: found.field(i) for i in range(found.type.num_fields)}
+    columns = [there.get(inner.name, pa.nulls(len(found), inner.type)) for inner in field.type]
+    return pa.StructArray.from_arrays(columns, fields=list(field.type))
+
+
+def write_jsonl(tables: Tables, file: BinaryIO) -> int:
+    """Write a line for each row; return how many. What is not a finite number is null.
+
+    Only ASCII is written, the rest as escapes, so that no text acts on a terminal that the file is printed to.
+    """
+    written = 0
+    for table in tables:
+        for row in table.to_pylist():
+            file.write(json.dumps(plain(row), allow_nan=False).encode("ascii") + b"\n")
+            written += 1
+    return written
+
+
+def write_parquet(tables: Tables, file: BinaryIO, schema: pa.Schema) -> int:
+    """Write the rows; return how many."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    written, held, size = 0, list[pa.Table](), 0
+    with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+        for table in tables:
+            held.append(table)
+            written, size = written + len(table), size + table.nbytes
+            if sum(map(len, held)) >= ROWS or size >= BYTES:
+                writer.write_table(pa.concat_tables(held))
+                held, size = [], 0
+        if held:
+            writer.write_table(pa.concat_tables(held))
+    return written
+
+
+def write_dataset(run: Run, selection: Selection, folder: Path) -> int:
+    """Write a Parquet file for each mode and a card, as `datasets.load_dataset` reads and the Hub shows; return the rows."""
+    schema, counts = export_schema(run, selection), dict[str, int]()
+    for mode in selection.modes:
+        of_mode = replace(selection, modes=(mode,))
+        path = folder / f"{mode}.parquet"
+        with open(path, "wb") as file:
+            counts[mode] = write_parquet(rows(run, of_mode, schema), file, schema)
+        if not counts[mode]:
+            path.unlink()
+    counts = {mode: count for mode, count in counts.items() if count}
+    (folder / CARD).write_text(_card(run, counts), encoding="utf-8")
+    return sum(counts.values())
+
+
+def _card(run: Run, counts: dict[str, int]) -> str:
+    splits = "".join(f"  - split: {mode}\n    path: {mode}.parquet\n" for mode in counts)
+    files = f"  data_files:\n{splits}" if splits else ""
+    columns = "\n".join(f"| `{column.name}` | {column.meaning} |" for column in COLUMNS)
+    held = ", ".join(f"{count} of `{mode}`" for mode, count in counts.items()) or "none"
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in run.name)
+    return (
+        f"---\nconfigs:\n- config_name: default\n{files}tags:\n- grpo\n- rollouts\n---\n\n"
+        f"# Recorded groups of {name}\n\n"
+        f"Completions of a GRPO run with rewards, similarity, weights and advantages, exported by the DRA Toolkit: {held}. "
+        "The texts were written by a model; treat them as untrusted.\n\n"
+        f"| column | meaning |\n| --- | --- |\n{columns}\n"
+    )
