@@ -12,7 +12,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.group_list import GroupRow, group_row
-from dra_toolkit.inspection.text_search import require_unicode
+from dra_toolkit.inspection.selection import require_unicode
 from dra_toolkit.inspection.word_differences import Differences, word_differences
 from dra_toolkit.runs import Run
 

@@ -118,3 +118,11 @@ def require_recorded(run: Run, steps: tuple[int, int] | None, mode: Mode) -> Non
     if steps and not any(steps[0] <= step <= steps[1] for step in recorded):
         asked = f"{steps[0]} to {steps[1]}" if steps[1] != LAST else f"{steps[0]} and later"
         raise RunError(f"{run.name}: no {mode} groups of steps {asked}, recorded are {recorded[0]} to {recorded[-1]}")
+
+
+def require_unicode(text: str, where: str) -> None:
+    """Raise RunError for a text that no completion can contain: bytes that are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RunError(f"{where}: found {text!r}, which is not UTF-8") from None

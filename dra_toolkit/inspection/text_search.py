@@ -11,7 +11,7 @@ from typing import Any
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_outcomes import VERDICTS
 from dra_toolkit.groups import Mode
-from dra_toolkit.inspection.selection import Selection
+from dra_toolkit.inspection.selection import Selection, require_unicode
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.names import quoted_name
@@ -97,14 +97,6 @@ def search(
     rows = found.to_pylist()
     hits = [_marked_hit(row, mark) if wanted.is_regex else _hit(row, wanted) for row in rows[: int(limit)]]
     return Hits(rows=tuple(hits), offset=offset, has_more=len(rows) > limit, total=total)
-
-
-def require_unicode(text: str, where: str) -> None:
-    """Raise RunError for a text that no completion can contain: bytes that are not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise RunError(f"{where}: found {text!r}, which is not UTF-8") from None
 
 
 def _require_expression(text: str) -> None:

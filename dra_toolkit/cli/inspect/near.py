@@ -55,8 +55,7 @@ def near(
     from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.list_views import neighbours_view
     from dra_toolkit.inspection.near import nearest
-    from dra_toolkit.inspection.selection import read_steps, require_recorded
-    from dra_toolkit.inspection.text_search import require_unicode
+    from dra_toolkit.inspection.selection import read_steps, require_recorded, require_unicode
 
     opened, wanted = open_run(run), read_steps(steps)
     if (text is None) == (step is None or group is None or completion is None):

@@ -36,7 +36,7 @@ def sql(
 ) -> None:
     """Ask in SQL: one SELECT over steps, groups, completions and texts; nothing else can be read, nothing written."""
     from dra_toolkit.inspection.list_views import rows_view
-    from dra_toolkit.inspection.text_search import require_unicode
+    from dra_toolkit.inspection.selection import require_unicode
 
     opened = open_run(run)
     if statement is None:
