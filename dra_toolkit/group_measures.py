@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -66,206 +67,153 @@ class GroupMeasure:
         return {"float64": float, "int32": int, "bool": bool}[self.type](value)
 
 
-def _average(column: str) -> str:
-    return f"avg({column}) FILTER (NOT isnan({column}))"
+def _measure(names: tuple[str, str, str, str], meaning: str, **more: Any) -> GroupMeasure:
+    """Declare a number by what it is called: as a column, on a curve, in a narrow column, on an axis."""
+    name, label, short, unit = names
+    return GroupMeasure(name=name, meaning=meaning, label=label, short=short, unit=unit, **more)
+
+
+def _mean(column: str, place: str) -> dict[str, Any]:
+    """Return how the mean of what is known of a column is computed: in memory, given where it lives, and in SQL."""
+    value = attrgetter(place)
+    return {"of": lambda r, _: mean_of_known(value(r)), "sql": f"avg({column}) FILTER (NOT isnan({column}))"}
 
 
 _ALL = (
-    GroupMeasure(
-        name="size",
-        meaning="completions in the group",
-        label="completions",
-        short="size",
-        unit="completions",
-        type="int32",
+    _measure(
+        ("size", "completions", "size", "completions"),
+        "completions in the group",
         of=lambda r, _: len(r.group),
+        type="int32",
         sql="count(*)",
     ),
-    GroupMeasure(
-        name="reward",
-        meaning="mean raw total",
-        label="reward, raw",
-        short="reward",
-        unit="mean total reward",
-        of=lambda r, _: mean_of_known(r.adjustment.totals),
-        sql=_average("total"),
+    _measure(
+        ("reward", "reward, raw", "reward", "mean total reward"),
+        "mean raw total",
+        **_mean("total", "adjustment.totals"),
         shown=("steps", "runs", "prompt", "notebook"),
     ),
-    GroupMeasure(
-        name="reward_spread",
-        meaning="sample standard deviation of the raw totals",
-        label="spread of the rewards",
-        short="spread",
-        unit="standard deviation",
+    _measure(
+        ("reward_spread", "spread of the rewards", "spread", "standard deviation"),
+        "sample standard deviation of the raw totals",
         of=lambda r, _: reward_spread(r.adjustment.totals),
         sql=_SPREAD,
         from_zero=True,
     ),
-    GroupMeasure(
-        name="adjusted",
-        meaning="mean adjusted total",
-        label="reward, adjusted",
-        short="adjusted",
-        unit="mean total reward",
-        of=lambda r, _: mean_of_known(r.adjustment.adjusted),
-        sql=_average("adjusted"),
+    _measure(
+        ("adjusted", "reward, adjusted", "adjusted", "mean total reward"),
+        "mean adjusted total",
+        **_mean("adjusted", "adjustment.adjusted"),
         shown=("steps", "prompt", "notebook"),
         metric="adjusted_reward",
     ),
-    GroupMeasure(
-        name="similarity",
-        meaning="mean similarity of two completions",
-        label="similarity",
-        short="simil.",
-        unit="mean cosine similarity",
+    _measure(
+        ("similarity", "similarity", "simil.", "mean cosine similarity"),
+        "mean similarity of two completions",
         of=lambda r, _: mean_similarity(r.adjustment.similarity),
         sql=f"nullif(list_avg({_PAIRS}), 'nan')",
         shown=("steps", "runs", "prompt", "notebook"),
         metric="similarity",
     ),
-    GroupMeasure(
-        name="max_similarity",
-        meaning="similarity of the two most similar completions",
-        label="similarity of the nearest",
-        short="nearest",
-        unit="largest cosine similarity",
+    _measure(
+        ("max_similarity", "similarity of the nearest", "nearest", "largest cosine similarity"),
+        "similarity of the two most similar completions",
         of=lambda r, _: largest_similarity(r.adjustment.similarity),
         sql=f"nullif(list_max({_PAIRS}), 'nan')",
     ),
-    GroupMeasure(
-        name="vendi_score",
-        meaning="effective number of different completions",
-        label="Vendi score",
-        short="Vendi",
-        unit="effective completions",
+    _measure(
+        ("vendi_score", "Vendi score", "Vendi", "effective completions"),
+        "effective number of different completions",
         of=lambda r, _: vendi_score(r.adjustment.similarity) if is_measured(r) else None,
         shown=("steps", "runs", "prompt"),
         metric="vendi_score",
     ),
-    GroupMeasure(
-        name="redundancy",
-        meaning="mean redundancy",
-        label="redundancy",
-        short="redund.",
-        unit="mean redundancy",
-        of=lambda r, _: mean_of_known(r.adjustment.redundancy),
-        sql=_average("redundancy"),
+    _measure(
+        ("redundancy", "redundancy", "redund.", "mean redundancy"),
+        "mean redundancy",
+        **_mean("redundancy", "adjustment.redundancy"),
     ),
-    GroupMeasure(
-        name="weight",
-        meaning="mean factor on the total",
-        label="weight",
-        short="weight",
-        unit="mean factor",
-        of=lambda r, _: mean_of_known(r.adjustment.weights),
-        sql=_average("weight"),
+    _measure(
+        ("weight", "weight", "weight", "mean factor"),
+        "mean factor on the total",
+        **_mean("weight", "adjustment.weights"),
         metric="weight",
     ),
-    GroupMeasure(
-        name="min_weight",
-        meaning="smallest factor on a total",
-        label="smallest weight",
-        short="min w.",
-        unit="smallest factor",
+    _measure(
+        ("min_weight", "smallest weight", "min w.", "smallest factor"),
+        "smallest factor on a total",
         of=lambda r, _: np.min(r.adjustment.weights),
         sql="CASE WHEN NOT bool_or(isnan(weight)) THEN min(weight) END",
     ),
-    GroupMeasure(
-        name="distinct_ratio",
-        meaning="share of different texts",
-        label="distinct texts",
-        short="distinct",
-        unit="share of completions",
+    _measure(
+        ("distinct_ratio", "distinct texts", "distinct", "share of completions"),
+        "share of different texts",
         of=lambda r, _: distinct_ratio(r.group.completions),
         shown=("steps",),
         percent=True,
         metric="distinct_ratio",
     ),
-    GroupMeasure(
-        name="distinct_answers",
-        meaning="final answers that the judge tells apart, null where none could be read",
-        label="distinct answers",
-        short="answers",
-        unit="answers per group",
-        type="int32",
+    _measure(
+        ("distinct_answers", "distinct answers", "answers", "answers per group"),
+        "final answers that the judge tells apart, null where none could be read",
         of=lambda r, _: len(set(answers_of(r))) or None,
+        type="int32",
         stored="nullif({}, 0)",
         shown=("steps", "runs", "prompt", "notebook"),
         from_zero=True,
     ),
-    GroupMeasure(
-        name="answers_read",
-        meaning="completions whose final answer could be read",
-        label="answers read",
-        short="read",
-        unit="completions",
-        type="int32",
+    _measure(
+        ("answers_read", "answers read", "read", "completions"),
+        "completions whose final answer could be read",
         of=lambda r, _: len(answers_of(r)),
+        type="int32",
         from_zero=True,
     ),
-    GroupMeasure(
-        name="correct_share",
-        meaning="share of completions that the judge, or else the reward `correct_by`, calls correct; null where neither is",
-        label="share correct",
-        short="correct",
-        unit="share of completions",
+    _measure(
+        ("correct_share", "share correct", "correct", "share of completions"),
+        "share of completions that the judge, or else the reward `correct_by`, calls correct; null where neither is",
         of=correct_share,
         shown=("steps", "runs", "prompt"),
         percent=True,
     ),
-    GroupMeasure(
-        name="positive_share",
-        meaning="share of completions whose raw total is above 0, right or not",
-        label="reward above 0",
-        short="above 0",
-        unit="share of completions",
+    _measure(
+        ("positive_share", "reward above 0", "above 0", "share of completions"),
+        "share of completions whose raw total is above 0, right or not",
         of=lambda r, _: mean_of_known(above(r.adjustment.totals, 0.0)),
         sql="avg((total > 0)::INT) FILTER (NOT isnan(total))",
         percent=True,
     ),
-    GroupMeasure(
-        name="zero_spread",
-        meaning="whether all raw totals are equal",
-        label="zero-spread groups",
-        short="zero spread",
-        unit="share of groups",
-        type="bool",
+    _measure(
+        ("zero_spread", "zero-spread groups", "zero spread", "share of groups"),
+        "whether all raw totals are equal",
         of=lambda r, _: zero_spread(r.adjustment.totals),
+        type="bool",
         sql=f"coalesce(NOT {_SPREAD} > {ZERO_SPREAD}, true)",
         shown=("steps", "runs"),
         percent=True,
         from_zero=True,
         metric="zero_spread_groups",
     ),
-    GroupMeasure(
-        name="flips",
-        meaning="completions whose advantage has the other sign than without the adjustment",
-        label="flips in the step",
-        short="flips",
-        unit="advantages per step",
-        type="int32",
+    _measure(
+        ("flips", "flips in the step", "flips", "advantages per step"),
+        "completions whose advantage has the other sign than without the adjustment",
         of=lambda r, _: flipped(r).sum(),
+        type="int32",
         sql="count(*) FILTER (advantage * advantage_plain < 0)",
         shown=("steps", "prompt"),
         from_zero=True,
         summed=True,
     ),
-    GroupMeasure(
-        name="tokens",
-        meaning="mean tokens of a completion",
-        label="tokens",
-        short="tokens",
-        unit="mean tokens",
+    _measure(
+        ("tokens", "tokens", "tokens", "mean tokens"),
+        "mean tokens of a completion",
         of=lambda r, _: np.mean(r.group.token_counts),
         sql="avg(tokens)",
         shown=("steps", "runs", "prompt"),
     ),
-    GroupMeasure(
-        name="cut_share",
-        meaning="share of completions cut at the longest length allowed",
-        label="cut completions",
-        short="cut",
-        unit="share of completions",
+    _measure(
+        ("cut_share", "cut completions", "cut", "share of completions"),
+        "share of completions cut at the longest length allowed",
         of=lambda r, _: (
             None if "unknown" in r.group.finish_reasons else np.mean([x == "length" for x in r.group.finish_reasons])
         ),
@@ -273,24 +221,18 @@ _ALL = (
         percent=True,
         from_zero=True,
     ),
-    GroupMeasure(
-        name="abs_advantage_plain",
-        meaning="mean absolute advantage without the adjustment",
-        label="mean |advantage|, plain",
-        short="plain |A|",
-        unit="mean |advantage|",
+    _measure(
+        ("abs_advantage_plain", "mean |advantage|, plain", "plain |A|", "mean |advantage|"),
+        "mean absolute advantage without the adjustment",
         of=lambda r, _: mean_of_known(np.abs(r.plain_advantages)),
         sql="avg(abs(advantage_plain))",
         shown=("steps",),
         from_zero=True,
         metric="abs_advantage_plain",
     ),
-    GroupMeasure(
-        name="abs_advantage",
-        meaning="mean absolute advantage as trained",
-        label="mean |advantage|, trained",
-        short="|A|",
-        unit="mean |advantage|",
+    _measure(
+        ("abs_advantage", "mean |advantage|, trained", "|A|", "mean |advantage|"),
+        "mean absolute advantage as trained",
         of=lambda r, _: mean_of_known(np.abs(r.advantages)),
         sql="avg(abs(advantage))",
         shown=("steps", "runs"),

@@ -11,7 +11,7 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.replay.run import TOLERANCE, replay_run
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.importers.provenance import read_provenance
+from dra_toolkit.runs.importers.importing import read_provenance
 from dra_toolkit.runs.names import MODES, BatchName, SegmentName
 from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.schema import GROUP_PREFIX, read_facts

@@ -2,7 +2,7 @@
 
 from dra_toolkit.runs.facts import SCHEMA_VERSION, FileFacts
 from dra_toolkit.runs.layout import RunDirectory, find_runs, latest_run, runs_root
-from dra_toolkit.runs.reader import Run, RunSummary
+from dra_toolkit.runs.reader import Run
 from dra_toolkit.runs.recorder import Recorder
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Recorder",
     "Run",
     "RunDirectory",
-    "RunSummary",
     "find_runs",
     "latest_run",
     "runs_root",

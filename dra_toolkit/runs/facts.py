@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from dra_toolkit.diversity import DiversitySettings, Estimator, Scaling, estimator_of
 from dra_toolkit.errors import RunError
@@ -59,24 +59,11 @@ def stored_facts(schema: pa.Schema, where: str) -> FileFacts:
             f"{where}: schema version {found['version']}, this dra-toolkit reads up to {SCHEMA_VERSION}; update it"
         )
     known = {field.name for field in fields(FileFacts)}
-    settings = _settings(found["diversity"], where)
-    estimator = _estimator(found.get("estimator"), where)
     kept = {key: value for key, value in found.items() if key in known}
-    return FileFacts(**{**kept, "diversity": settings, "estimator": estimator})
-
-
-def _estimator(stored: dict[str, Any] | None, where: str) -> Estimator | None:
-    try:
-        return None if stored is None else Estimator(**stored)
+    made = found.get("estimator")
+    try:  # a setting that an older file does not know of has its default, which changes nothing
+        kept["diversity"] = DiversitySettings(**found["diversity"])
+        kept["estimator"] = None if made is None else Estimator(**made)
     except (TypeError, ValueError) as error:
-        raise RunError(f"{where}: has advantages that this dra-toolkit does not know ({error}); update it") from None
-
-
-def _settings(stored: dict[str, Any], where: str) -> DiversitySettings:
-    """Return the stored settings; one that an older file does not know of has its default, which changes nothing."""
-    try:
-        return DiversitySettings(**stored)
-    except (TypeError, ValueError) as error:
-        raise RunError(
-            f"{where}: has diversity settings that this dra-toolkit does not know ({error}); update it"
-        ) from None
+        raise RunError(f"{where}: has settings that this dra-toolkit does not know ({error}); update it") from None
+    return FileFacts(**kept)

@@ -40,6 +40,16 @@ EVENTS_PIPE = "events.pipe"
 """A named pipe there, through which the launcher hears what a full disk keeps out of events.jsonl."""
 
 
+class _Inside:
+    """The path of something in a run."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, run: RunDirectory, owner: type[RunDirectory]) -> Path:
+        return run.path / self.name
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The paths of one run."""
@@ -50,37 +60,14 @@ class RunDirectory:
     def name(self) -> str:
         return self.path.name
 
-    @property
-    def recipe(self) -> Path:
-        return self.path / "recipe.yaml"
-
-    @property
-    def resolved(self) -> Path:
-        return self.path / "resolved.json"
-
-    @property
-    def environment(self) -> Path:
-        return self.path / "environment.json"
-
-    @property
-    def status_file(self) -> Path:
-        return self.path / "status.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def groups(self) -> Path:
-        return self.path / "groups"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def logs(self) -> Path:
-        return self.path / "logs"
+    recipe = _Inside("recipe.yaml")
+    resolved = _Inside("resolved.json")
+    environment = _Inside("environment.json")
+    status_file = _Inside("status.json")
+    metrics = _Inside("metrics.jsonl")
+    groups = _Inside("groups")
+    checkpoints = _Inside("checkpoints")
+    logs = _Inside("logs")
 
     def attempt_logs(self, attempt: int) -> Path:
         return self.logs / f"attempt-{attempt}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,34 +138,8 @@ def _batches(table: pa.Table) -> list[Batch]:
 
 def _ahead(tables: Iterator[tuple[FileFacts, pa.Table]]) -> Iterator[tuple[FileFacts, pa.Table]]:
     """Yield the same from a thread that reads a little ahead, so that decoding and arithmetic take turns on no core."""
-    waiting: queue.Queue[tuple[FileFacts, pa.Table] | BaseException | None] = queue.Queue(maxsize=AHEAD)
-    stopped = threading.Event()
-
-    def put(item: tuple[FileFacts, pa.Table] | BaseException | None) -> None:
-        while not stopped.is_set():
-            try:
-                waiting.put(item, timeout=0.1)
-                return
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for item in tables:
-                put(item)
-                if stopped.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # told to the thread that asked, where it is handled
-            put(error)
-
-    thread = threading.Thread(target=work, name="dra-numbers", daemon=True)
-    thread.start()
-    try:
-        while (item := waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
+    with ThreadPoolExecutor(1, thread_name_prefix="dra-numbers") as reader:
+        waiting = deque(reader.submit(next, tables, None) for _ in range(AHEAD))
+        while (found := waiting.popleft().result()) is not None:
+            waiting.append(reader.submit(next, tables, None))
+            yield found

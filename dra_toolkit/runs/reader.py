@@ -6,7 +6,6 @@ import functools
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,18 +29,6 @@ if TYPE_CHECKING:
 RETRIES = 20
 Answer = TypeVar("Answer")
 Parameters = Sequence[Any] | Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSummary:
-    """What a run holds."""
-
-    steps: tuple[int, ...]
-    """Steps with recorded training groups, ascending."""
-    completions: int
-    """Recorded completions of every mode."""
-    problems: tuple[str, ...]
-    """One line for each file that was skipped, and why."""
 
 
 class Run:
@@ -146,12 +133,6 @@ class Run:
             nearest = min(steps, key=lambda s: abs(s - step))
             recorded = f"recorded are {steps[0]} to {steps[-1]}; the nearest is {nearest}"
             raise RunError(f"{self.name}: no {mode} groups of step {step}, {recorded}")
-
-    def summary(self) -> RunSummary:
-        """Count what is recorded, from the files' footers."""
-        count = self.query("SELECT count(*) AS n FROM completions").column("n")[0].as_py()
-        problems = tuple(f"groups/{name}: {why}; skipped" for name, why in sorted(self.problems.items()))
-        return RunSummary(steps=tuple(self.steps()), completions=count, problems=problems)
 
     def query(
         self, sql: str, parameters: Parameters | None = None, *, steps: tuple[int, int] | None = None

@@ -24,22 +24,21 @@ GROUP_PREFIX = "group_"
 OLD_NAMES = {"group": "group_index"}
 """Column of version 1 -> what it is called since."""
 
-
 Part = Literal["key", "number", "text", "group"]
+Derived = Callable[[GroupRecord, str | None], Any]
+"""Computes a value of a group, given the reward function that tells right from wrong."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Column:
     """One column: its type, what it means, and the value of a recorded group that it holds; it writes and reads itself."""
 
     name: str
     type: str
     """One of `KINDS`."""
+    source: str | Derived
+    """Where the value lives in memory, from GroupRecord down, or what computes it where it follows from others."""
     meaning: str
-    field: str = ""
-    """Where the value lives in memory, from GroupRecord down; empty for what is derived."""
-    derived: Callable[[GroupRecord, str | None], Any] | None = None
-    """Computes the value where it follows from others, given the reward function that tells right from wrong."""
     part: Part = "number"
     """What it belongs to when a run is compacted: to every table, to the numbers, to the texts, or to the groups."""
     per_group: bool = False
@@ -50,13 +49,19 @@ class Column:
     """Whether every version wrote it, so that a file without it is damaged; any other column may lack, and is null then."""
 
     @property
+    def field(self) -> str:
+        """Where the value lives in memory; empty for what is derived."""
+        return self.source if isinstance(self.source, str) else ""
+
+    @property
     def arrow_name(self) -> str:
         """What the documentation calls its type."""
         return self.type.removesuffix(" or null")
 
     def cells(self, record: GroupRecord, correct_by: str | None) -> Sequence[Any]:
         """Return what the G rows of a group hold."""
-        value = self.derived(record, correct_by) if self.derived else attrgetter(self.field)(record)
+        source = self.source
+        value = attrgetter(source)(record) if isinstance(source, str) else source(record, correct_by)
         kind = KINDS[self.type]
         if value is None or self.per_group:
             return [None if value is None else kind.to_cell(value)] * len(record.group)
@@ -78,172 +83,86 @@ GROUP_KEY = KEY[:-1]
 """What a group is known by."""
 
 
-def _key(name: str, type: str, field: str, meaning: str) -> Column:
-    return Column(name=name, type=type, field=field, meaning=meaning, part="key", per_group=True, required=True)
-
-
-def _number(name: str, field: str, meaning: str, type: str = "float64") -> Column:
-    return Column(name=name, type=type, field=field, meaning=meaning, required=True)
-
+_always = functools.partial(Column, required=True)
+_of_group = functools.partial(Column, required=True, per_group=True)
+_where_any = functools.partial(Column, optional=True)
+_SIMILARITY = "cosine similarity to the completions after it in the group: one row of the upper triangle"
 
 COLUMNS = (
-    _key("mode", "dictionary", "mode", "`train`, `eval`, or `discarded` before training"),
-    _key("step", "int32", "step", "optimizer step that first uses the group, from 1"),
-    _key("batch", "int32", "batch", "generation batch within the step, from 0"),
-    _key("group_index", "int32", "index", "group within the batch, from 0"),
-    Column(
-        name="completion_index",
-        type="int32",
-        derived=lambda record, _: range(len(record.group)),
-        part="key",
-        required=True,
-        meaning="completion within the group, from 0",
+    _of_group("mode", "dictionary", "mode", "`train`, `eval`, or `discarded` before training", "key"),
+    _of_group("step", "int32", "step", "optimizer step that first uses the group, from 1", "key"),
+    _of_group("batch", "int32", "batch", "generation batch within the step, from 0", "key"),
+    _of_group("group_index", "int32", "index", "group within the batch, from 0", "key"),
+    _always(
+        "completion_index", "int32", lambda r, _: range(len(r.group)), "completion within the group, from 0", "key"
     ),
-    Column(
-        name="attempt",
-        type="int32",
-        field="attempt",
+    _of_group("attempt", "int32", "attempt", "which start of the run recorded it, from 1"),
+    _of_group("prompt_hash", "dictionary", lambda r, _: r.prompt_hash, "identity of the prompt: 16 hex digits"),
+    _of_group("prompt", "messages", "group.prompt", "messages of the prompt; role `text` if plain", "text"),
+    _always("completion", "string", "group.completions", "the text, without special tokens", "text"),
+    _where_any(
+        "prompt_turns",
+        "turns",
+        "group.prompt",
+        "the prompt once more with calls of tools, as JSON, and images, where it has any",
+        "text",
         per_group=True,
-        required=True,
-        meaning="which start of the run recorded it, from 1",
+    ),
+    _where_any(
+        "turns",
+        "turns",
+        "group.turns",
+        "what was said in turn, by the policy and by tools, where that is more than one text",
+        "text",
+    ),
+    _where_any(
+        "gold", "dictionary", "group.gold", "the reference answer that the reward functions saw", per_group=True
+    ),
+    _where_any(
+        "verdict", "dictionary", "group.verdicts", "what a judge said of it: `right`, `wrong`, or why it said neither"
     ),
     Column(
-        name="prompt_hash",
-        type="dictionary",
-        derived=lambda record, _: record.prompt_hash,
-        per_group=True,
-        required=True,
-        meaning="identity of the prompt: 16 hex digits",
+        "answer",
+        "string",
+        lambda r, _: map(final_answer, r.group.completions),
+        "final answer: the last `\\boxed{...}` or `<answer>`, or null",
     ),
-    Column(
-        name="prompt",
-        type="messages",
-        field="group.prompt",
-        part="text",
-        per_group=True,
-        required=True,
-        meaning="messages of the prompt; role `text` if plain",
-    ),
-    Column(
-        name="completion",
-        type="string",
-        field="group.completions",
-        part="text",
-        required=True,
-        meaning="the text, without special tokens",
-    ),
-    Column(
-        name="prompt_turns",
-        type="turns",
-        field="group.prompt",
-        part="text",
-        per_group=True,
-        optional=True,
-        meaning="the prompt once more with calls of tools, as JSON, and images, where it has any",
-    ),
-    Column(
-        name="turns",
-        type="turns",
-        field="group.turns",
-        part="text",
-        optional=True,
-        meaning="what was said in turn, by the policy and by tools, where that is more than one text",
-    ),
-    Column(
-        name="gold",
-        type="dictionary",
-        field="group.gold",
-        per_group=True,
-        optional=True,
-        meaning="the reference answer that the reward functions saw",
-    ),
-    Column(
-        name="verdict",
-        type="dictionary",
-        field="group.verdicts",
-        optional=True,
-        meaning="what a judge said of it: `right`, `wrong`, or why it said neither",
-    ),
-    Column(
-        name="answer",
-        type="string",
-        derived=lambda record, _: map(final_answer, record.group.completions),
-        meaning="final answer: the last `\\boxed{...}` or `<answer>`, or null",
-    ),
-    _number("tokens", "group.token_counts", "tokens of the completion", "int32"),
-    _number(
+    _always("tokens", "int32", "group.token_counts", "tokens of the completion"),
+    _always(
         "finish_reason",
+        "dictionary",
         "group.finish_reasons",
         "`stop`: ended by itself; `length`: cut at the longest length allowed",
-        "dictionary",
     ),
-    _number("rewards", "group.rewards", "raw value of each reward function; null where it abstained", "rewards"),
-    _number("total", "adjustment.totals", "weighted sum of the raw rewards"),
-    _number(
-        "similarity",
-        "adjustment.similarity",
-        "cosine similarity to the completions after it in the group: one row of the upper triangle",
-        "list<float32>",
+    _always("rewards", "rewards", "group.rewards", "raw value of each reward function; null where it abstained"),
+    _always("total", "float64", "adjustment.totals", "weighted sum of the raw rewards"),
+    _always("similarity", "list<float32>", "adjustment.similarity", _SIMILARITY),
+    _always("redundancy", "float64", "adjustment.redundancy", "what the group already says of it"),
+    _always("weight", "float64", "adjustment.weights", "factor on the total"),
+    _always("adjusted", "float64", "adjustment.adjusted", "total after the adjustment"),
+    _always("advantage_plain", "float64", "plain_advantages", "advantage of the unadjusted totals"),
+    _always("advantage", "float64", "advantages", "advantage that the trainer used"),
+    _where_any(
+        "policy_tokens",
+        "int32",
+        "group.policy_tokens",
+        "how many of the tokens the policy wrote, where tools wrote others",
     ),
-    _number("redundancy", "adjustment.redundancy", "what the group already says of it"),
-    _number("weight", "adjustment.weights", "factor on the total"),
-    _number("adjusted", "adjustment.adjusted", "total after the adjustment"),
-    _number("advantage_plain", "plain_advantages", "advantage of the unadjusted totals"),
-    _number("advantage", "advantages", "advantage that the trainer used"),
-    Column(
-        name="policy_tokens",
-        type="int32",
-        field="group.policy_tokens",
-        optional=True,
-        meaning="how many of the tokens the policy wrote, where tools wrote others",
+    _where_any("bonus", "float64", "adjustment.bonus", "what the measure adds after the factor"),
+    _where_any(
+        "label", "int32", "labels", "which cluster of its group it belongs to, where the measure reads clusters"
     ),
-    Column(
-        name="bonus",
-        type="float64",
-        field="adjustment.bonus",
-        optional=True,
-        meaning="what the measure adds after the factor",
+    _where_any(
+        "log_prob",
+        "float64 or null",
+        "log_probs",
+        "mean log-probability of its tokens when sampled, where the measure reads it",
     ),
-    Column(
-        name="label",
-        type="int32",
-        field="labels",
-        optional=True,
-        meaning="which cluster of its group it belongs to, where the measure reads clusters",
-    ),
-    Column(
-        name="log_prob",
-        type="float64 or null",
-        field="log_probs",
-        optional=True,
-        meaning="mean log-probability of its tokens when sampled, where the measure reads it",
-    ),
-    Column(
-        name="discard_reason",
-        type="dictionary",
-        field="discard_reason",
-        per_group=True,
-        optional=True,
-        meaning="why the group was not trained on",
-    ),
-    Column(
-        name="embedding",
-        type="list<float16>",
-        field="embeddings",
-        part="text",
-        optional=True,
-        meaning="unit vector; only where asked for",
-    ),
+    _where_any("discard_reason", "dictionary", "discard_reason", "why the group was not trained on", per_group=True),
+    _where_any("embedding", "list<float16>", "embeddings", "unit vector; only where asked for", "text"),
     *(
-        Column(
-            name=f"{GROUP_PREFIX}{measure.name}",
-            type=measure.type,
-            derived=measure,
-            part="group",
-            per_group=True,
-            meaning=f"the group's {measure.meaning}",
-        )
-        for measure in GROUP_MEASURES.values()
+        Column(f"{GROUP_PREFIX}{m.name}", m.type, m, f"the group's {m.meaning}", "group", per_group=True)
+        for m in GROUP_MEASURES.values()
     ),
 )
 OPTIONAL = tuple(column.name for column in COLUMNS if column.optional)
@@ -291,11 +210,6 @@ def _check_columns(schema: pa.Schema, facts: FileFacts, where: str, columns: Col
 
 @functools.cache
 def _types(rewards: tuple[str, ...]) -> dict[str, pa.DataType]:
-    facts = FileFacts(
-        run="",
-        reward_weights=dict.fromkeys(rewards, 1.0),
-        scale_rewards="",
-        diversity=DiversitySettings(),
-        embedder="",
-    )
+    weights = dict.fromkeys(rewards, 1.0)
+    facts = FileFacts(run="", reward_weights=weights, scale_rewards="", diversity=DiversitySettings(), embedder="")
     return {field.name: field.type for field in arrow_schema(facts, optional=frozenset(OPTIONAL))}

@@ -10,7 +10,6 @@ The numbers are scanned often and as a whole, the texts rarely and in pieces: ap
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,16 +178,11 @@ class SegmentReader:
         is_first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
         return [(int(step), int(batch)) for step, batch in keys[is_first]]
 
-    def read(self, batch: Batch) -> pa.Table:
-        """Return the rows of one batch with every column, as its own file had them."""
+    def read(self, batch: Batch, index: int | None = None) -> pa.Table:
+        """Return the rows of one batch, or of one group of it, with every column, as its own file had them."""
         keys, starts = self._groups()
-        rows = np.flatnonzero((keys[:, 0] == batch[0]) & (keys[:, 1] == batch[1]))
-        return self._rows(int(rows[0]), int(rows[-1]) + 1, starts)
-
-    def read_group(self, batch: Batch, index: int) -> pa.Table:
-        """Return the rows of one group with every column; none if it is not there."""
-        keys, starts = self._groups()
-        rows = np.flatnonzero((keys[:, 0] == batch[0]) & (keys[:, 1] == batch[1]) & (keys[:, 2] == index))
+        is_wanted = (keys[:, :2] == batch).all(axis=1) & (index is None or keys[:, 2] == index)
+        rows = np.flatnonzero(is_wanted)
         first = int(rows[0]) if rows.size else 0
         return self._rows(first, first + len(rows), starts)
 
@@ -245,9 +239,3 @@ def _with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def batches_of(reader: SegmentReader) -> Iterator[tuple[Batch, pa.Table]]:
-    """Yield every batch of a segment with its rows, in order."""
-    for batch in reader.batches():
-        yield batch, reader.read(batch)

@@ -83,19 +83,6 @@ class GroupStore:
         """
         return self.again(lambda: self._snapshot(mode, steps))
 
-    def in_order(self, snapshot: Snapshot, steps: tuple[int, int] | None = None) -> Iterator[tuple[Batch, Source]]:
-        """Yield each batch of a snapshot of one mode with where it is read from, by step and batch."""
-        first, last = steps or ALL_STEPS
-        found: list[tuple[Batch, Source]] = [((f.step, f.batch), f) for f in snapshot.files]
-        for segment in snapshot.segments:
-            hidden = snapshot.hidden.get(segment.path, frozenset())
-            found += [
-                (batch, segment)
-                for batch in self.batches_of(segment)
-                if batch not in hidden and first <= batch[0] <= last
-            ]
-        yield from sorted(found, key=lambda item: item[0])
-
     def batches_of(self, segment: SegmentName) -> list[Batch]:
         """Return the batches that a segment holds, hidden ones included."""
         if segment.path not in self._indices:
@@ -104,21 +91,13 @@ class GroupStore:
             reader.close()
         return self._indices[segment.path]
 
-    def read_batch(self, source: Source, batch: Batch, *, measured: bool = True) -> pa.Table | None:
-        """Return the rows of a batch; None, with the reason in `problems`, if they are damaged.
-
-        measured: whether the numbers of groups are wanted, which files of version 1 do not hold.
-        """
+    def read_batch(self, source: Source, batch: Batch, index: int | None = None) -> pa.Table | None:
+        """Return the rows of a batch, or of one group of it; None, with the reason in `problems`, if they are damaged."""
         try:
             if isinstance(source, SegmentName):
                 with self._reading:
-                    return self._segment(source).read(batch)
-            reader = RowReader(source.path)
-            try:
-                facts = read_facts(reader.schema, source.path.name)
-                return renewed(reader.rows(0, len(reader)), facts, measured=measured)
-            finally:
-                reader.close()
+                    return self._segment(source).read(batch, index)
+            return _rows_of_file(source.path, index)
         except FileNotFoundError:
             with self._reading:
                 self._open = None
@@ -165,7 +144,7 @@ class GroupStore:
         for _ in range(LOOKS):
             try:
                 snapshot = self.snapshot(mode=mode, steps=(first, last))
-                for batch, source in self.in_order(snapshot, (first, last)):
+                for batch, source in self._in_order(snapshot, (first, last)):
                     if batch > done:
                         table = self.read_batch(source, batch)
                         done = batch
@@ -215,26 +194,19 @@ class GroupStore:
         return found
 
     def _read_group(self, mode: Mode, batch: Batch, index: int) -> tuple[FileFacts, pa.Table] | None:
-        import pyarrow.compute as pc
-
         snapshot = self.snapshot(mode=mode, steps=(batch[0], batch[0]))
-        for file in snapshot.files:
-            if (file.step, file.batch) == batch:
-                table = self.read_batch(file, batch, measured=False)
-                rows = None if table is None else table.filter(pc.equal(table["group_index"], index))
-                return (snapshot.facts[file.path], rows) if rows is not None and len(rows) else None
-        for segment in sorted(snapshot.segments, key=lambda s: s.order, reverse=True):
-            if batch not in snapshot.hidden.get(segment.path, ()) and batch in self.batches_of(segment):
-                try:
-                    with self._reading:
-                        rows = self._segment(segment).read_group(batch, index)
-                except FileNotFoundError:
-                    raise
-                except (OSError, ValueError) as error:
-                    self.problems[segment.path.name] = f"cannot be read ({first_line(error)})"
-                    return None
-                return (snapshot.facts[segment.path], rows) if len(rows) else None
-        return None
+        source = next((found for held, found in self._in_order(snapshot, (batch[0], batch[0])) if held == batch), None)
+        rows = None if source is None else self.read_batch(source, batch, index)
+        return (snapshot.facts[source.path], rows) if source is not None and rows is not None and len(rows) else None
+
+    def _in_order(self, snapshot: Snapshot, steps: tuple[int, int]) -> list[tuple[Batch, Source]]:
+        """Return each batch of a snapshot of one mode with where it is read from, by step and batch."""
+        found: list[tuple[Batch, Source]] = [((file.step, file.batch), file) for file in snapshot.files]
+        for segment in snapshot.segments:
+            hidden = snapshot.hidden.get(segment.path, frozenset())
+            there = (batch for batch in self.batches_of(segment) if steps[0] <= batch[0] <= steps[1])
+            found += [(batch, segment) for batch in there if batch not in hidden]
+        return sorted(found, key=lambda item: item[0])
 
     def _steps(self, mode: Mode) -> list[int]:
         listing = self.listing(mode)
@@ -275,3 +247,16 @@ class GroupStore:
         stat = os.stat(path)
         self._checked[path, stat.st_mtime_ns, stat.st_size] = why
         self.problems[path.name] = why
+
+
+def _rows_of_file(path: Path, index: int | None) -> pa.Table:
+    """Return the rows of a batch's own file, or of one group of it; the numbers of groups only with whole batches."""
+    import pyarrow.compute as pc
+
+    reader = RowReader(path)
+    try:
+        facts = read_facts(reader.schema, path.name)
+        table = renewed(reader.rows(0, len(reader)), facts, measured=index is None)
+    finally:
+        reader.close()
+    return table if index is None else table.filter(pc.equal(table["group_index"], index))

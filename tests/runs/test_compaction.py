@@ -176,7 +176,7 @@ class TestWhenAndHowMuch:
         assert [f.scale_rewards for f in Run.open(run.path).facts()] == ["group", "none"]
 
     def test_the_recorder_compacts_by_itself(self, run, monkeypatch):
-        monkeypatch.setattr("dra_toolkit.runs.compactor.LOOK_EVERY", 4)
+        monkeypatch.setattr("dra_toolkit.runs.recorder.LOOK_EVERY", 4)
         monkeypatch.setattr(compaction, "FILES", 8)
         from dra_toolkit.runs import Recorder
 
@@ -282,7 +282,7 @@ class TestTrouble:
     def test_readers_beside_a_writer_and_a_compactor(self, run, monkeypatch):
         """Whoever looks, at any moment, finds every step that was published before, once."""
         monkeypatch.setattr(compaction, "FILES", 4)
-        monkeypatch.setattr("dra_toolkit.runs.compactor.LOOK_EVERY", 2)
+        monkeypatch.setattr("dra_toolkit.runs.recorder.LOOK_EVERY", 2)
         stop, wrong, looks = threading.Event(), [], 0
         published = 0
 
@@ -324,10 +324,10 @@ class TestKilled:
             from pathlib import Path
             import pyarrow.compute, pyarrow.dataset, pyarrow.parquet
             from recorded import FACTS, record
-            from dra_toolkit.runs import Recorder, compaction, compactor
+            from dra_toolkit.runs import Recorder, compaction, recorder
             from dra_toolkit.runs.rows import to_table
             to_table([record(1)], FACTS)
-            compaction.FILES, compaction.FAN, compactor.LOOK_EVERY = 4, 3, 2
+            compaction.FILES, compaction.FAN, recorder.LOOK_EVERY = 4, 3, 2
             compaction.compact.__kwdefaults__["grace"] = 0.0
             folder = Path(sys.argv[1])
             for line in sys.stdin:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -10,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.diversity import ESTIMATORS, Estimator, Scaling, estimator_of
-from dra_toolkit.embedding import EmbedderSettings, check_text_embedder, load_embedder
+from dra_toolkit.embedding import Embedder, EmbedderSettings, check_text_embedder, load_embedder
 from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, recipe_of
 from dra_toolkit.rewards import REWARDS, tells_right_from_wrong
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.facts import FileFacts
-from dra_toolkit.runs.files import remove_folder
+from dra_toolkit.runs.files import publish_text, read_json, remove_folder
 from dra_toolkit.runs.importers.formats import find_format
 from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
-from dra_toolkit.runs.importers.provenance import write_provenance
 from dra_toolkit.runs.importers.records import PLAIN, Estimates, as_records, best_estimator
 from dra_toolkit.runs.importers.rollout import Options, Problems
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.recorder import Recorder
+
+PROVENANCE = "imported.json"
+"""Where an imported run comes from, beside it."""
 
 
 @dataclass(kw_only=True)
@@ -68,11 +71,12 @@ def import_run(
     """
     options = options or Options()
     found, seen = find_format(format, source, options)
-    names = found.reward_names(source, options)
-    weights = _weights(names, reward_weights or {})
+    weights = _weights(found.reward_names(source, options), reward_weights or {})
     if embedder is not None and (problem := check_text_embedder(embedder)):
         raise RecipeError(f"embedder: {problem}")
-    _check_place(output, overwrite)
+    is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
+    if not is_free and not (overwrite and RunDirectory(output).exists()):
+        raise RunError(f"{output}: is there already; choose another --output, or replace a run with --overwrite")
     directory = RunDirectory(output.parent / f".{output.name}.importing")
     _remove(directory.path)
     problems, report = Problems(), Imported(run=str(output), format=found.name, seen=seen)
@@ -82,14 +86,15 @@ def import_run(
         if first is None:
             raise RunError(f"{source}: no rollout could be read", *problems.lines[:5])
         fitted = best_estimator(first, weights, found.name)
-        made = _made(scale_rewards, fitted, found.name)
-        scaling: Scaling = "none" if made.spread == "none" else made.scope
-        directory.create(_recipe(source, output, found.name, weights, scaling, embedder, first))
+        facts = _facts(output.name, weights, scale_rewards, fitted, found.name, embedder)
+        directory.create(_recipe(source, output, found.name, facts, max(map(len, first.groups))))
         directory.write_status("importing")
-        facts = _facts(output.name, weights, scaling, made, embedder)
-        estimates = _record(directory, chain([first], rows), facts, embedder, report, imported)
-        report.notes += _notes(estimates, made, fitted, found.consecutive, scale_rewards)
-        write_provenance(directory.path, _provenance(source, report, estimates, fitted, problems))
+        loaded = None if embedder is None else load_embedder(embedder)
+        estimates = _record(directory, chain([first], rows), facts, loaded, report, imported)
+        report.notes += _notes(estimates, facts.made, fitted, found.consecutive, scale_rewards)
+        report.skipped, report.problems = problems.count, problems.lines
+        facts_of_source = _provenance(source, report, estimates, fitted)
+        publish_text(directory.path / PROVENANCE, json.dumps(facts_of_source, indent=1, ensure_ascii=False) + "\n")
         directory.write_status("imported")
         _remove(output)  # only what --overwrite allows, and only once the new run is whole
         directory.path.rename(output)
@@ -99,23 +104,24 @@ def import_run(
     except BaseException:
         _remove(directory.path)
         raise
-    report.skipped, report.problems = problems.count, problems.lines
     return report
 
 
 Fitted = tuple[str, Estimator] | None
 
 
-def _made(asked: Scaling | None, fitted: Fitted, format: str) -> Estimator:
-    """Return how advantages are made: as asked, as those that were written, or else as the engine does."""
-    if asked is not None:
-        return estimator_of(asked)
-    return fitted[1] if fitted else ESTIMATORS.get(format.replace("-", "_"), ESTIMATORS["trl"])
-
-
 def _facts(
-    name: str, weights: dict[str, float], scaling: Scaling, made: Estimator, embedder: EmbedderSettings | None
+    name: str,
+    weights: dict[str, float],
+    asked: Scaling | None,
+    fitted: Fitted,
+    format: str,
+    embedder: EmbedderSettings | None,
 ) -> FileFacts:
+    """Return what holds for all groups; advantages are made as asked, as those that were written, or as the engine does."""
+    usual = ESTIMATORS.get(format.replace("-", "_"), ESTIMATORS["trl"])
+    made = estimator_of(asked) if asked is not None else fitted[1] if fitted else usual
+    scaling: Scaling = "none" if made.spread == "none" else made.scope
     return FileFacts(
         run=name,
         reward_weights=weights,
@@ -131,23 +137,16 @@ def _record(
     directory: RunDirectory,
     rows: Iterator[ImportedBatch],
     facts: FileFacts,
-    embedder: EmbedderSettings | None,
+    embedder: Embedder | None,
     report: Imported,
     imported: Callable[[int], None],
 ) -> Estimates:
     """Write the batches in the folder of the run, and join their files."""
-    loaded = None if embedder is None else load_embedder(embedder)
     estimates, steps, told = Estimates(), set(), list[str]()
     recorder = Recorder(directory.groups, facts, tell=told.append)
     try:
         for batch in rows:
-            records = as_records(
-                batch,
-                reward_weights=facts.reward_weights,
-                made=facts.made,
-                embedder=loaded,
-                estimates=estimates,
-            )
+            records = as_records(batch, facts.reward_weights, facts.made, embedder, estimates)
             recorder.submit(records)
             count = sum(len(record.group) for record in records)
             report.completions, report.groups = report.completions + count, report.groups + len(records)
@@ -155,8 +154,7 @@ def _record(
             imported(count)
     finally:
         recorder.close()
-    lost = [line for line in told if "record" in line]
-    if lost:
+    if lost := [line for line in told if "record" in line]:
         raise RunError(*lost)
     compact(directory.groups, everything=True, grace=0)
     report.steps, report.by_mode = len(steps), dict(estimates.by_mode)
@@ -174,37 +172,22 @@ def _weights(names: list[str], given: dict[str, float]) -> dict[str, float]:
     return {name: given.get(name, 1.0) for name in names}
 
 
-def _check_place(output: Path, overwrite: bool) -> None:
-    if RunDirectory(output).exists() and overwrite:
-        return
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise RunError(f"{output}: is there already; choose another --output, or replace a run with --overwrite")
-
-
 def _remove(folder: Path) -> None:
     if folder.is_dir():
         remove_folder(folder)
 
 
-def _recipe(
-    source: Path,
-    output: Path,
-    format: str,
-    weights: dict[str, float],
-    scaling: str,
-    embedder: EmbedderSettings | None,
-    first: ImportedBatch,
-) -> Recipe:
+def _recipe(source: Path, output: Path, format: str, facts: FileFacts, size: int) -> Recipe:
     """Return a recipe that says what is known of the run, and that it was imported; nobody can train it."""
     known = {
         "model_name_or_path": f"imported:{format}",
         "dataset_name": str(source),
-        "reward_funcs": list(weights),
-        "reward_weights": list(weights.values()),
+        "reward_funcs": list(facts.reward_weights),
+        "reward_weights": list(facts.reward_weights.values()),
         "diversity": "none",
-        "scale_rewards": scaling,
-        "embedder": "none" if embedder is None else embedder.name,
-        "num_generations": max(map(len, first.groups)),
+        "scale_rewards": facts.scale_rewards,
+        "embedder": facts.embedder,
+        "num_generations": size,
         "output_dir": str(output),
     }
     text = f"# Imported from {source} ({format}); this run was not trained here and cannot be resumed.\n"
@@ -233,9 +216,7 @@ def _notes(
         yield "groups: by the identity that the source gives; without one, completions of the same prompt in a step"
 
 
-def _provenance(
-    source: Path, report: Imported, estimates: Estimates, fitted: Fitted, problems: Problems
-) -> dict[str, Any]:
+def _provenance(source: Path, report: Imported, estimates: Estimates, fitted: Fitted) -> dict[str, Any]:
     recorded = bool(estimates.advantages_known) and (fitted is None or bool(estimates.advantages))
     return {
         "source": str(source.resolve()),
@@ -244,6 +225,19 @@ def _provenance(
         "time": time.time(),
         "advantages": "recorded" if recorded else "reproduced" if estimates.advantages_known else "computed",
         "estimates": asdict(estimates),
-        "skipped": problems.count,
+        "skipped": report.skipped,
         "notes": report.notes,
     }
+
+
+def read_provenance(run: Path) -> dict[str, Any] | None:
+    """Return where an imported run comes from; None for a run that was trained here."""
+    try:
+        found = read_json(run / PROVENANCE)
+        if not isinstance(found, dict):
+            raise ValueError(f"expected an object, found {type(found).__name__}")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{run / PROVENANCE}: cannot be read ({error})") from None
+    return found

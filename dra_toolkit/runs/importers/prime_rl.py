@@ -13,14 +13,15 @@ or a filter, is of the mode `discarded`, with the reason.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
-from dra_toolkit.runs.importers.lines import first_object, objects
-from dra_toolkit.runs.importers.prime_rl_files import PrimeFile, effective_traces, trace_files
+from dra_toolkit.runs.importers.lines import first_object, jsonl_files, natural, objects
 from dra_toolkit.runs.importers.rollout import (
     BadRowError,
     Options,
@@ -32,6 +33,16 @@ from dra_toolkit.runs.importers.rollout import (
     spoken,
 )
 
+_STEP_FOLDER = re.compile(r"step_(\d+)")
+_KIND = ("file.kind", "trace.kind", "trace.info.kind", "trace.run.type")
+_ADVANTAGE = ("shipped.advantage", "trace.advantage", "trace.info.advantage")
+_GROUP = ("trace.group_id", "trace.info.group_id", "line.group.id", "trace.example_id")
+_STEP = (
+    "file.step", "shipped.ship.step", "trace.eval_step", "trace.info.ship.step", "trace.info.arrival.step",
+    "trace.run.step", "trace.run.work.step", "line.run.step", "line.run.work.step", "trace.step",
+)  # fmt: skip
+"""Where versions of prime-rl say it, the surest place first."""
+
 
 class PrimeRL:
     """prime-rl's traces."""
@@ -42,10 +53,8 @@ class PrimeRL:
 
     def recognise(self, source: Path) -> str | None:
         """Return what shows that these are traces."""
-        for file in trace_files(source)[:1]:
-            first = first_object(file.path)
-            if first is None:
-                continue
+        for file in _trace_files(source)[:1]:
+            first = first_object(file.path) or {}
             if "nodes" in first or "traces" in first:
                 return f"{file.path} holds traces of prime-rl"
             if {"prompt", "completion", "reward"} <= set(first) and file.path.name.endswith("_rollouts.jsonl"):
@@ -54,63 +63,38 @@ class PrimeRL:
 
     def reward_names(self, source: Path, options: Options) -> list[str]:
         """Return the names of all rewards, which may differ from one environment to another: every trace is looked at."""
-        if not trace_files(source):
+        files = _trace_files(source)
+        if not files:
             raise RunError(f"{source}: no traces.jsonl, expected the output folder of prime-rl, or a file of traces")
-        names: dict[str, None] = {}
-        for file in trace_files(source):
-            for _, line in objects(file.path, Problems()):
-                for trace in _traces(line):
-                    names |= dict.fromkeys(_rewards(trace))
-        if options.reward_columns:
-            missing = [name for name in options.reward_columns if name not in names]
-            if missing:
-                raise RunError(f"{source}: no trace has the reward {missing[0]!r}; there are {', '.join(names)}")
-            return list(options.reward_columns)
-        return list(names)
+        lines = (line for file in files for _, line in objects(file.path, Problems()))
+        names = dict.fromkeys(name for line in lines for trace in _traces_of(line) for name in _rewards(trace))
+        missing = [name for name in options.reward_columns if name not in names]
+        if missing:
+            raise RunError(f"{source}: no trace has the reward {missing[0]!r}; there are {', '.join(names)}")
+        return list(options.reward_columns or names)
 
     def read(self, source: Path, options: Options, problems: Problems) -> Iterator[Rollout]:
         """Yield the rollouts, file by file."""
-        for file in trace_files(source):
-            shipped = effective_traces(file, problems)
+        for file in _trace_files(source):
+            shipped = _effective_traces(file, problems)
             for where, line in objects(file.path, problems):
-                for trace in _traces(line):
+                for trace in _traces_of(line):
+                    known = {} if shipped is None else shipped.get(str(trace.get("id")))
+                    said = {"trace": trace, "line": line, "shipped": known, "file": vars(file)}
                     try:
-                        yield _rollout(trace, line, file, shipped, options)
+                        yield _rollout(trace, said, options, is_trained=known is not None)
                     except BadRowError as error:
                         problems.add(where, str(error))
 
 
-def _traces(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the traces of a line: those of an episode that train the policy, or the one that the line is."""
-    if not isinstance(line.get("traces"), list):
-        return [line]
-    return [
-        trace
-        for trace in line["traces"]
-        if isinstance(trace, Mapping) and _of(trace, "agent", "trainable") is not False
-    ]
-
-
-def _rollout(
-    trace: Mapping[str, Any],
-    line: Mapping[str, Any],
-    file: PrimeFile,
-    shipped: Mapping[str, Any] | None,
-    options: Options,
-) -> Rollout:
-    kind = file.kind or trace.get("kind") or _of(trace, "info", "kind") or _of(trace, "run", "type")
-    known = shipped.get(str(trace.get("id"))) if shipped is not None else {}
-    is_trained = shipped is None or known is not None
+def _rollout(trace: Mapping[str, Any], said: Mapping[str, Any], options: Options, *, is_trained: bool) -> Rollout:
     reason = _reason(trace, is_trained)
-    mode: Mode = "eval" if kind == "eval" else "discarded" if reason else options.mode
+    mode: Mode = "eval" if _first(said, _KIND) == "eval" else "discarded" if reason else options.mode
     prompt, completion = _texts(trace)
-    advantages = ((known or {}).get("advantage"), trace.get("advantage"), _of(trace, "info", "advantage"))
-    advantage = next((value for value in advantages if value is not None), None)
-    groups = (trace.get("group_id"), _of(trace, "info", "group_id"), _of(line, "group", "id"), trace.get("example_id"))
-    group = next((value for value in groups if value is not None), None)
+    advantage, group = _first(said, _ADVANTAGE), _first(said, _GROUP)
     return Rollout(
         mode=mode,
-        step=as_step(_step(trace, line, file, known or {})),
+        step=as_step(_first(said, _STEP)),
         group=None if group is None else str(group),
         prompt=as_prompt(prompt),
         **spoken(completion),
@@ -122,6 +106,18 @@ def _rollout(
     )
 
 
+def _first(said: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
+    """Return what stands in the first of some places that holds anything."""
+    found = (_of(said, *path.split(".")) for path in paths)
+    return next((value for value in found if value is not None), None)
+
+
+def _of(found: Any, *names: str) -> Any:
+    for name in names:
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
 def _reason(trace: Mapping[str, Any], is_trained: bool) -> str | None:
     """Return why a trace did not reach the trainer, or None if it did."""
     filters = [name for name, hit in (trace.get("filters") or {}).items() if hit]
@@ -131,8 +127,7 @@ def _reason(trace: Mapping[str, Any], is_trained: bool) -> str | None:
         return None
     errors = trace.get("errors") or ([trace["error"]] if trace.get("error") else [])
     if errors:
-        last = errors[-1]
-        return f"error: {last.get('type') if isinstance(last, Mapping) else last}"
+        return f"error: {errors[-1].get('type') if isinstance(errors[-1], Mapping) else errors[-1]}"
     return "not in a training batch"
 
 
@@ -170,52 +165,105 @@ def _rewards(trace: Mapping[str, Any]) -> dict[str, float]:
     found = trace.get("rewards")
     if not isinstance(found, Mapping) or not found:
         return {"reward": as_number(trace.get("reward"), "reward")}
-    rewards = {}
-    for name, value in found.items():
-        if isinstance(value, Mapping):
-            score, weight = as_number(value.get("score"), name), as_number(value.get("weight", 1.0), name)
-            rewards[str(name)] = score * weight
-        else:
-            rewards[str(name)] = as_number(value, str(name))
-    return rewards
+    parts = {name: value if isinstance(value, Mapping) else {"score": value} for name, value in found.items()}
+    return {
+        str(name): as_number(part.get("score"), name) * as_number(part.get("weight", 1.0), name)
+        for name, part in parts.items()
+    }
 
 
 def _tokens(trace: Mapping[str, Any]) -> int | None:
-    sampled = [node for node in trace.get("nodes") or [] if isinstance(node, Mapping) and _is_sampled(node)]
+    sampled = [node for node in _inner(trace, "nodes") if _is_sampled(node)]
     masks = [sum(map(bool, node.get("mask") or [])) or len(node.get("token_ids") or []) for node in sampled]
     if any(masks):
         return sum(masks)
-    usage = [_of(call, "usage", "completion_tokens") for call in trace.get("calls") or []]
+    usage = [_of(call, "usage", "completion_tokens") for call in _inner(trace, "calls")]
     known = [count for count in usage if isinstance(count, int)]
     return sum(known) if known else None
 
 
 def _finish(trace: Mapping[str, Any]) -> str | None:
-    ends = [node.get("finish_reason") for node in trace.get("nodes") or [] if isinstance(node, Mapping)]
-    ends += [call.get("finish_reason") for call in trace.get("calls") or [] if isinstance(call, Mapping)]
+    ends = [part.get("finish_reason") for part in (*_inner(trace, "nodes"), *_inner(trace, "calls"))]
     known = [end for end in ends if end]
     if str(trace.get("stop_condition", "")).startswith("max_") or (known and known[-1] == "length"):
         return "length"
     return "stop" if known else None
 
 
-def _step(trace: Mapping[str, Any], line: Mapping[str, Any], file: PrimeFile, known: Mapping[str, Any]) -> Any:
-    candidates = (
-        file.step,
-        _of(known, "ship", "step"),
-        trace.get("eval_step"),
-        _of(trace, "info", "ship", "step"),
-        _of(trace, "info", "arrival", "step"),
-        _of(trace, "run", "step"),
-        _of(trace, "run", "work", "step"),
-        _of(line, "run", "step"),
-        _of(line, "run", "work", "step"),
-        trace.get("step"),
-    )
-    return next((step for step in candidates if step is not None), None)
+def _inner(trace: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    return [part for part in trace.get(name) or [] if isinstance(part, Mapping)]
 
 
-def _of(found: Any, *names: str) -> Any:
-    for name in names:
-        found = found.get(name) if isinstance(found, Mapping) else None
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """One file of traces, and what its place says."""
+
+    path: Path
+    kind: str | None = None
+    """`train` or `eval`, where the folder or the name says so."""
+    step: int | None = None
+    effective: Path | None = None
+    """The file with those of the traces that reached the trainer."""
+    annotations: tuple[Path, ...] = ()
+    """Files that say afterwards what became of the traces."""
+
+
+def _trace_files(source: Path) -> list[_File]:
+    """Return the files of traces in a folder of prime-rl, by step; or the file itself."""
+    if source.is_file():
+        return [_by_place(source)]
+    for root in (source, source / "rollouts"):
+        folders = sorted((p for p in root.glob("step_*") if _STEP_FOLDER.fullmatch(p.name)), key=natural)
+        found = [file for folder in folders for file in _of_step(folder)]
+        if found:
+            return found
+    for root in (source, source / "traces", source / "monitors" / "file" / "traces"):
+        chunks = jsonl_files(root / "stream") if (root / "stream").is_dir() else jsonl_files(root, "stream.jsonl")
+        if chunks:
+            updates = sorted(root.glob("annotations/**/*.jsonl"), key=natural)
+            notes = tuple(path for path in updates if not path.name.endswith(".index.jsonl"))
+            return [_File(path=path, annotations=notes) for path in chunks]
+    return [_File(path=path) for path in jsonl_files(source, "traces.jsonl")]
+
+
+def _traces_of(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the traces of a line: those of an episode that train the policy, or the one that the line is."""
+    if not isinstance(line.get("traces"), list):
+        return [line]
+    traces = [trace for trace in line["traces"] if isinstance(trace, Mapping)]
+    return [t for t in traces if not isinstance(t.get("agent"), Mapping) or t["agent"].get("trainable") is not False]
+
+
+def _effective_traces(file: _File, problems: Problems) -> dict[str, dict[str, Any]] | None:
+    """Return what is known of the traces that reached the trainer, by their id; None if all of the file did."""
+    if file.kind == "eval" or (file.effective is None and not file.annotations):
+        return None
+    found: dict[str, dict[str, Any]] = {}
+    for path in (file.effective,) if file.effective else file.annotations:
+        for trace in (trace for _, line in objects(path, problems) for trace in _traces_of(line)):
+            info = trace["info"] if isinstance(trace.get("info"), Mapping) else trace
+            if file.effective or info.get("effective") or info.get("subset") == "effective":
+                name = trace.get("id") if trace.get("trace_id") is None else trace["trace_id"]
+                advantage = info.get("advantage", trace.get("advantage"))
+                found[str(name)] = {"advantage": advantage, "ship": info.get("ship")}
     return found
+
+
+def _of_step(folder: Path) -> list[_File]:
+    step = int(folder.name.removeprefix("step_"))
+    files = []
+    for kind in ("train", "eval"):
+        every = jsonl_files(folder / kind / "all", "traces.jsonl")
+        effective = jsonl_files(folder / kind / "effective", "traces.jsonl")
+        told = effective[0] if every and effective else None
+        files += [_File(path=path, kind=kind, step=step, effective=told) for path in every or effective]
+        files += [_File(path=path, kind=kind, step=step) for path in jsonl_files(folder, f"{kind}_rollouts*.jsonl")]
+    return files
+
+
+def _by_place(path: Path) -> _File:
+    """Return a single file with what the folders above it say."""
+    parts = path.resolve().parts
+    steps = [found[1] for part in parts if (found := _STEP_FOLDER.fullmatch(part))]
+    kinds = [part for part in parts[-4:] if part in ("train", "eval")]
+    return _File(path=path, kind=kinds[-1] if kinds else None, step=int(steps[-1]) if steps else None)

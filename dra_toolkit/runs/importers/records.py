@@ -42,7 +42,6 @@ class Estimates:
 
 def as_records(
     batch: ImportedBatch,
-    *,
     reward_weights: Mapping[str, float],
     made: Estimator,
     embedder: Embedder | None,

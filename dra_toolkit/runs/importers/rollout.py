@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from dra_toolkit.groups import Message, Mode, Prompt, Turns
 from dra_toolkit.rewards.text import as_message, policy_text, turns_of
@@ -45,6 +44,8 @@ class Options:
     """Columns that are rewards; empty leaves it to the format."""
     step_column: str | None = None
     group_column: str | None = None
+    trajectory_column: str | None = None
+    """Rows of a group that are alike in it are turns of one completion, of which the last is taken."""
     advantage_column: str | None = None
     mode: Mode = "train"
     """What the rollouts were sampled for, where the format does not say."""
@@ -70,28 +71,6 @@ class Problems:
         self.count += 1
         if len(self.lines) < self.keep:
             self.lines.append(f"{where}: {what}; skipped")
-
-
-class Format(Protocol):
-    """One format of rollouts; its docstring names where it is described."""
-
-    name: str
-    meaning: str
-    """In one line, for people who choose."""
-    consecutive: bool
-    """Whether completions of one group follow each other, so that the same prompt may come twice in a step."""
-
-    def recognise(self, source: Path) -> str | None:
-        """Return what in a file or folder shows that it is of this format, or None."""
-        ...
-
-    def reward_names(self, source: Path, options: Options) -> list[str]:
-        """Return the rewards that the rollouts have; raises RunError for a source that is not of this format."""
-        ...
-
-    def read(self, source: Path, options: Options, problems: Problems) -> Iterator[Rollout]:
-        """Yield the rollouts, step by step, in bounded memory."""
-        ...
 
 
 class BadRowError(ValueError):
