@@ -20,6 +20,7 @@ from dra_toolkit.diversity import (
     load_measure,
     total_rewards,
 )
+from dra_toolkit.diversity.rows import rows_by_group
 from dra_toolkit.dotted import is_dotted
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array
@@ -114,10 +115,7 @@ class EngineRun:
 
     def _labels(self, rows: EngineRows) -> Any:
         found = np.empty(len(rows.completions), dtype=np.int32)
-        by_group: dict[Hashable, list[int]] = {}
-        for row, group in enumerate(rows.group_ids):
-            by_group.setdefault(group, []).append(row)
-        for members in by_group.values():
+        for members in rows_by_group(rows.group_ids):
             texts = [rows.completions[row] for row in members]
             found[members] = self._labeller(texts) if self._labeller else equal_labels(map(final_answer, texts))
         return found

@@ -15,8 +15,8 @@ def engine_embedder(settings: EngineSettings) -> Any:
     """Return the embedder that the settings ask for, or None; raises EmbedderError for one that cannot be loaded."""
     if settings.embedder is None:
         return None
-    if settings.actors:
-        return RayEmbedder(settings.embedder, settings.actors, settings.gpus)
+    if settings.embedder_actors:
+        return RayEmbedder(settings.embedder, int(settings.embedder_actors), settings.embedder_gpus)
     return load_embedder(settings.embedder)
 
 
@@ -47,8 +47,8 @@ class RayEmbedder:
         import ray
 
         order = np.argsort([-len(text) for text in texts], kind="stable")
-        shares = [order[first :: len(self._workers)] for first in range(len(self._workers))]
-        shares = [share for share in shares if len(share)]
+        count = min(len(self._workers), len(texts))
+        shares = [order[first::count] for first in range(count)]
         asked = [
             worker.embed.remote([texts[row] for row in share])
             for worker, share in zip(self._workers, shares, strict=False)

@@ -17,10 +17,12 @@ from swift.rlhf_trainers import GRPOTrainer
 
 from dra_toolkit.adapters.core import EngineRun
 from dra_toolkit.adapters.rows import EngineRows
-from dra_toolkit.adapters.settings import read_settings
+from dra_toolkit.adapters.settings import given_settings
 from dra_toolkit.diversity import estimator_of, replaces_advantages
 from dra_toolkit.errors import RunError
 from dra_toolkit.rewards.text import completion_text
+
+COLUMNS = ("prompts", "completions", "tokens", "finish_reasons", "golds")
 
 
 class DRAGRPOTrainer(GRPOTrainer):
@@ -28,18 +30,14 @@ class DRAGRPOTrainer(GRPOTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        path = os.environ.get("DRA_SETTINGS")
-        if not path:
-            raise RunError(
-                "DRA_SETTINGS: missing; `dra export-settings RECIPE ms-swift` writes the file and the command"
-            )
+        settings = given_settings(os.environ.get("DRA_SETTINGS"), "ms-swift")
         if self.advantage_estimator != "grpo" or self.scale_rewards == "gdpo" or (self.kl_in_reward and self.beta):
             raise RunError("advantages: expected advantage_estimator grpo, scale_rewards not gdpo, kl_in_reward false")
         self.dra: EngineRun | None = None
         if self.accelerator.is_main_process:
             weights = dict(zip(self.reward_func_names, self.reward_weights.tolist(), strict=True))
             estimator = estimator_of(self.scale_rewards)
-            self.dra = EngineRun(read_settings(path), engine="ms-swift", reward_weights=weights, estimator=estimator)
+            self.dra = EngineRun(settings, engine="ms-swift", reward_weights=weights, estimator=estimator)
 
     def _compute_advantages(self, samples: Any, rewards_per_func: Any, batch_encoded_inputs: Any) -> Any:
         plain = super()._compute_advantages(samples, rewards_per_func, batch_encoded_inputs)
@@ -53,7 +51,9 @@ class DRAGRPOTrainer(GRPOTrainer):
         if self.dra is not None:
             found = rewards_per_func.double().cpu().numpy()
             rewards = {name: found[:, k] for k, name in enumerate(self.reward_func_names)}
-            batch = self.dra.adjust(_rows(told, prompts, requests, rewards), step=self.state.global_step + 1)
+            columns: dict[str, Any] = {name: [row[name] for row in told] for name in COLUMNS}
+            rows = EngineRows(group_ids=prompts, trajectories=requests, rewards=rewards, **columns)
+            batch = self.dra.adjust(rows, step=self.state.global_step + 1)
             replaced = replaces_advantages(self.dra.settings, self.dra.estimator)
             shared = [batch.by_row(self.dra.advantages(batch) if replaced else batch.found.adjusted), replaced]
         values, replaced = broadcast_object_list([*shared, None][:2])
@@ -84,22 +84,9 @@ def _told(tokenizer: Any, sample: Any) -> dict[str, Any]:
     return {
         "request": sample.request_id,
         "prompt_id": sample.prompt_id,
-        "prompt": prompt,
-        "text": completion_text([{**answer, "content": content}]),
+        "prompts": prompt,
+        "completions": completion_text([{**answer, "content": content}]),
         "tokens": count or len(tokenizer.encode(content)),
-        "cut": sample.finish_reason == "length",
-        "gold": sample.extra.get("solution"),
+        "finish_reasons": "length" if sample.finish_reason == "length" else "stop",
+        "golds": sample.extra.get("solution"),
     }
-
-
-def _rows(told: list[dict[str, Any]], groups: list[Any], requests: list[Any], rewards: dict[str, Any]) -> EngineRows:
-    return EngineRows(
-        group_ids=groups,
-        prompts=[row["prompt"] for row in told],
-        completions=[row["text"] for row in told],
-        rewards=rewards,
-        tokens=[row["tokens"] for row in told],
-        finish_reasons=["length" if row["cut"] else "stop" for row in told],
-        golds=[row["gold"] for row in told],
-        trajectories=requests,
-    )

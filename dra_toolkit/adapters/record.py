@@ -5,17 +5,14 @@ from __future__ import annotations
 import atexit
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any
-
-import numpy as np
 
 from dra_toolkit.adapters.rows import EngineBatch
 from dra_toolkit.adapters.settings import EngineSettings
-from dra_toolkit.diversity import Estimator, Scaling, mean_similarity, vendi_score, zero_spread
+from dra_toolkit.diversity import Estimator, Scaling
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message, Prompt, mean_of_known
+from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.groups import Array, GroupRecord, mean_of_known
 from dra_toolkit.recipe import recipe_of
-from dra_toolkit.rewards.text import content_text
 from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.metrics import append_metrics
@@ -66,7 +63,8 @@ class EngineRecord:
         self._last = (step, self._last[1] + 1 if self._last[0] == step else 0)
         records = self._records(batch, advantages)
         self._recorder.submit(records)
-        metrics = _metrics(records)
+        logged = (measure for measure in GROUP_MEASURES.values() if measure.logged)
+        metrics = {str(each.logged): mean_of_known([each(record) for record in records]) for each in logged}
         append_metrics(self.directory.metrics, step=step, attempt=self._attempt, values=metrics)
         return metrics
 
@@ -78,9 +76,10 @@ class EngineRecord:
         self._held.close()
 
     def _records(self, batch: EngineBatch, advantages: Array) -> list[GroupRecord]:
-        rows, found, known = batch.rows, batch.found, batch.known
-        if not self._keeps_embeddings:
-            known = {**known, "embeddings": None}
+        rows, found = batch.rows, batch.found
+        kept = [name for name in ("embeddings", "labels", "log_probs") if batch.known.get(name) is not None]
+        if not self._keeps_embeddings and "embeddings" in kept:
+            kept.remove("embeddings")
         plain = found.plain_advantages(self._estimator)
         step, number = self._last
         return [
@@ -90,58 +89,16 @@ class EngineRecord:
                 batch=number,
                 index=index,
                 attempt=self._attempt,
-                group=CompletionGroup(
-                    prompt=as_prompt(rows.prompts[members[0]]),
-                    completions=tuple(rows.completions[row] for row in members),
-                    token_counts=np.array([rows.tokens[row] for row in members], dtype=np.int32),
-                    finish_reasons=tuple(rows.finish_reasons[row] for row in members),
-                    rewards={name: rows.rewards[name][members] for name in self._weights},
-                    reward_weights=self._weights,
-                    gold=None if rows.golds is None else _text(rows.golds[members[0]]),
-                ),
+                group=rows.group(members, self._weights),
                 adjustment=adjustment,
                 plain_advantages=plain[members],
                 advantages=advantages[members],
-                **{
-                    name: None if known.get(name) is None else known[name][members]
-                    for name in ("embeddings", "labels", "log_probs")
-                },
+                **{name: batch.known[name][members] for name in kept},
             )
             for index, (members, adjustment) in enumerate(zip(found.groups, found.adjustments, strict=True))
         ]
 
 
-def _text(gold: Any) -> str | None:
-    return None if gold is None else str(gold)
-
-
 def scaling_of(estimator: Estimator) -> Scaling:
     """Return the nearest thing that TRL has a name for."""
-    if estimator.spread == "none":
-        return "none"
-    return estimator.scope
-
-
-def as_prompt(prompt: Any) -> Prompt:
-    """Return an engine's prompt, a text or a list of messages, as messages."""
-    if isinstance(prompt, str):
-        return (Message(role="text", content=prompt),)
-    return tuple(Message(role=str(turn["role"]), content=content_text(turn.get("content"))) for turn in prompt)
-
-
-def _metrics(records: list[GroupRecord]) -> dict[str, float]:
-    """Return what an engine logs, each a mean over groups; NaN where nothing was measured."""
-    measured = {
-        "similarity": [mean_similarity(each.adjustment.similarity) for each in records],
-        "vendi_score": [_vendi(each.adjustment.similarity) for each in records],
-        "weight": [each.adjustment.weights.mean() for each in records],
-        "adjusted_reward": [mean_of_known(each.adjustment.adjusted) for each in records],
-        "zero_spread_groups": [zero_spread(each.adjustment.totals) for each in records],
-        "abs_advantage_plain": [np.abs(each.plain_advantages).mean() for each in records],
-        "abs_advantage": [np.abs(each.advantages).mean() for each in records],
-    }
-    return {f"diversity/{name}": mean_of_known(values) for name, values in measured.items()}
-
-
-def _vendi(similarity: Array) -> float:
-    return float("nan") if np.isnan(similarity).any() else float(vendi_score(similarity))
+    return "none" if estimator.spread == "none" else estimator.scope

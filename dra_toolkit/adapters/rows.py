@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from dra_toolkit.diversity import AdjustedRows
-from dra_toolkit.groups import Array
+from dra_toolkit.groups import Array, CompletionGroup, Message
+from dra_toolkit.rewards.text import as_message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +44,33 @@ class EngineRows:
                 last[key] = row
         return last
 
-    def taken(self, rows: Sequence[int]) -> EngineRows:
+    def taken(self, rows: Any) -> EngineRows:
         """Return some of the rows, each a completion."""
         places = list(rows)
-        several = ("group_ids", "prompts", "completions", "tokens", "finish_reasons", "golds")
-        found = {name: getattr(self, name) for name in several}
-        taken: dict[str, Any] = {
-            name: None if values is None else [values[row] for row in places] for name, values in found.items()
-        }
-        return EngineRows(
-            **taken,
-            rewards={name: np.asarray(values, dtype=np.float64)[places] for name, values in self.rewards.items()},
-            log_probs=None if self.log_probs is None else np.asarray(self.log_probs)[places],
+
+        def of(values: Any) -> Any:
+            if values is None:
+                return None
+            return values[places] if isinstance(values, np.ndarray) else [values[row] for row in places]
+
+        rewards = {name: np.asarray(values, dtype=np.float64)[places] for name, values in self.rewards.items()}
+        given = {each.name: of(getattr(self, each.name)) for each in fields(self) if each.name != "rewards"}
+        return EngineRows(**{**given, "rewards": rewards, "trajectories": None, "turns": None})
+
+    def group(self, members: Any, weights: Mapping[str, float]) -> CompletionGroup:
+        """Return some of the rows, each a completion, as one group."""
+        rows = self.taken(members)
+        prompt, gold = rows.prompts[0], None if rows.golds is None else rows.golds[0]
+        return CompletionGroup(
+            prompt=(Message(role="text", content=prompt),)
+            if isinstance(prompt, str)
+            else tuple(map(as_message, prompt)),
+            completions=tuple(rows.completions),
+            token_counts=np.array(rows.tokens, dtype=np.int32),
+            finish_reasons=tuple(rows.finish_reasons),
+            rewards={name: rows.rewards[name] for name in weights},
+            reward_weights=weights,
+            gold=None if gold is None else str(gold),
         )
 
 

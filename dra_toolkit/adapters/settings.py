@@ -1,14 +1,17 @@
-"""The file that tells an adapter how to adjust: the keys of a recipe that have a meaning there, and no others."""
+"""The file that tells an adapter how to adjust, in the keys of a recipe that have a meaning there; the engine's command."""
 
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from dra_toolkit.diversity import SETTING_KEYS, DiversitySettings, measure_options
 from dra_toolkit.embedding import EmbedderSettings, check_text_embedder
-from dra_toolkit.errors import RecipeError, SettingsError, did_you_mean
+from dra_toolkit.errors import RecipeError, RunError, SettingsError, did_you_mean
 from dra_toolkit.recipe import Recipe, known_keys, recipe_of
 from dra_toolkit.recipe.values import BadValueError, read_value
 from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
@@ -22,7 +25,7 @@ KEYS = (
     "record_embeddings",
 )
 """What a settings file may say. A rank slice means the rows of one device of TRL; here groups are compared."""
-ACTORS = {"embedder_actors": 0, "embedder_gpus": 0.0}
+ACTORS = ("embedder_actors", "embedder_gpus")
 """Keys of a settings file alone: Ray actors that embed (0: the process that adjusts), and the share of a GPU of each."""
 
 
@@ -34,8 +37,15 @@ class EngineSettings:
     """What is known of the run, as the run directory keeps it."""
     diversity: DiversitySettings
     embedder: EmbedderSettings | None
-    actors: int = 0
-    gpus: float = 0.0
+    embedder_actors: int = 0
+    embedder_gpus: float = 0.0
+
+
+def given_settings(path: Path | str | None, engine: str, key: str = "DRA_SETTINGS") -> EngineSettings:
+    """Read the settings file that an engine was given by `key`; raises RunError where it was given none."""
+    if not path:
+        raise RunError(f"{key}: missing; `dra export-settings RECIPE {engine}` writes the file and the command")
+    return read_settings(path)
 
 
 def read_settings(path: Path | str) -> EngineSettings:
@@ -50,8 +60,11 @@ def read_settings(path: Path | str) -> EngineSettings:
         raise RecipeError(f"{path}: not YAML ({error})") from None
     if not isinstance(found, dict):
         raise RecipeError(f"{path}: found a {type(found).__name__}, expected `key: value` lines")
-    actors = {key: found.pop(key, default) for key, default in ACTORS.items()}
     problems, given = [], {"output_dir": f"runs/{path.stem}"}
+    actors = {key: found.pop(key, 0) for key in ACTORS}
+    for key, value in actors.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            problems.append(f"{path}: {key}: found {value!r}, expected a number from 0")
     for key, value in found.items():
         if key not in KEYS:
             problems.append(f"{path}: {key}: is not said here{did_you_mean(str(key), KEYS)}")
@@ -60,9 +73,6 @@ def read_settings(path: Path | str) -> EngineSettings:
             given[key] = read_value(known_keys()[key], value)
         except BadValueError as error:
             problems.append(f"{path}: {key}: {error}")
-    for key, value in actors.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            problems.append(f"{path}: {key}: found {value!r}, expected a number from 0")
     if problems:
         raise RecipeError(*problems)
     recipe = recipe_of(path.stem, given, text)
@@ -73,13 +83,7 @@ def read_settings(path: Path | str) -> EngineSettings:
     embedder = None if recipe.embedder.name == "none" else recipe.embedder
     if embedder is not None and (problem := check_text_embedder(embedder)):
         raise RecipeError(f"{path}: embedder: {problem}")
-    return EngineSettings(
-        recipe=recipe,
-        diversity=diversity,
-        embedder=embedder,
-        actors=int(actors["embedder_actors"]),
-        gpus=float(actors["embedder_gpus"]),
-    )
+    return EngineSettings(recipe=recipe, diversity=diversity, embedder=embedder, **actors)
 
 
 def settings_text(recipe: Recipe) -> str:
@@ -90,3 +94,42 @@ def settings_text(recipe: Recipe) -> str:
     said = [key for key in KEYS if key not in measure_options() or key in own]
     lines = [f"{key}: {json.dumps(recipe[key])}" for key in said]
     return "\n".join([f"# How rewards are adjusted in {recipe.name}, for an adapter of the DRA Toolkit.", *lines, ""])
+
+
+def _verl(recipe: Recipe, file: Path) -> list[str]:
+    std = recipe.objective.scale_rewards == "group"
+    return [
+        "python -m verl.trainer.main_ppo",
+        f"trainer.v1.trainer_mode=dra_sync +dra.settings={shlex.quote(str(file))}",
+        f"algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo={std} algorithm.use_kl_in_reward=False",
+        f"actor_rollout_ref.rollout.n={recipe.objective.num_generations}",
+    ]
+
+
+def _slime(recipe: Recipe, file: Path) -> list[str]:
+    std = "" if recipe.objective.scale_rewards == "group" else " --disable-grpo-std-normalization"
+    return [
+        f"DRA_SETTINGS={shlex.quote(str(file))} python train.py",
+        "--custom-reward-post-process-path dra_toolkit.adapters.slime.post_process",
+        f"--advantage-estimator grpo --n-samples-per-prompt {recipe.objective.num_generations}{std}",
+    ]
+
+
+def _ms_swift(recipe: Recipe, file: Path) -> list[str]:
+    plugin = files("dra_toolkit.adapters").joinpath("swift_plugin", "register.py")
+    return [
+        f"DRA_SETTINGS={shlex.quote(str(file))} swift rlhf --rlhf_type grpo",
+        f"--external_plugins {shlex.quote(str(plugin))}",
+        f"--num_generations {recipe.objective.num_generations} --scale_rewards {recipe.objective.scale_rewards}",
+    ]
+
+
+ENGINES: dict[str, Callable[[Recipe, Path], list[str]]] = {"verl": _verl, "slime": _slime, "ms-swift": _ms_swift}
+"""Engine -> from a recipe and its settings file to the parts of the command, to which one's own arguments are added."""
+
+
+def command(engine: str, recipe: Recipe, file: Path) -> str:
+    """Return the command of an engine, a line for each part; raises RecipeError for what the engine cannot do."""
+    if recipe.objective.scale_rewards == "batch" and engine != "ms-swift":
+        raise RecipeError(f"scale_rewards: batch is not known to {engine}; group and none are")
+    return " \\\n  ".join(ENGINES[engine](recipe, file))

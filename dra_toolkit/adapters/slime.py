@@ -16,9 +16,8 @@ import numpy as np
 
 from dra_toolkit.adapters.core import EngineRun
 from dra_toolkit.adapters.rows import EngineRows
-from dra_toolkit.adapters.settings import read_settings
+from dra_toolkit.adapters.settings import given_settings
 from dra_toolkit.diversity import ESTIMATORS, Estimator
-from dra_toolkit.errors import RunError
 
 CENTRED = ("grpo", "gspo", "cispo", "reinforce_plus_plus_baseline")
 """slime's estimators that take the mean of the group away; all but the last divide by its standard deviation too."""
@@ -32,15 +31,15 @@ def post_process(args: Any, samples: Sequence[Any]) -> tuple[list[float], list[f
     Samples of one `rollout_id` are one completion, of which the last is looked at. One without a reward (NaN) gets no
     advantage. Raises RunError as `EngineRun` does, and ValueError for a sample without `group_index`.
     """
-    path = getattr(args, "dra_settings", None) or os.environ.get("DRA_SETTINGS")
-    if not path:
-        raise RunError(
-            "DRA_SETTINGS: missing; `dra export-settings RECIPE slime` writes the file and the whole command"
-        )
+    path = getattr(args, "dra_settings", None) or os.environ.get("DRA_SETTINGS", "")
     if path not in _RUNS:
         weights = {args.reward_key or "reward": 1.0}
         _RUNS[path] = EngineRun(
-            read_settings(path), engine="slime", reward_weights=weights, estimator=_estimator(args), abstains=True
+            given_settings(path, "slime"),
+            engine="slime",
+            reward_weights=weights,
+            estimator=_estimator(args),
+            abstains=True,
         )
         _ROLLOUTS[path] = int(getattr(args, "start_rollout_id", None) or 0)
     run = _RUNS[path]

@@ -16,7 +16,7 @@ import torch
 
 from dra_toolkit.adapters.core import EngineRun
 from dra_toolkit.adapters.rows import EngineRows
-from dra_toolkit.adapters.settings import read_settings
+from dra_toolkit.adapters.settings import given_settings
 from dra_toolkit.adapters.transfer import get, put
 from dra_toolkit.diversity import ESTIMATORS, replaces_advantages
 from dra_toolkit.errors import RunError
@@ -33,8 +33,7 @@ class VerlAdjustment:
     global_steps: int
 
     def __init__(self, config: Any) -> None:
-        if not config.get("dra", {}).get("settings"):
-            raise RunError("+dra.settings: missing; `dra export-settings RECIPE verl` writes the file and the command")
+        settings = given_settings(config.get("dra", {}).get("settings"), "verl", "+dra.settings")
         if config.algorithm.adv_estimator != "grpo" or config.algorithm.use_kl_in_reward:
             raise RunError(
                 "algorithm: expected adv_estimator=grpo, use_kl_in_reward=False: adjusted rewards are for these"
@@ -43,9 +42,7 @@ class VerlAdjustment:
         super().__init__(config)  # type: ignore[call-arg]
         self.config = config
         made = ESTIMATORS["verl" if config.algorithm.get("norm_adv_by_std_in_grpo", True) else "verl_none"]
-        self.dra = EngineRun(
-            read_settings(config.dra.settings), engine="verl", reward_weights={"reward": 1}, estimator=made
-        )
+        self.dra = EngineRun(settings, engine="verl", reward_weights={"reward": 1}, estimator=made)
 
     def _compute_advantage(self, batch: Any, metrics: dict[str, Any]) -> Any:
         data = get(batch, *_READ)

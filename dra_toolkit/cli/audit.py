@@ -84,7 +84,7 @@ TokensOf = Callable[[Sequence[str]], list[list[int]]]
 def _load(name: str, policy: Path | None, run: Run | None) -> tuple[Embedder, TokensOf | None]:
     """Return an embedder, and for the policy what turns texts into its tokens."""
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
-    from dra_toolkit.embedding.checkpoint import load_checkpoint_embedder
+    from dra_toolkit.embedding.policy import load_checkpoint_embedder
 
     if name != "policy":
         return load_embedder(EmbedderSettings(name=name)), None

@@ -26,8 +26,7 @@ def export_settings(
     output: Path = typer.Option(None, "--output", help="The file to write; left out, RECIPE.dra.yaml here."),
 ) -> None:
     """Write what a recipe says of the adjustment to a file, and print the engine's command that uses it."""
-    from dra_toolkit.adapters.commands import command
-    from dra_toolkit.adapters.settings import settings_text
+    from dra_toolkit.adapters.settings import command, settings_text
     from dra_toolkit.recipe import load_recipe
     from dra_toolkit.runs.files import publish_text
 

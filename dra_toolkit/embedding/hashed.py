@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
@@ -23,14 +24,10 @@ _CACHED_WORDS = 1_000_000
 _AT_ONCE = 32
 
 
-class _WordHashes(dict[str, int]):
-    """32-bit hash of each word, the same in every process and on every machine, computed once."""
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= _CACHED_WORDS:
-            self.clear()
-        hashed = self[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
-        return hashed
+@lru_cache(maxsize=_CACHED_WORDS)
+def _hash(word: str) -> int:
+    """Return the 32-bit hash of a word, the same in every process and on every machine."""
+    return zlib.crc32(word.encode("utf-8", "surrogatepass"))
 
 
 class HashEmbedder:
@@ -43,9 +40,6 @@ class HashEmbedder:
 
     name = "hash"
     max_length: int | None = None
-
-    def __init__(self) -> None:
-        self._hashes = _WordHashes()
 
     def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
         """Embed N completions; `token_ids` are not read."""
@@ -60,7 +54,7 @@ class HashEmbedder:
         tokens = [_TOKEN.findall(text.lower()) for text in texts]
         lengths = np.array([len(words) for words in tokens])
         owners = np.repeat(np.arange(len(texts)), lengths)
-        words = np.fromiter(map(self._hashes.__getitem__, chain.from_iterable(tokens)), np.uint32, count=len(owners))
+        words = np.fromiter(map(_hash, chain.from_iterable(tokens)), np.uint32, count=len(owners))
         pairs = words[:-1] * np.uint32(0x9E3779B1) + words[1:] + np.uint32(1)
         within = owners[:-1] == owners[1:]
         features = _mix(np.concatenate((words, pairs[within])))

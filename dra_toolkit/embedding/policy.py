@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from dra_toolkit.embedding.common import batches, distinct, embed_batches, finis
 from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings, KnownEmbedder
 from dra_toolkit.errors import EmbedderError
 from dra_toolkit.groups import Array
+from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+TokensOf = Callable[[Sequence[str]], list[list[int]]]
 
 
 class PolicyEmbedder:
@@ -126,3 +130,24 @@ POLICY = KnownEmbedder(
     is_model=False,
     reads_texts=False,
 )
+
+
+def load_checkpoint_embedder(folder: Path) -> tuple[PolicyEmbedder, TokensOf]:
+    """Return an embedder by a checkpoint's last hidden states, on the CPU, and what turns texts into its tokens.
+
+    Raises EmbedderError for a folder that is no checkpoint, or that transformers cannot load.
+    """
+    if not (folder / "config.json").is_file():
+        raise EmbedderError(f"{folder}: is no checkpoint (no config.json)")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True)
+        tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise EmbedderError(f"{folder}: cannot be loaded ({first_line(error)})") from None
+
+    def tokens_of(texts: Sequence[str]) -> list[list[int]]:
+        return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+
+    return PolicyEmbedder(settings=EmbedderSettings(name="policy"), policy=lambda: model, device="cpu"), tokens_of

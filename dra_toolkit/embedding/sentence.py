@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +14,6 @@ import numpy as np
 
 from dra_toolkit.embedding.common import Counts, batches, distinct, embed_batches, finish
 from dra_toolkit.embedding.folders import fetch, runnable
-from dra_toolkit.embedding.loading import undisturbed
 from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings, KnownEmbedder
 from dra_toolkit.errors import EmbedderError
 from dra_toolkit.groups import Array
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOAD_ERRORS = (OSError, ValueError, ImportError, RuntimeError, KeyError)
 _NO_LIMIT = 10**9
+_EFFICIENT_LOADING = "FSDP_CPU_RAM_EFFICIENT_LOADING"
 PACKAGE = "sentence-transformers"
 CPU_BATCH_TOKENS = 2048
 """Most tokens in one batch on a CPU, which gains nothing from larger ones and loses its caches."""
@@ -89,18 +92,13 @@ def load_sentence_embedder(settings: EmbedderSettings, *, source: str, device: s
     Raises EmbedderError where they cannot be fetched, need code that the settings do not pin, or do not load.
     """
     folder = fetch(source, settings.revision)
-    with runnable(folder, replace(settings, name=source)) as (place, own_code):
-        # The code of others may fail in any way, in ours an unexpected error is a bug and keeps its traceback.
-        expected = (Exception,) if own_code else _LOAD_ERRORS
-        try:
-            with undisturbed(device):
-                model = _sentence_transformer(place, device=device, own_code=own_code)
-                _check_text_only(source, model)
-                return SentenceEmbedder(settings=settings, model=model, device=device)
-        except EmbedderError:
-            raise
-        except expected as error:
-            raise EmbedderError(f"embedder: {_unloadable(source, error, own_code=own_code)}") from error
+    with (
+        runnable(folder, replace(settings, name=source)) as (place, own_code),
+        _loading(source, device, own_code=own_code),
+    ):
+        model = _sentence_transformer(place, device=device, own_code=own_code)
+        _check_text_only(source, model)
+        return SentenceEmbedder(settings=settings, model=model, device=device)
 
 
 def load_jina(settings: EmbedderSettings, *, source: str, device: str) -> SentenceEmbedder:
@@ -108,12 +106,63 @@ def load_jina(settings: EmbedderSettings, *, source: str, device: str) -> Senten
     from dra_toolkit.embedding.jina import JinaEncoder
 
     folder = fetch(source, settings.revision)
+    with _loading(source, device):
+        model = JinaEncoder(folder, device=device, dtype=precision(device))
+        return SentenceEmbedder(settings=settings, model=model, device=device)
+
+
+@contextmanager
+def _loading(source: str, device: str, *, own_code: bool = False) -> Iterator[None]:
+    """Load a second model beside a policy in training, with what goes wrong as one line."""
+    from transformers import __version__
+
+    # The code of others may fail in any way, in ours an unexpected error is a bug and keeps its traceback.
+    expected = Exception if own_code else _LOAD_ERRORS
     try:
-        with undisturbed(device):
-            model = JinaEncoder(folder, device=device, dtype=precision(device))
-            return SentenceEmbedder(settings=settings, model=model, device=device)
-    except _LOAD_ERRORS as error:
-        raise EmbedderError(f"embedder: {_unloadable(source, error, own_code=False)}") from error
+        with _undisturbed(device):
+            yield
+    except EmbedderError:
+        raise
+    except expected as error:
+        failed = f"the code of {source!r} does not run with transformers {__version__}"
+        said = failed if own_code else f"{source!r} could not be loaded"
+        raise EmbedderError(f"embedder: {said}: {kind_and_line(error)}") from error
+
+
+@contextmanager
+def _undisturbed(device: str) -> Iterator[None]:
+    """Load weights whole on every process, in silence, and leave torch's random numbers where they were.
+
+    What makes `from_pretrained` load a fraction of the weights is meant for the policy: ZeRO-3 partitions every model that
+    is loaded while its configuration is alive; FSDP's memory-saving mode leaves the weights zero on all local processes
+    but the first. Progress bars and load reports would break into the trainer's own output.
+    """
+    import torch
+    from transformers.integrations import deepspeed
+    from transformers.utils import logging as transformers_logging
+
+    reference = deepspeed._hf_deepspeed_config_weak_ref
+    config = reference() if reference is not None else None
+    efficient = os.environ.pop(_EFFICIENT_LOADING, None)
+    deepspeed.unset_hf_deepspeed_config()
+    loggers = [logging.getLogger(name) for name in ("transformers", "sentence_transformers")]
+    levels = [logger.level for logger in loggers]
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+        if efficient is not None:
+            os.environ[_EFFICIENT_LOADING] = efficient
+        if config is not None:
+            deepspeed.set_hf_deepspeed_config(config)
 
 
 def precision(device: str) -> torch.dtype:
@@ -156,14 +205,6 @@ def _check_length(settings: EmbedderSettings, model: Any) -> None:
                     f"embedder_max_length: found {settings.max_length}, expected at most {limit}, the longest text in "
                     f"tokens that {settings.name!r} can read"
                 )
-
-
-def _unloadable(source: str, error: BaseException, *, own_code: bool) -> str:
-    from transformers import __version__
-
-    if own_code:
-        return f"the code of {source!r} does not run with transformers {__version__}: {kind_and_line(error)}"
-    return f"{source!r} could not be loaded: {kind_and_line(error)}"
 
 
 def sentence_model(meaning: str, source: EmbedderSettings, weights: float = 300e6) -> KnownEmbedder:

@@ -77,10 +77,8 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     from dra_toolkit.runs.layout import STOP_FILE
     from dra_toolkit.training.build import build_trainer
     from dra_toolkit.training.callbacks import MetricsCallback, StopCallback
-    from dra_toolkit.training.earlier import history_of
-    from dra_toolkit.training.environment import write_environment
-    from dra_toolkit.training.publishing import Publishing
-    from dra_toolkit.training.script_run import file_facts
+    from dra_toolkit.training.facts import file_facts, history_of, write_environment
+    from dra_toolkit.training.hub import Publishing
 
     publishing = Publishing(recipe, run, events.notice)
     launcher = os.environ.get("DRA_LAUNCHER")
@@ -92,7 +90,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         processing_class=processing_class,
         train=train,
         test=test,
-        callbacks=[MetricsCallback(run, events, attempt), stop, *publishing.callbacks],
+        callbacks=[MetricsCallback(run, events, attempt), stop, publishing],
         on_groups=(lambda records: recorder.submit(records) if recorder else None)
         if recipe.output.record_groups
         else None,

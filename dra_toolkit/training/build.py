@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
 from dra_toolkit.diversity import is_dotted, load_labeller, load_measure
+from dra_toolkit.dotted import load_dotted
 from dra_toolkit.errors import MeasureError, RecipeError
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.derived import reward_arguments
+from dra_toolkit.rewards import build_rewards, names_model
 from dra_toolkit.training.hub import hub_problems_told
-from dra_toolkit.training.hub_errors import model_errors
-from dra_toolkit.training.own_code import own_code, tool_errors
+from dra_toolkit.training.hub_errors import first_words, model_errors
 from dra_toolkit.training.tokenizer import model_path
 from dra_toolkit.training.trackers import project_name
 from dra_toolkit.training.trainer import DRATrainer
@@ -41,9 +45,9 @@ def build_trainer(
     settings = recipe.embedder
     check_measure(recipe)
     args = grpo_config(recipe, checkpoints, model_config)
-    own = own_code(recipe)
+    own = _own_code(recipe)
     generation = _generation(args, checkpoints.parent / "vllm-weights")
-    with generation, model_errors(model_name, recipe.model.model_revision), hub_problems_told(), tool_errors(recipe):
+    with generation, model_errors(model_name, recipe.model.model_revision), hub_problems_told(), _tool_errors(recipe):
         return DRATrainer(
             model=model_name,
             args=args,
@@ -105,3 +109,63 @@ def _generation(args: GRPOConfig, weights: Path) -> AbstractContextManager[None]
     from dra_toolkit.training.vllm_cpu import vllm_without_gpu
 
     return vllm_without_gpu(weights)
+
+
+def _own_code(recipe: Recipe) -> dict[str, Any]:
+    """Return the trainer's arguments for what the recipe names; raises RecipeError for what cannot be loaded."""
+    objective = recipe.objective
+    rewards = [
+        _model(recipe, reward) if isinstance(reward, str) else reward
+        for reward in build_rewards(objective.reward_funcs, reward_arguments(recipe))
+    ]
+    environments: Any = objective.environment_factory
+    if isinstance(environments, str):
+        environments = _load("environment_factory", environments)
+    elif environments is not None:
+        environments = {name: _load("environment_factory", path) for name, path in environments.items()}
+    rollout = objective.rollout_func
+    return {
+        "reward_funcs": rewards,
+        "reward_processing_classes": _tokenizers(objective.reward_processing_classes, objective.reward_funcs),
+        "tools": [_load("tools", path) for path in objective.tools] or None,
+        "environment_factory": environments,
+        "rollout_func": rollout and _load("rollout_func", rollout),
+    }
+
+
+@contextmanager
+def _tool_errors(recipe: Recipe) -> Iterator[None]:
+    """Turn what TRL refuses of tools and environments into one line."""
+    try:
+        yield
+    except (ValueError, ImportError) as error:
+        objective = recipe.objective
+        if not (objective.tools or objective.environment_factory) or isinstance(error, RecipeError):
+            raise
+        key = "tools" if objective.tools else "environment_factory"
+        raise RecipeError(f"{key}: TRL refuses it: {first_words(error)}") from None
+
+
+def _load(key: str, path: str) -> Any:
+    expected = "a class or a function" if key == "environment_factory" else "a function"
+    accepts: Callable[[Any], bool] = callable if key == "environment_factory" else inspect.isroutine
+    return load_dotted(key, path, accepts=accepts, expected=expected)
+
+
+def _model(recipe: Recipe, name: str) -> Any:
+    with model_errors(name, None, key="reward_funcs"):
+        return AutoModelForSequenceClassification.from_pretrained(
+            str(Path(name).expanduser()), num_labels=1, trust_remote_code=recipe.model.trust_remote_code
+        )
+
+
+def _tokenizers(tokenizers: list[str], names: list[str]) -> list[Any] | None:
+    """Return a tokenizer for each reward model that the recipe gives one, None for the others; None if it gives none."""
+    given = iter(tokenizers)
+    chosen = [next(given, None) if names_model(name) else None for name in names]
+    return [name and _tokenizer(name) for name in chosen] if any(chosen) else None
+
+
+def _tokenizer(name: str) -> Any:
+    with model_errors(name, None, key="reward_processing_classes"):
+        return AutoTokenizer.from_pretrained(str(Path(name).expanduser()))

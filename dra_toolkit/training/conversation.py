@@ -45,7 +45,7 @@ def as_conversations(dataset: Dataset, source: Source, system_prompt: str | None
             "prompt_column": source.prompt_column,
             "solution_column": source.solution_column,
             "system_prompt": system_prompt,
-            "in_parts": not only_text and _has_images(dataset, source),
+            "in_parts": not only_text and any(map(_image_parts, _column(dataset, source.prompt_column))),
         },
         remove_columns=removed,
         features=_features(dataset, source, removed) if only_text else None,
@@ -84,7 +84,8 @@ def _check_prompts(dataset: Dataset, source: Source, system_prompt: str | None, 
         elif isinstance(found, list):
             own_system += found[0]["role"] in SYSTEM_ROLES
             answered += found[-1]["role"] == "assistant"
-            only_text = only_text and all(_is_only_text(message) for message in found)
+            further = (value for message in found for key, value in message.items() if key not in ("role", "content"))
+            only_text = only_text and not _image_parts(found) and all(value is None for value in further)
     if faults:
         number, problem = faults[0]
         others = f" ({len(faults)} of {len(dataset)} rows cannot be used)" if len(faults) > 1 else ""
@@ -141,34 +142,25 @@ def _is_message(message: Mapping[str, Any]) -> bool:
     return isinstance(message.get("role"), str) and isinstance(message.get("content", 0), str | list | None)
 
 
-def _is_only_text(message: Mapping[str, Any]) -> bool:
-    rest = (value for key, value in message.items() if key not in ("role", "content"))
-    return not _image_parts([message]) and all(value is None for value in rest)
-
-
 def _image_parts(messages: Any) -> bool:
     """Return whether a part of some message is more than text."""
     contents = [message.get("content") for message in messages] if isinstance(messages, list) else []
-    return any(set(map(_type, content)) - {"text"} for content in contents if isinstance(content, list))
-
-
-def _type(part: Any) -> str:
-    return str(part.get("type", "text")) if isinstance(part, Mapping) else "text"
-
-
-def _has_images(dataset: Dataset, source: Source) -> bool:
-    return any(map(_image_parts, _column(dataset, source.prompt_column)))
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return any(isinstance(part, Mapping) and part.get("type", "text") != "text" for part in parts)
 
 
 def _row(
     row: dict[str, Any], prompt_column: str, solution_column: str | None, system_prompt: str | None, in_parts: bool
 ) -> dict[str, Any]:
     found = row[prompt_column]
-    messages = [{"role": "user", "content": found}] if isinstance(found, str) else [_message(one) for one in found]
+    messages: list[dict[str, Any]] = (
+        [{"role": "user", "content": found}] if isinstance(found, str) else [_message(one) for one in found]
+    )
     if system_prompt and messages[0]["role"] not in SYSTEM_ROLES:
         messages = [{"role": "system", "content": system_prompt}, *messages]
-    if in_parts:  # a column has one type
-        messages = [message | {"content": _parts(message["content"])} for message in messages]
+    for message in messages if in_parts else ():  # a column has one type
+        if not isinstance(message["content"], list):
+            message["content"] = [{"type": "text", "text": message["content"]}]
     return {"prompt": messages} | ({} if solution_column is None else {"solution": row[solution_column]})
 
 
@@ -177,10 +169,6 @@ def _message(found: Mapping[str, Any]) -> dict[str, Any]:
     rest = {key: value for key, value in found.items() if value is not None}
     content = found["content"]
     return {"role": found["role"]} | rest | {"content": content if _image_parts([found]) else content_text(content)}
-
-
-def _parts(content: Any) -> list[Any]:
-    return content if isinstance(content, list) else [{"type": "text", "text": content}]
 
 
 def _features(dataset: Dataset, source: Source, removed: list[str]) -> Features:

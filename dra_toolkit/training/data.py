@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
+import jinja2
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.rewards.text import content_text
 from dra_toolkit.training.conversation import Tell, as_conversations
 from dra_toolkit.training.data_sources import Source, read_split, sources
 from dra_toolkit.training.golds import needs_golds, reached, with_read_golds
 from dra_toolkit.training.mixture import mixed
-from dra_toolkit.training.prompt_length import check_template, rendered_already, within_length
+
+BATCH = 256
 
 
 def training_splits(
@@ -39,23 +45,17 @@ def _split(
     weights: list[float] | None = None,
     held_out: bool = False,
 ) -> Dataset:
-    members = sources(recipe)
-    datasets = [
-        as_conversations(
-            reached(read_split(recipe, member.name, held_out=held_out), member.solution_column),
-            member,
-            recipe.data.system_prompt,
-            tell,
-        )
-        for member in members
-    ]
-    if needs_golds(recipe):
-        datasets = [with_read_golds(dataset, member, tell) for dataset, member in zip(datasets, members, strict=True)]
+    members, system_prompt = sources(recipe), recipe.data.system_prompt
+    datasets = []
+    for member in members:
+        rows = reached(read_split(recipe, member.name, held_out=held_out), member.solution_column)
+        dataset = as_conversations(rows, member, system_prompt, tell)
+        datasets.append(with_read_golds(dataset, member, tell) if needs_golds(recipe) else dataset)
     datasets = _that_fit(recipe, tokenizer, members, datasets, tell)
-    _tell_of_rendered(datasets, tokenizer, recipe.data.system_prompt, tell)
+    _tell_of_rendered(datasets, tokenizer, system_prompt, tell)
     if len(datasets) == 1:
         return datasets[0]
-    return mixed(datasets, [member.name for member in members], weights, seed=recipe.training.seed, tell=tell)
+    return mixed(datasets, members, weights, seed=recipe.training.seed, tell=tell)
 
 
 def _that_fit(
@@ -65,31 +65,36 @@ def _that_fit(
     datasets: list[Dataset],
     tell: Tell,
 ) -> list[Dataset]:
-    """Return the data sets without the prompts that are longer than the recipe allows, and tell how many they were."""
+    """Return the data sets without the prompts that are longer than the recipe allows, and tell how many they were.
+
+    Raises RecipeError where the chat template refuses a prompt, for its system message for example, or none is left.
+    """
     longest, arguments = recipe.data.max_prompt_length, _template_arguments(recipe)
-    pairs = list(zip(datasets, (member.name for member in members), strict=True))
-    for dataset, name in pairs:
-        check_template(dataset, name, tokenizer, arguments)
-    if longest is None:
-        return datasets
-    kept = [within_length(dataset, name, tokenizer, arguments, longest=longest) for dataset, name in pairs]
-    before, after = sum(map(len, datasets)), sum(map(len, kept))
-    if after < before:
+    kept, left_out = [], []
+    for dataset, member in zip(datasets, members, strict=True):
+        looked_at = dataset if longest is not None else dataset.select(range(1))
+        lengths = _lengths(looked_at, member.name, tokenizer, arguments)
+        fitting = [index for index, length in enumerate(lengths) if longest is None or length <= longest]
+        if not fitting:
+            raise RecipeError(
+                f"max_prompt_length: all {len(lengths)} prompts of {member.name} are longer than {longest} tokens, the "
+                f"shortest has {min(lengths)}"
+            )
+        left_out.append(len(lengths) - len(fitting))
+        kept.append(dataset.select(fitting) if left_out[-1] else dataset)
+    if any(left_out):
+        listed = ", ".join(f"{count} of {member.name}" for count, member in zip(left_out, members, strict=True))
         tell(
-            f"max_prompt_length: {before - after} of {before} prompts are longer than {longest} tokens and left out"
-            + (f" ({_left_out_of_each(pairs, kept)})" if len(pairs) > 1 else "")
+            f"max_prompt_length: {sum(left_out)} of {sum(map(len, datasets))} prompts are longer than {longest} tokens and "
+            "left out" + (f" ({listed})" if len(members) > 1 else "")
         )
     return kept
-
-
-def _left_out_of_each(pairs: list[tuple[Dataset, str]], kept: list[Dataset]) -> str:
-    return ", ".join(f"{len(dataset) - len(rest)} of {name}" for (dataset, name), rest in zip(pairs, kept, strict=True))
 
 
 def _tell_of_rendered(
     datasets: list[Dataset], tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, tell: Tell
 ) -> None:
-    looked_at = [rendered_already(dataset, tokenizer, system_prompt) for dataset in datasets]
+    looked_at = [_rendered_already(dataset, tokenizer, system_prompt) for dataset in datasets]
     rows = sum(count for count, _ in looked_at)
     if rows:
         tokens = list(dict.fromkeys(token for _, found in looked_at for token in found))
@@ -106,3 +111,39 @@ def _template_arguments(recipe: Recipe) -> dict[str, Any]:
     except ValueError:
         raise RecipeError(f"chat_template_kwargs: found {found!r}, expected a mapping") from None
     return found or {}
+
+
+def _lengths(
+    dataset: Dataset, name: str, tokenizer: PreTrainedTokenizerBase, template_arguments: Mapping[str, Any]
+) -> list[int]:
+    """Return the tokens of each prompt, rendered as the trainer renders it; RecipeError where the template refuses one."""
+    lengths: list[int] = []
+    for batch in dataset.select_columns(["prompt"]).iter(batch_size=BATCH):
+        try:
+            rendered = tokenizer.apply_chat_template(
+                batch["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True, **template_arguments
+            )
+        except jinja2.TemplateError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise RecipeError(f"prompt_column: the chat template refuses prompts of {name} ({reason})") from None
+        lengths.extend(map(len, rendered["input_ids"]))
+    return lengths
+
+
+def _rendered_already(
+    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, system_prompt: str | None
+) -> tuple[int, list[str]]:
+    """Return how many prompts contain special tokens of the tokenizer as text, and the most frequent of these."""
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    special |= set(tokenizer.all_special_tokens)
+    if not special:
+        return 0, []
+    pattern = re.compile("|".join(map(re.escape, sorted(special))))
+    rows, found = 0, Counter[str]()
+    for batch in dataset.select_columns(["prompt"]).iter(batch_size=BATCH):
+        for messages in batch["prompt"]:
+            own = (message for message in messages if message["content"] != system_prompt)
+            tokens = {token for message in own for token in pattern.findall(content_text(message["content"]))}
+            rows += bool(tokens)
+            found.update(tokens)
+    return rows, [token for token, _ in found.most_common(3)]

@@ -26,12 +26,25 @@ def with_read_golds(dataset: Dataset, source: Source, tell: Tell) -> Dataset:
     """
     if source.solution_column is None:
         return dataset
-    column = source.solution_column
-    golds = as_texts(dataset["solution"], name=source.name, column=column)
+    name, column = source.name, source.solution_column
+    dataset = with_texts_as_golds(dataset, name, column)
     if int(os.environ.get("RANK", "0")) == 0:  # a mistake that one process finds ends all
         from dra_toolkit.judge.service import shared_judge
 
-        tell(f"{source.name}: {report_golds(golds, shared_judge().read_golds, name=source.name, column=column).line}")
+        report = report_golds(dataset["solution"][:], shared_judge().read_golds, name=name, column=column)
+        tell(f"{name}: {report.line}")
+    return dataset
+
+
+def with_texts_as_golds(dataset: Dataset, name: str, column: str, *, short: bool = False) -> Dataset:
+    """Return a data set in TRL's shape whose golds are texts; raises RecipeError for one that cannot be.
+
+    short: write 12.0, which is 12 in a file with missing values, as 12
+    """
+    found = dataset["solution"]
+    if short:
+        found = [int(gold) if isinstance(gold, float) and gold.is_integer() else gold for gold in found]
+    golds = as_texts(found, name=name, column=column)
     if dataset.features["solution"] == Value("string"):
         return dataset
     return dataset.remove_columns("solution").add_column("solution", golds, feature=Value("string"))

@@ -1,4 +1,4 @@
-"""Every checkpoint on the Hub as a revision of its own, pushed beside the training.
+"""What a run gives to others: its model card, the finished model, and every checkpoint on the Hub as a revision of its own.
 
 A checkpoint's model files are linked into a folder of the run (hub/step-00050), which one background thread pushes to the
 branch of that name and then removes. So a checkpoint may be rotated away meanwhile, and what could not be pushed is still
@@ -14,73 +14,71 @@ import shlex
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOConfig
 
 from dra_toolkit.errors import LaunchError
+from dra_toolkit.recipe import Recipe
+from dra_toolkit.runs import RunDirectory
 from dra_toolkit.safe_text import visible
+from dra_toolkit.training.model_card import model_card
+from dra_toolkit.training.trackers import tracker_links
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py", "additional_chat_templates/*.jinja")
 STATE_FILES = ("trainer_state.json", "dra_checkpoint.json", "entropy_ctrl_state.json", "zero_to_*.py")
-WEIGHTS = "*.safetensors"
 CARD = "README.md"
-TAKEN = ".pushing-"
-"""Before the name of a folder whose push is under way, so that a newer one may take its place meanwhile."""
 HUB_ERRORS = (HfHubHTTPError, OfflineModeIsEnabled, httpx.HTTPError, OSError, ValueError)
-PATIENCE = 1800.0
-"""Seconds that one revision may take at the end of training, before what is left stays in the run directory."""
+PATIENCE, STOP_PATIENCE = 1800.0, 10.0
+"""Seconds that one revision may take at the end of training, and where somebody asked training to stop; what is left then
+stays in the run directory."""
 
 Push = Callable[[Path, str], None]
 """Pushes the files of a folder to the branch of that name."""
 
 
-def revision_name(step: int) -> str:
-    """Return the branch of a checkpoint."""
-    return f"step-{step:05d}"
+class Publishing(TrainerCallback):
+    """Writes the model card of every save, and pushes what the recipe wants on the Hub."""
 
+    def __init__(self, recipe: Recipe, run: RunDirectory, tell: Callable[[str], None]) -> None:
+        self._recipe, self._run, self._tell = recipe, run, tell
+        self._links: list[str] = []
+        self._revisions: Revisions | None = None
 
-def model_files(checkpoint: Path) -> list[Path]:
-    """Return the files of a checkpoint that make the model, relative to it: weights, configuration, tokenizer, code."""
-    found = [
-        path.relative_to(checkpoint) for pattern in MODEL_FILES for path in checkpoint.glob(pattern) if path.is_file()
-    ]
-    return sorted(path for path in found if not any(fnmatch(path.name, pattern) for pattern in STATE_FILES))
+    def on_train_begin(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Start the queue of revisions, where there are any."""
+        wanted = self._recipe.hub.push_to_hub and self._recipe.hub.hub_revisions
+        if wanted and state.is_world_process_zero and self._revisions is None:
+            push = partial(_push, args.hub_model_id, args.hub_private_repo)
+            self._revisions = Revisions(self._run.path / "hub", push, where=args.hub_model_id, tell=self._tell)
 
+    def on_save(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Queue the checkpoint that has just been written completely."""
+        if self._revisions is not None:
+            output, step = Path(args.output_dir), state.global_step
+            self._revisions.submit(output / f"{PREFIX_CHECKPOINT_DIR}-{step}", step, output / CARD)
 
-class HubPush:
-    """Pushes folders to branches of one repository on the Hub, each as one commit."""
+    def card(self, step: int, repo: str | None, tags: Iterable[str]) -> str:
+        """Return the model card of the weights after `step`."""
+        self._links = tracker_links() or self._links  # a tracker that has finished no longer knows its address
+        text = self._run.recipe.read_text(encoding="utf-8")
+        return model_card(self._recipe, text=text, step=step, repo=repo, tags=tags, links=self._links)
 
-    def __init__(self, name: str, *, private: bool | None) -> None:
-        self._name, self._private = name, private
-        self._repo: str | None = None
-        self._api = HfApi()
-
-    def __call__(self, folder: Path, branch: str) -> None:
-        """Make the branch hold exactly the files of the folder."""
-        if self._repo is None:
-            self._repo = self._api.create_repo(self._name, private=self._private, exist_ok=True).repo_id
-        self._api.create_branch(self._repo, branch=branch, exist_ok=True)
-        files = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
-        there = self._api.list_repo_files(self._repo, revision=branch)
-        stale = [name for name in there if name not in files and name != ".gitattributes"]
-        self._api.create_commit(
-            self._repo,
-            operations=[
-                *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()),
-                *(CommitOperationDelete(path_in_repo=name) for name in stale),
-            ],
-            commit_message=f"step {int(branch.rpartition('-')[2])}",
-            revision=branch,
-        )
+    def finish(self, trainer: Any, *, stopped: bool) -> None:
+        """Push the finished model and wait for the revisions; called on every process. `stopped`: it is not finished."""
+        if self._recipe.hub.push_to_hub and not stopped:
+            push_final(trainer, self._tell)
+        if self._revisions:
+            self._revisions.close(STOP_PATIENCE if stopped else PATIENCE)
 
 
 class Revisions:
@@ -92,12 +90,9 @@ class Revisions:
         self._queue: queue.Queue[Path] = queue.Queue()
         self._failed: list[Path] = []
         self._told = False
-        self._placing = threading.Lock()
         folder.mkdir(exist_ok=True)
-        for leftover in sorted(folder.glob(f"{TAKEN}*")):
-            _put_back(leftover)
         for leftover in sorted(folder.iterdir()):
-            if leftover.name.startswith("."):
+            if leftover.name.startswith("."):  # half a copy
                 shutil.rmtree(leftover, ignore_errors=True)
             else:
                 self._queue.put(leftover)
@@ -105,30 +100,30 @@ class Revisions:
 
     def submit(self, checkpoint: Path, step: int, card: Path) -> None:
         """Put a complete checkpoint into the queue."""
+        name = f"step-{step:05d}"
         try:
-            with self._placing:
-                self._queue.put(_linked(checkpoint, self._folder / revision_name(step), card))
+            self._queue.put(_linked(checkpoint, self._folder, name, card))
         except OSError as error:
-            self._say(revision_name(step), error, "training goes on without it")
+            self._say(name, error, "training goes on without it")
 
     def close(self, patience: float = PATIENCE) -> None:
         """Wait for the queue, try again once what failed, and say what is left and where it lies.
 
         patience: seconds that each revision may take.
         """
-        if patience > 0 and (self._waiting() or self._failed):
+        if self._waiting() or self._failed:
             self._tell(f"hub_revisions: {self._waiting() + len(self._failed)} on their way to {self._where}; waiting")
-            self._wait(patience)
-            again, self._failed = self._failed, []
-            for folder in again:
-                self._queue.put(folder)
-            self._wait(patience)
-        left = {path.name.removeprefix(TAKEN): path for path in sorted(self._folder.iterdir())}
+        self._wait(patience)
+        again, self._failed = self._failed, []
+        for folder in again:
+            self._queue.put(folder)
+        self._wait(patience)
+        left = sorted(self._folder.iterdir())
         if left:
-            name, path = min(left.items())
+            names = ", ".join(path.name for path in left)
             self._tell(
-                f"hub_revisions: not on the Hub: {len(left)} ({', '.join(sorted(left))}); they lie in {self._folder}, "
-                f"and `hf upload {self._where} {shlex.quote(str(path))} . --revision {name}` pushes one"
+                f"hub_revisions: not on the Hub: {len(left)} ({names}); they lie in {self._folder}, and `hf upload "
+                f"{self._where} {shlex.quote(str(left[0]))} . --revision {_branch(left[0])}` pushes one"
             )
         else:
             with contextlib.suppress(OSError):
@@ -148,58 +143,18 @@ class Revisions:
         while True:
             folder = self._queue.get()
             try:
-                self._push_one(folder)
+                self._push(folder, _branch(folder))
+                shutil.rmtree(folder, ignore_errors=True)
             except Exception as error:  # whatever the Hub or its client does, training goes on
                 self._failed.append(folder)
                 self._say(folder.name, error, "training goes on, and it is tried again at the end")
             finally:
                 self._queue.task_done()
 
-    def _push_one(self, folder: Path) -> None:
-        taken = folder.with_name(f"{TAKEN}{folder.name}")
-        try:
-            os.rename(folder, taken)
-        except FileNotFoundError:
-            return  # it waited twice, and is pushed
-        try:
-            self._push(taken, folder.name)
-        except BaseException:
-            with self._placing:
-                _put_back(taken)
-            raise
-        shutil.rmtree(taken, ignore_errors=True)
-
     def _say(self, name: str, error: Exception, consequence: str) -> None:
         if not self._told:
             self._told = True
             self._tell(f"hub_revisions: {name} could not be pushed to {self._where} ({reason(error)}); {consequence}")
-
-
-class RevisionCallback(TrainerCallback):
-    """Hands every checkpoint to a queue of revisions; main process only."""
-
-    def __init__(self, folder: Path, tell: Callable[[str], None]) -> None:
-        self._folder, self._tell = folder, tell
-        self._revisions: Revisions | None = None
-
-    def on_train_begin(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Start the queue."""
-        if state.is_world_process_zero and self._revisions is None:
-            push = HubPush(args.hub_model_id, private=args.hub_private_repo)
-            self._revisions = Revisions(self._folder, push, where=args.hub_model_id, tell=self._tell)
-
-    def on_save(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Queue the checkpoint that has just been written completely."""
-        if self._revisions is not None:
-            output = Path(args.output_dir)
-            self._revisions.submit(
-                output / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}", state.global_step, output / CARD
-            )
-
-    def close(self, patience: float = PATIENCE) -> None:
-        """Wait for what is under way."""
-        if self._revisions is not None:
-            self._revisions.close(patience)
 
 
 def push_final(trainer: Any, tell: Callable[[str], None]) -> None:
@@ -231,37 +186,47 @@ def reason(error: BaseException) -> str:
     return status + visible(said, one_line=True)[:200]
 
 
-def _put_back(taken: Path) -> None:
-    """Let a folder wait again, unless a newer one of its name does."""
-    waiting = taken.with_name(taken.name.removeprefix(TAKEN))
-    if waiting.exists():
-        shutil.rmtree(taken, ignore_errors=True)
-    else:
-        os.rename(taken, waiting)
+def model_files(checkpoint: Path) -> list[Path]:
+    """Return the files of a checkpoint that make the model, relative to it: weights, configuration, tokenizer, code."""
+    found = (path for pattern in MODEL_FILES for path in checkpoint.glob(pattern) if path.is_file())
+    return sorted(
+        path.relative_to(checkpoint) for path in found if not any(fnmatch(path.name, each) for each in STATE_FILES)
+    )
 
 
-def _linked(checkpoint: Path, target: Path, card: Path) -> Path:
-    """Return `target`, made to hold the model files of a checkpoint as hard links, and the card."""
+def _push(name: str, private: bool | None, folder: Path, branch: str) -> None:
+    """Make the branch of a repository hold exactly the files of the folder."""
+    api = HfApi()
+    repo = api.create_repo(name, private=private, exist_ok=True).repo_id
+    api.create_branch(repo, branch=branch, exist_ok=True)
+    step = f"step {int(branch.rpartition('-')[2])}"
+    api.upload_folder(repo_id=repo, folder_path=folder, revision=branch, delete_patterns="*", commit_message=step)
+
+
+def _branch(folder: Path) -> str:
+    return folder.name.partition(".")[0]
+
+
+def _linked(checkpoint: Path, folder: Path, name: str, card: Path) -> Path:
+    """Return a new folder in `folder` that has the model files of a checkpoint as hard links, and the card."""
     files = model_files(checkpoint)
-    if not any(fnmatch(path.name, WEIGHTS) for path in files):
+    if not any(path.suffix == ".safetensors" for path in files):
         raise OSError(
             f"{checkpoint.name} has no weights in one piece; set fsdp_state_dict_type or zero3_save_16bit_model"
         )
-    making = target.with_name(f".{target.name}")
-    for folder in (making, target):
-        shutil.rmtree(folder, ignore_errors=True)
+    target, number = folder / name, 1
+    while target.exists():  # the save of this step before a resume still waits; the later one has the last word
+        number += 1
+        target = folder / f"{name}.{number}"
+    making = folder / f".{target.name}"
     for path in files:
         (making / path).parent.mkdir(parents=True, exist_ok=True)
-        _link(checkpoint / path, making / path)
+        try:
+            os.link(checkpoint / path, making / path)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(checkpoint / path, making / path)
     if card.is_file():
         (making / CARD).unlink(missing_ok=True)
         shutil.copyfile(card, making / CARD)
     os.replace(making, target)
     return target
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without hard links
-        shutil.copyfile(source, target)

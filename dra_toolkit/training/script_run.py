@@ -12,12 +12,11 @@ from typing import Any
 from transformers.trainer_utils import get_last_checkpoint
 
 from dra_toolkit.recipe import Recipe, recipe_of
-from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
+from dra_toolkit.runs import Recorder, RunDirectory
 from dra_toolkit.runs.metrics import rewind_metrics
 from dra_toolkit.training.callbacks import MetricsCallback
-from dra_toolkit.training.earlier import history_of
-from dra_toolkit.training.environment import write_environment
 from dra_toolkit.training.events import Events
+from dra_toolkit.training.facts import file_facts, history_of, write_environment
 
 RECORDED = ("recipe.yaml", "resolved.json", "environment.json", "status.json", "metrics.jsonl", "groups", "logs")
 """What a run directory has of its recording; put aside where another training begins in it."""
@@ -73,19 +72,6 @@ class ScriptRun:
             f"{run.path}" + (f", an earlier record lies in {aside}" if aside else "")
         )
         return attempt
-
-
-def file_facts(run: str, trainer: Any) -> FileFacts:
-    """Return what every file of a run's groups says of itself."""
-    return FileFacts(
-        run=run,
-        reward_weights=trainer.reward_columns(),
-        scale_rewards=trainer.scale_rewards,
-        diversity=trainer.diversity,
-        estimator=trainer.estimator,
-        embedder=trainer.embedder_name,
-        correct_by=trainer.correct_by,
-    )
 
 
 def _step(folder: Path, resume: str | bool | None) -> int:

@@ -9,12 +9,11 @@ from typing import Any
 from trl import GRPOTrainer, RLOOTrainer
 
 from dra_toolkit.training.adjusted import GroupAdjustment
-from dra_toolkit.training.exact_resume import ExactResume
+from dra_toolkit.training.resumable import Resumable
 from dra_toolkit.training.script_run import ScriptRun
-from dra_toolkit.training.whole_saves import WholeSaves
 
 
-class DiversityMixin(GroupAdjustment, WholeSaves, ExactResume):
+class DiversityMixin(GroupAdjustment, Resumable):
     """What makes a trainer of TRL's one of ours: `class Mine(DiversityMixin, GMPOTrainer): pass`.
 
     For trainers whose `_calculate_rewards` and `_generate_and_score_completions` are those of GRPOTrainer or RLOOTrainer.

@@ -7,10 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from dra_toolkit import Run, adjust_rows
-from dra_toolkit.adapters.commands import ENGINES
 from dra_toolkit.adapters.core import EngineRun
 from dra_toolkit.adapters.rows import EngineRows
-from dra_toolkit.adapters.settings import read_settings
+from dra_toolkit.adapters.settings import ENGINES, read_settings
 from dra_toolkit.cli.main import app
 from dra_toolkit.diversity import ESTIMATORS, DiversitySettings
 from dra_toolkit.embedding import EmbedderSettings, load_embedder

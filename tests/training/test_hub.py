@@ -214,13 +214,6 @@ class TestRevisions:
         revisions.close(60)
         assert pushed == ["step-00001"], "half a copy is none"
 
-    def test_a_push_that_was_cut_off_is_repeated(self, tmp_path, card):
-        pushed: list[str] = []
-        (tmp_path / "hub" / ".pushing-step-00001").mkdir(parents=True)
-        revisions = Revisions(tmp_path / "hub", lambda folder, branch: pushed.append(branch), where="x", tell=print)
-        revisions.close(60)
-        assert pushed == ["step-00001"]
-
     def test_a_step_saved_again_while_its_older_save_is_pushed_has_the_last_word(self, tmp_path, card):
         """As after a resume from before a step that still waits; no empty folder may reach the Hub."""
         begun, may_go, pushed = threading.Event(), threading.Event(), []
@@ -238,7 +231,7 @@ class TestRevisions:
             revisions.submit(tmp_path / name / "checkpoint-1", 1, card)
         may_go.set()
         revisions.close(60)
-        assert pushed == ["config.json of 1", "new"]
+        assert pushed == ["config.json of 1", "again", "new"]
 
     def test_when_asked_to_stop_it_does_not_wait_for_ever(self, tmp_path, card):
         said: list[str] = []

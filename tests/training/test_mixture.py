@@ -179,7 +179,10 @@ class TestColumns:
 
     def test_solutions_of_another_kind_are_refused(self, mix, write, tmp_path):
         (tmp_path / "b.jsonl").write_text(json.dumps({"problem": "b", "answer": {"x": 1}}) + "\n")
-        with pytest.raises(RecipeError, match=r"solution_column: .*b\.jsonl has a solution that is neither"):
+        with pytest.raises(
+            RecipeError,
+            match=r"solution_column: .*b\.jsonl, row 1: 'answer' is an object .*named with a dot: answer\.x",
+        ):
             mix(write("a.jsonl", 1), str(tmp_path / "b.jsonl"))
 
     def test_all_kinds_of_files_texts_and_conversations_fit_together(self, mix, write, tmp_path):
