@@ -45,6 +45,7 @@ EMBEDDERS: dict[str, KnownEmbedder] = {"hash": HASH, "minilm": MINILM, "jina": J
 """The toolkit's own embedders by their name in a recipe."""
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_WHOLE = ("completion",)
 
 
 def check_embedder_name(settings: EmbedderSettings, beside: Path | None = None) -> str | None:
@@ -52,11 +53,12 @@ def check_embedder_name(settings: EmbedderSettings, beside: Path | None = None) 
 
     beside: the recipe's folder, where a function of the user's is looked for
     """
-    name, parts = settings.name, settings.parts
-    if name not in EMBEDDERS and not (_is_function(name) or _is_model(name)):
+    name = settings.name
+    is_model = os.path.isdir(os.path.expanduser(name)) or bool(_HUB_ID.fullmatch(name))
+    if name not in EMBEDDERS and not (_is_function(name) or is_model):
         return _unknown(name)
     known = known_embedder(name)
-    if not known.reads_texts and parts != ("completion",):
+    if not known.reads_texts and settings.parts != _WHOLE:
         return (
             f"{name!r} reads the tokens of whole completions; set embed_part: completion, or embed with another model"
         )
@@ -69,11 +71,8 @@ def check_embedder_name(settings: EmbedderSettings, beside: Path | None = None) 
         return check_dotted(name, beside)
     if missing := known.missing_packages():
         return f'{name!r} needs the package {missing[0]}; install it with `pip install "dra-toolkit[embed]"`'
-    if (
-        settings.code_revision is not None
-        and settings.revision is None
-        and not (known.source and known.source.revision)
-    ):
+    pinned = settings.revision or (known.source and known.source.revision)
+    if settings.code_revision is not None and pinned is None:
         return f"{name!r} has embedder_code_revision but no embedder_revision; code runs only with both commits named"
     return None
 
@@ -97,12 +96,11 @@ def known_embedder(name: str) -> KnownEmbedder:
 
 def offline_embedder() -> EmbedderSettings:
     """Return the default embedder if it is installed and fetches nothing, else one that needs nothing at all."""
-    settings = EmbedderSettings()
-    known = EMBEDDERS[settings.name]
-    if known.source is None and not known.missing_packages():
-        return settings
+    default = EMBEDDERS[EmbedderSettings.name]
     plain = (name for name, known in EMBEDDERS.items() if not (known.source or known.packages or known.is_model))
-    return EmbedderSettings(name=next(plain))
+    return (
+        EmbedderSettings() if not (default.source or default.missing_packages()) else EmbedderSettings(name=next(plain))
+    )
 
 
 def load_embedder(
@@ -124,13 +122,9 @@ def load_embedder(
         raise EmbedderError(f"embedder: {problem}")
     if settings.batch_tokens < 1:
         raise EmbedderError(f"embedder_batch_tokens: found {settings.batch_tokens}, expected at least 1")
-    if settings.parts != ("completion",):
-        return PartsEmbedder(load_embedder(replace(settings, parts=("completion",)), device=device), settings.parts)
+    if settings.parts != _WHOLE:
+        return PartsEmbedder(load_embedder(replace(settings, parts=_WHOLE), device=device), settings.parts)
     return known_embedder(settings.name).load(settings, device=device, policy=policy, passes=passes)
-
-
-def _is_model(name: str) -> bool:
-    return os.path.isdir(os.path.expanduser(name)) or bool(_HUB_ID.fullmatch(name))
 
 
 def _is_function(name: str) -> bool:

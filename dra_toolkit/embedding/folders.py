@@ -18,6 +18,8 @@ from dra_toolkit.safe_text import kind_and_line
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _WEIGHTS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*.py"]
 _CODE = ["*.py"]
+_HOME = re.compile(r'"([^"\s]+)--(?=\w+\.\w+")')
+"""The repository before a class in another one: `"owner/name--module.Class"`."""
 
 
 def fetch(name: str, revision: str | None, *, files: list[str] = _WEIGHTS) -> Path:
@@ -29,36 +31,28 @@ def fetch(name: str, revision: str | None, *, files: list[str] = _WEIGHTS) -> Pa
     folder = Path(name).expanduser()
     if os.path.isdir(folder):
         return folder.resolve()
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, errors, snapshot_download
 
+    # The bases are OSError and the HTTP library's own error, which a refused connection raises.
+    failures: tuple[type[Exception], ...] = (
+        ValueError,
+        errors.RevisionResolutionError,
+        *errors.HfHubHTTPError.__bases__,
+    )
     failed: Exception | None = None
     for cached in (False, True):  # a commit that is in the cache without its list of files is only found at the second
         try:
             return Path(snapshot_download(name, revision=revision, allow_patterns=files, local_files_only=cached))
-        except _fetch_errors() as error:
+        except failures as error:
             failed = failed or error
     assert failed is not None
-    raise EmbedderError(f"embedder: {_unfetched(name, revision, failed)}") from failed
-
-
-def _fetch_errors() -> tuple[type[Exception], ...]:
-    from huggingface_hub import errors
-
-    # The bases are OSError and the HTTP library's own error, which a refused connection raises.
-    return (ValueError, errors.RevisionResolutionError, *errors.HfHubHTTPError.__bases__)
-
-
-def _unfetched(name: str, revision: str | None, error: Exception) -> str:
-    from huggingface_hub import constants
-
-    reason = kind_and_line(error)
-    if constants.HF_HUB_OFFLINE:
-        reason = "HF_HUB_OFFLINE is set, so nothing is downloaded"
+    offline = "HF_HUB_OFFLINE is set, so nothing is downloaded"
+    reason = offline if constants.HF_HUB_OFFLINE else kind_and_line(failed)
     at = f" --revision {revision}" if revision else ""
-    return (
-        f"{name!r} is not in the Hugging Face cache: {reason}. "
+    raise EmbedderError(
+        f"embedder: {name!r} is not in the Hugging Face cache: {reason}. "
         f"Fetch it with `hf download {name}{at}` (and share HF_HOME), or name a folder"
-    )
+    ) from failed
 
 
 @contextmanager
@@ -93,7 +87,7 @@ def _needed_classes(folder: Path) -> list[str]:
     """
     import transformers
 
-    maps = [_read_json(path).get("auto_map", {}) for path in sorted(folder.rglob("config.json"))]
+    maps = [_auto_map(path) for path in sorted(folder.rglob("config.json"))]
     named = [str(classes[key]) for classes in maps for key in ("AutoConfig", "AutoModel") if key in classes]
     modules = [str(module.get("type")) for module in _read_json(folder / "modules.json") or []]
     return [
@@ -105,7 +99,7 @@ def _needed_classes(folder: Path) -> list[str]:
 def _homes(folder: Path) -> list[str]:
     """Return the repositories that any file of a model, its tokenizer's included, names as the home of its code."""
     text = " ".join(json.dumps(_auto_map(path)) for path in sorted(folder.rglob("*.json")))
-    return sorted(set(re.findall(r'"([^"]+)--', text)))
+    return sorted(set(_HOME.findall(text)))
 
 
 def _auto_map(path: Path) -> Any:
@@ -143,20 +137,12 @@ def _put_together(whole: Path, weights: Path, code: Path) -> None:
         replaced = source.suffix == ".py" and (code / source.relative_to(weights)).is_file()
         if source.is_file() and not replaced:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if source.suffix == ".json" and (auto_map := _auto_map(source)):
-                target.write_text(json.dumps(_read_json(source) | {"auto_map": _unqualified(auto_map)}))
+            if source.suffix == ".json" and _auto_map(source):
+                target.write_text(_HOME.sub('"', source.read_text(encoding="utf-8")), encoding="utf-8")
             else:
                 os.symlink(source.resolve(), target)
     for source in sorted(code.glob("*.py")):
         os.symlink(source.resolve(), whole / source.name)
-
-
-def _unqualified(reference: Any) -> Any:
-    if isinstance(reference, dict):
-        return {key: _unqualified(value) for key, value in reference.items()}
-    if isinstance(reference, list):
-        return [_unqualified(value) for value in reference]
-    return reference.rsplit("--", 1)[-1] if isinstance(reference, str) else reference
 
 
 def _read_json(path: Path) -> Any:
