@@ -27,12 +27,12 @@ WORDS = 151936
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-ADDED = (
-    "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|> "
-    "<|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|> <tool_call> "
-    "</tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> <|repo_name|> <|file_sep|> <tool_response> "
-    "</tool_response> <think> </think>"
-).split()
+ADDED = """
+    <|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> <|box_end|>
+    <|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> <|image_pad|> <|video_pad|> <tool_call>
+    </tool_call> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> <|fim_pad|> <|repo_name|> <|file_sep|> <tool_response>
+    </tool_response> <think> </think>
+"""
 """What follows the ranks, in order, from id 151643 on; those of `<|...|>` are special."""
 SMALL: dict[str, Any] = {
     "vocab_size": WORDS,
@@ -190,7 +190,7 @@ def _ranks(folder: Path) -> dict[bytes, int]:
 
 def _tokenizer(ranks: dict[bytes, int]) -> PreTrainedTokenizerFast:
     """Return a byte-level BPE with these ranks: each merge is the split of a token whose parts come first."""
-    text = {byte: sign for byte, sign in zip(range(256), _signs(), strict=True)}
+    text = dict(zip(range(256), _signs(), strict=True))
     merges = []
     for token, rank in ranks.items():
         splits = ((token[:at], token[at:]) for at in range(1, len(token)))
@@ -209,7 +209,7 @@ def _tokenizer(ranks: dict[bytes, int]) -> PreTrainedTokenizerFast:
         [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     made.decoder = decoders.ByteLevel()
-    made.add_tokens([AddedToken(token, special=token.startswith("<|"), normalized=False) for token in ADDED])
+    made.add_tokens([AddedToken(token, special=token.startswith("<|"), normalized=False) for token in ADDED.split()])
     return PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<|im_end|>", pad_token="<|endoftext|>")
 
 
