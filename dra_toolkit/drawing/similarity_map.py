@@ -117,14 +117,7 @@ def _shade(value: float, span: tuple[float, float]) -> float:
 
 
 def _cells(
-    order: list[int],
-    S: Array,
-    left: float,
-    top: float,
-    cell: float,
-    span: tuple[float, float],
-    *,
-    numbers: bool = True,
+    order: list[int], S: Array, left: float, top: float, cell: float, span: tuple[float, float], *, numbers: bool = True
 ) -> str:
     """Return one path for each shade, so that a large group costs no more than a small one."""
     shades: dict[tuple[str, int], list[str]] = {}

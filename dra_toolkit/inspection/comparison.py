@@ -18,13 +18,11 @@ COMPARED = [measure.name for measure in shown_in("runs")]
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One measure of both runs at the steps that both recorded."""
+    """One measure of both runs, (S,) each, at the steps that both recorded."""
 
     measure: str
     left: Array
-    """(S,)"""
     right: Array
-    """(S,)"""
 
     def difference(self) -> float:
         """Return the mean of right - left over the last third of the steps; NaN where one was not measured."""
@@ -51,22 +49,24 @@ class PromptPair:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Two runs side by side."""
+    """Two runs side by side.
+
+    settings         recipe keys with different values, left and right; None where a run does not have the key
+    steps            those that both recorded
+    mean_gap         mean over shared prompts of right minus left reward; NaN if there are none
+    gap_error        its standard error, by prompt; NaN below two prompts
+    prompts          those with the largest gaps
+    """
 
     left: str
     right: str
     settings: dict[str, tuple[object, object]]
-    """Recipe keys with different values, left and right; None where a run does not have the key."""
     steps: tuple[int, ...]
-    """Steps that both recorded."""
     curves: tuple[Curve, ...]
     shared_prompts: int
     mean_gap: float
-    """Mean over shared prompts of right minus left reward; NaN if there are none."""
     gap_error: float
-    """Its standard error, by prompt; NaN below two prompts."""
     prompts: tuple[PromptPair, ...]
-    """Those with the largest gaps."""
 
 
 def compare(left: Run, right: Run, *, mode: Mode = "train", limit: int = 10) -> Comparison:

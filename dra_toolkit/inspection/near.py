@@ -95,10 +95,5 @@ def _candidates(
             seen.add(text)
             step, batch, group, completion = (int(place[row]) for place in places)
             yield Neighbour(
-                similarity=float(similarity[row]),
-                step=step,
-                batch=batch,
-                group=group,
-                completion=completion,
-                text=text,
+                similarity=float(similarity[row]), step=step, batch=batch, group=group, completion=completion, text=text
             )

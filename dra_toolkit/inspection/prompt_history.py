@@ -80,11 +80,6 @@ def nearest_pairs(
     order = sorted(first_of.values(), key=lambda j: (float(similarity[j].max()), j))
     nearest = [(int(np.argmax(similarity[j])), j) for j in order[:limit]]
     return [
-        Pair(
-            earlier=i,
-            later=j,
-            similarity=float(similarity[j, i]),
-            differences=word_differences(before[i], after[j]),
-        )
+        Pair(earlier=i, later=j, similarity=float(similarity[j, i]), differences=word_differences(before[i], after[j]))
         for i, j in nearest
     ]

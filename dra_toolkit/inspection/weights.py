@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dra_toolkit.diversity import MEASURES, DiversitySettings, Signals, adjust_signals, adjusted_advantages
+from dra_toolkit.diversity.measures import NEEDS
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.compute import advantages_of
-from dra_toolkit.inspection.replay.run import pieces_of
+from dra_toolkit.inspection.replay.run import of_steps, pieces_of
 from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.runs import Run
 
@@ -42,16 +43,15 @@ def by_formula(name: str, G: int = 8) -> Weights:
     """Return what a measure's formula gives groups of G completions that are all unlike each other and equally likely."""
     settings = DiversitySettings(measure=name)
     right = np.arange(G) < np.arange(G + 1)[:, None]
-    alone = np.broadcast_to(np.arange(G), (G + 1, G))
-    signals = Signals(
-        totals=right.astype(np.float64),
-        similarity=np.broadcast_to(np.eye(G), (G + 1, G, G)),
-        labels=alone,
-        log_probs=np.full((G + 1, G), -1.0),
-        lengths=np.ones((G + 1, G)),
-        history=np.zeros((G + 1, G, 2)),
-        embeddings=np.broadcast_to(np.eye(G), (G + 1, G, G)),
-    )
+    equal: dict[str, Any] = dict.fromkeys(NEEDS, np.full((G + 1, G), -1.0))  # of log-probabilities: all alike
+    equal |= {
+        "similarity": np.broadcast_to(np.eye(G), (G + 1, G, G)),
+        "labels": np.broadcast_to(np.arange(G), (G + 1, G)),
+        "lengths": np.ones((G + 1, G)),
+        "history": np.zeros((G + 1, G, 2)),
+        "embeddings": np.broadcast_to(np.eye(G), (G + 1, G, G)),
+    }
+    signals = Signals(totals=right.astype(np.float64), **equal)
     advantages = adjusted_advantages(adjust_signals(signals, settings), "group", settings)
     return _sums(name, right, advantages, G)
 
@@ -80,9 +80,7 @@ def of_run(
             right += list(signals.correct & ~np.isnan(signals.totals))
             found += list(zip(*(block.of(each) for each in values), strict=True))  # type: ignore[arg-type]
     if not right:
-        raise RunError(
-            f"{run.name}: no {mode} groups are recorded{f' of steps {steps[0]} to {steps[1]}' if steps else ''}"
-        )
+        raise RunError(f"{run.name}: no {mode} groups are recorded{of_steps(steps)}")
     G = int(np.bincount([len(each) for each in right]).argmax())
     names = ["recorded", *([", ".join(changes.written())] if changes else [])]
     return [_sums(name, right, [each[place] for each in found], G) for place, name in enumerate(names)]

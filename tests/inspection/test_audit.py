@@ -17,9 +17,8 @@ from typer.testing import CliRunner
 from dra_toolkit.cli.main import app
 from dra_toolkit.embedding.protocol import Embeddings
 from dra_toolkit.errors import RunError
-from dra_toolkit.inspection.audit.files import from_file
 from dra_toolkit.inspection.audit.measures import agreement, audit, mean_ranks, spearman, verdict, wins
-from dra_toolkit.inspection.audit.samples import LabelledGroup, from_run
+from dra_toolkit.inspection.audit.samples import LabelledGroup, from_file, from_run
 from dra_toolkit.runs import Run
 
 COLUMN = "<think> Ones column: {a} + {b} = {c}, write {c}, carry 0. </think> \\boxed{{{c}}}"

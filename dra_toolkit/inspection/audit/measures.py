@@ -11,7 +11,7 @@ import numpy as np
 from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Array
+from dra_toolkit.groups import Array, mean_of_known
 from dra_toolkit.inspection.audit.samples import LabelledGroup
 
 DECIMALS = 6
@@ -27,32 +27,29 @@ ENOUGH = 10
 class Audited:
     """What one embedder makes of labelled groups. Pairs are of different texts in one group, both labelled.
 
-    The similarity is the one that weights are made of: cosine, clamped at 0.
+    within, between   mean similarity of pairs with equal, with different labels: cosine, clamped at 0, as weights have it
+    auc               chance that a pair with equal labels is more similar than one of the same group with different ones
+    low, high         ends of the 95 % interval of the AUC, by bootstrap over groups; NaN for fewer than `ENOUGH`
+    groups            those with pairs of both kinds: only they tell anything
+    truncated         share of completions of which only the beginning was read
+    seconds           to embed one completion; `seconds_per_1000`: 1,000 tokens, or words, as `unit` says
+    redundancies      graph-cut redundancy of each completion, by group
     """
 
     embedder: str
     within: float
-    """Mean similarity of pairs with equal labels."""
     between: float
-    """Mean similarity of pairs with different labels."""
     auc: float
-    """Chance that a pair with equal labels is more similar than one of the same group with different labels."""
     low: float
-    """Lower end of the 95 % interval of the AUC, by bootstrap over groups; NaN for fewer than `ENOUGH`."""
     high: float
     within_pairs: int
     between_pairs: int
     groups: int
-    """Groups with pairs of both kinds: only they tell anything."""
     truncated: float
-    """Share of completions of which only the beginning was read."""
     seconds: float
-    """Seconds to embed one completion."""
     seconds_per_1000: float
-    """Seconds to embed 1,000 tokens, or words: `unit`."""
     unit: str
     redundancies: tuple[Array, ...] = field(repr=False, default=())
-    """Graph-cut redundancy of each completion, by group."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +77,7 @@ def audit(
     Raises RunError if no group has pairs of both kinds.
     """
     won, counts, redundancies = list[float](), list[int](), list[Array]()
-    within, between = _Mean(), _Mean()
+    within, between = list[Array](), list[Array]()
     truncated = total = length = 0
     seconds = 0.0
     first = list(groups[0].texts)
@@ -94,8 +91,8 @@ def audit(
         measured = adjust(embeddings=found.vectors, totals=np.zeros(len(group.texts)))
         redundancies.append(measured.redundancy)
         equal, other = _pairs(group, measured.similarity)
-        within.add(equal)
-        between.add(other)
+        within.append(equal)
+        between.append(other)
         if len(equal) and len(other):
             won.append(wins(equal, other))
             counts.append(len(equal) * len(other))
@@ -108,13 +105,13 @@ def audit(
     low, high = _interval(np.array(won), np.array(counts, dtype=np.float64), seed)
     return Audited(
         embedder=embedder.name,
-        within=within.value,
-        between=between.value,
+        within=mean_of_known(np.concatenate(within)),
+        between=mean_of_known(np.concatenate(between)),
         auc=sum(won) / sum(counts),
         low=low,
         high=high,
-        within_pairs=within.count,
-        between_pairs=between.count,
+        within_pairs=sum(map(len, within)),
+        between_pairs=sum(map(len, between)),
         groups=len(counts),
         truncated=truncated / total,
         seconds=seconds / total,
@@ -142,43 +139,21 @@ def agreement(audited: Sequence[Audited]) -> list[Agreement]:
     found = []
     for i, left in enumerate(audited):
         for right in audited[i + 1 :]:
-            all_ranks = map(spearman, left.redundancies, right.redundancies)
-            ranks = [each for each in all_ranks if not np.isnan(each)]
-            mean = float(np.mean(ranks)) if ranks else float("nan")
-            found.append(Agreement(left=left.embedder, right=right.embedder, spearman=mean, groups=len(ranks)))
+            ranks = np.array(list(map(spearman, left.redundancies, right.redundancies)))
+            there, mean = int((~np.isnan(ranks)).sum()), mean_of_known(ranks)
+            found.append(Agreement(left=left.embedder, right=right.embedder, spearman=mean, groups=there))
     return found
-
-
-@dataclass
-class _Mean:
-    """A mean of values that come in parts; NaN where none came."""
-
-    total: float = 0.0
-    count: int = 0
-
-    def add(self, values: Array) -> None:
-        self.total, self.count = self.total + float(values.sum()), self.count + len(values)
-
-    @property
-    def value(self) -> float:
-        return self.total / self.count if self.count else float("nan")
 
 
 def _pairs(group: LabelledGroup, similarity: Array) -> tuple[Array, Array]:
     """Return the similarities of pairs with equal and with different labels; equal texts are no pair."""
-    texts, labels = _codes(group.texts), _codes(group.labels)
+    texts, labels = (np.array([values.index(value) for value in values]) for values in (group.texts, group.labels))
     labelled = np.array([label is not None for label in group.labels])
     i, j = np.tril_indices(len(texts), -1)
     counted = (texts[i] != texts[j]) & labelled[i] & labelled[j]
     i, j = i[counted], j[counted]
     similarities, equal = similarity[i, j], labels[i] == labels[j]
     return similarities[equal], similarities[~equal]
-
-
-def _codes(values: Sequence[object]) -> Array:
-    """Return a number for each value, equal where values are equal."""
-    codes: dict[object, int] = {}
-    return np.array([codes.setdefault(value, len(codes)) for value in values])
 
 
 def _interval(won: Array, counts: Array, seed: int) -> tuple[float, float]:

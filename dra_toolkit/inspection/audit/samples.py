@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,15 @@ from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.importers.lines import objects
+from dra_toolkit.runs.importers.rollout import Problems
+from dra_toolkit.safe_text import first_line
 
+GROUP_COLUMNS = ("group", "prompt")
+"""Which column groups the texts of a file where none is named: the first of these that the first row has."""
+LARGEST = 2_000
+"""Texts in one group at most: every pair of them is compared."""
+ENDINGS = (".jsonl", ".parquet")
 LABELS = ("recorded", "answer")
 """Where the labels of a run come from, besides a dotted path to a function of texts."""
 
@@ -40,7 +49,11 @@ def from_run(
     labels: `recorded`, `answer` (equal final answers), or a dotted path to a function from the texts of a group to as many
     labels, None where there is none. Raises RunError if nothing is recorded, or labels are not.
     """
-    require_labels(labels)
+    if labels not in LABELS and not is_dotted(labels):
+        raise RunError(
+            f"--labels: found {labels!r}, expected one of {', '.join(LABELS)} or a dotted path package.module.function"
+            f"{did_you_mean(labels, LABELS)}"
+        )
     keys = run.query("SELECT step, batch, group_index FROM groups WHERE mode = $1 ORDER BY ALL", [mode]).to_pylist()
     if not keys:
         raise RunError(f"{run.name}: no {mode} groups are recorded")
@@ -60,6 +73,68 @@ def from_run(
     return found
 
 
+def from_file(
+    path: Path, *, text: str = "text", label: str = "label", group: str | None = None, groups: int = 200, seed: int = 0
+) -> list[LabelledGroup]:
+    """Return up to `groups` groups of a file with a row for each text, JSON lines or Parquet, chosen at random.
+
+    text, label, group: names of the columns. Rows of equal `group` are compared with each other; None takes the first of
+    `GROUP_COLUMNS` that is there, and all rows as one group if there is none. Raises RunError, naming file and row, for a
+    file that cannot be read so.
+    """
+    if path.suffix not in ENDINGS:
+        raise RunError(f"{path}: found the ending {path.suffix!r}, expected one of {', '.join(ENDINGS)}")
+    by_group: dict[str, list[tuple[str, Any]]] = {}
+    for number, row in enumerate(_rows(path, {text, label, group, *GROUP_COLUMNS}), start=1):
+        if not by_group and group is None:
+            group = next((name for name in GROUP_COLUMNS if name in row), None)
+        for name in (text, label) if group is None else (text, label, group):
+            if name not in row:
+                near = did_you_mean(name, row)
+                raise RunError(f"{path}: row {number}: no column {name!r}{near}; has {', '.join(map(str, row))}")
+        if not isinstance(row[text], str):
+            raise RunError(f"{path}: row {number}: {text} is of type {type(row[text]).__name__}, expected a text")
+        key = "" if group is None else json.dumps(row[group], sort_keys=True, default=str)
+        by_group.setdefault(key, []).append((row[text], row[label]))
+    largest = max(map(len, by_group.values()), default=0)
+    if not largest:
+        raise RunError(f"{path}: holds no row")
+    if largest > LARGEST:
+        how = f"of equal {group}" if group else "and no column that groups them; name it with --group-column"
+        raise RunError(f"{path}: {largest:,} texts {how}: every pair of a group is compared, at most {LARGEST:,} texts")
+    keys = list(by_group)
+    return [_labelled(by_group[keys[i]]) for i in chosen(len(keys), groups, seed)]
+
+
+def _labelled(rows: Sequence[tuple[str, Any]]) -> LabelledGroup:
+    return LabelledGroup(
+        texts=tuple(text for text, _ in rows),
+        labels=tuple(known(label) for _, label in rows),
+        lengths=tuple(len(text.split()) for text, _ in rows),
+        unit="words",
+    )
+
+
+def _rows(path: Path, wanted: set[str | None]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file; of Parquet only the wanted columns, and the names of all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    problems = Problems()
+    try:
+        if path.suffix == ".jsonl":
+            yield from (row for _, row in objects(path, problems) if not problems.lines)
+        else:
+            with pq.ParquetFile(path) as file:
+                there = file.schema_arrow.names
+                for batch in file.iter_batches(columns=[name for name in there if name in wanted]):
+                    yield from ({**dict.fromkeys(there), **row} for row in batch.to_pylist())
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"{path}: cannot be read ({first_line(error)})") from None
+    if problems.lines:
+        raise RunError(problems.lines[0].removesuffix("; skipped"))
+
+
 def chosen(there: int, wanted: int, seed: int) -> list[int]:
     """Return the positions of up to `wanted` of `there` groups, drawn at random, in order."""
     drawn: list[int] = np.random.default_rng(seed).choice(there, size=min(wanted, there), replace=False).tolist()
@@ -73,15 +148,6 @@ def known(label: Any) -> Hashable:
         return label if label == label else None
     except (TypeError, ValueError):
         return json.dumps(label, sort_keys=True, default=str)
-
-
-def require_labels(labels: str) -> None:
-    """Raise RunError for a source of labels that does not exist."""
-    if labels not in LABELS and not is_dotted(labels):
-        raise RunError(
-            f"--labels: found {labels!r}, expected one of {', '.join(LABELS)} or a dotted path package.module.function"
-            f"{did_you_mean(labels, LABELS)}"
-        )
 
 
 def _labels(

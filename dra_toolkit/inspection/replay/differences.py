@@ -1,4 +1,4 @@
-"""What would have changed: replayed advantages against recorded ones, added up as pieces come."""
+"""What would have changed: replayed advantages, A', against recorded ones, A, added up as pieces come."""
 
 from __future__ import annotations
 
@@ -23,28 +23,26 @@ explain as much."""
 
 @dataclass(kw_only=True)
 class Sums:
-    """Sums over groups; A is an advantage as recorded, A' as replayed."""
+    """Sums over groups.
+
+    flips           completions for which A and A' have opposite signs
+    rank_swaps      pairs of completions of a group, of `pairs`, that A and A' order differently
+    changed_groups  groups with an advantage that changed by more than 1e-4
+    recorded        sum of |A|; `replayed` of |A'|, `moved` of |A' - A|
+    moved_tokens    sum of |A' - A| times the completion's tokens; `recorded_tokens` of |A|
+    """
 
     groups: int = 0
     completions: int = 0
     flips: int = 0
-    """Completions for which A and A' have opposite signs."""
     rank_swaps: int = 0
-    """Pairs of completions of a group that A and A' order differently."""
     pairs: int = 0
-    """Pairs of completions of a group."""
     changed_groups: int = 0
-    """Groups with an advantage that changed by more than 1e-4."""
     recorded: float = 0.0
-    """Sum of |A|."""
     replayed: float = 0.0
-    """Sum of |A'|."""
     moved: float = 0.0
-    """Sum of |A' - A|."""
     recorded_tokens: float = 0.0
-    """Sum of |A| times the completion's tokens."""
     moved_tokens: float = 0.0
-    """Sum of |A' - A| times the completion's tokens."""
 
     def add(self, other: Sums) -> None:
         """Add other sums to these."""
@@ -62,7 +60,7 @@ class Sums:
         return self.moved_tokens / self.recorded_tokens if self.recorded_tokens else float("nan")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Place:
     """One completion, and how far its replayed advantage is from the recorded one."""
 
@@ -80,15 +78,14 @@ class Place:
         return float("inf") if math.isnan(error) else error
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ChangedGroup:
-    """A group whose advantages changed much."""
+    """A group whose advantages changed much: by `moved`, the sum of |A' - A| over its completions."""
 
     step: int
     batch: int
     group: int
     moved: float
-    """Sum of |A' - A| over its completions."""
     flips: int
 
 
@@ -122,16 +119,16 @@ class Differences:
 
         tolerance: what an advantage may be off before it counts as `beyond_rounding`; None where nothing is to agree.
         """
-        steps, place = np.unique(piece.keys[:, 0], return_inverse=True)
-        counts = {each.name: np.zeros(len(piece.keys)) for each in fields(Sums)}
+        counts = {name: np.zeros(len(piece.keys)) for name in vars(Sums())}
         for block in piece.blocks:
             before, after = block.of(piece.known_advantages), block.of(advantages)
             for name, values in _counts(before, after, block.of(piece.tokens)).items():
                 counts[name][block.groups] = values
-        sums = {name: np.bincount(place, weights=values, minlength=len(steps)) for name, values in counts.items()}
+        steps, place = np.unique(piece.keys[:, 0], return_inverse=True)
+        sums = {name: np.bincount(place, weights=values) for name, values in counts.items()}
         for i, step in enumerate(steps.tolist()):
-            values = {name: _as_type(name, found[i]) for name, found in sums.items()}
-            self.steps.setdefault(step, Sums()).add(Sums(**values))
+            of_step = {name: type(nothing)(sums[name][i]) for name, nothing in vars(Sums()).items()}
+            self.steps.setdefault(step, Sums()).add(Sums(**of_step))
         error = np.abs(advantages - piece.advantages)
         error[np.isnan(error)] = np.inf
         self.worst = _worse(self.worst, piece, advantages, error)
@@ -148,16 +145,7 @@ class Differences:
         least = self.groups[-1].moved if len(self.groups) == self.top else 0.0
         better = np.flatnonzero((moved > least) & is_changed)
         better = better[np.argsort(-moved[better], kind="stable")[: self.top]]
-        found = [
-            ChangedGroup(
-                step=int(piece.keys[g, 0]),
-                batch=int(piece.keys[g, 1]),
-                group=int(piece.keys[g, 2]),
-                moved=float(moved[g]),
-                flips=int(flips[g]),
-            )
-            for g in better
-        ]
+        found = [ChangedGroup(*piece.place(g), moved=float(moved[g]), flips=int(flips[g])) for g in better]
         self.groups = sorted([*self.groups, *found], key=lambda group: -group.moved)[: self.top]
 
 
@@ -167,15 +155,8 @@ def _worse(known: Place | None, piece: Piece, advantages: Array, error: Array) -
     if known is not None and known.error >= error[row]:
         return known
     group = int(np.searchsorted(piece.starts, row, side="right")) - 1
-    step, batch, index = map(int, piece.keys[group])
-    return Place(
-        step=step,
-        batch=batch,
-        group=index,
-        completion=row - int(piece.starts[group]),
-        recorded=float(piece.advantages[row]),
-        replayed=float(advantages[row]),
-    )
+    within = row - int(piece.starts[group])
+    return Place(*piece.place(group), within, float(piece.advantages[row]), float(advantages[row]))
 
 
 def _counts(before: Array, after: Array, tokens: Array) -> dict[str, Any]:
@@ -184,12 +165,11 @@ def _counts(before: Array, after: Array, tokens: Array) -> dict[str, Any]:
     ones = np.ones(G)  # a product with it adds up short rows much faster than a sum along the axis
     distance, size = np.abs(after - before), np.abs(before)
     moved = distance @ ones
-    is_other = distance > NOTHING
-    if is_other.any():
+    flips: Array = np.zeros(len(before))
+    swaps = changed = flips
+    if (distance > NOTHING).any():
         flips = ((before * after < 0) & (size > NOTHING) & (np.abs(after) > NOTHING)) @ ones
         swaps, changed = _swaps(before, after, moved), np.sign((distance > CHANGED) @ ones)
-    else:
-        flips = swaps = changed = np.zeros(len(before))
     return {
         "groups": 1,
         "completions": G,
@@ -210,8 +190,7 @@ def _swaps(before: Array, after: Array, moved: Array) -> Array:
     swaps = np.zeros(len(before))
     left, right = _pairs(before.shape[1])
     for some in np.array_split(np.flatnonzero(moved > NOTHING), max(1, before.size // 65_536)):
-        was = np.take(before[some], left, axis=1) - np.take(before[some], right, axis=1)
-        now = np.take(after[some], left, axis=1) - np.take(after[some], right, axis=1)
+        was, now = (np.take(each[some], left, axis=1) - np.take(each[some], right, axis=1) for each in (before, after))
         is_swapped = (was * now < 0) & (np.abs(was) > NOTHING) & (np.abs(now) > NOTHING)
         swaps[some] = is_swapped @ np.ones(len(left))
     return swaps
@@ -233,10 +212,3 @@ def _rounding(piece: Piece, adjusted: Array, how: Estimator) -> Array:
     spread = np.add.reduceat((values - np.repeat(mean, counts)) ** 2, starts[:-1]) / np.maximum(counts - 1, 1)
     scale = np.ones_like(largest) if how.spread == "none" else np.sqrt(spread) + how.epsilon
     return piece.precision * np.repeat(largest / scale, counts) * (1 + np.abs(piece.known_advantages))
-
-
-def _as_type(name: str, value: float) -> Any:
-    return int(value) if name in _WHOLE else float(value)
-
-
-_WHOLE = {each.name for each in fields(Sums) if each.type == "int"}

@@ -22,26 +22,26 @@ HALF = float(np.finfo(np.float16).eps) / 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Piece:
-    """N completions of M groups in whole generation batches, as they were recorded."""
+    """N completions of M groups in whole generation batches, as they were recorded.
+
+    source                      what the numbers are of, for messages: a run, or a step
+    keys                        (M, 3) step, batch and group of each group
+    starts                      (M + 1,) the row where each group begins, and N
+    totals, advantages, tokens  (N,)
+    similarity                  the upper triangles of all groups, row by row, one after the other
+    known                       what else is known of the completions, (N, ...), by its name in `Signals`
+    embedded_anew               whether the similarity is that of the known embeddings, not the recorded one
+    """
 
     source: str
-    """What the numbers are of, for messages: a run, or a step."""
     keys: NDArray[np.integer[Any]]
-    """(M, 3) step, batch and group of each group."""
     starts: Indices
-    """(M + 1,) the row where each group begins, and N."""
     totals: Array
-    """(N,)"""
     advantages: Array
-    """(N,) as recorded."""
     tokens: Array
-    """(N,)"""
     similarity: Array
-    """The upper triangles of all groups, row by row, one after the other."""
     known: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    """What else is known of the completions, (N, ...), by its name in `Signals`: correct, labels, embeddings, ..."""
     embedded_anew: bool = False
-    """Whether the similarity is that of the known embeddings, not the recorded one."""
 
     @property
     def precision(self) -> float:
@@ -57,6 +57,11 @@ class Piece:
         """(N,) as recorded, 0 for what is no finite number."""
         return np.nan_to_num(self.advantages, posinf=0.0, neginf=0.0)
 
+    def place(self, group: int) -> tuple[int, int, int]:
+        """Return step, batch and index of a group, given its place among those of the piece."""
+        step, batch, index = self.keys[group].tolist()
+        return step, batch, index
+
     @property
     def sizes(self) -> Indices:
         """(M,) completions of each group."""
@@ -64,9 +69,8 @@ class Piece:
 
     def signals(self, block: Block) -> Signals:
         """Return what is known of the groups of a block, the similarity as recorded or that of the embeddings."""
-        known: dict[str, Any] = {
-            name: block.of(values) for name, values in {"lengths": self.tokens, **self.known}.items()
-        }
+        values = {"lengths": self.tokens, **self.known}
+        known: dict[str, Any] = {name: block.of(each) for name, each in values.items()}
         if not self.embedded_anew:
             known["similarity"] = block.similarity(self.similarity)
         return Signals(totals=block.of(self.totals), **known)
@@ -113,16 +117,18 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Block:
-    """n groups of G completions each."""
+    """n groups of G completions each.
+
+    groups     (n,) their places among the groups of the piece
+    rows       (n, G) the rows of their completions
+    is_all     whether these are all groups of the piece
+    triangles  (n,) where the similarity of each begins
+    """
 
     groups: Indices
-    """(n,) their places among the groups of the piece."""
     rows: Indices
-    """(n, G) the rows of their completions."""
     is_all: bool
-    """Whether these are all groups of the piece."""
     triangles: Indices
-    """(n,) where the similarity of each begins."""
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return those of the values of a piece, (N, ...), that belong to these groups, (n, G, ...)."""

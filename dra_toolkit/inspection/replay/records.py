@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity import (
-    DiversitySettings,
-    Estimator,
-    Scaling,
-    equal_labels,
-)
+from dra_toolkit.diversity import DiversitySettings, Estimator, Scaling, equal_labels
 from dra_toolkit.dotted import is_dotted
 from dra_toolkit.groups import Adjustment, Array, GroupRecord
 from dra_toolkit.inspection.replay.compute import adjustments, flattened
 from dra_toolkit.inspection.replay.pieces import Piece
+from dra_toolkit.inspection.replay.tables import RECORDED
 from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
@@ -56,13 +53,11 @@ def replay_groups(
         of_one_mode = list(members)
         piece = piece_of_records(of_one_mode, settings, correct_by)
         found = adjustments(piece, settings)
-        _, advantages = flattened(piece, found, settings, scale_rewards)
+        advantages = np.split(flattened(piece, found, settings, scale_rewards)[1], piece.starts[1:-1])
         by_group = {int(g): part for block, whole in found for g, part in zip(block.groups, whole, strict=True)}
         replayed += [
-            ReplayedGroup(record=record, adjustment=by_group[g], advantages=values)
-            for g, (record, values) in enumerate(
-                zip(of_one_mode, np.split(advantages, piece.starts[1:-1]), strict=True)
-            )
+            ReplayedGroup(record=record, adjustment=by_group[g], advantages=advantages[g])
+            for g, record in enumerate(of_one_mode)
         ]
     return replayed
 
@@ -80,10 +75,9 @@ def piece_of_records(
         return np.concatenate([value(record) for record in records])
 
     known = {
+        **{name: joined(attrgetter(name)) for name in RECORDED},
         "correct": joined(lambda record: _correct(record, correct_by)),
         "labels": joined(lambda record: _labels(record, settings)),
-        "log_probs": joined(lambda record: record.log_probs),
-        "embeddings": joined(lambda record: record.embeddings),
     }
     return Piece(
         source=f"step {records[0].step}",

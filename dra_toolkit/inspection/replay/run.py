@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from dra_toolkit.diversity import DiversitySettings, Estimator, load_labeller
 from dra_toolkit.embedding import load_embedder
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Array, Mode
+from dra_toolkit.groups import Mode
+from dra_toolkit.inspection.near import recorded_vectors
 from dra_toolkit.inspection.replay.compute import advantages_of
 from dra_toolkit.inspection.replay.differences import Differences
 from dra_toolkit.inspection.replay.pieces import Piece
@@ -68,7 +67,7 @@ def replay_run(
         if not used or used[-1] != here:
             used.append(here)
     if not used:
-        raise RunError(f"{run.name}: no {mode} groups are recorded{_of_steps(steps)}")
+        raise RunError(f"{run.name}: no {mode} groups are recorded{of_steps(steps)}")
     differences.steps = dict(sorted(differences.steps.items()))
     settings, estimator, embedder = used[-1]
     return ReplayReport(
@@ -95,41 +94,24 @@ def pieces_of(
 ) -> Iterator[tuple[FileFacts, Piece]]:
     """Yield the recorded groups in pieces, with what the changed settings need; correct: and with who is right."""
     used = [changes.settings(facts, mode) for facts in run.facts(mode)]
-    if changes.embedder is not None or changes.labels_by or any(map(needs_embeddings, used)):
-        yield from _with_texts(run, changes, mode, steps, embedded, correct)
-        return
-    earlier = Earlier(run, mode)
-    columns = dict.fromkeys([*COLUMNS_READ, *(name for each in used for name in columns_for(each))])
-    for facts, table in read_numbers(run.store, list(columns), mode=mode, steps=steps):
-        settings, recorded = changes.settings(facts, mode), recorded_settings(facts, mode)
-        yield facts, earlier.into(piece_of(table, facts, settings, recorded, correct=correct), settings)
-
-
-def _with_texts(
-    run: Run, changes: Changes, mode: Mode, steps: tuple[int, int] | None, embedded: Tell, correct: bool
-) -> Iterator[tuple[FileFacts, Piece]]:
-    earlier = Earlier(run, mode)
     embedder = None if changes.embedder is None else load_embedder(changes.embedder)
     labeller = None if changes.labels_by is None else load_labeller(changes.labels_by)
-    for facts, table in run.store.read(mode=mode, steps=steps):
-        if embedder is None:
-            vectors = _recorded_embeddings(table)
-        else:
+    if embedder or labeller or any(map(needs_embeddings, used)):
+        tables = run.store.read(mode=mode, steps=steps)
+    else:
+        columns = [*COLUMNS_READ, *(name for each in used for name in columns_for(each, correct=correct))]
+        tables = read_numbers(run.store, list(dict.fromkeys(columns)), mode=mode, steps=steps)
+    earlier = Earlier(run, mode)
+    for facts, table in tables:
+        vectors = recorded_vectors(table)
+        if embedder is not None:
             vectors = embedder.embed(table["completion"].to_pylist()).vectors
             embedded(len(table))
-        settings, recorded = changes.settings(facts, mode), recorded_settings(facts, mode)
-        anew = embedder is not None
+        settings, recorded, anew = changes.settings(facts, mode), recorded_settings(facts, mode), embedder is not None
         piece = piece_of(table, facts, settings, recorded, vectors, anew=anew, labeller=labeller, correct=correct)
         yield facts, earlier.into(piece, settings)
 
 
-def _recorded_embeddings(table: object) -> Array | None:
-    names = table.column_names  # type: ignore[attr-defined]
-    if "embedding" not in names or table["embedding"].null_count:  # type: ignore[index]
-        return None
-    values = table["embedding"].combine_chunks()  # type: ignore[index]
-    return values.flatten().to_numpy().astype(np.float32).reshape(len(values), -1)
-
-
-def _of_steps(steps: tuple[int, int] | None) -> str:
+def of_steps(steps: tuple[int, int] | None) -> str:
+    """Return how a message names steps, nothing for all."""
     return f" of steps {steps[0]} to {steps[1]}" if steps else ""

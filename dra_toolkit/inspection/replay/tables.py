@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dra_toolkit.diversity import DiversitySettings, PromptHistory, discount_of, equal_labels
+from dra_toolkit.diversity.measures import NEEDS
 from dra_toolkit.dotted import is_dotted
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
@@ -31,18 +32,15 @@ Labeller = Callable[[Sequence[str]], Labels]
 """From the texts of a group to their clusters."""
 COLUMNS_READ = ("total", "similarity", "advantage", "tokens")
 """What a replay reads of each completion, beside its keys."""
-_RECORDED = {column.field: column.name for column in COLUMNS if column.field in ("labels", "log_probs")}
-"""Field of GroupRecord -> the column that holds it, where the schema has one."""
+RECORDED = {column.field: column.name for column in COLUMNS if column.field in NEEDS}
+"""Name in `Signals`, and in GroupRecord, of what a measure may need -> the column that holds it."""
 
 
 def columns_for(settings: DiversitySettings, *, correct: bool = False) -> list[str]:
     """Return the columns, beside those of every replay, that settings need of the recorded numbers."""
     wanted = ["rewards"] if correct or _reads_correct(settings) else []
-    if "labels" in settings.needs:
-        wanted += ["answer", *([_RECORDED["labels"]] if "labels" in _RECORDED else [])]
-    if "log_probs" in settings.needs and "log_probs" in _RECORDED:
-        wanted.append(_RECORDED["log_probs"])
-    return wanted
+    wanted += ["answer"] if "labels" in settings.needs else []
+    return [*wanted, *(column for name, column in RECORDED.items() if name in settings.needs)]
 
 
 def piece_of(
@@ -68,9 +66,9 @@ def piece_of(
         step, batch = table["step"][0], table["batch"][0]
         raise RunError(f"{facts.run}: step {step}, batch {batch}: the recorded similarity does not fit its groups")
     known: dict[str, NDArray[Any] | None] = {
+        **{name: _column(table, name) for name in RECORDED if name != "embeddings"},
         "correct": _correct(table, facts) if correct or _reads_correct(settings) else None,
         "labels": _labels(table, settings, recorded, labeller),
-        "log_probs": _column(table, "log_probs"),
         "embeddings": embeddings,
     }
     return Piece(
@@ -126,11 +124,11 @@ def _labels(
     return np.concatenate([equal_labels(answers[a:b]) for a, b in pairwise(starts)])
 
 
-def _column(table: pa.Table, field: str) -> Array | None:
-    name = _RECORDED.get(field)
-    if name is None or name not in table.column_names or table[name].null_count == len(table):
+def _column(table: pa.Table, name: str) -> Array | None:
+    column = RECORDED[name]
+    if column not in table.column_names or table[column].null_count == len(table):
         return None
-    return table[name].to_numpy(zero_copy_only=False)
+    return table[column].to_numpy(zero_copy_only=False)
 
 
 class Earlier:
@@ -155,14 +153,10 @@ class Earlier:
         """Return the history before each group; those of one generation batch do not know of each other."""
         history = PromptHistory(discount)
         found: dict[tuple[int, ...], Array] = {}
-        every = visits(self._run, mode=self._mode)
-        first = 0
-        for end in range(1, len(every) + 1):
-            if end == len(every) or every[end].place[:2] != every[first].place[:2]:
-                batch = every[first:end]
-                before = history.before([visit.prompt for visit in batch])
-                found |= {visit.place: row for visit, row in zip(batch, before, strict=True)}
-                for visit in batch:
-                    history.add(visit.prompt, visit.right, visit.wrong)
-                first = end
+        for _, visited in groupby(visits(self._run, mode=self._mode), key=lambda visit: visit.place[:2]):
+            batch = list(visited)
+            before = history.before([visit.prompt for visit in batch])
+            found |= {visit.place: row for visit, row in zip(batch, before, strict=True)}
+            for visit in batch:
+                history.add(visit.prompt, visit.right, visit.wrong)
         return found
