@@ -13,9 +13,8 @@ from common import write, write_markdown
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.inspection.audit.measures import agreement, audit, verdict
+from dra_toolkit.inspection.audit.measures import agreement, audit, cells, heads, in_words, verdict
 from dra_toolkit.inspection.audit.samples import LabelledGroup
-from dra_toolkit.inspection.audit.view import cells, heads, in_words
 from dra_toolkit.quickstart.labels import styles_of
 from dra_toolkit.quickstart.make import ways
 from dra_toolkit.quickstart.measure import sample

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common import ratio, side_by_side, write
 
-from dra_toolkit.inspection.lint import lint
+from dra_toolkit.inspection.lint.linting import lint
 
 G, GROUPS = 8, 64
 WORDS = "so we add the two parts and look whether anything is left over before we go on to the next case " * 80

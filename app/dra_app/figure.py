@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from dra_toolkit.drawing.svg import escaped
-from dra_toolkit.inspection.export.csv_file import cell
+from dra_toolkit.inspection.export.writers import cell
 
 Cell = str | int | float | bool | None
 

@@ -43,10 +43,9 @@ def audit(
     """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
     from rich.console import Console
 
-    from dra_toolkit.inspection.audit.measures import agreement
+    from dra_toolkit.inspection.audit.measures import agreement, as_plain, audit_view
     from dra_toolkit.inspection.audit.measures import audit as measure
     from dra_toolkit.inspection.audit.samples import from_file, from_run
-    from dra_toolkit.inspection.audit.view import as_plain, audit_view
     from dra_toolkit.runs import Run, latest_run
 
     run = None

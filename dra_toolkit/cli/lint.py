@@ -14,7 +14,7 @@ from dra_toolkit.cli.inspect.import_ import FormatName
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
-    from dra_toolkit.inspection.lint import LintReport
+    from dra_toolkit.inspection.lint.group_checks import LintReport
 
 
 @user_errors
@@ -30,7 +30,7 @@ def lint(
     as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
 ) -> None:
     """Look for broken groups in a run or dump: ends with status 1 where something was found."""
-    from dra_toolkit.inspection.lint import lint as look
+    from dra_toolkit.inspection.lint.linting import lint as look
     from dra_toolkit.runs.importers.rollout import Options
 
     options = Options(

@@ -9,7 +9,7 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import shown_in
 from dra_toolkit.groups import Array, Mode, mean_of_known
-from dra_toolkit.inspection.run_list import differing_keys
+from dra_toolkit.inspection.overview import differing_keys
 from dra_toolkit.runs import Run
 
 COMPARED = [measure.name for measure in shown_in("runs")]

@@ -1,4 +1,7 @@
-"""A group and a run as HTML, for notebooks and reports. Model text enters only through `safe_html`."""
+"""A group and a run as HTML, for notebooks and reports; the numbers are those of the terminal too.
+
+Model text enters only through `safe_html`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ import numpy as np
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
 from dra_toolkit.group_measures import shown_in
-from dra_toolkit.group_outcomes import is_measured
+from dra_toolkit.group_outcomes import flipped, is_measured
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.group_numbers import TRAINED, by_advantage, number_heads, number_rows, place_of, signed
 from dra_toolkit.inspection.overview import look_at_steps
+from dra_toolkit.inspection.terminal import number
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
 
@@ -82,3 +85,52 @@ def run_html(run: Run) -> str:
         if drawn := curves([Line(name=measure.label, steps=at, values=values, colour="#3465a4")], y_title=measure.unit):
             figures.append(f'<div style="display:inline-block;width:380px;font-size:10px">{measure.label}{drawn}</div>')
     return f"{head}<p>{len(steps)} steps, {groups} groups</p>{''.join(figures)}"
+
+
+TRAINED = "adv. trained"
+
+
+def number_heads(record: GroupRecord) -> list[str]:
+    """Return the heads of the columns."""
+    verdict = ["verdict"] if record.group.verdicts else []
+    told = ["total", "redund.", "weight", "adjusted", "adv. plain", TRAINED, "flip", "tokens", "end"]
+    return ["#", *verdict, *record.group.rewards, *told]
+
+
+def number_rows(record: GroupRecord) -> list[list[str]]:
+    """Return a row for each completion; what a model or judge wrote in it is not yet made harmless."""
+    group, adjustment, changed = record.group, record.adjustment, flipped(record)
+    verdicts = group.verdicts or ()
+    return [
+        [
+            str(i),
+            *(verdict or "-" for verdict in verdicts[i : i + 1]),
+            *(number(values[i], 2) for values in group.rewards.values()),
+            number(adjustment.totals[i], 2),
+            number(adjustment.redundancy[i], 2),
+            number(adjustment.weights[i]),
+            number(adjustment.adjusted[i]),
+            number(record.plain_advantages[i]),
+            signed(record.advantages[i]),
+            "±" if changed[i] else "",
+            str(int(group.token_counts[i])),
+            group.finish_reasons[i],
+        ]
+        for i in range(len(group))
+    ]
+
+
+def signed(value: float) -> str:
+    """Return an advantage with its sign."""
+    return f"{value:+.3f}"
+
+
+def place_of(record: GroupRecord) -> str:
+    """Return where a group stands: its mode, step and number, and the batch unless it is the first."""
+    batch = f" of batch {record.batch}" if record.batch else ""
+    return f"{record.mode} step {record.step}, group {record.index}{batch}"
+
+
+def by_advantage(record: GroupRecord) -> list[int]:
+    """Return the completions, the most encouraged first."""
+    return sorted(range(len(record.group)), key=lambda i: -record.advantages[i])

@@ -15,8 +15,8 @@ from dra_app.pages.what_if.results import group_what_if, next_piece, steps_what_
 from dra_app.pages.what_if.settings import changes_from, facts_of, fields_of, missing_inputs, written
 from dra_toolkit.diversity import MEASURES
 from dra_toolkit.errors import DRAError
+from dra_toolkit.inspection.replay.compute import replay_groups
 from dra_toolkit.inspection.replay.differences import Sums
-from dra_toolkit.inspection.replay.records import replay_groups
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.runs import Run

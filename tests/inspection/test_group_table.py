@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.group_list import SORTS, GroupPage, GroupRow
-from dra_toolkit.inspection.group_table import step_view
+from dra_toolkit.inspection.list_views import step_view
 
 
 def lines(width: int, *, sort: str = "index", prompt: str = "What is 21 + 46? " * 20) -> list[str]:

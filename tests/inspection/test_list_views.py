@@ -15,8 +15,7 @@ from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
-from dra_toolkit.inspection.group_list import GroupPage, GroupRow
-from dra_toolkit.inspection.group_table import step_view
+from dra_toolkit.inspection.group_list import GroupPage, GroupRow, Pair, PromptHistory
 from dra_toolkit.inspection.health import Note, Sign
 from dra_toolkit.inspection.list_views import (
     comparison_view,
@@ -26,11 +25,10 @@ from dra_toolkit.inspection.list_views import (
     pairs_view,
     rows_view,
     runs_view,
+    step_view,
 )
 from dra_toolkit.inspection.near import Neighbour
-from dra_toolkit.inspection.overview import STEP_MEASURES, RunOverview, StepOverview
-from dra_toolkit.inspection.prompt_history import Pair, PromptHistory
-from dra_toolkit.inspection.run_list import RunRow
+from dra_toolkit.inspection.overview import STEP_MEASURES, RunOverview, RunRow, StepOverview
 from dra_toolkit.inspection.text_search import Hit, Hits
 from dra_toolkit.inspection.views import run_view
 from dra_toolkit.inspection.word_differences import word_differences

@@ -15,8 +15,7 @@ from dra_toolkit.cli.main import app
 from dra_toolkit.diversity import MEASURES, adjust_similarity, group_advantages
 from dra_toolkit.errors import RunError
 from dra_toolkit.inspection.replay.settings import read_changes
-from dra_toolkit.inspection.weights import by_formula, every_formula, of_run
-from dra_toolkit.inspection.weights_view import weights_svg
+from dra_toolkit.inspection.weights import by_formula, every_formula, of_run, weights_svg
 from dra_toolkit.runs import Run
 
 

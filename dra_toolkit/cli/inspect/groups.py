@@ -58,7 +58,7 @@ def groups(
     """List groups of a step, a range or the whole run, filtered and sorted by any measure."""
     from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.group_list import list_groups
-    from dra_toolkit.inspection.group_table import step_view
+    from dra_toolkit.inspection.list_views import step_view
     from dra_toolkit.inspection.selection import require_recorded
 
     if worst and best:

@@ -42,8 +42,8 @@ def prompt(
     """Show one prompt through training, and how its completions of two steps differ from their nearest."""
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
     from dra_toolkit.errors import RunError
+    from dra_toolkit.inspection.group_list import find_prompt, look_at_prompt, nearest_pairs
     from dra_toolkit.inspection.list_views import history_view, pairs_view
-    from dra_toolkit.inspection.prompt_history import find_prompt, look_at_prompt, nearest_pairs
 
     opened = open_run(run)
     history = look_at_prompt(opened, find_prompt(opened, wanted, mode.value), mode.value)

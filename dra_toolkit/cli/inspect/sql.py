@@ -107,7 +107,7 @@ def _print_rows(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
 def _print_csv(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
     import csv
 
-    from dra_toolkit.inspection.export.csv_file import cell
+    from dra_toolkit.inspection.export.writers import cell
     from dra_toolkit.safe_text import visible
 
     def shown(value: Any) -> str | int | float:

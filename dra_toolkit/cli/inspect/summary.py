@@ -28,7 +28,7 @@ def runs(
 
     from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.list_views import runs_view
-    from dra_toolkit.inspection.run_list import list_runs
+    from dra_toolkit.inspection.overview import list_runs
     from dra_toolkit.runs import runs_root
     from dra_toolkit.safe_text import visible
 

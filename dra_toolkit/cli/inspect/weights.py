@@ -38,8 +38,7 @@ def weights(
     """
     from dra_toolkit.inspection.replay.settings import read_changes
     from dra_toolkit.inspection.selection import read_steps
-    from dra_toolkit.inspection.weights import every_formula, of_run
-    from dra_toolkit.inspection.weights_view import weights_svg, weights_view
+    from dra_toolkit.inspection.weights import every_formula, of_run, weights_svg, weights_view
     from dra_toolkit.runs import Run
 
     found: list[Weights] = []

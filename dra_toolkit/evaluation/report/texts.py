@@ -100,7 +100,7 @@ def _latex(rows: list[list[str]]) -> str:
 
 def _csv(report: Report, metric: str, published: bool) -> str:
     """Return a row for each cell, in shares, not per cent: for programs, and harmless in a spreadsheet."""
-    from dra_toolkit.inspection.export.csv_file import cell as safe
+    from dra_toolkit.inspection.export.writers import cell as safe
 
     out = io.StringIO()
     writer = csv.writer(out)

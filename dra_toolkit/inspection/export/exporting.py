@@ -1,15 +1,29 @@
-"""Write an export whole or not at all."""
+"""Write an export whole or not at all; the report is one HTML file without script, in which model text is only ever text."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
+from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.errors import RunError, did_you_mean
-from dra_toolkit.inspection.export.csv_file import write_csv
-from dra_toolkit.inspection.export.html import write_html
-from dra_toolkit.inspection.export.writers import CARD, export_schema, rows, write_dataset, write_jsonl, write_parquet
+from dra_toolkit.group_measures import shown_in
+from dra_toolkit.inspection.export.writers import (
+    CARD,
+    export_schema,
+    rows,
+    write_csv,
+    write_dataset,
+    write_jsonl,
+    write_parquet,
+)
+from dra_toolkit.inspection.group_html import group_html, safe_html
+from dra_toolkit.inspection.replay.settings import recipe_lines
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.files import publish, publish_folder, remove_folder
@@ -88,3 +102,77 @@ def _check_place(out: Path, format: str, overwrite: bool) -> None:
         raise RunError(f"{out}: is no folder of an earlier export ({CARD} and Parquet files), so it is left alone")
     if format != "dataset" and out.is_dir():
         raise RunError(f"{out}: is a folder, expected the name of a file")
+
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+STYLE = """
+:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
+h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;margin:.5rem 0}
+td,th{padding:.15rem .6rem;text-align:right;font-variant-numeric:tabular-nums;border-bottom:1px solid #8884}
+th{font-weight:600}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#8881;padding:.6rem;border-radius:4px}
+.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}figure{margin:0}
+figcaption{font-size:.9rem}svg{width:100%;height:auto;max-width:26rem}
+svg text{font-size:10px;fill:currentColor}summary{cursor:pointer}.up{color:#2a6fbf}.down{color:#b56a00}.note{opacity:.75}
+"""
+
+
+def write_html(run: Run, selection: Selection, file: BinaryIO, *, groups: int) -> int:
+    """Write the report, the groups with most flips and then the most similar ones in full; return their completions."""
+    shown = 0
+    for part in _parts(run, selection, groups):
+        if isinstance(part, int):
+            shown += part
+        else:
+            file.write(part.encode("utf-8", "replace"))
+    return shown
+
+
+def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
+    condition, parameters = selection.sql()
+    name = safe_html(run.name)
+    yield (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
+        f'<meta name="viewport" content="width=device-width"><title>{name}</title><style>{STYLE}</style></head><body>\n'
+        f"<h1>{name}</h1>\n"
+    )
+    yield _settings(run, selection)
+    yield from _curves(run, condition, parameters)
+    order = "flips DESC, similarity DESC NULLS LAST, mode, step, batch, group_index"
+    sql = (
+        f"SELECT mode, step, batch, group_index, count(*) OVER () AS of FROM groups WHERE {condition} ORDER BY {order}"
+    )
+    chosen = run.query(f"{sql} LIMIT {int(groups)}", parameters, steps=selection.steps).to_pylist()
+    total = chosen[0]["of"] if chosen else 0
+    yield (
+        f'<h2>Groups</h2><p class="note">{len(chosen)} of {total}: those with most flips first, then the most similar. '
+        "A flip is a completion whose advantage has the other sign than without the adjustment.</p>\n"
+    )
+    for row in chosen:
+        record = run.group(row["step"], row["group_index"], mode=row["mode"], batch=row["batch"])
+        yield group_html(record)
+        yield len(record.group)
+    yield "</body></html>\n"
+
+
+def _settings(run: Run, selection: Selection) -> str:
+    lines = [
+        "\n".join(recipe_lines(facts.diversity, facts.made, facts.embedder))
+        for mode in selection.modes
+        for facts in run.facts(mode)[:1]
+    ]
+    return f"<details><summary>Settings</summary><pre>{safe_html(lines[0] if lines else '')}</pre></details>\n"
+
+
+def _curves(run: Run, condition: str, parameters: list[object]) -> Iterator[str]:
+    measures = shown_in("steps")
+    means = ", ".join(f"{'sum' if m.summed else 'avg'}({m.name}::DOUBLE) AS {m.name}" for m in measures)
+    found = run.query(f"SELECT step, {means} FROM groups WHERE {condition} GROUP BY step ORDER BY step", parameters)
+    steps = found["step"].to_numpy()
+    yield '<h2>Curves</h2><div class="curves">\n'
+    for measure in measures:
+        values = found[measure.name].to_numpy(zero_copy_only=False).astype(np.float64)
+        line = Line(name=measure.label, steps=steps, values=values, colour="#3465a4")
+        if drawn := curves([line], y_title=measure.unit, percent=measure.percent, zero=measure.from_zero):
+            yield f"<figure><figcaption>{measure.label}</figcaption>{drawn}</figure>\n"
+    yield "</div>\n"

@@ -13,7 +13,7 @@ from dra_toolkit.drawing.numbers import aligned, short, signed
 from dra_toolkit.drawing.svg import escaped
 from dra_toolkit.groups import GroupRecord, mean_of_known
 from dra_toolkit.inspection.comparison import Comparison, PromptPair
-from dra_toolkit.inspection.run_list import differing_keys
+from dra_toolkit.inspection.overview import differing_keys
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
 

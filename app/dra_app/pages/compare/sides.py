@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.prompt_history import look_at_prompt
+from dra_toolkit.inspection.group_list import look_at_prompt
 from dra_toolkit.runs import Run
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from dra_app.run_curves import measure_curves
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import Array
-from dra_toolkit.inspection.run_list import differing_keys
+from dra_toolkit.inspection.overview import differing_keys
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:

@@ -23,8 +23,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import shown_in
 from dra_toolkit.group_outcomes import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.group_list import GroupRow
-from dra_toolkit.inspection.prompt_history import Pair, PromptHistory, find_prompt, look_at_prompt, nearest_pairs
+from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, find_prompt, look_at_prompt, nearest_pairs
 from dra_toolkit.runs import Run
 
 SHELL = """

@@ -15,7 +15,7 @@ from dra_toolkit.diversity import MEASURES
 from dra_toolkit.errors import DRAError
 from dra_toolkit.group_outcomes import correct_of
 from dra_toolkit.groups import Array, GroupRecord, Mode
-from dra_toolkit.inspection.replay.records import replay_groups
+from dra_toolkit.inspection.replay.compute import replay_groups
 from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
 from dra_toolkit.runs import FileFacts, Run

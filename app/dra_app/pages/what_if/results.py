@@ -11,8 +11,8 @@ from dra_app.params import Params
 from dra_toolkit.diversity import DiversitySettings, Estimator
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
+from dra_toolkit.inspection.replay.compute import ReplayedGroup, piece_of_records, replay_groups
 from dra_toolkit.inspection.replay.differences import Differences, Sums
-from dra_toolkit.inspection.replay.records import ReplayedGroup, piece_of_records, replay_groups
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.runs import FileFacts, Run
