@@ -23,7 +23,7 @@ from dra_toolkit.quickstart.derivations import STYLES, render
 from dra_toolkit.quickstart.reward import strict
 from dra_toolkit.quickstart.task import Problem, problems
 from dra_toolkit.recipe import load_recipe
-from dra_toolkit.rewards.format import well_formed
+from dra_toolkit.rewards.shape import well_formed
 from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
 from dra_toolkit.runs.metrics import append_metrics
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element
 
 from dra_toolkit.groups import CompletionGroup
-from dra_toolkit.rewards.format import CLOSING, OPENING
+from dra_toolkit.judge.completions import CLOSING, OPENING
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dra_toolkit.doctor.findings import Finding, ok, problem, warning
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.judge.gold_report import GoldReport, as_texts, report_golds
+from dra_toolkit.judge.golds import GoldReport, as_texts, report_golds
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES
 from dra_toolkit.rewards.registry import REWARDS

@@ -47,18 +47,14 @@ def spoken(completion: str) -> str:
 
 def last_box(text: str) -> str | None:
     r"""Return what stands in the last `\boxed{}`; None if there is none or it is never closed."""
-    last = None
-    for name in ("\\boxed", "\\fbox", "\\framebox"):
-        at = text.rfind(name)
-        if at >= 0 and (last is None or at > last):
-            last = at
-    opening = _BOX.match(text, last) if last is not None else None
-    if opening is None:
+    boxes = list(_BOX.finditer(text))
+    if not boxes:
         return None
-    if text[opening.end() : opening.end() + 1] != "{":
-        bare = re.compile(r"[^\s$.,\\]{1,40}").match(text, opening.end())
+    start = boxes[-1].end()
+    if text[start : start + 1] != "{":
+        bare = re.compile(r"[^\s$.,\\]{1,40}").match(text, start)
         return bare[0] if bare else None
-    return _balanced(text, opening.end() + 1)
+    return _balanced(text, start + 1)
 
 
 def _stated(text: str) -> str | None:
@@ -76,13 +72,9 @@ def _stated(text: str) -> str | None:
 
 def _balanced(text: str, start: int) -> str | None:
     """Return the text from `start` up to the brace that closes the one before it; None if it stays open."""
-    depth, at = 1, start
-    while at < min(len(text), start + LONGEST + 1):
-        if text[at] == "\\":
-            at += 2
-            continue
-        depth += (text[at] == "{") - (text[at] == "}")
+    depth = 1
+    for mark in re.finditer(r"\\.|[{}]", text[start : start + LONGEST + 1], re.DOTALL):
+        depth += (mark[0] == "{") - (mark[0] == "}")
         if depth == 0:
-            return text[start:at]
-        at += 1
+            return text[start : start + mark.start()]
     return None

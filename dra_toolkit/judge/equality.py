@@ -8,11 +8,14 @@ written raise TooLargeError, and are equal to what is written alike only.
 from __future__ import annotations
 
 import math
+import operator
 import random
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
+
+import mpmath
 
 from dra_toolkit.judge.expressions import Node
 
@@ -30,7 +33,7 @@ def equal(left: Node, right: Node) -> bool:
     """Return whether two expressions are equal."""
     if left == right:
         return True
-    if "engine" in (left[0], right[0]) or _mentions(left, "engine") or _mentions(right, "engine"):
+    if _mentions(left, "engine") or _mentions(right, "engine"):
         return _engine_equal(left, right)
     try:
         exact = _exact(left), _exact(right)
@@ -47,31 +50,37 @@ def is_zero_multiple(left: Node, right: Node, *, positive: bool = False) -> bool
     if not names:
         return False
     ratios: list[Any] = []
-    with _precision(left, right) as bits:
+    with mpmath.workprec(_bits(left, right)):
         for point in _points(names):
             values = value(left, point), value(right, point)
-            if any(v is None or v == 0 or not _is_real(v) for v in values):
-                continue
-            ratios.append(values[0] / values[1])
+            if not any(v is None or v == 0 or not _is_real(v) for v in values):
+                ratios.append(values[0] / values[1])
         return (
             len(ratios) >= 3
-            and all(_close(r, ratios[0], bits) for r in ratios)
+            and all(close(r, ratios[0], mpmath.mp.prec) for r in ratios)
             and (not positive or ratios[0].real > 0)
         )
 
 
+def walk(node: Node) -> Iterator[Node]:
+    """Yield an expression and all that is in it."""
+    waiting = [node]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        waiting += [part for part in found[1:] if isinstance(part, tuple)]
+
+
 def symbols(node: Node) -> frozenset[str]:
     """Return the names of the variables in an expression."""
-    if node[0] == "sym":
-        return frozenset([node[1]])
-    return frozenset().union(*(symbols(part) for part in node[1:] if isinstance(part, tuple)))
+    return frozenset(part[1] for part in walk(node) if part[0] == "sym")
 
 
 def real(node: Node) -> Any:
     """Return the value of an expression without variables as a real number, or None."""
     if symbols(node) or _mentions(node, "engine"):
         return None
-    with _precision(node, node):
+    with mpmath.workprec(_bits(node, node)):
         try:
             found = value(node, {})
         except TooLargeError:
@@ -79,36 +88,38 @@ def real(node: Node) -> Any:
         return found.real if found is not None and _is_real(found) else None
 
 
-def close(left: Any, right: Any) -> bool:
-    """Return whether two computed real numbers are equal to the digits that all computations here have."""
-    return _close(left, right, BITS)
+def close(left: Any, right: Any, bits: int = BITS) -> bool:
+    """Return whether two computed numbers are equal to the digits that all computations here have."""
+    if mpmath.isinf(left) or mpmath.isinf(right):
+        return bool(left == right)
+    scale = max(abs(left), abs(right))
+    return bool(scale == 0 or abs(left - right) <= mpmath.ldexp(max(scale, mpmath.mpf(2) ** -(bits // 4)), 100 - bits))
 
 
 def plus_minus(node: Node) -> list[Node]:
     r"""Return the values that an expression with `\pm` stands for: one with each sign, `\mp` going the other way."""
     if not (_mentions(node, "pm") or _mentions(node, "mp")):
         return [node]
-    return [_signed(node, "add", "sub"), _signed(node, "sub", "add")]
+    return [_signed(node, negated="mp"), _signed(node, negated="pm")]
 
 
-def _signed(node: Any, plus: str, minus: str) -> Any:
+def _signed(node: Any, negated: str) -> Any:
     if not isinstance(node, tuple):
         return node
-    parts = tuple(_signed(part, plus, minus) for part in node)
-    if node[0] in ("pm", "mp"):
-        operation = plus if node[0] == "pm" else minus
-        return ("add", parts[1], ("neg", parts[2]) if operation == "sub" else parts[2])
-    return parts
+    operation, *parts = (_signed(part, negated) for part in node)
+    if operation in ("pm", "mp"):
+        return ("add", parts[0], ("neg", parts[1]) if operation == negated else parts[1])
+    return (operation, *parts)
 
 
 def _mentions(node: Node, operation: str) -> bool:
-    return node[0] == operation or any(_mentions(part, operation) for part in node[1:] if isinstance(part, tuple))
+    return any(part[0] == operation for part in walk(node))
 
 
 def _agree(left: Node, right: Node) -> bool:
     names = sorted(symbols(left) | symbols(right))
     compared, skipped = 0, []
-    imaginary = any(_mentions_constant(node, "i") for node in (left, right))
+    imaginary = any(part == ("const", "i") for node in (left, right) for part in walk(node))
     for point in _points(names):
         outcome = _same(left, right, point, real_only=not imaginary)
         if outcome is False:
@@ -123,65 +134,31 @@ def _agree(left: Node, right: Node) -> bool:
 
 def _same(left: Node, right: Node, point: Mapping[str, Fraction], *, real_only: bool = False) -> bool | None:
     """Return whether two expressions have one value at a point; None where that says nothing."""
-    with _precision(left, right) as bits:
+    with mpmath.workprec(_bits(left, right)):
         values = value(left, point), value(right, point)
         if values[0] is None or values[1] is None:
             return None if point else False
         if real_only and not all(map(_is_real, values)):
             return None
-        return _close(*values, bits)
-
-
-def _mentions_constant(node: Node, name: str) -> bool:
-    return node == ("const", name) or any(
-        _mentions_constant(part, name) for part in node[1:] if isinstance(part, tuple)
-    )
+        return close(*values, mpmath.mp.prec)
 
 
 def _points(names: list[str]) -> list[dict[str, Fraction]]:
     """Return points that are the same in every process: small and large, of both signs, and whole numbers last."""
-    points = []
-    for i in range(POINTS):
-        point = {}
-        for name in names:
-            draw = random.Random(zlib.crc32(f"{name}/{i}".encode()))
-            size = Fraction(draw.randrange(100, 999), 997) * (1, 3, 7)[i % 3]
-            point[name] = size if i % 2 == 0 else -size
-        points.append(point)
-    return points
+
+    def drawn(name: str, i: int) -> Fraction:
+        size = random.Random(zlib.crc32(f"{name}/{i}".encode())).randrange(100, 999)
+        return Fraction(size, 997) * (1, 3, 7)[i % 3] * (-1) ** i
+
+    return [{name: drawn(name, i) for name in names} for i in range(POINTS)]
 
 
-def _nodes(node: Node) -> int:
-    return 1 + sum(_nodes(part) for part in node[1:] if isinstance(part, tuple))
-
-
-def _precision(left: Node, right: Node) -> Any:
-    from contextlib import contextmanager
-
-    import mpmath
-
-    @contextmanager
-    def within() -> Any:
-        bits = min(MOST_BITS, BITS + 6 * (_nodes(left) + _nodes(right)))
-        with mpmath.workprec(bits):
-            yield bits
-
-    return within()
+def _bits(left: Node, right: Node) -> int:
+    return min(MOST_BITS, BITS + 6 * sum(1 for node in (left, right) for _ in walk(node)))
 
 
 def _is_real(found: Any) -> bool:
-    import mpmath
-
-    return bool(abs(mpmath.im(found)) <= mpmath.ldexp(abs(mpmath.re(found)) + mpmath.mpf(2) ** -200, -200))
-
-
-def _close(left: Any, right: Any, bits: int) -> bool:
-    import mpmath
-
-    if mpmath.isinf(left) or mpmath.isinf(right):
-        return bool(left == right)
-    scale = max(abs(left), abs(right))
-    return bool(scale == 0 or abs(left - right) <= mpmath.ldexp(max(scale, mpmath.mpf(2) ** -(bits // 4)), 100 - bits))
+    return bool(abs(found.imag) <= mpmath.ldexp(abs(found.real) + mpmath.mpf(2) ** -200, -200))
 
 
 def _exact(node: Node) -> Fraction | None:
@@ -192,42 +169,28 @@ def _exact(node: Node) -> Fraction | None:
     if operation in ("sym", "const", "pm", "mp"):
         return None
     parts = [_exact(part) for part in node[1:]]
-    if any(part is None for part in parts):
+    if operation not in _EXACT or any(part is None for part in parts):
         return None
-    return _exact_of(operation, *parts)  # type: ignore[arg-type]
+    found = _EXACT[operation](*parts)
+    return None if found is None or _size(Fraction(found)) > _EXACT_BITS else Fraction(found)
 
 
-def _exact_of(operation: str, x: Fraction, y: Fraction = Fraction(0)) -> Fraction | None:
-    if operation == "add":
-        return _bounded(x + y)
-    if operation == "neg":
-        return -x
-    if operation == "mul":
-        return _bounded(x * y)
-    if operation == "div":
-        return _bounded(x / y) if y else None
-    if operation == "abs":
-        return abs(x)
-    if operation in ("floor", "ceil"):
-        return Fraction(math.floor(x) if operation == "floor" else math.ceil(x))
-    if operation == "pow" and y.denominator == 1 and (x or y > 0):
-        size = max(x.numerator.bit_length(), x.denominator.bit_length()) * abs(y.numerator)
-        return x**y.numerator if size <= _EXACT_BITS else None
-    if operation == "factorial" and x.denominator == 1 and 0 <= x <= 5000:
-        return Fraction(math.factorial(x.numerator))
-    if operation == "binom" and x.denominator == y.denominator == 1 and 0 <= y <= x <= 20_000:
-        return Fraction(math.comb(x.numerator, y.numerator))
-    return None
+def _size(x: Fraction) -> int:
+    return x.numerator.bit_length() + x.denominator.bit_length()
 
 
-def _bounded(x: Fraction) -> Fraction | None:
-    return x if x.numerator.bit_length() + x.denominator.bit_length() <= _EXACT_BITS else None
+_EXACT: dict[str, Callable[..., Fraction | int | None]] = {
+    "add": operator.add, "neg": operator.neg, "mul": operator.mul, "abs": abs, "floor": math.floor, "ceil": math.ceil,
+    "div": lambda x, y: x / y if y else None,
+    "pow": lambda x, y: x**y if y.denominator == 1 and (x or y > 0) and _size(x) * abs(y) <= _EXACT_BITS else None,
+    "factorial": lambda x: math.factorial(int(x)) if x.denominator == 1 and 0 <= x <= 5000 else None,
+    "binom": lambda x, y: math.comb(int(x), int(y)) if x.denominator == y.denominator == 1 and 0 <= y <= x <= 20_000
+    else None,
+}  # fmt: skip
 
 
 def value(node: Node, point: Mapping[str, Fraction]) -> Any:
     """Return the value of an expression at a point, as a number of mpmath; None where it has none."""
-    import mpmath
-
     operation = node[0]
     if operation in ("num", "based"):
         number = Fraction(node[1])
@@ -249,19 +212,12 @@ def value(node: Node, point: Mapping[str, Fraction]) -> Any:
 
 
 def _apply(operation: str, x: Any, y: Any = None) -> Any:
-    import mpmath
-
-    simple = {
-        "add": lambda: x + y, "neg": lambda: -x, "mul": lambda: x * y, "div": lambda: x / y, "abs": lambda: abs(x),
-        "floor": lambda: mpmath.floor(_modest(x)), "ceil": lambda: mpmath.ceil(_modest(x)), "pow": lambda: _power(x, y),
-        "sqrt": lambda: mpmath.sqrt(x), "ln": lambda: mpmath.log(x), "log": lambda: mpmath.log(x, 10),
-        "exp": lambda: mpmath.exp(_modest(x)), "factorial": lambda: mpmath.gamma(_modest(x) + 1),
-        "binom": lambda: mpmath.binomial(_modest(x, 10**7), _modest(y, 10**7)),
-        "arcsin": lambda: mpmath.asin(x), "arccos": lambda: mpmath.acos(x), "arctan": lambda: mpmath.atan(x),
-        "arccot": lambda: mpmath.acot(x),
-    }  # fmt: skip
-    made = simple.get(operation)
-    return made() if made else getattr(mpmath, operation)(_modest(x))
+    if operation in _OF_TWO:
+        return _OF_TWO[operation](x, y)
+    made = _OF_ANY_SIZE.get(operation)
+    if made:
+        return made(x)
+    return mpmath.gamma(_modest(x) + 1) if operation == "factorial" else getattr(mpmath, operation)(_modest(x))
 
 
 def _modest(x: Any, largest: int = LARGEST) -> Any:
@@ -271,16 +227,24 @@ def _modest(x: Any, largest: int = LARGEST) -> Any:
 
 
 def _power(x: Any, y: Any) -> Any:
-    import mpmath
-
     if x != 0 and not mpmath.isinf(x):
         _modest(y * (mpmath.log(abs(x)) + 1))
-    if mpmath.im(y) == 0 and mpmath.re(x) < 0 and mpmath.im(x) == 0:
+    if y.imag == 0 and x.real < 0 and x.imag == 0:
         root = 1 / y
         nearest = mpmath.nint(root)
-        if y != mpmath.nint(y) and nearest % 2 == 1 and _close(root, nearest, BITS):
+        if y != mpmath.nint(y) and nearest % 2 == 1 and close(root, nearest):
             return -((-x) ** y)  # the real odd root
     return x**y
+
+
+_OF_TWO: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add, "mul": operator.mul, "div": operator.truediv, "pow": _power,
+    "binom": lambda x, y: mpmath.binomial(_modest(x, 10**7), _modest(y, 10**7)),
+}  # fmt: skip
+_OF_ANY_SIZE: dict[str, Callable[[Any], Any]] = {
+    "neg": operator.neg, "abs": abs, "sqrt": mpmath.sqrt, "ln": mpmath.log, "log": mpmath.log10, "arcsin": mpmath.asin,
+    "arccos": mpmath.acos, "arctan": mpmath.atan, "arccot": mpmath.acot,
+}  # fmt: skip
 
 
 def _engine_equal(left: Node, right: Node) -> bool:

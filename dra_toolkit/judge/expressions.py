@@ -9,19 +9,31 @@ import re
 from fractions import Fraction
 from typing import Any
 
-from dra_toolkit.judge.tokens import FUNCTIONS, UnreadableError, tokens
+from dra_toolkit.judge.notation import GREEK, KNOWN
 
 Node = tuple[Any, ...]
+Token = tuple[str, Any]
 
 LONGEST, DEEPEST = 4000, 80
 _SAME = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "lg": "log"}
 _INVERSE = {name: f"arc{name}" for name in ("sin", "cos", "tan", "cot")}
-_GREEK_NAMES = (
-    "alpha beta gamma delta epsilon zeta eta theta vartheta kappa lambda mu nu xi rho sigma tau phi varphi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega ell"
-)
-_GREEK = frozenset(_GREEK_NAMES.split())
+_GREEK = frozenset([*GREEK, *KNOWN["greek"]["variants"].split()]) - {"pi"}
 _CLOSING = {"(": ")", "[": "]", "{": "}", "lfloor": "rfloor", "lceil": "rceil", "|": "|"}
+_OF_TWO, _ROUNDED = {"frac": "div", "binom": "binom"}, {"lfloor": "floor", "lceil": "ceil"}
+_CONSTANTS = {"pi": "pi", "infty": "inf", "infinity": "inf"}
+
+
+FUNCTIONS = frozenset(KNOWN["words"]["functions"].split())
+_TOKEN = re.compile(
+    r"\s*(?:(?P<periodic>\d*\.\d*\\overline\s*\{\s*\d+\s*\})"
+    r"|(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?!\d))?|\.\d+)(?P<exponent>[eE][+-]?\d+)?"
+    r"|\\(?P<command>[a-zA-Z]+)|(?P<word>[a-zA-Z]+)|(?P<mark>\\[{}|]|.))",
+    re.DOTALL,
+)
+
+
+class UnreadableError(ValueError):
+    """A text is no expression that is understood here."""
 
 
 def number(value: int | Fraction) -> Node:
@@ -46,10 +58,10 @@ def read_expression(text: str, *, engine: bool = True) -> Node:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self._tokens = tokens(text)
-        self._at = 0
-        self._depth = 0
+        self._tokens = _tokens(text)
+        self._at = self._depth = 0
         self._text = text
+        self._inside_bars = False
 
     def whole(self) -> Node:
         node = self._sum()
@@ -57,11 +69,10 @@ class _Reader:
             raise UnreadableError(self._text)
         return node
 
-    def _peek(self, ahead: int = 0) -> tuple[str, Any]:
-        at = self._at + ahead
-        return self._tokens[at] if at < len(self._tokens) else ("end", None)
+    def _peek(self) -> Token:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ("end", None)
 
-    def _next(self) -> tuple[str, Any]:
+    def _next(self) -> Token:
         token = self._peek()
         self._at += 1
         return token
@@ -73,9 +84,12 @@ class _Reader:
             return str(value)
         return None
 
-    def _need(self, value: str) -> None:
-        if not self._take(value):
+    def _closed(self, opening: str) -> Node:
+        """Read what stands in a bracket that was opened."""
+        node = self._sum()
+        if not self._take(_CLOSING[opening]):
             raise UnreadableError(self._text)
+        return node
 
     def _sum(self) -> Node:
         self._depth += 1
@@ -85,11 +99,8 @@ class _Reader:
         left = (sign, number(0), self._product()) if sign else self._product()
         while operator := self._take("+", "-", "pm", "mp"):
             right = self._product()
-            left = (
-                ("add", left, ("neg", right) if operator == "-" else right)
-                if operator in "+-"
-                else (operator, left, right)
-            )
+            right = ("neg", right) if operator == "-" else right
+            left = ("add" if operator in "+-" else operator, left, right)
         self._depth -= 1
         return left
 
@@ -122,8 +133,6 @@ class _Reader:
             return value in ("(", "[", "{") or (value == "|" and not self._inside_bars)
         return kind == "command" and value not in ("cdot", "times", "div", "ast", "pm", "mp", "rfloor", "rceil", "circ")
 
-    _inside_bars = False
-
     def _power(self) -> Node:
         node = self._postfixed(self._atom())
         if self._take("^"):
@@ -144,9 +153,7 @@ class _Reader:
     def _argument(self) -> Node:
         """Read what follows `^`, `\frac` or `\\sqrt`: a group in braces, or one digit, letter or command."""
         if self._take("{"):
-            node = self._sum()
-            self._need("}")
-            return node
+            return self._closed("{")
         kind, value = self._peek()
         if kind == "num" and isinstance(value, tuple):
             if len(value[1]) > 1 and value[1].isdigit():  # `\frac34` and `x^10`: TeX takes one digit
@@ -167,13 +174,10 @@ class _Reader:
         if kind == "function":
             return self._function(value)
         if kind == "mark" and value in ("(", "[", "{"):
-            node = self._sum()
-            self._need(_CLOSING[value])
-            return node
+            return self._closed(value)
         if kind == "mark" and value == "|" and not self._inside_bars:
             self._inside_bars = True
-            node = self._sum()
-            self._need("|")
+            node = self._closed("|")
             self._inside_bars = False
             return ("abs", node)
         if kind == "command":
@@ -217,32 +221,21 @@ class _Reader:
         return "".join(parts)
 
     def _command(self, name: str) -> Node:
-        if name == "frac":
-            return ("div", self._argument(), self._argument())
-        if name == "binom":
-            return ("binom", self._argument(), self._argument())
-        if name == "pi":
-            return ("const", "pi")
-        if name in ("infty", "infinity"):
-            return ("const", "inf")
-        if name in ("lfloor", "lceil"):
-            node = self._sum()
-            self._need(_CLOSING[name])
-            return ("floor" if name == "lfloor" else "ceil", node)
+        if name in _OF_TWO:
+            return (_OF_TWO[name], self._argument(), self._argument())
+        if name in _CONSTANTS:
+            return ("const", _CONSTANTS[name])
+        if name in _ROUNDED:
+            return (_ROUNDED[name], self._closed(name))
         if name in _GREEK:
             return ("sym", f"\\{name}" + (f"_{self._name()}" if self._take("_") else ""))
         if name in ("overline", "vec", "hat", "bar"):
             return ("sym", f"\\{name} {self._name() if self._peek() == ('mark', '{') else self._next()[1]}")
-        if name == "mathrm" or name not in FUNCTIONS:
-            raise UnreadableError(self._text)
-        return self._function(name)
+        raise UnreadableError(self._text)
 
     def _function(self, name: str) -> Node:
         if name == "sqrt":
-            degree = None
-            if self._take("["):
-                degree = self._sum()
-                self._need("]")
+            degree = self._closed("[") if self._take("[") else None
             inner = self._atom() if self._peek() == ("mark", "(") else self._argument()
             return ("pow", inner, ("div", number(1), degree)) if degree else ("sqrt", inner)
         name = _SAME.get(name, name)
@@ -250,17 +243,10 @@ class _Reader:
         power = self._argument() if self._take("^") else None
         if power == ("neg", number(1)) and name in _INVERSE:
             name, power = _INVERSE[name], None
-        inner = self._bracketed() or self._bare_argument()
+        opening = self._take("(", "{", "[")
+        inner = self._closed(opening) if opening else self._bare_argument()
         node = ("div", ("ln", inner), ("ln", base)) if base else (name, inner)
         return ("pow", node, power) if power else node
-
-    def _bracketed(self) -> Node | None:
-        opening = self._take("(", "{", "[")
-        if not opening:
-            return None
-        node = self._sum()
-        self._need(_CLOSING[opening])
-        return node
 
     def _bare_argument(self) -> Node:
         node = self._power()
@@ -277,3 +263,46 @@ def based(digits: str, base: Node, text: str) -> Node:
         return ("based", int(digits, int(base[1])), int(base[1]))
     except ValueError:
         raise UnreadableError(text) from None
+
+
+def _tokens(text: str) -> list[Token]:
+    made: list[Token] = []
+    for match in _TOKEN.finditer(text.strip()):
+        if match["periodic"]:
+            made.append(("num", (_periodic(match["periodic"]), "")))
+        elif match["number"]:
+            digits = match["number"].replace(",", "").rstrip(".")
+            if match["exponent"] and abs(int(match["exponent"][1:])) > 4000:
+                raise UnreadableError(text)
+            value = Fraction(digits + (match["exponent"] or ""))
+            made.append(("num", (value, digits if not match["exponent"] else "")))
+        elif match["command"]:
+            made.append(("function" if match["command"] in FUNCTIONS else "command", match["command"]))
+        elif match["word"]:
+            made += _word(match["word"], text)
+        else:
+            made.append(("mark", match["mark"].removeprefix("\\") or "\\"))
+    return made
+
+
+def _word(word: str, text: str) -> list[Token]:
+    """Return the tokens of letters: the name of a function or constant, or a product of few variables."""
+    if word in FUNCTIONS:
+        return [("function", word)]
+    if word in ("pi", "infinity", "inf", "oo"):
+        return [("command", "pi" if word == "pi" else "infty")]
+    for name in ("sqrt", "pi"):
+        head, found, tail = word.partition(name)
+        if found and len(head) + len(tail) <= 2:
+            return [*_word(head, text), *_word(name, text), *_word(tail, text)] if head or tail else _word(name, text)
+    if len(word) > 4:
+        raise UnreadableError(text)
+    return [("letter", letter) for letter in word]
+
+
+def _periodic(text: str) -> Fraction:
+    r"""Return the number that `0.1\overline{27}` stands for."""
+    head, _, period = re.sub(r"[\s{}]", "", text).partition("\\overline")
+    whole, _, digits = head.partition(".")
+    scale = 10 ** len(digits)
+    return Fraction(int(whole + digits or "0"), scale) + Fraction(int(period), scale * (10 ** len(period) - 1))

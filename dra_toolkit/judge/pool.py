@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 from dra_toolkit.errors import RunError
@@ -40,46 +38,40 @@ class BoundedPool:
 
         `function` and its arguments must be picklable, and it must not return None. What it raises is raised.
         """
-        results: dict[int, Any] = {}
-        for _ in range(2):
-            left = [(i, call) for i, call in enumerate(calls) if i not in results]
-            if not left:
-                break
-            results |= self._attempt(function, left)
-        if len(results) < len(calls):
-            raise RunError(
-                "rewards: the worker processes that verify answers end as soon as they start, or hang; look for their "
-                'error above; a script that trains must do so under `if __name__ == "__main__":`'
-            )
-        return [results[i] for i in range(len(calls))]
+        with ThreadPoolExecutor(self.workers) as threads:
+            return list(threads.map(lambda arguments: self._call(function, arguments), calls))
 
     def close(self) -> None:
         """End the processes; a later call starts new ones."""
         self._discard(self._pool)
 
-    def _attempt(self, function: Callable[..., Any], calls: Sequence[tuple[int, Iterable[Any]]]) -> dict[int, Any]:
-        """Return the results by index; calls are left out where the pool itself, not a call, has failed."""
-        pool = self._running()
-        waiting = iter(calls)
-        futures: dict[Future[Any], int] = {}
-        pending: set[Future[Any]] = set()
-        results: dict[int, Any] = {}
-        while True:
-            with contextlib.suppress(
-                RuntimeError
-            ):  # another thread closed it, or this process was forked from its owner
-                for i, arguments in itertools.islice(waiting, self.workers - len(pending)):
-                    bounded = (self.cpu_seconds, function, *arguments)
-                    future = pool.schedule(worker.call, args=bounded, timeout=_WALL * self.cpu_seconds)
-                    futures[future] = i
-                    pending.add(future)
-            done, pending = wait(pending, timeout=_WALL * self.cpu_seconds + _START_GRACE, return_when=FIRST_COMPLETED)
-            if not done:
-                break
-            results |= {futures[future]: value for future in done for value in _outcome(future)}
-        if len(results) < len(calls):
+    def _call(self, function: Callable[..., Any], arguments: Iterable[Any]) -> Any:
+        from concurrent.futures.process import BrokenProcessPool
+
+        from pebble import ProcessExpired
+
+        bounded, wall = (self.cpu_seconds, function, *arguments), _WALL * self.cpu_seconds
+        for _ in range(2):
+            pool = self._running()
+            try:
+                future: Future[Any] = pool.schedule(worker.call, args=bounded, timeout=wall)
+            except RuntimeError:  # another thread closed it, or this process was forked from its owner
+                self._discard(pool)
+                continue
+            try:
+                return future.result(timeout=wall + _START_GRACE)
+            except ProcessExpired:
+                return None
+            except TimeoutError:
+                if future.done():  # its own time is over; else nothing began in all that time
+                    return None
+            except (BrokenProcessPool, CancelledError):
+                pass
             self._discard(pool)
-        return results
+        raise RunError(
+            "rewards: the worker processes that verify answers end as soon as they start, or hang; look for their "
+            'error above; a script that trains must do so under `if __name__ == "__main__":`'
+        )
 
     def _running(self) -> Any:
         """Return the pool, newly made if there is none."""
@@ -104,17 +96,3 @@ class BoundedPool:
         if self._owner == os.getpid():
             pool.stop()
             pool.join()
-
-
-def _outcome(future: Future[Any]) -> list[Any]:
-    """Return the result, None for a call that was killed or died, or nothing if the pool failed it."""
-    from concurrent.futures.process import BrokenProcessPool
-
-    from pebble import ProcessExpired
-
-    try:
-        return [future.result(timeout=0)]
-    except (TimeoutError, ProcessExpired):
-        return [None]
-    except (BrokenProcessPool, CancelledError):
-        return []

@@ -12,19 +12,20 @@ import re
 from collections.abc import Callable
 
 from dra_toolkit.judge.amounts import read_compound, read_quantity, read_short_unit
+from dra_toolkit.judge.brackets import enclosed, nested, outside, split
 from dra_toolkit.judge.equality import equal, symbols
 from dra_toolkit.judge.expressions import UnreadableError, read_expression
 from dra_toolkit.judge.golds import without_label
-from dra_toolkit.judge.notation import closing_brace, plain, unwrapped
-from dra_toolkit.judge.regions import interval, read_region
-from dra_toolkit.judge.splitting import nested, outside, split
+from dra_toolkit.judge.notation import plain, unwrapped
+from dra_toolkit.judge.regions import as_region, interval, read_region
 from dra_toolkit.judge.tables import read_cases, read_matrix
-from dra_toolkit.judge.values import Collection, Equation, Named, Quantity, Ratio, Relation, Value
+from dra_toolkit.judge.values import Collection, Named, Quantity, Ratio, Relation, Value
 from dra_toolkit.judge.words import read_clock, read_date, read_letter, read_phrase, read_word, read_words
 
 MOST_ITEMS, DEEPEST = 500, 20
 _SEPARATORS = (";", ",")
 _WORD_SEPARATOR = re.compile(r",?\s*\b(?:or|and)\b\s*")
+_TURNED = {">": "<", "\\ge": "\\le"}
 _EMPTY = ("\\emptyset", "\\{\\}", "\\{ \\}")
 _NAME = re.compile(
     r"(?:\\?[A-Za-z]+(?:_(?:\{[^{}]*\}|\w))?'?|\\(?:overline|angle|vec|hat|bar)\s*\{?\s*[A-Za-z]+\s*\}?|(?:m\s*)?\\angle\s*[A-Z]+"
@@ -44,13 +45,13 @@ def read(text: str) -> Value | None:
     if not bare or nested(bare) > DEEPEST:
         return None
     try:
-        return _read(bare)
+        return read_part(bare)
     except RecursionError:
         return None
 
 
 @functools.lru_cache(maxsize=1024)  # several kinds may read the same part of a text
-def _read(text: str) -> Value | None:
+def read_part(text: str) -> Value | None:
     for kind in _KINDS:
         try:
             value = kind(text)
@@ -83,7 +84,7 @@ def _list(text: str) -> Value | None:
         return None if not re.match(r"(?:either|both)\b", text) else _list(text.partition(" ")[2])
     items: list[Value] = []
     for part in parts:
-        found = _read(part)
+        found = read_part(part)
         if found is None:
             return None
         items.append(found)
@@ -116,20 +117,20 @@ def _flat(items: list[Value]) -> tuple[Value, ...]:
 
 def _bracketed(text: str) -> Value | None:
     r"""Read \{...\}, (a, b), [a, b), \langle a, b \rangle."""
-    if text.startswith("\\{") and text.endswith("\\}") and closing_brace(text, 0) == len(text) - 1:
+    if text.startswith("\\{") and text.endswith("\\}") and enclosed(text):
         return _set(text[2:-2])
     if text.startswith("{") and text.endswith("}") and "," in text:
         return _set(text[1:-1])
     if text.startswith("\\langle") and text.endswith("\\rangle"):
         text = f"({text[7:-7]})"
-    if text[:1] not in "([" or text[-1:] not in ")]" or closing_brace(text, 0) != len(text) - 1:
+    if text[:1] not in "([" or text[-1:] not in ")]" or not enclosed(text):
         return None
     parts = split(text[1:-1], ",", bracketed=True)
     if len(parts) == 1:
         parts = split(text[1:-1], ";")
     if len(parts) < 2:
-        return _read(text[1:-1]) if text[0] == "(" else None
-    items = [_read(part.strip()) for part in parts]
+        return read_part(text[1:-1]) if text[0] == "(" else None
+    items = [read_part(part.strip()) for part in parts]
     if any(item is None for item in items):
         return None
     brackets = text[0] + text[-1]
@@ -143,7 +144,7 @@ def _bracketed(text: str) -> Value | None:
 def _set(inner: str) -> Value | None:
     if not inner.strip():
         return Collection("set", ())
-    items = [_read(part.strip()) for part in split(inner, ",", bracketed=True)]
+    items = [read_part(part.strip()) for part in split(inner, ",", bracketed=True)]
     return None if any(item is None for item in items) else Collection("set", _flat(items))
 
 
@@ -151,10 +152,8 @@ def _relation(text: str) -> Value | None:
     r"""Read what has `=`, `\in`, `<` or the like outside all brackets."""
     member = re.fullmatch(rf"({_NAME.pattern})\s*\\in\s*(.+)", text)
     if member:
-        value = _read(member[2].strip())
-        if isinstance(value, Collection) and value.kind == "tuple" and len(value.items) == 2:
-            value = interval(*value.items, value.brackets) or value
-        return Named(_name(member[1]), value) if value is not None else None
+        value = read_part(member[2].strip())
+        return Named(_name(member[1]), as_region(value) or value) if value is not None else None
     if re.search(r"[<>]|\\(?:le|ge|ne)(?![a-zA-Z])", text):
         return _order(text)
     sides = split(text, "=")
@@ -166,35 +165,33 @@ def _relation(text: str) -> Value | None:
 def _equation(sides: list[str]) -> Value | None:
     left, right = sides[0], sides[-1]
     if len(sides) > 2:
-        values = [_read(side) for side in sides[1:]]
+        values = [read_part(side) for side in sides[1:]]
         from dra_toolkit.judge.comparing import same
 
         if any(value is None or not same(values[-1], value) for value in values):
             return None
     equation = None
     with contextlib.suppress(UnreadableError):
-        equation = Equation(read_expression(left), read_expression(right))
+        equation = Relation(read_expression(left), "=", read_expression(right))
     if not _NAME.fullmatch(left) and re.fullmatch(r"\\?[A-Za-z](?:_\{?\w+\}?)?", right):
         left, right = right, left
     if equation and not symbols(equation.left) | symbols(equation.right):
-        return _read(right) if equal(equation.left, equation.right) else None
+        return read_part(right) if equal(equation.left, equation.right) else None
     if _NAME.fullmatch(left):
-        value = _read(right)
+        value = read_part(right)
         return Named(_name(left), value, equation) if value is not None else None
     return equation
 
 
 def _order(text: str) -> Value | None:
     parts = re.split(r"(\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|\\ne(?![a-zA-Z])|<|>)", text)
-    sides, signs = parts[::2], parts[1::2]
-    if any(not side.strip() for side in sides):
+    if any(not side.strip() for side in parts[::2]):
         return None
-    made: list[Value] = []
-    for left, sign, right in zip(sides, signs, sides[1:], strict=False):
-        low, high = read_expression(left), read_expression(right)
-        if sign in (">", "\\ge"):
-            low, high = high, low
-        made.append(Relation(low, high, None if sign == "\\ne" else sign in ("\\le", "\\ge")))
+    sides = [read_expression(side) for side in parts[::2]]
+    made = [
+        Relation(right, _TURNED[sign], left) if sign in _TURNED else Relation(left, sign, right)
+        for left, sign, right in zip(sides, parts[1::2], sides[1:], strict=False)
+    ]
     return made[0] if len(made) == 1 else Collection("relations", tuple(made))
 
 
@@ -208,7 +205,7 @@ def _ratio(text: str) -> Value | None:
         return None
     labelled = re.fullmatch(r"[A-Za-z]{2,}(?:\s+[A-Za-z]+){0,2}", parts[0].strip())
     if labelled and len(parts) == 2:
-        value = _read(parts[1].strip())
+        value = read_part(parts[1].strip())
         return Named(_name(parts[0]), value) if value is not None else None
     return Ratio(tuple(read_expression(part) for part in parts))
 

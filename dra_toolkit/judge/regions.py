@@ -3,13 +3,17 @@ r"""Sets of real numbers: intervals, their unions, conditions on one variable.""
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import Any
 
-from dra_toolkit.judge.equality import close, real, symbols
+import mpmath
+
+from dra_toolkit.judge.brackets import outside, split
+from dra_toolkit.judge.equality import close, real, symbols, value
 from dra_toolkit.judge.expressions import Node, UnreadableError, read_expression
-from dra_toolkit.judge.splitting import outside, split
 from dra_toolkit.judge.values import Collection, Named, Piece, Quantity, Region
 
 _SIGN = re.compile(r"(\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|\\ne(?![a-zA-Z])|<|>)")
@@ -17,11 +21,10 @@ _UNION = re.compile(r"\\cup(?![a-zA-Z])")
 _WITHOUT = re.compile(r"(\\mathbb\{R\}|[(\[][^()\[\]]*[)\]])\s*(?:\\setminus|-|/)\s*\\\{(.+)\\\}")
 _BUILT = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\{R\}\s*)?[:|]\s*(.+)\\\}")
 _SIZE = re.compile(r"\|\s*([A-Za-z])\s*\|\s*(<|>|\\le(?![a-z])|\\ge(?![a-z]))\s*([\d./]+|\\frac\{\d+\}\{\d+\})")
-_VARIABLE = re.compile(r"\\?[A-Za-z]+(?:_\{?\w+\}?)?")
-_AND, _OR = (
-    re.compile(r"\s*(?:\band\b|\\(?:land|wedge)(?![a-zA-Z])|,(?=.*\\ne))\s*"),
-    re.compile(r"\s*,?\s*(?:\bor\b|\\(?:lor|vee)(?![a-zA-Z]))\s*"),
-)
+_VARIABLE = re.compile(r"(?!(?:[ei]|\\?pi|\\infty|infinity)$)\\?[A-Za-z]+(?:_\{?\w+\}?)?")
+_AND = re.compile(r"\s*(?:\band\b|\\(?:land|wedge)(?![a-zA-Z])|,(?=.*\\ne))\s*")
+_OR = re.compile(r"\s*,?\s*(?:\bor\b|\\(?:lor|vee)(?![a-zA-Z]))\s*")
+_TURNED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
 
 
 def read_region(text: str) -> Any | None:
@@ -36,24 +39,18 @@ def read_region(text: str) -> Any | None:
     if without:
         points = _without([_number(part) for part in split(without[2], ",", bracketed=True)])
         whole = everything() if without[1] == "\\mathbb{R}" else _union_of([without[1]])
-        if not isinstance(whole, Region):
-            return None
-        return Region(tuple(p for a in whole.pieces for b in points.pieces if (p := _common(a, b)) is not None))
+        return Region(tuple(_common(whole.pieces, points))) if isinstance(whole, Region) else None
     built = _BUILT.fullmatch(text)
     if built:
         return read_region(built[1])
     size = _SIZE.fullmatch(text)
     if size:
         name, sign, end = size.groups()
-        below = sign in ("<", "\\le")
-        return _condition(
-            f"-({end}) {sign} {name} {sign} {end}" if below else f"{name} {sign} {end} or -({end}) {sign} {name}"
-        )
+        joined = f"{sign} {name}" if sign in ("<", "\\le") else f"{sign} {name} or {name}"
+        return _condition(f"-({end}) {joined} {sign} {end}")
     if _UNION.search(text):
         return _union_of(outside(_UNION, text))
-    if not _SIGN.search(text):
-        return None
-    return _condition(text)
+    return _condition(text) if _SIGN.search(text) else None
 
 
 def interval(low: Any, high: Any, brackets: str) -> Region | None:
@@ -66,11 +63,16 @@ def interval(low: Any, high: Any, brackets: str) -> Region | None:
     return Region((Piece(ends[0], ends[1], brackets[0] == "[", brackets[1] == "]"),))
 
 
+def as_region(value: Any) -> Region | None:
+    """Return a value as a set of reals: a pair in round brackets may be an open interval."""
+    if isinstance(value, Collection) and value.kind == "tuple" and len(value.items) == 2:
+        return interval(value.items[0], value.items[1], value.brackets)
+    return value if isinstance(value, Region) else None
+
+
 def everything() -> Region:
     """Return the real line."""
-    import mpmath
-
-    return Region((Piece(-mpmath.inf, mpmath.inf, False, False),))
+    return Region((Piece(-math.inf, math.inf, False, False),))
 
 
 def same_region(left: Region, right: Region) -> bool:
@@ -103,40 +105,33 @@ def _joined(pieces: Iterable[Piece]) -> Region:
     return Region(tuple(made))
 
 
-def _without(points: list[Any]) -> Region:
-    import mpmath
-
-    ends = [-mpmath.inf, *sorted(points), mpmath.inf]
-    return Region(tuple(Piece(low, high, False, False) for low, high in itertools.pairwise(ends)))
+def _without(points: list[Any]) -> list[Piece]:
+    ends = [-math.inf, *sorted(points), math.inf]
+    return [Piece(low, high, False, False) for low, high in itertools.pairwise(ends)]
 
 
 def _union_of(parts: list[str]) -> Any | None:
-    name: str | None = None
-    pieces: list[Piece] = []
-    sets = [part.strip() for part in parts]
-    if all(part.startswith("\\{") and part.endswith("\\}") for part in sets):
-        inside = [read_expression(item) for part in sets for item in split(part[2:-2], ",", bracketed=True)]
-        return Collection("set", tuple(map(Quantity, inside)))
-    for part in parts:
-        part = part.strip()
-        member = re.fullmatch(r"(\\?[A-Za-z]\w*(?:\([a-z]\))?)\s*(?:\\in|=)\s*(.*)", part)
-        if member and not pieces:
-            name, part = member[1], member[2]
-        if part.startswith("\\{") and part.endswith("\\}"):
-            for point in split(part[2:-2], ",", bracketed=True):
-                at = _number(point)
-                pieces.append(Piece(at, at, True, True))
-            continue
-        if not re.fullmatch(r"[(\[].*[)\]]", part):
-            return None
-        ends = split(part[1:-1], ",", bracketed=True)
-        if len(ends) != 2:
-            return None
-        found = interval(Quantity(read_expression(ends[0])), Quantity(read_expression(ends[1])), part[0] + part[-1])
-        if found is None:
-            return None
-        pieces += found.pieces
-    return Named(name, _joined(pieces)) if name else _joined(pieces)
+    from dra_toolkit.judge.reading import read_part
+
+    found: list[Any] = [read_part(part.strip()) for part in parts]
+    name = found[0].name if isinstance(found[0], Named) else None
+    found[0] = found[0].value if isinstance(found[0], Named) else found[0]
+    if all(isinstance(one, Collection) and one.kind == "set" for one in found):
+        union: Any = Collection("set", tuple(item for one in found for item in one.items))
+    else:
+        union = _joined(piece for one in found for piece in _pieces(one))
+    return Named(name, union) if name else union
+
+
+def _pieces(value: Any) -> Iterable[Piece]:
+    if isinstance(value, Collection) and value.kind == "set":
+        points = [real(item.node) if isinstance(item, Quantity) else None for item in value.items]
+        region = None if None in points else Region(tuple(Piece(point, point, True, True) for point in points))
+    else:
+        region = as_region(value)
+    if region is None:
+        raise UnreadableError(str(value))
+    return region.pieces
 
 
 def _condition(text: str) -> Any | None:
@@ -154,7 +149,7 @@ def _condition(text: str) -> Any | None:
 def _single(text: str) -> tuple[str | None, list[Piece]] | None:
     """Return the variable and the intervals of conditions that hold together."""
     name: str | None = None
-    pieces = list(everything().pieces)
+    pieces: Iterable[Piece] = everything().pieces
     for part in outside(_AND, text):
         sides = _SIGN.split(part.strip())
         if len(sides) < 3:
@@ -164,72 +159,49 @@ def _single(text: str) -> tuple[str | None, list[Piece]] | None:
             if found is None or (name and found[0] and found[0] != name):
                 return None
             name = name or found[0]
-            pieces = [one for a in pieces for b in found[1] if (one := _common(a, b)) is not None]
-    return name, pieces
+            pieces = _common(pieces, found[1])
+    return name, list(pieces)
 
 
 def _half_line(left: str, sign: str, right: str) -> tuple[str | None, list[Piece]] | None:
     """Return what one comparison of a variable, or of nothing (`< 5`), with a number allows."""
-    import mpmath
+    if not left or _VARIABLE.fullmatch(left):
+        return (left or None, _ray(_number(right), sign)) if right else None
+    if _VARIABLE.fullmatch(right):
+        return right, _ray(_number(left), _TURNED[sign])
+    return _linear(left, sign, right)
 
-    turned = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
-    bare = bool(_VARIABLE.fullmatch(left)) and _is_name(left)
-    if not left or bare:
-        name, other = left or None, right
-    elif _VARIABLE.fullmatch(right) and _is_name(right):
-        name, other, sign = right, left, turned[sign]
-    else:
-        return _linear(left, sign, right)
-    if not other:
-        return None
-    try:
-        end = _number(other)
-    except UnreadableError:
-        return None
+
+def _ray(end: Any, sign: str) -> list[Piece]:
     if sign == "\\ne":
-        return name, list(_without([end]).pieces)
-    closed = sign in ("\\le", "\\ge")
-    if sign in ("<", "\\le"):
-        return name, [Piece(-mpmath.inf, end, False, closed and end != mpmath.inf)]
-    return name, [Piece(end, mpmath.inf, closed and end != -mpmath.inf, False)]
-
-
-def _is_name(text: str) -> bool:
-    return text not in ("e", "i", "\\pi", "pi", "\\infty", "infinity")
+        return _without([end])
+    closed = sign in ("\\le", "\\ge") and not mpmath.isinf(end)
+    return [Piece(-math.inf, end, False, closed) if sign in ("<", "\\le") else Piece(end, math.inf, closed, False)]
 
 
 def _linear(left: str, sign: str, right: str) -> tuple[str | None, list[Piece]] | None:
     """Solve a comparison that is linear in its one variable."""
-    import mpmath
-
-    from dra_toolkit.judge.equality import value
-
     difference: Node = ("add", read_expression(left), ("neg", read_expression(right)))
     names = symbols(difference)
     if len(names) != 1:
         return None
     (name,) = names
     with mpmath.workprec(400):
-        at = [value(difference, {name: x}) for x in (0, 1, 2, 5)]  # type: ignore[dict-item]
-        if any(v is None or mpmath.im(v) != 0 for v in at) or at[0] == at[1]:
+        at = [value(difference, {name: Fraction(x)}) for x in (0, 1, 2, 5)]
+        if any(v is None or v.imag != 0 for v in at) or at[0] == at[1]:
             return None
         slope = at[1] - at[0]
         if not (close(at[2] - at[0], 2 * slope) and close(at[3] - at[0], 5 * slope)):
             return None
-        end = -at[0] / slope
-    if slope < 0:
-        sign = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}[sign]
-    if sign == "\\ne":
-        return name, list(_without([end]).pieces)
-    closed = sign in ("\\le", "\\ge")
-    return name, [
-        Piece(-mpmath.inf, end, False, closed) if sign in ("<", "\\le") else Piece(end, mpmath.inf, closed, False)
-    ]
+        return name, _ray(-at[0] / slope, _TURNED[sign] if slope < 0 else sign)
 
 
-def _common(a: Piece, b: Piece) -> Piece | None:
-    low = max((a.low, not a.low_closed), (b.low, not b.low_closed))
-    high = min((a.high, a.high_closed), (b.high, b.high_closed))
-    if low[0] > high[0] or (low[0] == high[0] and (low[1] or not high[1])):
-        return None
-    return Piece(low[0], high[0], not low[1], high[1])
+def _common(some: Iterable[Piece], others: Iterable[Piece]) -> list[Piece]:
+    """Return what lies in one of some intervals and in one of others too."""
+    made = []
+    for a, b in itertools.product(some, others):
+        low = max((a.low, not a.low_closed), (b.low, not b.low_closed))
+        high = min((a.high, a.high_closed), (b.high, b.high_closed))
+        if low[0] < high[0] or (low[0] == high[0] and not low[1] and high[1]):
+            made.append(Piece(low[0], high[0], not low[1], high[1]))
+    return made

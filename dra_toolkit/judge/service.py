@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dra_toolkit.errors import RecipeError
+from dra_toolkit.judge import Judgement, Verdict
 from dra_toolkit.judge.completions import final_answer
-from dra_toolkit.judge.judging import equivalent, judge, read_gold
+from dra_toolkit.judge.judging import judge, judge_answer, read_gold
 from dra_toolkit.judge.pool import BoundedPool
-from dra_toolkit.judge.verdict import Judgement, Verdict
 
 CPU_SECONDS = 5.0
 """Processor time that one pair may take; one that takes more is tried once more, with nothing beside it."""
@@ -53,12 +53,10 @@ class JudgeService:
         texts = [_end(gold) for gold in golds]
         chunks = [tuple(texts[i : i + 200]) for i in range(0, len(texts), 200)]
         read = self.bounded(stated_golds, [(chunk,) for chunk in chunks])
-        made: list[str | None] = []
-        for chunk in chunks:
-            one_by_one = read[(chunk,)] is None
-            found = self.bounded(stated_golds, [((gold,),) for gold in chunk]) if one_by_one else {}
-            made += [(found[((gold,),)] or [None])[0] for gold in chunk] if one_by_one else read[(chunk,)]
-        return made
+        lost = [((gold,),) for chunk in chunks if read[(chunk,)] is None for gold in chunk]
+        alone = self.bounded(stated_golds, lost) if lost else {}
+        of_chunks = [read[(chunk,)] or [(alone[((gold,),)] or [None])[0] for gold in chunk] for chunk in chunks]
+        return [one for chunk in of_chunks for one in chunk]
 
     def bounded(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> dict[tuple[Any, ...], Any]:
         """Return what a function returns by its arguments; None where it ran out of time twice or ended its process."""
@@ -89,16 +87,6 @@ def shared_judge() -> JudgeService:
             "install dra-toolkit[train]"
         )
     return JudgeService()
-
-
-def judge_answer(gold: str, answer: str | None) -> Judgement:
-    """Judge a final answer that was already found in its completion."""
-    stated, expected = read_gold(gold)
-    if expected is None:
-        return Judgement(Verdict.unreadable_gold, None, None)
-    if answer is None:
-        return Judgement(Verdict.no_answer, stated, None)
-    return Judgement(Verdict.right if equivalent(stated or "", answer) else Verdict.wrong, stated, answer)
 
 
 def stated_golds(golds: Sequence[str]) -> list[str | None]:

@@ -39,7 +39,7 @@ def read_matrix(text: str) -> Matrix | None:
 
 def read_cases(text: str) -> Cases | None:
     """Read the pieces of a function: value & condition."""
-    from dra_toolkit.judge.reading import _read
+    from dra_toolkit.judge.reading import read_part
 
     found = _CASES.fullmatch(text)
     if not found:
@@ -49,7 +49,10 @@ def read_cases(text: str) -> Cases | None:
         if not row.strip():
             continue
         value, _, condition = row.partition("&")
-        pair = _read(value.strip().rstrip(",").strip()), _read(_IF.sub("", condition.strip()).rstrip(".,").strip())
+        pair = (
+            read_part(value.strip().rstrip(",").strip()),
+            read_part(_IF.sub("", condition.strip()).rstrip(".,").strip()),
+        )
         if pair[0] is None or pair[1] is None:
             raise UnreadableError(text)
         branches.append(pair)

@@ -20,6 +20,11 @@ class Quantity:
     unit: Unit | None = None
     compound: bool = False
 
+    @property
+    def size(self) -> Node:
+        """The amount in the basic units of its dimension."""
+        return ("mul", self.node, self.unit.factor) if self.unit else self.node
+
 
 @dataclass(frozen=True)
 class Words:
@@ -41,8 +46,8 @@ class Clock:
     """A time of day in seconds; `half`: whether a.m. or p.m. was written."""
 
     seconds: int
-    half: bool
-    written: str
+    half: bool = field(compare=False)
+    written: str = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -84,24 +89,16 @@ class Named:
 
     name: str
     value: Value
-    equation: Equation | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class Equation:
-    """left = right."""
-
-    left: Node
-    right: Node
+    equation: Relation | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Relation:
-    """left < right, or left <= right where `closed`; `\\ne` where `closed` is None."""
+    r"""left sign right, where the sign is one of `=`, `<`, `\le`, `\ne`."""
 
     left: Node
+    sign: str
     right: Node
-    closed: bool | None
 
 
 @dataclass(frozen=True)

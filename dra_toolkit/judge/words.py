@@ -22,7 +22,7 @@ _ARTICLES = re.compile(r"^(?:an?|the)\s+")
 
 
 def read_letter(text: str) -> Value | None:
-    from dra_toolkit.judge.reading import _read
+    from dra_toolkit.judge.reading import read_part
 
     text = _PREFIX.sub("", text)
     single = _LETTER.fullmatch(text)
@@ -33,7 +33,7 @@ def read_letter(text: str) -> Value | None:
     if choice and not re.match(
         r"[=<>+*/^(\d-]|\\(?:cdot|times|le|ge|in|ne|cup|pm)", choice[3] if choice[1] and choice[1].islower() else "."
     ):
-        return Choice((choice[1] or choice[2]).upper(), _read(unwrapped(choice[3])))
+        return Choice((choice[1] or choice[2]).upper(), read_part(unwrapped(choice[3])))
     return None
 
 

@@ -1,12 +1,10 @@
-"""What a reward function says of itself: whether it tells right from wrong, and whether it can be negative."""
+"""The shape of a reward function, and what it says of itself: whether it tells right from wrong, or can be negative."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-from dra_toolkit.rewards.contract import Reward
+from typing import Any, Protocol
 
 CORRECT_ABOVE = 0.0
 """A completion counts as correct if the reward function that tells right from wrong gives it more than this."""
@@ -14,27 +12,41 @@ _TELLING = ("accuracy", "correct", "cosine", "exact", "strict")
 """What the name of a reward function that does not say probably contains if it tells right from wrong, the surest first."""
 
 
+class Reward(Protocol):
+    """Scores N completions in one call; its `__name__` is the name of its column in the logs and records.
+
+    TRL passes by keyword `prompts`, `completions` and `completion_ids` (N each), every other column of the data set (N
+    each), and `trainer_state`, `log_extra(column, values)` and `log_metric(name, value)`.
+    """
+
+    def __call__(self, *, prompts: Any, completions: Any, completion_ids: Any, **columns: Any) -> list[float | None]:
+        """Return N rewards; None where the function abstains."""
+        ...
+
+
 def declares(
     *, tells_correct: bool = False, can_be_negative: bool = False, judges_answers: bool = False
 ) -> Callable[[Callable[..., Reward]], Callable[..., Reward]]:
-    """Return what puts both on a factory of rewards, and on each reward that it makes.
+    """Return what puts all three on a factory of rewards, and on each reward that it makes, which gets its name too.
 
     tells_correct: it is above `CORRECT_ABOVE` for right completions alone. can_be_negative: with its default
     parameters. judges_answers: by the judge, against the gold answers, which are then read before training.
     A function of the user's may have attributes of the same names.
     """
 
-    def declared(factory: Callable[..., Reward]) -> Callable[..., Reward]:
-        @functools.wraps(factory)
-        def build(**parameters: Any) -> Reward:
-            return _marked(factory(**parameters))
-
-        return _marked(build)
-
-    def _marked(function: Any) -> Any:
+    def marked(function: Any) -> Any:
         function.tells_correct, function.can_be_negative = tells_correct, can_be_negative
         function.judges_answers = judges_answers
         return function
+
+    def declared(factory: Callable[..., Reward]) -> Callable[..., Reward]:
+        @functools.wraps(factory)
+        def build(**parameters: Any) -> Reward:
+            made = marked(factory(**parameters))
+            made.__name__ = made.__qualname__ = factory.__name__
+            return made
+
+        return marked(build)
 
     return declared
 
@@ -50,11 +62,7 @@ def tells_right_from_wrong(names: Sequence[str], functions: Mapping[str, Any]) -
     if telling:
         return min(telling, key=lambda name: can_be_negative(functions[name]))
     silent = [name for name in names if asked[name] is None]
-    for word in _TELLING:
-        for name in silent:
-            if word in name.lower():
-                return name
-    return None
+    return next((name for word in _TELLING for name in silent if word in name.lower()), None)
 
 
 def can_be_negative(function: Any) -> bool:

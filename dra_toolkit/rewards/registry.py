@@ -11,32 +11,18 @@ from typing import Any
 
 from dra_toolkit.dotted import check_dotted, load_dotted
 from dra_toolkit.errors import RecipeError, did_you_mean
-from dra_toolkit.rewards import (
-    accuracy,
-    accuracy_as_released,
-    cosine,
-    cosine_as_released,
-    format,
-    format_as_released,
-    length,
-    reasoning_steps,
-    repetition_penalty,
-    tag_count,
-)
-from dra_toolkit.rewards.contract import Reward
+from dra_toolkit.rewards.as_released import accuracy_as_released, cosine_as_released, format_as_released
+from dra_toolkit.rewards.correctness import Reward
+from dra_toolkit.rewards.judged import accuracy, cosine, length
+from dra_toolkit.rewards.shape import format, reasoning_steps, repetition_penalty, tag_count
 
 REWARDS: dict[str, Callable[..., Reward]] = {
-    "accuracy": accuracy.build,
-    "format": format.build,
-    "tag_count": tag_count.build,
-    "reasoning_steps": reasoning_steps.build,
-    "length": length.build,
-    "cosine": cosine.build,
-    "repetition_penalty": repetition_penalty.build,
-    "accuracy_as_released": accuracy_as_released.build,
-    "cosine_as_released": cosine_as_released.build,
-    "format_as_released": format_as_released.build,
-}
+    factory.__name__: factory
+    for factory in (
+        accuracy, format, tag_count, reasoning_steps, length, cosine, repetition_penalty,
+        accuracy_as_released, cosine_as_released, format_as_released,
+    )
+}  # fmt: skip
 """Name -> factory; a factory takes only keyword parameters with defaults and returns the reward function."""
 
 
@@ -102,12 +88,10 @@ def _build(name: str, parameters: Mapping[str, object]) -> Reward:
 
 def _check_distinct(names: Sequence[str], rewards: Sequence[Any]) -> None:
     """Raise RecipeError where two reward functions would share a column."""
-    first: dict[str, str] = {}
-    for name, reward in zip(names, rewards, strict=True):
-        column = getattr(reward, "__name__", type(reward).__name__)
-        if column in first:
+    columns = [getattr(reward, "__name__", type(reward).__name__) for reward in rewards]
+    for i, column in enumerate(columns):
+        if column in columns[:i]:
             raise RecipeError(
-                f"reward_funcs: '{first[column]}' and '{name}' are both functions named '{column}', expected each name "
-                "once, for it names the column in the logs"
+                f"reward_funcs: '{names[columns.index(column)]}' and '{names[i]}' are both functions named '{column}', "
+                "expected each name once, for it names the column in the logs"
             )
-        first[column] = name

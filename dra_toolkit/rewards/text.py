@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -92,6 +92,15 @@ def _image(part: Mapping[str, Any]) -> str:
 def completion_texts(completions: Sequence[Completion]) -> list[str]:
     """Return the text of each completion."""
     return [completion_text(completion) for completion in completions]
+
+
+def of_texts(score: Callable[[str], float]) -> Callable[..., list[float | None]]:
+    """Return the reward that gives each completion the score of its text."""
+
+    def reward(*, completions: Sequence[Completion], **columns: Any) -> list[float | None]:
+        return [score(text) for text in completion_texts(completions)]
+
+    return reward
 
 
 def content_text(content: Any) -> str:

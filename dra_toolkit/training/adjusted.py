@@ -36,7 +36,7 @@ from dra_toolkit.diversity.advantages import STD_OFFSET
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder, offline_embedder
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.rewards import tells_right_from_wrong
-from dra_toolkit.rewards.scoring import GOLD_COLUMN, recent_verdicts
+from dra_toolkit.rewards.judged import GOLD_COLUMN, recent_verdicts
 from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
 from dra_toolkit.training.group_recording import GroupRecording

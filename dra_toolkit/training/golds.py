@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from datasets import Dataset, Value
 
-from dra_toolkit.judge.gold_report import as_texts, report_golds
+from dra_toolkit.judge.golds import as_texts, report_golds
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.rewards.registry import REWARDS
 from dra_toolkit.training.conversation import Tell

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pairs import pairs
 
-from dra_toolkit.judge import equivalent, judge
 from dra_toolkit.judge.completions import final_answer
 from dra_toolkit.judge.golds import gold_text, stated_gold
+from dra_toolkit.judge.judging import equivalent, judge
 
 PAIRS = pairs()
 

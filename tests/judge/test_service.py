@@ -17,9 +17,9 @@ from pairs import pairs
 from waiting import wait_until
 
 from dra_toolkit.errors import RunError
+from dra_toolkit.judge import Verdict
 from dra_toolkit.judge.pool import BoundedPool
 from dra_toolkit.judge.service import JudgeService, warm_up
-from dra_toolkit.judge.verdict import Verdict
 from dra_toolkit.judge.worker import MEMORY
 
 BOUND = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dra_toolkit.judge.tolerance import near
+from dra_toolkit.judge.judging import near
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.rewards.scoring import recent_verdicts
+from dra_toolkit.rewards.judged import recent_verdicts
 from dra_toolkit.rewards.text import completion_text
 
 RIGHT = r"\boxed{42}"

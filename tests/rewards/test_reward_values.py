@@ -9,11 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.judge.verdict import Verdict
+from dra_toolkit.judge import Verdict
 from dra_toolkit.rewards import build_rewards
-from dra_toolkit.rewards.format import well_formed
-from dra_toolkit.rewards.length import value as length_value
-from dra_toolkit.rewards.repetition_penalty import repeated_share
+from dra_toolkit.rewards.judged import length_value
+from dra_toolkit.rewards.shape import repeated_share, well_formed
 
 RIGHT, WRONG = r"\boxed{42}", r"\boxed{41}"
 HALF_ROOT = math.sqrt(0.5)

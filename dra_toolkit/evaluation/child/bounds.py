@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from dra_toolkit.judge.bounds import OutOfTimeError
+from dra_toolkit.judge.worker import OutOfTimeError
 
 CPU_SECONDS, KILLED_AFTER = 8.0, 20
 JUDGE_SECONDS = 5.0

@@ -64,8 +64,8 @@ def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> Score
 
 def judged(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> bool | None:
     """Return the judge's verdict of a completion; metric: `repaired` where decimal golds have a tolerance."""
-    from dra_toolkit.judge import Verdict, judge
-    from dra_toolkit.judge.tolerance import near
+    from dra_toolkit.judge import Verdict
+    from dra_toolkit.judge.judging import judge, near
 
     if metric.get("task"):
         return None

@@ -11,7 +11,7 @@ from pathlib import Path
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.lint.group_checks import Finding, Group, LintReport, Tally, check_batch, check_group
-from dra_toolkit.judge import read_gold
+from dra_toolkit.judge.judging import read_gold
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.formats import find_format
 from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
