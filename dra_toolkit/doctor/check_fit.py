@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from dra_toolkit.doctor.checkpoints import checkpoint_bytes, kept_checkpoints, record_bytes
-from dra_toolkit.doctor.facts import Facts
-from dra_toolkit.doctor.findings import Finding, not_checked, ok, problem, warning
-from dra_toolkit.doctor.hours import FACTOR
+from dra_toolkit.doctor.estimate import FACTOR
+from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, warning
 from dra_toolkit.doctor.memory import Memory
-from dra_toolkit.launch import missing, visible_gpus
+from dra_toolkit.launch.vllm_server import answers, check_ports
+from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.derived import gpus_wanted, steps_per_generation
 
 GIB = 1 << 30
@@ -53,32 +53,22 @@ def check_layout(facts: Facts) -> Iterator[Finding]:
 
 
 def check_devices(facts: Facts) -> Iterator[Finding]:
-    """Say whether there are GPUs enough, and whether the precision is one that they have."""
+    """Say what the GPUs are for, and whether the precision is one that they have; that there are enough, others say."""
     recipe, gpus = facts.the_recipe, facts.machine.gpus
     training, serving = gpus_wanted(recipe)
     wanted = f"{training} to train on" + (f" and {serving} for vLLM" if serving else "")
-    lacking = [
-        line for line in missing(recipe, visible_gpus()) if line.startswith(("num_processes", "accelerate_config"))
-    ]
-    for line in lacking:
-        found, _, fix = line.partition("; ")
-        yield problem("GPUs", found, fix or "accelerate_config=ddp")
-    if not gpus and not lacking and not recipe.launch.use_cpu:
-        yield _without_gpus(facts, wanted)
-    elif not lacking:
-        where = "the CPU, as use_cpu says" if recipe.launch.use_cpu else f"{wanted}, of {len(gpus)}"
-        yield ok("GPUs for it", where)
+    model = facts.reached.model if facts.reached else None
+    if recipe.launch.use_cpu:
+        yield ok("GPUs for it", "the CPU, as use_cpu says")
+    elif gpus:
+        yield ok("GPUs for it", f"{wanted}, of {len(gpus)}")
+    elif model and 0 < model.parameters < SMALL_ENOUGH:
+        yield ok("GPUs for it", "none, and a model of this size needs none")
+    else:
+        found = f"it means {wanted}, and there is none: all would run on the CPU"
+        yield warning("GPUs for it", found, "use a machine with GPUs")
     if recipe.training.bf16 is not False and not recipe.training.fp16 and any(gpu.bf16 is False for gpu in gpus):
         yield problem("bfloat16", "these GPUs do not compute in it", "bf16=false fp16=true")
-
-
-def _without_gpus(facts: Facts, wanted: str) -> Finding:
-    parameters = facts.reached.model.parameters if facts.reached and facts.reached.model else None
-    if parameters is not None and parameters < SMALL_ENOUGH:
-        return ok("GPUs for it", "none, and a model of this size needs none")
-    return warning(
-        "GPUs for it", f"it means {wanted}, and there is none: all would run on the CPU", "use a machine with GPUs"
-    )
 
 
 def check_server(facts: Facts) -> Iterator[Finding]:
@@ -87,23 +77,16 @@ def check_server(facts: Facts) -> Iterator[Finding]:
     if not recipe.vllm.use_vllm or recipe.vllm.vllm_mode != "server" or recipe.launch.machine_rank != 0:
         return
     if recipe.vllm.vllm_gpus > 0:
-        from dra_toolkit.launch.vllm_server import check_ports
-
         for line in check_ports(recipe):
             found, _, fix = line.partition("; ")
             yield problem("vLLM server", found, fix)
         return
-    import urllib.error
-    import urllib.request
-
     host = "127.0.0.1" if recipe.vllm.vllm_server_host == "0.0.0.0" else recipe.vllm.vllm_server_host
     url = (recipe.vllm.vllm_server_base_url or f"http://{host}:{recipe.vllm.vllm_server_port}").rstrip("/")
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=3.0):
-            yield ok("vLLM server", f"answers at {url}")
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = str(getattr(error, "reason", error))[:120]
-        yield problem("vLLM server", f"does not answer at {url} ({reason})", "start it, or vllm_gpus=1 starts one")
+    if answers(url):
+        yield ok("vLLM server", f"answers at {url}")
+    else:
+        yield problem("vLLM server", f"does not answer at {url}", "start it, or vllm_gpus=1 starts one")
 
 
 def check_memory(facts: Facts) -> Iterator[Finding]:
@@ -112,10 +95,13 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
     if expected is None:
         yield not_checked("memory", "not estimated: the size of the model is not known")
         return
-    machine, work = facts.machine, expected.work
+    machine, work, vllm_gpus = facts.machine, expected.work, recipe.vllm.vllm_gpus
     local = work.processes // recipe.launch.num_machines
     if expected.model.shape is None:
         yield not_checked("memory", "activations not estimated: this is no dense decoder of the Llama kind")
+    if expected.training is None:
+        yield not_checked("memory", "not estimated for FSDP, nor where DeepSpeed offloads")
+        return
     if recipe.launch.use_cpu or not machine.gpus:
         needed = Memory(parts={name: local * size for name, size in expected.training.parts.items()})
         subject = f"memory of {local} processes" if local > 1 else "memory"
@@ -124,12 +110,12 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
         return
     available = min(gpu.total for gpu in machine.gpus[:local])
     yield _compare("memory, training", expected.training, available, f"on each of {local} GPUs")
-    if expected.vllm is None or (work.vllm_gpus and recipe.launch.machine_rank != 0):
+    if expected.vllm is None or (vllm_gpus and recipe.launch.machine_rank != 0):
         return
-    gpus = machine.gpus[-work.vllm_gpus :] if work.vllm_gpus else machine.gpus[:local]
+    gpus = machine.gpus[-vllm_gpus:] if vllm_gpus else machine.gpus[:local]
     share = work.vllm_share * min(gpu.total for gpu in gpus)
     fix = "raise vllm_gpu_memory_utilization, or lower vllm_max_model_length"
-    if work.sampler == "colocate" or work.vllm_gpus:
+    if work.sampler == "colocate" or vllm_gpus:
         yield _compare("memory, vLLM", expected.vllm, share, f"({work.vllm_share:.0%} of a GPU)", fix)
 
 
@@ -147,7 +133,7 @@ def check_time(facts: Facts) -> Iterator[Finding]:
     )
     if steps > 0:
         found += f"; {steps} steps about {_duration(time.seconds * steps)}"
-    if time.hours_per_100 > LONG:
+    if time.seconds / 36 > LONG:
         yield warning("time", found, "use more or faster GPUs, vLLM, a smaller model, or shorter completions")
     else:
         yield ok("time", found)
@@ -159,44 +145,48 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
     place = _existing(recipe.output_dir.absolute())
     free = shutil.disk_usage(place).free
     if expected is None:
-        yield ok("disk", f"{free / GIB:.0f} GiB free in {place}; what the run needs is not estimated")
+        yield ok("disk", f"{_size(free)} free in {place}; what the run needs is not estimated")
     else:
-        each, kept = checkpoint_bytes(recipe, expected), kept_checkpoints(recipe)
-        records = record_bytes(recipe, expected.work)
-        needed = each * (kept or 1) + records
-        count = (
-            f"{kept} checkpoint{'s' if kept != 1 else ''}"
-            if kept is not None
-            else "every checkpoint, of which there is no limit,"
-        )
-        found = f"{_size(free)} free in {place}; {count} of {_size(each)}, records {_size(records)}"
+        each, kept = expected.checkpoint_bytes, kept_checkpoints(recipe)
+        needed = each * (kept or 1)
+        count = "every checkpoint, of which there is no limit," if kept is None else f"{kept} checkpoints"
+        found = f"{_size(free)} free in {place}; {count} of {_size(each)}"
         fix = "save_total_limit=2, save_only_model=true, or another output_dir"
-        if needed > free:
-            yield problem("disk", found, fix)
-        elif needed > TIGHT * free or (kept is None and 10 * each > free):
-            yield warning("disk", found, fix)
-        else:
-            yield ok("disk", found)
+        tight = needed > TIGHT * free or (kept is None and 10 * each > free)
+        yield (
+            problem("disk", found, fix)
+            if needed > free
+            else warning("disk", found, fix)
+            if tight
+            else ok("disk", found)
+        )
     to_fetch = facts.reached.to_fetch if facts.reached else 0
     if to_fetch:
-        yield from _cache_room(to_fetch)
+        from huggingface_hub import constants
+
+        cache = _existing(Path(constants.HF_HUB_CACHE).absolute())
+        free = shutil.disk_usage(cache).free
+        found = f"{_size(free)} free for the Hub's cache in {cache}, {_size(to_fetch)} to fetch"
+        full = problem("disk", found, "set HF_HOME to a place with more room")
+        yield full if to_fetch > free else ok("disk", found)
 
 
-def _cache_room(to_fetch: float) -> Iterator[Finding]:
-    from huggingface_hub import constants
-
-    place = _existing(Path(constants.HF_HUB_CACHE).absolute())
-    free = shutil.disk_usage(place).free
-    found = f"{_size(free)} free for the Hub's cache in {place}, {_size(to_fetch)} to fetch"
-    if to_fetch > free:
-        yield problem("disk", found, "set HF_HOME to a place with more room")
-    else:
-        yield ok("disk", found)
+def kept_checkpoints(recipe: Recipe) -> int | None:
+    """Return how many checkpoints lie on the disk at the end; None where the recipe does not bound them."""
+    output, steps = recipe.output, recipe.training.max_steps
+    if output.save_strategy == "no":
+        return 0
+    known = output.save_strategy == "steps" and steps > 0 and output.save_steps > 0
+    made = math.ceil(steps / output.save_steps if output.save_steps >= 1 else 1 / output.save_steps) if known else None
+    at_once = (
+        output.save_total_limit + 1 if output.save_total_limit else None
+    )  # an old one goes after a new one is there
+    return min(filter(None, (made, at_once)), default=None)
 
 
 def _compare(subject: str, needed: Memory, available: float | None, where: str, fix: str | None = None) -> Finding:
     """Return the finding on memory that is needed and memory that is there."""
-    parts: Mapping[str, float] = dict(sorted(needed.parts.items(), key=lambda part: -part[1]))
+    parts = dict(sorted(needed.parts.items(), key=lambda part: -part[1]))
     shown = ", ".join(f"{name} {_size(size)}" for name, size in parts.items() if size > 0.01 * needed.total)
     found = f"about {_size(needed.total)}"
     if available is None:
@@ -205,9 +195,8 @@ def _compare(subject: str, needed: Memory, available: float | None, where: str, 
     fix = fix or next((LEVERS[name] for name in parts if name in LEVERS), "use a machine with more memory")
     if needed.total > TOO_MUCH * available:
         return problem(subject, found, fix)
-    return (
-        warning(subject, f"{found}; too close to call", fix) if needed.total > TIGHT * available else ok(subject, found)
-    )
+    tight = warning(subject, f"{found}; too close to call", fix)
+    return tight if needed.total > TIGHT * available else ok(subject, found)
 
 
 def _size(size: float) -> str:

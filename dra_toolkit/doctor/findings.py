@@ -1,18 +1,23 @@
-"""What a check says: one line on one subject, with what mends it."""
+"""What a check says, one line on one subject with what mends it, and what it looks at."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from dra_toolkit.doctor.estimate import Estimate
+    from dra_toolkit.doctor.machine import Machine
+    from dra_toolkit.doctor.reach import Reached
+    from dra_toolkit.recipe import Recipe
 
 FAULT = "this is a fault of dra-toolkit; report the line"
 Level = Literal["ok", "warning", "problem", "not checked"]
 
-Facts = TypeVar("Facts")
 
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Finding:
     """One line of the report."""
 
@@ -24,27 +29,32 @@ class Finding:
     """What mends it, as a command or a setting; empty where nothing needs mending."""
 
 
-def ok(subject: str, found: str) -> Finding:
-    """Return a finding that all is well."""
-    return Finding(level="ok", subject=subject, found=found)
+ok, warning, problem = partial(Finding, "ok"), partial(Finding, "warning"), partial(Finding, "problem")
+not_checked = partial(Finding, "not checked")
 
 
-def warning(subject: str, found: str, fix: str) -> Finding:
-    """Return a finding of something that may cost time or fail later."""
-    return Finding(level="warning", subject=subject, found=found, fix=fix)
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What the checks look at."""
+
+    machine: Machine
+    recipe: Recipe | None = None
+    reached: Reached | None = None
+    estimate: Estimate | None = None
+    broken: tuple[Finding, ...] = ()
+    """What could not be gathered because a check itself failed."""
+
+    @property
+    def the_recipe(self) -> Recipe:
+        """Return the recipe; only for checks that run with one."""
+        assert self.recipe is not None
+        return self.recipe
 
 
-def problem(subject: str, found: str, fix: str) -> Finding:
-    """Return a finding of something that keeps the recipe from running."""
-    return Finding(level="problem", subject=subject, found=found, fix=fix)
+Check = Callable[[Facts], Iterator[Finding]]
 
 
-def not_checked(subject: str, found: str, fix: str = "") -> Finding:
-    """Return a finding that something could not be seen."""
-    return Finding(level="not checked", subject=subject, found=found, fix=fix)
-
-
-def run_checks(checks: Iterable[Callable[[Facts], Iterator[Finding]]], facts: Facts) -> Iterator[Finding]:
+def run_checks(checks: Iterable[Check], facts: Facts) -> Iterator[Finding]:
     """Yield the findings of all checks; one that breaks is reported and hides none of the others."""
     for check in checks:
         try:

@@ -30,7 +30,7 @@ def local_golds(recipe: Recipe) -> Iterator[tuple[str, GoldReport]]:
     from dra_toolkit.judge.service import shared_judge
 
     for name, column in zip(recipe.data.names, recipe.data.for_each(recipe.data.solution_column), strict=True):
-        file = _training_file(Path(name).expanduser())
+        file = training_file(Path(name).expanduser())
         if file is None or column is None:
             continue
         golds = as_texts(_values(file, column), name=name, column=column)
@@ -56,7 +56,8 @@ def check_golds(recipe: Recipe) -> Iterator[Finding]:
         yield problem("golds", f"the data cannot be read ({error.strerror})", "look at dataset_name")
 
 
-def _training_file(path: Path) -> Path | None:
+def training_file(path: Path) -> Path | None:
+    """Return the file of local data that training reads: the path, or the only fitting one in its folder."""
     if path.is_file():
         return path
     files = sorted(file for file in path.rglob("*") if file.suffix in DATA_SUFFIXES) if path.is_dir() else []
@@ -67,7 +68,7 @@ def _training_file(path: Path) -> Path | None:
 def _values(path: Path, column: str) -> list[Any]:
     """Return the values of a column, which may be named with dots, of all rows that have any; [] for another format."""
     try:
-        rows = list(_rows(path))
+        rows = list(read_rows(path))
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise RecipeError(
@@ -80,7 +81,8 @@ def _values(path: Path, column: str) -> list[Any]:
     return [_reached(row, column) for row in rows]
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
+def read_rows(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a Parquet, CSV, JSON or JSONL file; raises OSError and ValueError."""
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from dra_toolkit.doctor.model_files import ModelSize
-from dra_toolkit.doctor.model_shape import ModelShape
+from dra_toolkit.doctor.model import ModelShape, ModelSize
 from dra_toolkit.doctor.workload import Workload
 from dra_toolkit.embedding import known_embedder
 
@@ -21,30 +20,32 @@ BUCKET_ELEMENTS = 500_000_000
 """DeepSpeed's default size of a communication bucket."""
 LIVE_ELEMENTS = 1_000_000_000
 """DeepSpeed's default number of parameters gathered at once in ZeRO-3."""
-SHARDED = {"plain": 0, "ddp": 0, "zero1": 1, "zero2": 2, "zero3": 3, "fsdp": 3}
-"""What is split over the processes: from 1 optimizer states, from 2 gradients, from 3 parameters."""
 EMBEDDER_BYTES_PER_TOKEN = 20_000
 """Bytes that an encoder of this kind needs for each padded token of its batch."""
+STATELESS = ("sgd", "adafactor", "galore_adafactor", "lomo", "adalomo", "rmsprop")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
     """Bytes on one GPU, by what they are for."""
 
-    parts: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, float]
 
     @property
     def total(self) -> float:
         """Return the sum, with what fragments cost."""
-        return sum(self.parts.values()) * (1 + SLACK) if self.parts else 0.0
+        return sum(self.parts.values()) * (1 + SLACK)
 
 
-def training_memory(work: Workload, model: ModelSize, *, gpu_memory: float | None = None) -> Memory:
-    """Return what each training process needs at its peak; `gpu_memory` is what a colocated vLLM takes its share of."""
-    held = _held(work, _parameters(model), model.shape)
-    training, sampling = _while_training(work, model.shape), _while_sampling(work, model.shape)
-    peak = training if sum(training.values()) >= sum(sampling.values()) else sampling
-    parts = held | peak | _embedder(work) | {"libraries": CONTEXT}
+def training_memory(work: Workload, model: ModelSize, *, gpu_memory: float | None = None) -> Memory | None:
+    """Return what each training process needs at its peak; `gpu_memory` is what a colocated vLLM takes its share of.
+
+    None for a strategy that is not estimated.
+    """
+    if work.strategy == "other":
+        return None
+    peak = max(_while_training(work, model.shape), _while_sampling(work, model.shape), key=lambda p: sum(p.values()))
+    parts = _held(work, model) | peak | _embedder(work) | {"libraries": CONTEXT}
     if work.sampler == "colocate" and gpu_memory:
         parts["vLLM's share"] = work.vllm_share * gpu_memory / (1 + SLACK)
     return Memory(parts={name: size for name, size in parts.items() if size > 0})
@@ -56,27 +57,35 @@ def vllm_memory(work: Workload, model: ModelSize) -> Memory:
     That is its share of the weights, and the KV cache of one group or of one text of the greatest length it may meet:
     vLLM refuses to start with less.
     """
-    parallel = max(1, work.vllm_gpus)
-    parts = {"weights": _parameters(model) * 2 / parallel, "libraries": CONTEXT}
+    vllm, group = work.recipe.vllm, work.recipe.objective.num_generations
+    parallel = max(1, vllm.vllm_gpus)
+    parts = {"weights": model.parameters * 2 / parallel, "libraries": CONTEXT}
     if model.shape:
-        tokens = max(work.group * (work.longest_prompt + work.completion), work.vllm_length or model.shape.positions)
+        longest = vllm.vllm_max_model_length or model.shape.positions
+        tokens = max(group * (work.longest_prompt + work.completion), longest)
         parts["KV cache"] = tokens * model.shape.kv_bytes_per_token(2) / parallel
     return Memory(parts=parts)
 
 
 def trainable_parameters(work: Workload, model: ModelSize) -> float:
     """Return how many parameters are trained: all, or the adapters."""
-    return _trainable(work, _parameters(model), model.shape)
+    if work.lora_rank is None:
+        return float(model.parameters)
+    shape = model.shape
+    if shape is None:
+        return 0.02 * model.parameters
+    attention = 2 * shape.hidden + shape.query_dim + shape.kv_dim  # queries and values, or keys and output
+    ends = 2 * attention + 3 * (shape.hidden + shape.intermediate) if work.lora_everywhere else attention
+    return float(work.lora_rank * shape.layers * ends)
 
 
 def state_bytes(optimizer: str, element_bytes: float) -> float:
     """Return the bytes of optimizer state for one trained parameter: two moments for Adam and what is like it."""
-    if optimizer in ("sgd", "adafactor", "galore_adafactor", "lomo", "adalomo", "rmsprop"):
+    if optimizer in STATELESS:
         return 0.0
-    if "8bit" in optimizer:
-        return 2.0
-    if "4bit" in optimizer:
-        return 1.0
+    for bits, size in (("8bit", 2.0), ("4bit", 1.0)):
+        if bits in optimizer:
+            return size
     return element_bytes if "lion" in optimizer else 2 * element_bytes
 
 
@@ -100,74 +109,43 @@ def _precision(work: Workload) -> str:
     """Return `fp32`, `bf16` (weights too) or `mixed`: weights in float32, products in bfloat16."""
     if work.compute_bytes == 4:
         return "fp32"
-    half = work.weight_bytes <= 2 or work.strategy.startswith("zero")
-    return "bf16" if half and work.strategy != "fsdp" else "mixed"
+    return "bf16" if work.weight_bytes <= 2 or work.strategy.startswith("zero") else "mixed"
 
 
-def _parameters(model: ModelSize) -> float:
-    return float(model.parameters or 0)
-
-
-def _trainable(work: Workload, parameters: float, shape: ModelShape | None) -> float:
-    if work.lora_rank is None:
-        return parameters
-    if shape is None:
-        return 0.02 * parameters
-    ends = 2 * shape.hidden + shape.query_dim + shape.kv_dim  # queries and values
-    if work.lora_everywhere:
-        ends += 2 * shape.hidden + shape.query_dim + shape.kv_dim + 3 * (shape.hidden + shape.intermediate)
-    return float(work.lora_rank * shape.layers * ends)
-
-
-def _held(work: Workload, parameters: float, shape: ModelShape | None) -> dict[str, float]:
-    """Return what stays from step to step."""
-    share = [1.0 / work.processes if SHARDED[work.strategy] >= level else 1.0 for level in (1, 2, 3)]
-    deepspeed = work.strategy.startswith("zero")
-    weight = _weight_bytes(work)
-    trained, trained_bytes = _trainable(work, parameters, shape), 4.0 if work.lora_rank and not deepspeed else weight
-    state = state_bytes(work.optimizer, 4.0 if deepspeed else trained_bytes) + (4.0 if deepspeed else 0.0)
-    parts = {
-        "weights": 0.0 if work.offload_parameters else parameters * weight * share[2],
+def _held(work: Workload, model: ModelSize) -> dict[str, float]:
+    """Return what stays from step to step: DeepSpeed splits from stage 1 states, from 2 gradients, from 3 parameters."""
+    stage = int(work.strategy.removeprefix("zero")) if work.strategy.startswith("zero") else 0
+    share = [1.0 / work.processes if stage >= level else 1.0 for level in (1, 2, 3)]
+    casts = stage > 0 and work.weight_bytes >= 2  # DeepSpeed casts the model to its own precision
+    weight = float(work.compute_bytes) if casts else work.weight_bytes
+    trained, trained_bytes = trainable_parameters(work, model), 4.0 if work.lora_rank and not stage else weight
+    state = state_bytes(work.recipe.training.optim, 4.0 if stage else trained_bytes) + (4.0 if stage else 0.0)
+    return {
+        "weights": model.parameters * weight * share[2],
         "gradients": trained * trained_bytes * share[1],
-        "optimizer": 0.0 if work.offload_optimizer else trained * state * share[0],
-        "reference model": parameters * weight * share[2] if work.reference else 0.0,
+        "optimizer": trained * state * share[0],
+        "reference model": model.parameters * weight * share[2] if work.reference else 0.0,
+        "communication": _communication(work, model.parameters, stage, trained * trained_bytes),
     }
-    return parts | {"communication": _communication(work, parameters, trained * trained_bytes, shape)}
 
 
-def _weight_bytes(work: Workload) -> float:
-    if work.strategy.startswith("zero") and work.weight_bytes >= 2:
-        return float(work.compute_bytes)  # DeepSpeed casts the model to its own precision
-    if work.strategy == "fsdp" and work.compute_bytes == 2 and work.weight_bytes >= 2:
-        return 4.0  # accelerate keeps the shards of mixed precision in float32
-    return work.weight_bytes
-
-
-def _communication(work: Workload, parameters: float, gradients: float, shape: ModelShape | None) -> float:
+def _communication(work: Workload, parameters: int, stage: int, gradients: float) -> float:
     """Return copies that exist for exchanging and casting parameters and gradients."""
-    element = work.compute_bytes
-    if work.strategy == "zero3":
-        return (min(parameters, LIVE_ELEMENTS) + min(parameters, BUCKET_ELEMENTS)) * element
-    if work.strategy.startswith("zero"):
-        return min(parameters, BUCKET_ELEMENTS) * element
-    if work.strategy == "fsdp":
-        whole = (
-            2 * shape.layer_parameters + shape.head_parameters * (1 if shape.tied else 2) if shape else parameters / 8
-        )
-        return whole * element
-    casts = parameters * element if _precision(work) == "mixed" else 0.0
+    bucket = min(parameters, BUCKET_ELEMENTS) * work.compute_bytes
+    if stage:
+        return bucket + (min(parameters, LIVE_ELEMENTS) * work.compute_bytes if stage == 3 else 0.0)
+    casts = parameters * work.compute_bytes if _precision(work) == "mixed" else 0.0
     return casts + (gradients if work.strategy == "ddp" else 0.0)
 
 
 def _while_training(work: Workload, shape: ModelShape | None) -> dict[str, float]:
     if shape is None:
         return {}
-    tokens, layer = work.tokens_at_once, activation_bytes(work, shape)
-    scores = 0.0
-    if work.eager_attention:
-        length = work.longest_prompt + work.completion
-        scores = work.rows * shape.heads * length**2 * (work.compute_bytes + 4.0)
-    if work.checkpointing:  # the inputs of all layers, and one layer at a time with its gradients
+    length, layer = work.longest_prompt + work.completion, activation_bytes(work, shape)
+    tokens = work.rows * length
+    eager = work.recipe.model.attn_implementation == "eager"
+    scores = work.rows * shape.heads * length**2 * (work.compute_bytes + 4.0) if eager else 0.0
+    if work.recipe.training.gradient_checkpointing:  # the inputs of all layers, and one layer with its gradients
         kept = tokens * (shape.layers * checkpoint_bytes(work, shape) + 2 * layer) + 2 * scores
     else:
         kept = shape.layers * (tokens * layer + scores)
@@ -186,6 +164,7 @@ def _while_sampling(work: Workload, shape: ModelShape | None) -> dict[str, float
 
 
 def _embedder(work: Workload) -> dict[str, float]:
-    if work.embedder == "none" or not known_embedder(work.embedder).is_model:
+    settings = work.recipe.embedder
+    if settings.name == "none" or not known_embedder(settings.name).is_model:
         return {}
-    return {"embedder": known_embedder(work.embedder).weights + work.embedder_tokens * EMBEDDER_BYTES_PER_TOKEN}
+    return {"embedder": known_embedder(settings.name).weights + settings.batch_tokens * EMBEDDER_BYTES_PER_TOKEN}

@@ -1,23 +1,30 @@
-"""Whether model, embedder and data of a recipe are within reach, and how large the model is."""
+"""Whether model, embedder and data of a recipe are within reach: a folder, the cache, or the Hub and open to this login."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dra_toolkit.doctor.findings import Finding, broken, ok, problem, warning
-from dra_toolkit.doctor.golds import check_golds
-from dra_toolkit.doctor.hub import OnHub, look_up
-from dra_toolkit.doctor.model_files import ModelSize, missing_weights, read_folder, size_of
-from dra_toolkit.doctor.workload import LOOKED_AT, data_file, prompt_tokens
+from dra_toolkit.doctor.golds import check_golds, read_rows, training_file
+from dra_toolkit.doctor.model import CONFIG, ModelSize, missing_weights, read_folder, read_json, size_of
 from dra_toolkit.embedding import known_embedder
+from dra_toolkit.errors import did_you_mean
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES
+
+HUB_SECONDS = 6.0
+"""How long the Hub may take for an answer."""
+TEMPLATE_TOKENS = 8
+CHARACTERS_PER_TOKEN = 4
+LOOKED_AT = 50
+Kind = Literal["model", "dataset"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,27 @@ class Reached:
     """Mean tokens of a prompt, by the data's characters."""
 
 
+@dataclass(frozen=True)
+class OnHub:
+    """What is known of an id."""
+
+    place: Literal["cache", "hub", "nowhere", "unknown"]
+    """`unknown`: the Hub could not be asked."""
+    found: str
+    fix: str = ""
+    folder: Path | None = None
+    """The snapshot in the cache."""
+    dtypes: Mapping[str, int] = field(default_factory=dict)
+    """Parameters by dtype, as the Hub counts them."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+    def finding(self, subject: str) -> Finding:
+        """Return this as a line on a subject: an id that may still be there is a warning."""
+        if self.place in ("cache", "hub"):
+            return ok(subject, self.found)
+        return (problem if self.place == "nowhere" else warning)(subject, self.found, self.fix)
+
+
 def reach(recipe: Recipe) -> Reached:
     """Look for model, embedder and data of a recipe; asks the Hub for what is not on this machine."""
     try:
@@ -39,22 +67,12 @@ def reach(recipe: Recipe) -> Reached:
     except Exception as error:  # data and embedder are still worth a look
         finding, model, to_fetch = broken("model", error), None, 0.0
     data = [_reach_data(name) for name in recipe.data.names]
-    rows = _first_rows(recipe)
     return Reached(
         findings=(finding, *_reach_embedder(recipe), *data, *check_golds(recipe)),
         model=model,
         to_fetch=to_fetch,
-        prompt=prompt_tokens(rows, _column(recipe, "prompt_column"), recipe.data.system_prompt) if rows else None,
+        prompt=_prompt_tokens(recipe),
     )
-
-
-def describe(model: ModelSize) -> str:
-    """Return a model's size in words."""
-    if model.parameters is None:
-        return "parameters not known"
-    count = model.parameters
-    unit, name = next(((u, n) for u, n in ((1e9, "B"), (1e6, "M"), (1e3, "k")) if count >= u), (1.0, ""))
-    return f"{count / unit:.3g}{name} parameters"
 
 
 def _reach_model(recipe: Recipe) -> tuple[Finding, ModelSize | None, float]:
@@ -64,28 +82,24 @@ def _reach_model(recipe: Recipe) -> tuple[Finding, ModelSize | None, float]:
         if made is None:
             return ok("model", f"{name}: made when a run first needs it, in about a minute"), None, 0.0
         size = read_folder(made.model)
-        return ok("model", f"{name}: made before, {describe(size)}"), size, 0.0
+        return ok("model", f"{name}: made before, {size}"), size, 0.0
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _in_folder(name, folder)
+        size, lacking = read_folder(folder), missing_weights(folder)
+        if not lacking:
+            return ok("model", f"{name}: {size}"), size, 0.0
+        listed = ", ".join(lacking[:3]) + (" ..." if len(lacking) > 3 else "")
+        return problem("model", f"{name}: weights are missing ({listed})", "save or copy the model again"), size, 0.0
     found = look_up(name, "model", revision=recipe.model.model_revision)
     if found.folder is not None:
         size = read_folder(found.folder)
-        return ok("model", f"{found.found}, {describe(size)}"), size, 0.0
+        return ok("model", f"{found.found}, {size}"), size, 0.0
     if found.place != "hub":
-        return _on_hub("model", found), None, 0.0
+        return found.finding("model"), None, 0.0
     size = size_of(found.config, found.dtypes)
-    to_fetch = float(size.parameters or 0) * size.stored_bytes
+    to_fetch = float(size.parameters) * size.stored_bytes
     shown = f", {to_fetch / 1e9:.1f} GB to fetch" if to_fetch else ""
-    return ok("model", f"{found.found}, {describe(size)}{shown}"), size, to_fetch
-
-
-def _in_folder(name: str, folder: Path) -> tuple[Finding, ModelSize, float]:
-    size, lacking = read_folder(folder), missing_weights(folder)
-    if lacking:
-        listed = ", ".join(lacking[:3]) + (" ..." if len(lacking) > 3 else "")
-        return problem("model", f"{name}: weights are missing ({listed})", "save or copy the model again"), size, 0.0
-    return ok("model", f"{name}: {describe(size)}"), size, 0.0
+    return ok("model", f"{found.found}, {size}{shown}"), size, to_fetch
 
 
 def _reach_embedder(recipe: Recipe) -> Iterator[Finding]:
@@ -95,8 +109,9 @@ def _reach_embedder(recipe: Recipe) -> Iterator[Finding]:
         return
     if Path(source.name).expanduser().is_dir():
         yield ok("embedder", f"{name}: a folder")
-        return
-    yield _on_hub("embedder", look_up(source.name, "model", revision=recipe.embedder.revision or source.revision))
+    else:
+        revision = recipe.embedder.revision or source.revision
+        yield look_up(source.name, "model", revision=revision).finding("embedder")
 
 
 def _reach_data(name: str) -> Finding:
@@ -105,35 +120,102 @@ def _reach_data(name: str) -> Finding:
     path = Path(name).expanduser()
     if path.is_file():
         return ok("data", f"{name}: {path.stat().st_size / 1e6:.1f} MB")
-    if path.is_dir():
-        files = [file for file in path.rglob("*") if file.suffix in DATA_SUFFIXES]
-        if files:
-            return ok("data", f"{name}: {len(files)} data file{'s' if len(files) > 1 else ''}")
-        return warning(
-            "data", f"{name}: no {', '.join(DATA_SUFFIXES)} file inside", "name the folder that holds the data"
-        )
-    return _on_hub("data", look_up(name, "dataset"))
+    if not path.is_dir():
+        return look_up(name, "dataset").finding("data")
+    files = [file for file in path.rglob("*") if file.suffix in DATA_SUFFIXES]
+    if files:
+        return ok("data", f"{name}: {len(files)} data file{'s' if len(files) > 1 else ''}")
+    return warning("data", f"{name}: no {', '.join(DATA_SUFFIXES)} file inside", "name the folder that holds the data")
 
 
-def _on_hub(subject: str, found: OnHub) -> Finding:
-    if found.place in ("cache", "hub"):
-        return ok(subject, found.found)
-    return (problem if found.place == "nowhere" else warning)(subject, found.found, found.fix)
+def _prompt_tokens(recipe: Recipe) -> int | None:
+    """Return the mean tokens of a prompt in the first local rows, by their characters; None where there are none."""
+    name = recipe.data.names[0] if recipe.data.names else ""
+    made = cached_ways() if name.startswith(BUILTIN_PREFIX) else None
+    file = made.train if made else training_file(Path(name).expanduser())
+    if file is None or Path(file).suffix != ".jsonl":
+        return None
+    column = recipe.data.for_each(recipe.data.prompt_column)[0] or ""
+    with contextlib.suppress(OSError, ValueError):
+        rows = [row for row in islice(read_rows(Path(file)), LOOKED_AT) if isinstance(row, Mapping)]
+        texts = [_text(row[column]) for row in rows if row.get(column)]
+        if texts:
+            mean = sum(map(len, texts)) / len(texts) + len(recipe.data.system_prompt or "")
+            return round(mean / CHARACTERS_PER_TOKEN) + TEMPLATE_TOKENS
+    return None
 
 
-def _first_rows(recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the first rows of the recipe's data, where they are a JSONL file."""
-    path = data_file(recipe)
-    if path is None:
-        return []
+def _text(prompt: Any) -> str:
+    if isinstance(prompt, list):
+        return "".join(str(message.get("content", "")) for message in prompt if isinstance(message, dict))
+    return str(prompt)
+
+
+def look_up(name: str, kind: Kind, *, revision: str | None = None) -> OnHub:
+    """Say where an id is: a complete copy in the cache counts first, as it does for training."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    with contextlib.suppress(ValueError):  # not an id
+        page = CONFIG if kind == "model" else "README.md"  # fetched with every data set
+        cached = try_to_load_from_cache(name, page, revision=revision, repo_type=kind)
+        folder = Path(cached).parent if isinstance(cached, str) else None
+        if folder and not (kind == "model" and missing_weights(folder)):
+            return OnHub("cache", f"{name}: in the cache", folder=folder)
+    if constants.HF_HUB_OFFLINE:
+        found = f"{name}: not in the cache, and HF_HUB_OFFLINE forbids the Hub"
+        return OnHub("nowhere", found, f"unset HF_HUB_OFFLINE, or fetch it beforehand: {_download(name, kind)}")
+    return _ask(name, kind, revision)
+
+
+def _ask(name: str, kind: Kind, revision: str | None) -> OnHub:
+    import httpx
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    api, page = HfApi(), f"{constants.ENDPOINT}/{'' if kind == 'model' else 'datasets/'}{name}"
+    nowhere = partial(OnHub, "nowhere")
     try:
-        with open(Path(path).expanduser(), encoding="utf-8") as file:
-            rows = [json.loads(line) for line in islice(file, LOOKED_AT) if line.strip()]
-    except (OSError, ValueError):
-        return []
-    return [row for row in rows if isinstance(row, dict)]
+        asked = api.model_info if kind == "model" else api.dataset_info
+        info: Any = asked(name, revision=revision, timeout=HUB_SECONDS)
+        if info.gated:
+            api.auth_check(name, repo_type=kind)
+    except GatedRepoError:
+        fix = f"ask for access at {page}, then `hf auth login`"
+        return nowhere(f"{name}: gated, and this login has no access", fix)
+    except RevisionNotFoundError:
+        return nowhere(f"{name}: has no revision {revision}", f"choose one of those at {page}/commits/main")
+    except RepositoryNotFoundError:
+        fix = "correct the name; if it is private, log in with `hf auth login`"
+        return nowhere(f"{name}: not on the Hub{_nearest(api, name, kind)}", fix)
+    except HfHubHTTPError as error:
+        said = error.response.status_code if error.response is not None else "no"
+        return OnHub("unknown", f"{name}: the Hub answered with status {said}", "try again later")
+    except (httpx.HTTPError, OSError) as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        found = f"{name}: not in the cache, and the Hub at {constants.ENDPOINT} cannot be reached ({reason})"
+        fix = f"connect, set HF_ENDPOINT to a mirror, or bring the files here: {_download(name, kind)}"
+        return OnHub("unknown", found, fix)
+    counted = getattr(info, "safetensors", None)
+    config = _config(name, revision) if kind == "model" else {}
+    return OnHub("hub", f"{name}: on the Hub", dtypes=dict(counted.parameters) if counted else {}, config=config)
 
 
-def _column(recipe: Recipe, key: str) -> str:
-    found = recipe[key]
-    return str(found[0] if isinstance(found, list) else found)
+def _config(name: str, revision: str | None) -> Mapping[str, Any]:
+    """Return a model's config.json, fetched into the cache, where training looks for it too."""
+    from huggingface_hub import hf_hub_download
+
+    with contextlib.suppress(Exception):  # without it there is less of an estimate, and nothing else
+        return read_json(Path(hf_hub_download(name, CONFIG, revision=revision, etag_timeout=HUB_SECONDS)))
+    return {}
+
+
+def _nearest(api: Any, name: str, kind: Kind) -> str:
+    """Return the nearest id that the Hub's own search finds."""
+    with contextlib.suppress(Exception):  # a help, and no more
+        search = api.list_models if kind == "model" else api.list_datasets
+        return did_you_mean(name, [found.id for found in search(search=name.rpartition("/")[2], limit=10)])
+    return ""
+
+
+def _download(name: str, kind: Kind) -> str:
+    return f"`hf download {name}`" if kind == "model" else f"`hf download {name} --repo-type dataset`"

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from dra_toolkit.doctor.check_fit import (
-    check_devices,
-    check_disk,
-    check_layout,
-    check_memory,
-    check_server,
-    check_time,
-)
+from dra_toolkit.doctor import check_fit, check_packages
 from dra_toolkit.doctor.check_machine import MACHINE_CHECKS
-from dra_toolkit.doctor.check_packages import (
-    check_deepspeed,
-    check_embedder_packages,
-    check_flash_attention,
-    check_logins,
-    check_peft,
-    check_users_code,
-    check_vllm,
-)
-from dra_toolkit.doctor.estimate import Estimate
-from dra_toolkit.doctor.facts import gather
-from dra_toolkit.doctor.findings import FAULT, Finding, Level, problem, run_checks
+from dra_toolkit.doctor.estimate import Estimate, estimate
+from dra_toolkit.doctor.findings import FAULT, Facts, Finding, Level, broken, problem, run_checks
+from dra_toolkit.doctor.machine import Machine, ask_torch, look_at_machine
+from dra_toolkit.doctor.reach import Reached, reach
+from dra_toolkit.doctor.workload import workload
+from dra_toolkit.launch import visible_gpus
 from dra_toolkit.recipe import Recipe
 
-PACKAGE_CHECKS = (check_vllm, check_deepspeed, check_flash_attention, check_peft, check_embedder_packages)
-FIT_CHECKS = (check_layout, check_devices, check_server, check_memory, check_time, check_disk, check_logins)
+PACKAGE_CHECKS = (
+    check_packages.check_missing,
+    check_packages.check_vllm,
+    check_packages.check_deepspeed,
+    check_packages.check_flash_attention,
+    check_packages.check_quantised,
+    check_packages.check_embedder_packages,
+)
+FIT_CHECKS = (
+    check_packages.check_users_code,
+    check_fit.check_layout,
+    check_fit.check_devices,
+    check_fit.check_server,
+    check_fit.check_memory,
+    check_fit.check_time,
+    check_fit.check_disk,
+    check_packages.check_logins,
+)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,13 +62,15 @@ def examine(recipe: Recipe | None = None, problems: Sequence[str] = ()) -> Repor
 
     problems: those of the recipe itself; what cannot be checked because of them is a line, and the rest follows
     """
-    facts = gather(recipe)
+    facts = _gather(recipe)
     findings = list(run_checks(MACHINE_CHECKS, facts))
     if recipe is not None:
-        findings += _of_recipe(problems)
+        findings += [
+            problem("recipe", line, "correct it there; dra recipes keys WORD explains a key") for line in problems
+        ]
         findings += run_checks(PACKAGE_CHECKS, facts)
         findings += facts.reached.findings if facts.reached else ()
-        findings += run_checks((check_users_code, *FIT_CHECKS), facts)
+        findings += run_checks(FIT_CHECKS, facts)
     findings += facts.broken
     if problems:
         mend = "mend the recipe's problems first"
@@ -71,6 +78,29 @@ def examine(recipe: Recipe | None = None, problems: Sequence[str] = ()) -> Repor
     return Report(findings=tuple(findings), estimate=facts.estimate)
 
 
-def _of_recipe(problems: Sequence[str]) -> Iterator[Finding]:
-    for line in problems:
-        yield problem("recipe", line, "correct it there; dra recipes keys WORD explains a key")
+def _gather(recipe: Recipe | None) -> Facts:
+    """Gather the facts: torch is asked in a child process while this one looks at the rest."""
+    failed: list[Finding] = []
+    with ThreadPoolExecutor(1) as beside:
+        torch = beside.submit(ask_torch)
+        reached = _guarded("reach", lambda: reach(recipe), failed) if recipe else None
+        machine = look_at_machine(visible_gpus(), torch.result())
+    expected = _guarded("estimate", lambda: _estimate(recipe, machine, reached), failed) if recipe and reached else None
+    return Facts(machine=machine, recipe=recipe, reached=reached, estimate=expected, broken=tuple(failed))
+
+
+def _guarded(name: str, look: Callable[[], Result], failed: list[Finding]) -> Result | None:
+    try:
+        return look()
+    except Exception as error:  # the other lines are still worth reading
+        failed.append(broken(name, error))
+        return None
+
+
+def _estimate(recipe: Recipe, machine: Machine, reached: Reached) -> Estimate | None:
+    model, use_cpu = reached.model, recipe.launch.use_cpu
+    if model is None:
+        return None
+    work = workload(recipe, stored_bytes=model.stored_bytes, prompt=reached.prompt)
+    memory = min(gpu.total for gpu in machine.gpus) if machine.gpus and not use_cpu else None
+    return estimate(work, model, machine.training_device(use_cpu), gpu_memory=memory)

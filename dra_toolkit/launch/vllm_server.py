@@ -85,6 +85,15 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
+def answers(url: str) -> bool:
+    """Return whether a vLLM server is ready for requests."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2.0) as response:
+            return bool(response.status == 200)
+    except (OSError, ValueError, http.client.HTTPException):  # URLError is an OSError
+        return False
+
+
 class VLLMServer:
     """A started server; `answers` once it is ready, `problem` when it is not what it should be."""
 
@@ -99,11 +108,7 @@ class VLLMServer:
 
     def answers(self) -> bool:
         """Return whether it is ready for requests."""
-        try:
-            with urllib.request.urlopen(f"{self._url}/health", timeout=2.0) as response:
-                return bool(response.status == 200)
-        except (OSError, http.client.HTTPException):  # URLError is an OSError
-            return False
+        return answers(self._url)
 
     def problem(self) -> str | None:
         """Return in one line that it has ended, or None while it runs."""
