@@ -12,7 +12,7 @@ from dra_toolkit.doctor.findings import Facts, Finding, ok, problem, warning
 from dra_toolkit.doctor.workload import deepspeed_config, offloads
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.launch import missing, visible_gpus
-from dra_toolkit.launch.build_locks import build_locks, kernel_is_built
+from dra_toolkit.launch.requirements import build_locks, kernel_is_built
 
 NO_GPU_MENDS = "attn_implementation=sdpa, which comes with torch"
 

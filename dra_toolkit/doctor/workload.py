@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dra_toolkit.launch.accelerate import distributed_type
+from dra_toolkit.launch.plan import distributed_type
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.accelerate_config import accelerate_values
 from dra_toolkit.recipe.derived import steps_per_generation, vllm_memory

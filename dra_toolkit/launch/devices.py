@@ -25,26 +25,16 @@ class Gpu:
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[Gpu]:
     """Return the GPUs of this machine that CUDA_VISIBLE_DEVICES leaves visible, in its order; none without a driver."""
-    gpus = {gpu.index: gpu for gpu in _all_gpus()}
-    visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return list(gpus.values())
-    by_uuid = {uuid: gpus[index] for index, uuid in _uuids().items()}
-    chosen = []
-    for entry in filter(None, (part.strip() for part in visible.split(","))):
-        found = gpus.get(entry) or next((gpu for uuid, gpu in by_uuid.items() if uuid.startswith(entry)), None)
-        if found is None:
+    rows = [row for row in _rows() if row[3][:1].isdigit()]
+    visible, chosen = environment.get("CUDA_VISIBLE_DEVICES"), []
+    entries = [row[0] for row in rows] if visible is None else [part.strip() for part in visible.split(",")]
+    for entry in filter(None, entries):
+        row = next((row for row in rows if row[0] == entry), None)
+        row = row or next((row for row in rows if row[1].startswith(entry)), None)
+        if row is None:
             break  # CUDA too stops at the first entry that it does not know
-        chosen.append(Gpu(index=entry, name=found.name, memory_mib=found.memory_mib))
+        chosen.append(Gpu(index=entry, name=row[2], memory_mib=int(float(row[3]))))
     return chosen
-
-
-def _all_gpus() -> list[Gpu]:
-    return [Gpu(index=row[0], name=row[2], memory_mib=int(float(row[3]))) for row in _rows() if row[3][:1].isdigit()]
-
-
-def _uuids() -> dict[str, str]:
-    return {row[0]: row[1] for row in _rows()}
 
 
 @functools.cache

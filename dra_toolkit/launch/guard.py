@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from dra_toolkit.launch.command import kill
 from dra_toolkit.runs.layout import RunDirectory
 
@@ -36,7 +38,8 @@ def main(arguments: list[str]) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, forward)
-    _adopt_orphans()
+    with contextlib.suppress(OSError, AttributeError):  # become the parent of what a dead child leaves behind, on Linux
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         while True:
             try:
@@ -46,21 +49,9 @@ def main(arguments: list[str]) -> int:
                     kill(process, patience=10.0)
                     return 1
     finally:
-        _end_children()
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of what a dead child leaves behind (Linux; elsewhere it is left)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _end_children() -> None:
-    import psutil
-
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
+        for child in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 if __name__ == "__main__":

@@ -1,26 +1,29 @@
-"""The run directory made ready for an attempt: a fresh start, a resume, or joining the attempt of machine 0."""
+"""The run directory made ready for an attempt: a fresh start, a resume without two settings in one run, or a join."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dra_toolkit.errors import LaunchError, RunError
-from dra_toolkit.launch.changes import refuse_changes
+from dra_toolkit.launch.plan import distributed_type
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.keys import HOW_LONG, OWN_OF_A_MACHINE
+from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.keys import HOW_LONG, LAYOUT, MAY_CHANGE, OWN_OF_A_MACHINE, PROCESSES
+from dra_toolkit.recipe.places import same_place
 from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints
-from dra_toolkit.runs.layout import STOP_FILE, RunDirectory
+from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.metrics import rewind_metrics
 
 STARTING = "starting"
 JOIN_SECONDS = 900.0
 """How long one machine waits for the others to start."""
+REPLICATED = ("NO", "MULTI_GPU")
+"""Layouts in which a checkpoint holds the whole optimizer, so that any number of processes can go on from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,7 @@ def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float
     """
     run = RunDirectory(recipe.output_dir)
     deadline = time.time() + seconds
-    while not _is_fresh(run.status(), seconds):
+    while (said := run.status()).get("state") != STARTING or abs(time.time() - said["time"]) >= seconds:
         if time.time() > deadline:
             raise LaunchError(
                 f"output_dir: machine 0 has started no run in {run.path} within {seconds:g} s; start `dra train` with "
@@ -102,9 +105,8 @@ def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float
             )
         wait(1.0)
     refuse_changes(recipe, run.read_recipe(), run.path, may_change=OWN_OF_A_MACHINE)
-    facts = run.status()
-    name = facts.get("checkpoint")
-    return Start(run=run, attempt=int(facts["attempt"]), checkpoint=run.checkpoints / name if name else None)
+    name = said.get("checkpoint")
+    return Start(run=run, attempt=int(said["attempt"]), checkpoint=run.checkpoints / name if name else None)
 
 
 def resumable_from(recipe: Recipe) -> Path | None:
@@ -143,10 +145,6 @@ def _announced(start: Start) -> Start:
     return start
 
 
-def _is_fresh(status: dict[str, Any], seconds: float) -> bool:
-    return status.get("state") == STARTING and abs(time.time() - status["time"]) < seconds
-
-
 def say_failed(start: Start) -> None:
     """Say that an attempt came to nothing, if its training processes could not say how they stand."""
     if start.run.status().get("state") in (STARTING, "killed"):
@@ -163,6 +161,39 @@ def is_finished(recipe: Recipe) -> bool:
     return all(recipe[key] == before[key] for key in HOW_LONG)
 
 
-def ask_to_stop(start: Start) -> None:
-    """Ask the training processes, on every machine, to save a checkpoint and end."""
-    (start.logs / STOP_FILE).touch()
+def refuse_changes(recipe: Recipe, before: Recipe, run: Path, may_change: Collection[str] = MAY_CHANGE) -> None:
+    """Raise RunError if going on with `recipe` would mix two settings in one run, which was started with `before`."""
+    free = {*may_change, *LAYOUT} if may_change is MAY_CHANGE and _shares_steps_alike(recipe, before) else may_change
+    changed = {
+        key: f"{key}: the run has {before.settings[key].value!r}, the recipe now says {recipe[key]!r}"
+        for key in recipe
+        if key in before.settings and key not in free and not same_place(key, before[key], recipe[key], recipe.folder)
+    }
+    if PROCESSES in changed and _is_replicated(recipe, before):
+        changed[PROCESSES] += f"; with completions_per_step={_completions(before)} another number can go on"
+    if changed:
+        raise RunError(
+            *changed.values(), f"{run}: resume with the settings it was started with, or use another output_dir"
+        )
+
+
+def _shares_steps_alike(recipe: Recipe, before: Recipe) -> bool:
+    """Return whether both give every step the same completions, and the checkpoints of one serve the other."""
+    same_steps = _completions(recipe) == _completions(before) and _generated(recipe) == _generated(before)
+    return same_steps and _is_replicated(recipe, before)
+
+
+def _is_replicated(*recipes: Recipe) -> bool:
+    return all(distributed_type(one) in REPLICATED and not (one.launch.deepspeed or one.launch.fsdp) for one in recipes)
+
+
+def _completions(recipe: Recipe) -> int:
+    """Return the completions of one optimizer step, over all processes."""
+    training = recipe.training
+    return training.per_device_train_batch_size * recipe.launch.num_processes * training.gradient_accumulation_steps
+
+
+def _generated(recipe: Recipe) -> int:
+    """Return the completions that are sampled at once, over all processes."""
+    at_once = recipe.training.per_device_train_batch_size * recipe.launch.num_processes
+    return at_once * steps_per_generation(recipe)

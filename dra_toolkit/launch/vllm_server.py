@@ -97,14 +97,14 @@ def answers(url: str) -> bool:
 class VLLMServer:
     """A started server; `answers` once it is ready, `problem` when it is not what it should be."""
 
-    def __init__(self, command: Command, *, url: str, log: Path, run: Path, seconds: float) -> None:
-        """Start it under a guard that ends it when the launcher and the run are gone.
-
-        seconds: how long it may take to answer. Raises LaunchError if it cannot be started.
-        """
+    def __init__(self, recipe: Recipe, command: Command, *, logs: Path, run: Path) -> None:
+        """Start it under a guard that ends it when the launcher and the run are gone; raises LaunchError if it cannot be."""
+        if problems := check_ports(recipe):
+            raise LaunchError(*problems)
         guard = (sys.executable, "-m", "dra_toolkit.launch.guard", str(run), "--")
-        self._url, self._log, self._seconds = url, log, seconds
-        self._process: subprocess.Popen[bytes] = run_command(command, log, before=guard)
+        self._url = f"http://{recipe.vllm.vllm_server_host}:{recipe.vllm.vllm_server_port}"
+        self._log, self._seconds = logs / "vllm.log", recipe.vllm.vllm_server_timeout
+        self._process: subprocess.Popen[bytes] = run_command(command, self._log, before=guard)
 
     def answers(self) -> bool:
         """Return whether it is ready for requests."""
@@ -129,12 +129,3 @@ class VLLMServer:
     def end(self) -> None:
         """End it and everything that it started."""
         kill(self._process, patience=END_SECONDS)
-
-
-def start_server(recipe: Recipe, command: Command, *, logs: Path, run: Path) -> VLLMServer:
-    """Start the recipe's server; raises LaunchError where a port is taken."""
-    problems = check_ports(recipe)
-    if problems:
-        raise LaunchError(*problems)
-    url = f"http://{recipe.vllm.vllm_server_host}:{recipe.vllm.vllm_server_port}"
-    return VLLMServer(command, url=url, log=logs / "vllm.log", run=run, seconds=recipe.vllm.vllm_server_timeout)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dra_toolkit.launch import Gpu, Plan, plan
-from dra_toolkit.launch.accelerate import uses_accelerate
 from dra_toolkit.launch.command import Command
+from dra_toolkit.launch.plan import uses_accelerate
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.recipe.shipped import shipped_launch_configs, shipped_recipes
 from dra_toolkit.runs.layout import RunDirectory

@@ -70,7 +70,7 @@ class TestPackages:
     def test_accelerate_for_several_processes(self, installed, lacks):
         installed("torch", "transformers", "trl", "datasets")
         (line,) = lacks("num_processes=2")
-        assert line == 'accelerate not installed; several processes need `pip install "dra-toolkit[train]"`'
+        assert line == 'accelerate not installed; training needs `pip install "dra-toolkit[train]"`'
 
     @pytest.mark.parametrize("override", ["accelerate_config=zero2", "accelerate_config=zero3", "deepspeed=ds.json"])
     def test_deepspeed(self, installed, lacks, override):
@@ -83,7 +83,10 @@ class TestPackages:
     def test_vllm(self, installed, lacks, override):
         installed("torch", "transformers", "trl", "datasets", "accelerate")
         (line,) = lacks(override)
-        assert line.startswith("use_vllm: vllm not installed; ")
+        assert line.startswith(f"use_vllm: vllm not installed in {sys.prefix}; ")
+        assert ".venv-vllm/bin/dra" in line, "vLLM for a CPU lies in an environment of its own"
+        (line,) = lacks(override, gpus=2)
+        assert 'pip install "dra-toolkit[vllm]"' in line
         assert "use_vllm=false vllm_gpus=0" in line
 
     @pytest.mark.parametrize("either", ["flash_attn", "kernels"])
@@ -101,7 +104,6 @@ class TestPackages:
         lines = lacks("accelerate_config=zero2", "use_vllm=true", "attn_implementation=flash_attention_2")
         assert [line.split()[0] for line in lines] == [
             "torch,",
-            "accelerate",
             "deepspeed",
             "use_vllm:",
             "attn_implementation:",

@@ -20,7 +20,7 @@ from dra_toolkit.launch.command import Command
 from dra_toolkit.launch.devices import Gpu
 from dra_toolkit.launch.plan import plan
 from dra_toolkit.launch.start import prepare
-from dra_toolkit.launch.supervise import supervise
+from dra_toolkit.launch.train import supervise
 from dra_toolkit.launch.vllm_server import WORKER_EXTENSION
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import RunDirectory
@@ -89,29 +89,28 @@ def is_running(pid: int) -> bool:
 
 def test_training_begins_when_it_answers_and_it_ends_with_training(recipe):
     url = f"http://127.0.0.1:{recipe['vllm_server_port']}/health"
-    outcome, start = run(recipe, server(recipe), f"import urllib.request as u; u.urlopen({url!r}).read()")
-    assert outcome.status == 0
-    assert outcome.reason is None
+    ended, start = run(recipe, server(recipe), f"import urllib.request as u; u.urlopen({url!r}).read()")
+    assert (ended.state, ended.problems) == ("finished", ())
     assert_nothing_left(start)
 
 
 def test_it_ends_when_training_fails(recipe):
-    outcome, start = run(recipe, server(recipe), "raise SystemExit(7)")
-    assert outcome.status == 7
+    ended, start = run(recipe, server(recipe), "raise SystemExit(7)")
+    assert "ended with status 7" in ended.problems[0]
     assert_nothing_left(start)
 
 
 def test_its_death_ends_training_with_the_reason(recipe):
     dies = command("-c", STAND_IN.replace("serve_forever()", "handle_request()"), str(recipe["vllm_server_port"]))
-    outcome, start = run(recipe, dies, FOR_EVER)
-    assert "the vLLM server ended with status 0" in outcome.reason
-    assert str(start.logs / "vllm.log") in outcome.reason
+    ended, start = run(recipe, dies, FOR_EVER)
+    assert "the vLLM server ended with status 0" in ended.problems[0]
+    assert str(start.logs / "vllm.log") in ended.problems[0]
     assert_nothing_left(start)
 
 
 def test_one_that_cannot_start_is_told_at_once(recipe):
-    outcome, start = run(recipe, command("-c", "raise SystemExit('no such model')"), FOR_EVER)
-    assert "the vLLM server ended with status 1" in outcome.reason
+    ended, start = run(recipe, command("-c", "raise SystemExit('no such model')"), FOR_EVER)
+    assert "the vLLM server ended with status 1" in ended.problems[0]
     assert "no such model" in (start.logs / "vllm.log").read_text()
     assert not (start.logs / "output.log").exists()
 
@@ -120,9 +119,9 @@ def test_one_that_never_answers_is_given_up(recipe, tmp_path):
     impatient = load_recipe(
         tmp_path / "r.yaml", [f"vllm_server_port={recipe['vllm_server_port']}", "vllm_server_timeout=2"]
     )
-    outcome, start = run(impatient, command("-c", FOR_EVER), "print(1)")
-    assert "did not answer at http://127.0.0.1" in outcome.reason
-    assert "vllm_server_timeout" in outcome.reason
+    ended, start = run(impatient, command("-c", FOR_EVER), "print(1)")
+    assert "did not answer at http://127.0.0.1" in ended.problems[0]
+    assert "vllm_server_timeout" in ended.problems[0]
     assert not (start.logs / "output.log").exists()
 
 
@@ -146,7 +145,7 @@ def test_ctrl_c_while_waiting_ends_it(recipe):
         "run = RunDirectory(Path(sys.argv[1])); recipe = run.read_recipe()\n"
         "start = Start(run=run, attempt=1, checkpoint=None)\n"
         "planned = Plan(before=(), server=command('-c', FOR_EVER), train=command('-c', ''))\n"
-        "print(supervise(recipe, planned, start, PlainDisplay().show).killed, flush=True)\n"
+        "print(supervise(recipe, planned, start, PlainDisplay().show).state, flush=True)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(start.run.path)],
@@ -158,7 +157,7 @@ def test_ctrl_c_while_waiting_ends_it(recipe):
     family = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=40)
-    assert said.strip() == "True"
+    assert said.strip() == "killed"
     wait_until(lambda: not any(is_running(p.pid) for p in family))
 
 
