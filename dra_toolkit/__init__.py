@@ -22,26 +22,14 @@ if TYPE_CHECKING:
     from dra_toolkit.training.group_reward import AdjustedReward
     from dra_toolkit.training.trainer import DiversityMixin, DRARLOOTrainer, DRATrainer
 
-_HOME = {
-    "AdjustedReward": "training.group_reward",
-    "Adjustment": "groups",
-    "CompletionGroup": "groups",
-    "ESTIMATORS": "diversity",
-    "Estimator": "diversity",
-    "FileFacts": "runs",
-    "Message": "groups",
-    "Recorder": "runs",
-    "GroupRecord": "groups",
-    "AdjustedRows": "diversity",
-    "DRARLOOTrainer": "training.trainer",
-    "DRATrainer": "training.trainer",
-    "DiversityMixin": "training.trainer",
-    "DiversitySettings": "diversity",
-    "adjust": "diversity",
-    "adjust_rows": "diversity",
-    "group_advantages": "diversity",
-    "Run": "runs",
+_NAMES = {
+    "diversity": "ESTIMATORS AdjustedRows DiversitySettings Estimator adjust adjust_rows group_advantages",
+    "groups": "Adjustment CompletionGroup GroupRecord Message",
+    "runs": "FileFacts Recorder Run",
+    "training.group_reward": "AdjustedReward",
+    "training.trainer": "DRARLOOTrainer DRATrainer DiversityMixin",
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "ESTIMATORS",

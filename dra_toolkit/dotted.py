@@ -7,12 +7,13 @@ audit and evaluation alike. Both folders come last on `sys.path`, so that a file
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,6 @@ from dra_toolkit.safe_text import kind_and_line
 
 _BESIDE: list[Path] = []
 """The folder of this process's recipe, once it is known."""
-_UNTELLABLE = {"*", "__getattr__", "globals", "exec", "setattr"}
-"""What a module may bind names by that its source does not show."""
 
 
 def is_dotted(name: str) -> bool:
@@ -32,24 +31,25 @@ def is_dotted(name: str) -> bool:
 
 
 def check_dotted(name: str, beside: Path | None = None) -> str | None:
-    """Return what is wrong with a dotted path, as far as can be told without running any of it, or None.
+    """Return why there can be no module of a dotted path, or None; loading it says the rest. None of it is run.
 
     beside: the recipe's folder
     """
     if not is_dotted(name):
         return f"found {name!r}, expected a dotted path package.module.function"
     spec = _found(name, beside)
-    return spec if isinstance(spec, str) else _check_source(name, spec) if spec else None
+    return spec if isinstance(spec, str) else None
 
 
 def parameters_of(name: str, beside: Path | None = None) -> ast.arguments | None:
     """Return the parameters of a function as its source has them; None where that cannot be told without running it."""
     spec = _found(name, beside)
-    source = _source(spec) if isinstance(spec, ModuleSpec) else None
-    attribute = name.rpartition(".")[2]
-    for node in ast.parse(source).body if source is not None and check_dotted(name, beside) is None else ():
-        if isinstance(node, ast.FunctionDef) and node.name == attribute and not node.decorator_list:
-            return node.args
+    origin = spec.origin if isinstance(spec, ModuleSpec) else None
+    if origin is not None and origin.endswith(".py"):
+        with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+            for node in ast.parse(Path(origin).read_bytes()).body:
+                if isinstance(node, ast.FunctionDef) and node.name == name.rpartition(".")[2]:
+                    return None if node.decorator_list else node.args
     return None
 
 
@@ -139,41 +139,6 @@ def call_users(
 def _folders(beside: Path | None = None) -> list[str]:
     places = [os.path.abspath(beside)] if beside is not None else []
     return list(dict.fromkeys([*places, os.getcwd()]))
-
-
-def _check_source(name: str, spec: ModuleSpec) -> str | None:
-    """Return what the source of a module shows to be wrong, or None."""
-    source, attribute = _source(spec), name.rpartition(".")[2]
-    if source is None:
-        return None
-    try:
-        bound = set(_bound(ast.parse(source)))
-    except (SyntaxError, ValueError, RecursionError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        return f"found {name!r}, but {spec.origin}{line} is not Python ({kind_and_line(error)})"
-    if attribute in bound or bound & _UNTELLABLE:
-        return None
-    return f"found {name!r}, but {spec.origin} has nothing of this name{did_you_mean(attribute, bound)}"
-
-
-def _source(spec: ModuleSpec) -> bytes | None:
-    if spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    try:
-        return Path(spec.origin).read_bytes()
-    except OSError:
-        return None
-
-
-def _bound(tree: ast.Module) -> Iterator[str]:
-    """Yield at least every name that a module binds, wherever in it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.alias):
-            yield (node.asname or node.name).partition(".")[0]
-        elif isinstance(node, ast.Name) and (isinstance(node.ctx, ast.Store) or node.id in _UNTELLABLE):
-            yield node.id
 
 
 def _where(error: BaseException) -> str:

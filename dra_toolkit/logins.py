@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import contextlib
 import netrc
 import os
 from collections.abc import Iterator
@@ -13,23 +14,19 @@ from urllib.parse import urlsplit
 
 from dra_toolkit.errors import did_you_mean
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.safe_text import visible
+from dra_toolkit.safe_text import first_line, visible
 
 TRACKERS: dict[str, tuple[str, ...]] = {
     "azure_ml": ("azureml",),
-    "clearml": ("clearml",),
-    "codecarbon": ("codecarbon",),
-    "comet_ml": ("comet_ml",),
-    "dagshub": ("dagshub",),
-    "dvclive": ("dvclive",),
     "flyte": ("flytekit",),
-    "kubeflow": ("kubeflow",),
-    "mlflow": ("mlflow",),
-    "neptune": ("neptune",),
-    "swanlab": ("swanlab",),
     "tensorboard": ("tensorboard", "tensorboardX"),
-    "trackio": ("trackio",),
-    "wandb": ("wandb",),
+    **{
+        name: (name,)
+        for name in (
+            *("clearml", "codecarbon", "comet_ml", "dagshub", "dvclive", "kubeflow", "mlflow", "neptune", "swanlab"),
+            *("trackio", "wandb"),
+        )
+    },
 }
 """The names that `report_to` takes, each with the packages of which it needs one; a test compares them with
 transformers' own."""
@@ -58,19 +55,22 @@ def login_problems(recipe: Recipe) -> list[str]:
 
     The first machine alone reports and pushes.
     """
-    if not recipe.launch.is_first_machine:
-        return []
-    trackers = chosen_trackers(recipe)
-    problems = [problem for name in trackers for problem in _tracker_problems(name)]
-    if not problems and "wandb" in trackers:
-        problems += wandb_problems()
-    problems += _revision_problems(recipe)
-    keys = hub_keys(recipe)
-    if not keys:
-        return problems
-    if find_spec("huggingface_hub") is None:
-        return [*problems, f'{keys[0]}: huggingface_hub is not installed; pip install "dra-toolkit[train]"']
-    return [*problems, *_name_problems(recipe), *hub_problems(keys)]
+    return list(_problems(recipe)) if recipe.launch.is_first_machine else []
+
+
+def _problems(recipe: Recipe) -> Iterator[str]:
+    trackers, keys = chosen_trackers(recipe), hub_keys(recipe)
+    lacking = [problem for name in trackers for problem in _tracker_problems(name)]
+    yield from lacking or (wandb_problems() if "wandb" in trackers else [])
+    if recipe.hub.hub_revisions and not recipe.hub.push_to_hub:
+        yield "hub_revisions: pushes nothing without push_to_hub=true; set both or neither"
+    if recipe.hub.hub_revisions and recipe.output.save_strategy == "no":
+        yield "hub_revisions: save_strategy is no, so there is no checkpoint to push; set save_strategy=steps and save_steps"
+    if keys and find_spec("huggingface_hub") is None:
+        yield f'{keys[0]}: huggingface_hub is not installed; pip install "dra-toolkit[train]"'
+    elif keys:
+        yield from _name_problems(recipe)
+        yield from hub_problems(keys)
 
 
 def hub_keys(recipe: Recipe) -> list[str]:
@@ -105,21 +105,12 @@ def hub_problems(keys: list[str]) -> list[str]:
     """Return a line if nobody who may write is logged in to the Hub, which `keys` need. Asks the Hub, for a few seconds."""
     from huggingface_hub import constants, get_token
 
-    which = ", ".join(keys)
+    which, token = ", ".join(keys), get_token()
     if constants.HF_HUB_OFFLINE:
         return [f"{which}: contradicts HF_HUB_OFFLINE=1, which forbids the Hub; unset it or leave {which} out"]
-    token = get_token()
     if token is None:
         return [f"{which}: there is no login for the Hub; log in with `hf auth login`, or set HF_TOKEN"]
     return [f"{which}: {problem}" for problem in _token_problems(token, constants.ENDPOINT)]
-
-
-def _revision_problems(recipe: Recipe) -> Iterator[str]:
-    """Yield a line for each setting that leaves `hub_revisions` without an effect."""
-    if recipe.hub.hub_revisions and not recipe.hub.push_to_hub:
-        yield "hub_revisions: pushes nothing without push_to_hub=true; set both or neither"
-    if recipe.hub.hub_revisions and recipe.output.save_strategy == "no":
-        yield "hub_revisions: save_strategy is no, so there is no checkpoint to push; set save_strategy=steps and save_steps"
 
 
 def _name_problems(recipe: Recipe) -> Iterator[str]:
@@ -150,31 +141,23 @@ def _token_problems(token: str, endpoint: str) -> Iterator[str]:
         answer = get_session().get(url, headers=headers, timeout=HUB_SECONDS)
         who = answer.json() if answer.status_code == 200 else {}
     except (httpx.HTTPError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        yield f"the Hub at {endpoint} cannot be reached ({reason}); nothing could be uploaded"
+        yield f"the Hub at {endpoint} cannot be reached ({first_line(error, 200)}); nothing could be uploaded"
         return
-    from_environment = "HF_TOKEN" in os.environ or "HUGGING_FACE_HUB_TOKEN" in os.environ
+    given = "HF_TOKEN" in os.environ or "HUGGING_FACE_HUB_TOKEN" in os.environ
+    said: Any = who
+    for name in ("auth", "accessToken", "role"):
+        said = said.get(name) if isinstance(said, dict) else None
     if answer.status_code in (401, 403):
-        mend = (
-            "set another HF_TOKEN, which goes before `hf auth login`" if from_environment else "`hf auth login --force`"
-        )
+        mend = "set another HF_TOKEN, which goes before `hf auth login`" if given else "`hf auth login --force`"
         yield f"the Hub at {endpoint} refuses the login ({answer.status_code}); {mend}"
     elif answer.status_code != 200:
         yield f"the Hub at {endpoint} answers with status {answer.status_code} when asked who is logged in; try again later"
-    elif _role(who) == "read":
-        mend = (
-            "set HF_TOKEN to one that may write"
-            if from_environment
-            else "`hf auth login --force` with one that may write"
+    elif said == "read":
+        mend = "set HF_TOKEN to one" if given else "`hf auth login --force` with one"
+        yield (
+            f"the token of {who.get('name', 'this login')} may only read; {mend} that may write "
+            "(https://huggingface.co/settings/tokens)"
         )
-        yield f"the token of {who.get('name', 'this login')} may only read; {mend} (https://huggingface.co/settings/tokens)"
-
-
-def _role(who: Any) -> str | None:
-    """Return the role of a token in the Hub's answer; None where it does not say."""
-    for name in ("auth", "accessToken", "role"):
-        who = who.get(name) if isinstance(who, dict) else None
-    return who if isinstance(who, str) else None
 
 
 def _tracker_problems(name: str) -> Iterator[str]:
@@ -197,22 +180,14 @@ def wandb_settings() -> dict[str, str]:
     settings: dict[str, str] = {}
     for folder in (user, here / (".wandb" if (here / ".wandb").exists() else "wandb")):
         parser = configparser.ConfigParser(interpolation=None)
-        try:
+        with contextlib.suppress(configparser.Error, OSError, UnicodeDecodeError):
             parser.read(folder / "settings", encoding="utf-8")
-        except (configparser.Error, OSError, UnicodeDecodeError):
-            continue
-        settings |= dict(parser["default"]) if parser.has_section("default") else {}
+            settings |= dict(parser["default"]) if parser.has_section("default") else {}
     return settings
 
 
 def _has_netrc_entry(host: str) -> bool:
-    given = os.environ.get("NETRC")
-    candidates = [Path(given).expanduser()] if given else [Path("~/.netrc").expanduser(), Path("~/_netrc").expanduser()]
-    for path in candidates:
-        try:
-            entry = netrc.netrc(path).authenticators(host)
-        except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
-            continue
-        if entry and entry[2]:
-            return True
+    with contextlib.suppress(OSError, netrc.NetrcParseError, UnicodeDecodeError):
+        entry = netrc.netrc(Path(os.environ.get("NETRC") or "~/.netrc").expanduser()).authenticators(host)
+        return bool(entry and entry[2])
     return False

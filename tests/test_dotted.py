@@ -95,22 +95,10 @@ def test_a_module_that_is_nowhere_says_where_it_was_looked_for(folder, loader):
     assert str(folder) in line
 
 
-@pytest.mark.parametrize(("file", "wrong"), [("no_python.py", True), ("empty.py", True), ("number.py", False)])
-def test_checking_runs_nothing_and_sees_what_the_source_shows(folder, file, wrong):
-    (folder / file).write_text(BROKEN[file][0])
-    name = file.removesuffix(".py")
-    assert bool(check_dotted(f"{name}.f")) == wrong
-    assert name not in sys.modules
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["from os.path import *", "def __getattr__(name): return print", "globals()['f'] = print", "if True:\n  f = print",
-     "import os as f", "for f in (print,): pass", "try:\n  def f(): ...\nexcept ValueError: pass", "(f := print)"],
-)  # fmt: skip
-def test_checking_blames_no_module_that_may_have_the_name(folder, text):
-    (folder / "may_have.py").write_text(text)
-    assert check_dotted("may_have.f") is None
+def test_checking_runs_nothing(folder):
+    (folder / "ends.py").write_text("raise SystemExit('ran')")
+    assert check_dotted("ends.f") is None
+    assert "ends" not in sys.modules
 
 
 def test_packages_are_followed_to_the_module(folder):
@@ -119,7 +107,6 @@ def test_packages_are_followed_to_the_module(folder):
     (folder / "pack" / "inner" / "mine.py").write_text("def f(): ...")
     assert check_dotted("pack.inner.mine.f") is None
     assert "no module 'pack.inner.yours'" in check_dotted("pack.inner.yours.f")
-    assert "did you mean 'f'" in check_dotted("pack.inner.mine.ff")
 
 
 def test_beside_the_recipe_comes_before_the_working_folder_and_both_after_what_is_installed(folder, monkeypatch):
