@@ -13,7 +13,7 @@ from common import write, write_markdown
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.inspection.audit.measures import agreement, audit, cells, heads, in_words, verdict
+from dra_toolkit.inspection.audit.measures import audit, cells, heads, verdict
 from dra_toolkit.inspection.audit.samples import LabelledGroup
 from dra_toolkit.quickstart.labels import styles_of
 from dra_toolkit.quickstart.make import ways
@@ -41,9 +41,7 @@ def main() -> None:
     audited = [audit(groups, load_embedder(EmbedderSettings(name=name))) for name in ("hash", "minilm")]
     policy = load_embedder(EmbedderSettings(name="policy"), policy=lambda: model)
     audited.append(audit(groups, policy, tokens_of=tokens_of))
-    pairs = agreement(audited)
-    rows = [{k: v for k, v in asdict(found).items() if k != "redundancies"} for found in audited]
-    write("auditing", {"embedders": rows, "agreement": [asdict(pair) for pair in pairs]})
+    write("auditing", {"embedders": [asdict(found) for found in audited]})
     lines = [
         f"{len(groups)} groups of {arguments.samples} sampled from the quickstart's base model, labelled by the way that "
         "each completion takes; completions without a recognised way are left out, and pairs of equal texts too.",
@@ -51,8 +49,6 @@ def main() -> None:
         f"| {' | '.join(heads())} | verdict |",
         "| --- |" + " ---: |" * (len(heads()) - 1) + " --- |",
         *(f"| {' | '.join(cells(found))} | {verdict(found)} |" for found in audited),
-        "",
-        *(f"- {in_words(pair)}" for pair in pairs),
     ]
     write_markdown("auditing", "Strategies or phrasing: what offline embedders see", lines)
 

@@ -43,7 +43,7 @@ def audit(
     """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
     from rich.console import Console
 
-    from dra_toolkit.inspection.audit.measures import agreement, as_plain, audit_view
+    from dra_toolkit.inspection.audit.measures import as_plain, audit_view
     from dra_toolkit.inspection.audit.measures import audit as measure
     from dra_toolkit.inspection.audit.samples import from_file, from_run
     from dra_toolkit.runs import Run, latest_run
@@ -61,12 +61,11 @@ def audit(
         measure(found, each, tokens_of=tokens_of, embedded=_progress(each.name, found), seed=seed)
         for each, tokens_of in loaded
     ]
-    agreements = agreement(audited)
     if as_json:
-        print(json.dumps(as_plain(audited, agreements)))
+        print(json.dumps(as_plain(audited)))
         return
     console = Console(highlight=False, markup=False, emoji=False)
-    console.print(audit_view(audited, agreements))
+    console.print(audit_view(audited))
 
 
 def _offline() -> list[str]:

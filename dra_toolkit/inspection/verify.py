@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -31,21 +32,23 @@ _MEASURES = [name for name, measure in GROUP_MEASURES.items() if measure.sql]
 
 @dataclass(kw_only=True)
 class Verified:
-    """What was checked, and what is wrong."""
+    """What was checked, and what is wrong.
+
+    files                 files and segments of recorded groups, each decoded with its checksums
+    steps                 steps with recorded training groups
+    largest_replay_error  largest difference of a recorded advantage from the replayed one
+    problems              one line for each: where, what, and what to do
+    notes                 what could not be checked, and why
+    """
 
     run: str
     files: int = 0
-    """Files and segments of recorded groups, each decoded with its checksums."""
     groups: int = 0
     completions: int = 0
     steps: int = 0
-    """Steps with recorded training groups."""
     largest_replay_error: float | None = None
-    """Largest difference of a recorded advantage from the replayed one."""
     problems: list[str] = field(default_factory=list)
-    """One line for each: where, what, and what to do."""
     notes: list[str] = field(default_factory=list)
-    """What could not be checked, and why."""
 
 
 def verify(run: Run, *, tell: Callable[[str], None] = lambda what: None) -> Verified:
@@ -90,24 +93,18 @@ def _files(run: Run, found: Verified) -> Iterator[str]:
 def _other_columns(segment: SegmentName) -> Iterator[str]:
     """Tell of columns that are not as they were written: the end of the file, which no checksum guards, is damaged."""
     for name in FILES:
-        where = f"groups/{segment.path.name}/{name}"
-        reader = RowReader(segment.path / name)
-        try:
-            read_facts(reader.schema, where, OF_FILE[name])
-        except RunError as error:
-            yield f"{error}; {_MEND}"
-        finally:
-            reader.close()
+        with closing(RowReader(segment.path / name)) as reader:
+            try:
+                read_facts(reader.schema, f"groups/{segment.path.name}/{name}", OF_FILE[name])
+            except RunError as error:
+                yield f"{error}; {_MEND}"
 
 
 def _other_rows(file: BatchName) -> Iterator[str]:
     """Tell of rows that are not those that the file's name promises: it was copied or renamed."""
-    reader = RowReader(file.path, ["mode", "step", "batch"])
-    rows = reader.rows(0, len(reader))
-    reader.close()
-    held = {tuple(row.values()) for row in rows.to_pylist()}
-    if strange := sorted(held - {(file.mode, file.step, file.batch)}):
-        mode, step, batch = strange[0]
+    with closing(RowReader(file.path, ["mode", "step", "batch"])) as reader:
+        held = {tuple(row.values()) for row in reader.rows(0, len(reader)).to_pylist()}
+    for mode, step, batch in sorted(held - {(file.mode, file.step, file.batch)})[:1]:
         yield (
             f"groups/{file.path.name}: holds {mode} step {step}, batch {batch}, which its name does not say; it was copied "
             "or renamed: delete it, or give it its name again"
@@ -157,14 +154,13 @@ def _gaps(run: Run, found: Verified) -> Iterator[str]:
         return
     steps = run.steps()
     logged = sorted({int(row["step"]) for row in run.metrics() if "reward" in row and "step" in row})
-    if not steps or not logged:
-        if logged:
-            yield f"steps: {len(logged)} steps are in metrics.jsonl and none has recorded groups; set record_groups: true"
+    if logged and not steps:
+        yield f"steps: {len(logged)} steps are in metrics.jsonl and none has recorded groups; set record_groups: true"
+    if not (logged and steps):
         return
     stride = min((b - a for a, b in pairwise(steps)), default=1)
     expected = range(steps[0], max(logged[-1], steps[-1]) + 1, stride)
-    missing = sorted(set(expected) & set(logged) - set(steps))
-    if missing:
+    if missing := sorted(set(expected) & set(logged) - set(steps)):
         named = ", ".join(map(str, missing[:NAMED])) + (" and more" if len(missing) > NAMED else "")
         yield (
             f"steps: {len(missing)} steps are in metrics.jsonl without recorded groups ({named}); "
@@ -177,13 +173,15 @@ def _measures(run: Run, found: Verified) -> Iterator[str]:
     wrong = 0
     written = frozenset.intersection(*run.store.snapshot().columns.values())
     differs = " OR ".join(_differs(name, may_lack=f"{GROUP_PREFIX}{name}" not in written) for name in _MEASURES)
-    for low, high in _windows(run):
+    steps = sorted({step for mode in MODES for step in run.steps(mode)})
+    for start in range(0, len(steps), STEPS_AT_ONCE):
+        part = steps[start : start + STEPS_AT_ONCE]
         sql = (
             f"WITH r AS (SELECT {_KEY}, {measures()} FROM completions WHERE step BETWEEN $1 AND $2 GROUP BY {_KEY}) "
             f"SELECT {', '.join(f'g.{key}' for key in _KEY.split(', '))} FROM groups g JOIN r USING ({_KEY}) "
             f"WHERE g.step BETWEEN $1 AND $2 AND ({differs})"
         )
-        for row in run.query(sql, [low, high], steps=(low, high)).to_pylist():
+        for row in run.query(sql, [part[0], part[-1]], steps=(part[0], part[-1])).to_pylist():
             wrong += 1
             if wrong <= NAMED:
                 yield f"{_group(row)}: its measures do not follow from its rows; restore its file from a copy"
@@ -198,13 +196,6 @@ def _differs(name: str, *, may_lack: bool) -> str:
         f"{stored} IS NOT NULL AND {computed} IS NULL" if may_lack else f"({stored} IS NULL) <> ({computed} IS NULL)"
     )
     return f"abs({stored} - {computed}) > 1e-6 * greatest(1, abs({computed})) OR ({lacks})"
-
-
-def _windows(run: Run) -> Iterator[tuple[int, int]]:
-    steps = sorted({step for mode in MODES for step in run.steps(mode)})
-    for start in range(0, len(steps), STEPS_AT_ONCE):
-        part = steps[start : start + STEPS_AT_ONCE]
-        yield part[0], part[-1]
 
 
 def _advantages(run: Run, found: Verified) -> Iterator[str]:

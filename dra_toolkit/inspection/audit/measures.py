@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from dra_toolkit.diversity import adjust
+from dra_toolkit.diversity import cosine_similarity
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, mean_of_known
@@ -39,7 +39,6 @@ class Audited:
     groups            those with pairs of both kinds: only they tell anything
     truncated         share of completions of which only the beginning was read
     seconds           to embed one completion; `seconds_per_1000`: 1,000 tokens, or words, as `unit` says
-    redundancies      graph-cut redundancy of each completion, by group
     """
 
     embedder: str
@@ -55,18 +54,6 @@ class Audited:
     seconds: float
     seconds_per_1000: float
     unit: str
-    redundancies: tuple[Array, ...] = field(repr=False, default=())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """How alike two embedders rank the redundancies of a group."""
-
-    left: str
-    right: str
-    spearman: float
-    """Mean rank correlation over groups; NaN if none has two different redundancies in both."""
-    groups: int
 
 
 def audit(
@@ -82,7 +69,7 @@ def audit(
     tokens_of: for an embedder that reads token ids. embedded: called with the completions embedded since the last call.
     Raises RunError if no group has pairs of both kinds.
     """
-    won, counts, redundancies = list[float](), list[int](), list[Array]()
+    won, counts = list[float](), list[int]()
     within, between = list[Array](), list[Array]()
     truncated = total = length = 0
     seconds = 0.0
@@ -94,9 +81,7 @@ def audit(
         found = embedder.embed(list(group.texts), ids)
         seconds += time.perf_counter() - started
         truncated, total, length = truncated + found.truncated, total + len(group.texts), length + sum(group.lengths)
-        measured = adjust(embeddings=found.vectors, totals=np.zeros(len(group.texts)))
-        redundancies.append(measured.redundancy)
-        equal, other = _pairs(group, measured.similarity)
+        equal, other = _pairs(group, cosine_similarity(found.vectors))
         within.append(equal)
         between.append(other)
         if len(equal) and len(other):
@@ -123,7 +108,6 @@ def audit(
         seconds=seconds / total,
         seconds_per_1000=1_000 * seconds / max(1, length),
         unit=groups[0].unit,
-        redundancies=tuple(redundancies),
     )
 
 
@@ -138,17 +122,6 @@ def verdict(found: Audited) -> str:
     if found.high < 0.5:
         return "upside down: what differs looks more alike than what is the same"
     return "no signal shown"
-
-
-def agreement(audited: Sequence[Audited]) -> list[Agreement]:
-    """Return the mean rank correlation of the redundancies for each two embedders, over the same groups."""
-    found = []
-    for i, left in enumerate(audited):
-        for right in audited[i + 1 :]:
-            ranks = np.array(list(map(spearman, left.redundancies, right.redundancies)))
-            there, mean = int((~np.isnan(ranks)).sum()), mean_of_known(ranks)
-            found.append(Agreement(left=left.embedder, right=right.embedder, spearman=mean, groups=there))
-    return found
 
 
 def _pairs(group: LabelledGroup, similarity: Array) -> tuple[Array, Array]:
@@ -170,32 +143,18 @@ def _interval(won: Array, counts: Array, seed: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def mean_ranks(values: Array) -> Array:
-    """Return the ranks from 1 of (n,) values; ties share the mean of theirs.
-
-    >>> mean_ranks(np.array([3.0, 1.0, 1.0])).tolist()
-    [3.0, 1.5, 1.5]
-    """
-    _, inverse, counts = np.unique(np.round(values, DECIMALS), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[inverse]
-
-
 def wins(left: Array, right: Array) -> float:
-    """Return in how many pairs (left, right) the first is larger; ties count half.
+    """Return in how many pairs (left, right) the first is larger; ties, to `DECIMALS`, count half.
 
-    Mann and Whitney's U from the sum of ranks: U = R - n (n + 1) / 2 for the n values of `left`.
+    Mann and Whitney's U from the sum of ranks: U = R - n (n + 1) / 2 for the n values of `left`; ties share their mean rank.
+
+    >>> wins(np.array([3.0, 1.0]), np.array([1.0]))
+    1.5
     """
-    ranks = mean_ranks(np.concatenate((left, right)))[: len(left)]
+    values = np.round(np.concatenate((left, right)), DECIMALS)
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place][: len(left)]
     return float(ranks.sum() - len(left) * (len(left) + 1) / 2)
-
-
-def spearman(left: Array, right: Array) -> float:
-    """Return Spearman's correlation: that of the mean ranks. NaN where one side is all ties."""
-    a, b = mean_ranks(left), mean_ranks(right)
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return float("nan")
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 RULE = (
@@ -223,16 +182,8 @@ def cells(found: Audited) -> list[str]:
     ]
 
 
-def in_words(pair: Agreement) -> str:
-    """Return how far two embedders agree, as one line."""
-    names = f"{visible(pair.left, one_line=True)} and {visible(pair.right, one_line=True)}"
-    if not pair.groups:
-        return f"{names}: no group in which both rank redundancies"
-    return f"{names} rank redundancy alike: Spearman {pair.spearman:.2f}, mean of {pair.groups} groups"
-
-
-def audit_view(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> RenderableType:
-    """Return the table, a verdict for each embedder, and how far embedders agree."""
+def audit_view(audited: Sequence[Audited]) -> RenderableType:
+    """Return the table, and a verdict for each embedder."""
     first = audited[0]
     counts = (
         f"groups that tell something: {first.groups:,}, with {first.within_pairs:,} pairs of equal labels and "
@@ -241,16 +192,13 @@ def audit_view(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> R
     lines = [
         Text(counts, "dim"),
         *(Text(f"{visible(found.embedder, one_line=True)}: {verdict(found)}") for found in audited),
-        *(Text(in_words(each)) for each in agreements),
         Text(RULE, "dim"),
     ]
     columns = (head if head == "embedder" else f">{head}" for head in heads(first.unit))
     return Group(table(columns, map(cells, audited)), *lines)
 
 
-def as_plain(audited: Sequence[Audited], agreements: Sequence[Agreement]) -> dict[str, Any]:
+def as_plain(audited: Sequence[Audited]) -> dict[str, Any]:
     """Return an audit as JSON can hold it."""
-    rows = [{k: v for k, v in asdict(found).items() if k != "redundancies"} for found in audited]
-    found = [{**row, "verdict": verdict(each)} for row, each in zip(rows, audited, strict=True)]
-    result: dict[str, Any] = plain({"embedders": found, "agreement": [asdict(each) for each in agreements]})
-    return result
+    told: dict[str, Any] = plain({"embedders": [{**asdict(each), "verdict": verdict(each)} for each in audited]})
+    return told
