@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
@@ -45,32 +45,32 @@ class Group:
         """The sum of the rewards of each completion that were given."""
         return [sum(v for v in r.rewards.values() if not math.isnan(v)) for r in self.rollouts]
 
-    @property
+    @cached_property
+    def texts(self) -> Counter[str]:
+        """How often each text stands in the group."""
+        return Counter([r.text for r in self.rollouts])
+
+    @cached_property
     def all_equal(self) -> bool:
         """Whether there is nothing to tell its completions apart by."""
         return len(self.rollouts) > 1 and max(self.totals) - min(self.totals) < 1e-9
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of all completions, their words where tokens are not known."""
-        return sum(r.tokens or len(r.text.split()) for r in self.rollouts)
 
 
 def check_group(group: Group, tally: Tally) -> None:
     """Note what is wrong with a group by itself."""
     rollouts, where = group.rollouts, group.where
+    tally.there.update(groups=1, completions=len(rollouts), prompts=len(set(group.prompts)))
     if len(rollouts) == 1:
         tally.add("groups of one", f"{where}: {rollouts[0].text[:40]!r}")
     if len(set(group.prompts)) > 1:
         tally.add("several prompts in a group", f"{where} has {len(set(group.prompts))} prompts")
     if group.all_equal:
         tally.add("all-equal groups", f"{where}: every total is {group.totals[0]:g}")
-    counts = Counter(r.text for r in rollouts)
-    times = math.gcd(*counts.values())
-    if times > 1 and len(counts) > 1:
-        tally.add(
-            "duplicated rows", f"{where}: each completion stands there {times} times", len(rollouts) - len(counts)
-        )
+        tally.there["wasted tokens"] += sum(r.tokens or len(r.text.split()) for r in rollouts)
+    times = math.gcd(*group.texts.values())
+    if times > 1 and len(group.texts) > 1:
+        more = len(rollouts) - len(group.texts)
+        tally.add("duplicated rows", f"{where}: each completion stands there {times} times", more)
     known = [r.advantage for r in rollouts if r.advantage is not None and not math.isnan(r.advantage)]
     if len(known) == len(rollouts) > 1:
         mean, largest = sum(known) / len(known), max(map(abs, known))
@@ -84,17 +84,17 @@ def check_group(group: Group, tally: Tally) -> None:
             tally.add("completions lost", f"{where}: an empty completion")
 
 
-def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, engine: str, *, with_ids: bool) -> int:
-    """Note what is wrong with the groups of a step beside each other; return how many have advantages and a spread."""
+def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, engine: str, *, with_ids: bool) -> None:
+    """Note what is wrong with the groups of a step beside each other."""
     _check_sizes(groups, tally)
     if with_ids:
         _check_identities(groups, tally)
     known = [group for group in groups if all(r.advantage is not None for r in group.rollouts)]
+    tally.there["groups with advantages"] += len(known)
     if known and len(known) == len(groups) and any(not group.all_equal for group in groups):
         weights = dict.fromkeys(groups[0].rollouts[0].rewards, 1.0)
         if best_estimator(batch, weights, engine) is None:
             tally.add("advantages of no known estimator", f"{batch.mode} step {batch.step}")
-    return len(known)
 
 
 def _check_sizes(groups: Sequence[Group], tally: Tally) -> None:
@@ -125,13 +125,12 @@ MOSTLY_EQUAL = 0.8
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One kind of fault in a dump."""
+    """One kind of fault in a dump; `unit` is what is counted: groups, completions, prompts ..."""
 
     kind: str
     count: int
     of: int
     unit: str
-    """What is counted: groups, completions, prompts ..."""
     example: str
     why: str
     mends: str
@@ -160,8 +159,9 @@ def kinds() -> dict[str, dict[str, str]]:
 
 @dataclass
 class Tally:
-    """How often each kind was met, with the first example."""
+    """How often each kind was met, with the first example, and how many there are of what is counted."""
 
+    there: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
@@ -171,10 +171,10 @@ class Tally:
             self.counts[kind] += count
             self.examples.setdefault(kind, example)
 
-    def findings(self, there: Mapping[str, int]) -> Iterator[Finding]:
-        """Yield what was met. there: how many there are of what is counted."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield what was met, in the order of `kinds`."""
         for kind, said in kinds().items():
-            count, of = self.counts[kind], there[said["of"]]
+            count, of = self.counts[kind], self.there[said["of"]]
             least = MOSTLY_EQUAL if kind == "all-equal groups" else 0.0
             if count > least * of:
                 told = {"unit": said["of"].partition(" ")[0], "why": said["why"], "mends": said["mends"]}

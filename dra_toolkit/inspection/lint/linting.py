@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.lint.group_checks import Finding, Group, LintReport, Tally, check_batch, check_group
+from dra_toolkit.inspection.lint.group_checks import Group, LintReport, Tally, check_batch, check_group
 from dra_toolkit.judge.judging import read_gold
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.formats import find_format
@@ -24,21 +26,12 @@ FEWEST = 8
 
 @dataclass
 class _Seen:
-    """What is kept of a dump while it is read."""
+    """What can only be judged when everything was read; `earlier`: hash of a group's rows -> where they stood first."""
 
-    tally: Tally = field(default_factory=Tally)
-    completions: int = 0
-    groups: int = 0
-    rewarded: int = 0
-    """Groups with a spread, whose advantages are known."""
-    prompts: int = 0
-    wasted: int = 0
-    """Tokens, or words, of all-equal groups."""
     steps: set[tuple[str, int]] = field(default_factory=set)
     golds: Counter[str] = field(default_factory=Counter)
     rewards: dict[str, set[float]] = field(default_factory=dict)
     earlier: dict[int, str] = field(default_factory=dict)
-    """Hash of a group's rows -> where they stood first."""
 
 
 def lint(source: Path, *, format: str | None = None, options: Options | None = None) -> LintReport:
@@ -46,98 +39,93 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
 
     Nothing is trained, embedded or written. Raises RunError for a source that cannot be read.
     """
-    options = options or Options()
-    problems = Problems()
-    columns: tuple[str, ...] = ()
+    options, problems, tally, seen = options or Options(), Problems(), Tally(), _Seen()
+    columns: list[str] = []
     if format is None and RunDirectory(source).exists():
-        name, seen, read, engine = "dra", "a run of the toolkit", _of_run(source), "trl"
+        name, shown, read, engine = "dra", "a run of the toolkit", _of_run(source), "trl"
     else:
-        found, seen = find_format(format, source, options)
+        found, shown = find_format(format, source, options)
         name = engine = found.name
-        columns = tuple(found.reward_names(source, options))
+        columns = found.reward_names(source, options)
         read = batches(found.read(source, options, problems), consecutive=found.consecutive)
-    state = _Seen()
-    with_ids = name not in ("trl", "ms-swift")
-    for batch in read:
-        _look_at(batch, state, engine, with_ids=with_ids)
-    if not state.groups:
+    with _no_collection():
+        for batch in read:
+            _look_at(batch, tally, seen, engine, with_ids=name not in ("trl", "ms-swift"))
+    there = tally.there
+    if not there["groups"]:
         raise RunError(f"{source}: no rollout could be read", *problems.lines[:5])
+    there["rows"] = there["completions"] + problems.count
     if problems.count:
-        state.tally.add("rows that cannot be read", problems.lines[0], problems.count)
+        tally.add("rows that cannot be read", problems.lines[0], problems.count)
     if "diversity" in columns or (name == "trl" and _has_column(source, "diversity")):
-        state.tally.add("rewards adjusted twice", "a column named diversity")
+        tally.add("rewards adjusted twice", "a column named diversity")
+    _judge(seen, tally)
     return LintReport(
         source=str(source),
         format=name,
-        seen=seen,
-        completions=state.completions,
-        groups=state.groups,
-        steps=len(state.steps),
-        findings=tuple(_findings(state, problems.count)),
+        seen=shown,
+        completions=there["completions"],
+        groups=there["groups"],
+        steps=len(seen.steps),
+        findings=tuple(tally.findings()),
     )
 
 
-def _look_at(batch: ImportedBatch, state: _Seen, engine: str, *, with_ids: bool) -> None:
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the collector from going again and again through rows that all are still needed; a batch frees itself."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, engine: str, *, with_ids: bool) -> None:
     groups = [Group.of(batch, index) for index in range(len(batch.groups))]
-    state.steps.add((batch.mode, batch.step))
+    seen.steps.add((batch.mode, batch.step))
     for group in groups:
-        state.groups += 1
-        state.completions += len(group.rollouts)
-        state.prompts += len(set(group.prompts))
-        check_group(group, state.tally)
-        state.wasted += group.tokens if group.all_equal else 0
-        _remember(group, state)
-    state.rewarded += check_batch(batch, groups, state.tally, engine, with_ids=with_ids)
+        check_group(group, tally)
+        if len(group.texts) > 1:
+            first = seen.earlier.setdefault(hash((group.prompts[0], *group.texts.elements())), group.where)
+            if first != group.where:
+                tally.add("duplicated rows", f"{group.where} holds the rows of {first}", len(group.rollouts))
+        for rollout in group.rollouts:
+            if rollout.gold is not None:
+                seen.golds[rollout.gold] += 1
+            for name, value in rollout.rewards.items():
+                values = seen.rewards.setdefault(name, set())
+                if len(values) < 3:
+                    values.add(value)
+    check_batch(batch, groups, tally, engine, with_ids=with_ids)
 
 
-def _remember(group: Group, state: _Seen) -> None:
-    """Keep what can only be judged when everything was read."""
-    texts = [rollout.text for rollout in group.rollouts]
-    if len(set(texts)) > 1:
-        key = hash((group.prompts[0], tuple(texts)))
-        first = state.earlier.setdefault(key, group.where)
-        if first != group.where:
-            state.tally.add("duplicated rows", f"{group.where} holds the rows of {first}", len(texts))
-    for rollout in group.rollouts:
-        if rollout.gold is not None:
-            state.golds[rollout.gold] += 1
-        for name, value in rollout.rewards.items():
-            values = state.rewards.setdefault(name, set())
-            if len(values) < 3:
-                values.add(value)
-
-
-def _findings(state: _Seen, unread: int) -> Iterator[Finding]:
-    tally = state.tally
-    for gold, count in state.golds.items():
-        if read_gold(gold)[1] is None and gold.strip():
+def _judge(seen: _Seen, tally: Tally) -> None:
+    """Note what is wrong with golds, each read once, and with rewards."""
+    for gold, count in seen.golds.items():
+        if gold.strip() and read_gold(gold)[1] is None:
             tally.add("unreadable golds", gold[:80], count)
-    for name, values in state.rewards.items():
-        if len(values) == 1 and state.completions >= FEWEST and state.groups > 1:
+    for name, values in seen.rewards.items():
+        if len(values) == 1 and tally.there["completions"] >= FEWEST and tally.there["groups"] > 1:
             tally.add("rewards that never vary", f"{name} is always {next(iter(values)):g}")
     if tally.counts["all-equal groups"]:
-        tally.examples["all-equal groups"] += f"; {state.wasted:,} tokens or words in all of them"
-    return tally.findings(
-        {
-            "groups": state.groups,
-            "groups with advantages": state.rewarded,
-            "prompts": state.prompts,
-            "steps": len(state.steps),
-            "columns": 1,
-            "completions": state.completions,
-            "completions with a gold": sum(state.golds.values()),
-            "rewards": len(state.rewards),
-            "rows": state.completions + unread,
-        }
-    )
+        wasted = f"{tally.there['wasted tokens']:,} tokens or words in all of them"
+        tally.examples["all-equal groups"] += f"; {wasted}"
+    tally.there |= {
+        "steps": len(seen.steps),
+        "columns": 1,
+        "rewards": len(seen.rewards),
+        "completions with a gold": seen.golds.total(),
+    }
 
 
 def _has_column(source: Path, column: str) -> bool:
     import pyarrow.parquet as pq
 
-    files = (
-        [source] if source.is_file() else [*source.glob("completions_*.parquet"), *source.glob("completions/*.parquet")]
-    )
+    patterns = ("completions_*.parquet", "completions/*.parquet")
+    files = [source] if source.is_file() else [path for pattern in patterns for path in source.glob(pattern)]
     return any(column in pq.read_schema(path).names for path in files[:1])
 
 
@@ -149,8 +137,7 @@ def _of_run(path: Path) -> Iterator[ImportedBatch]:
         for step in run.steps(mode):
             records = run.groups(step=step, mode=mode)
             for batch, of_batch in itertools.groupby(records, key=lambda record: record.batch):
-                groups = [_rollouts(record) for record in of_batch]
-                yield ImportedBatch(mode=mode, step=step, batch=batch, groups=groups)
+                yield ImportedBatch(mode=mode, step=step, batch=batch, groups=list(map(_rollouts, of_batch)))
 
 
 def _rollouts(record: GroupRecord) -> list[Rollout]:

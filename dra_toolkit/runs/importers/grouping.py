@@ -42,11 +42,11 @@ def batches(rollouts: Iterator[Rollout], *, consecutive: bool) -> Iterator[Impor
 
     for rollout in rollouts:
         key = (rollout.mode, rollout.step)
-        opened.setdefault(key, []).append(rollout)
-        if len(opened[key]) >= MOST_ROLLOUTS:
+        of_step = opened.setdefault(key, [])
+        of_step.append(rollout)
+        if len(of_step) >= MOST_ROLLOUTS:
             yield close(key)
-        of_mode = [other for other in opened if other[0] == rollout.mode]
-        if len(of_mode) > OPEN_STEPS:
+        elif len(of_step) == 1 and len(of_mode := [other for other in opened if other[0] == rollout.mode]) > OPEN_STEPS:
             yield close(min(of_mode, key=lambda other: other[1]))
     for key in sorted(opened, key=lambda other: (other[1], other[0])):
         yield close(key)

@@ -23,7 +23,7 @@ def objects(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any
         yield from ((f"{path}:{number}", row) for number, row in enumerate(_csv_rows(path), start=2))
         return
     for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
+        if line.isspace():
             continue
         where = f"{path}:{number}"
         try:
