@@ -13,7 +13,7 @@ from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.selection import Selection, require_unicode
+from dra_toolkit.inspection.selection import Page, Selection, require_unicode
 from dra_toolkit.inspection.word_differences import Differences, word_differences
 from dra_toolkit.runs import Run
 
@@ -41,16 +41,6 @@ class GroupRow:
         return float("nan") if value is None else float(value)
 
 
-@dataclass(frozen=True, kw_only=True)
-class GroupPage:
-    """Some of the chosen groups."""
-
-    rows: tuple[GroupRow, ...]
-    offset: int
-    total: int
-    """Chosen groups in all."""
-
-
 def list_groups(
     run: Run,
     selection: Selection,
@@ -60,7 +50,7 @@ def list_groups(
     limit: int = 20,
     offset: int = 0,
     prompts: bool = True,
-) -> GroupPage:
+) -> Page[GroupRow]:
     """Return a page of the chosen groups, the highest first unless `ascending`; unknown values come last.
 
     prompts: whether to read the prompts too, which lie with the texts. Raises RunError for an unknown measure.
@@ -79,7 +69,7 @@ def list_groups(
     total = run.query(f"SELECT count(*) AS n FROM groups WHERE {condition}", parameters, steps=selection.steps)
     texts = _prompts(run, found) if prompts else [""] * len(found)
     rows = tuple(group_row(row, text) for row, text in zip(found, texts, strict=True))
-    return GroupPage(rows=rows, offset=offset, total=int(total.column(0)[0].as_py()))
+    return Page(rows=rows, offset=offset, total=int(total.column(0)[0].as_py()))
 
 
 def group_row(row: dict[str, Any], prompt: str) -> GroupRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -61,7 +61,7 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
         if not settings.adjusts:
             known["diversity"] = "none"
         right = distinct_right(run, steps)
-        found += [by_rule(name, curves, known, right) for name in rules()]
+        found += [by_rule(name, curves, known, right) for name, rule in rules().items() if "signs" in rule]
         found.append(shrunken_updates(curves, facts[-1]))
         if _divides_negatives(facts[-1]):
             late = int(steps[-(len(steps) // 3)]), int(steps[-1])
@@ -71,7 +71,7 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
 
 @functools.cache
 def rules() -> dict[str, dict[str, Any]]:
-    """Return the rules that read nothing but curves, by the names of their notes; health_rules.yaml says what they hold."""
+    """Return the rules by the names of their notes; health_rules.yaml says what they hold."""
     text = resources.files("dra_toolkit.inspection").joinpath("health_rules.yaml").read_text(encoding="utf-8")
     return {rule["name"]: rule for rule in read_yaml(text)}
 
@@ -129,27 +129,21 @@ def _fits(part: str | dict[str, str], known: Mapping[str, Any]) -> bool:
     return has != part["value"] and (has is None or part.get("replaces", has) == has)
 
 
+def _measured(name: str, *signs: tuple[float, float]) -> Note:
+    """Return the note of a rule whose two signs, each before and after, were made here."""
+    rule = rules()[name]
+    first, second = (Sign(what=w, before=a, after=b) for w, (a, b) in zip(rule["measured"], signs, strict=True))
+    return Note(name=name, says=rule["says"], signs=(first, second), advice=_advice(rule["advice"], {}))
+
+
 def abstentions(run: Run) -> Note | None:
     """Gold answers cannot be read, or answers cannot be judged in time: said from the first step on, for it is counted."""
     rows = [row for row in run.metrics() if "reward" in row]
-    shares = {v: [unjudged(row, v) for row in rows] for v in ("unreadable_gold", "timed_out")}
-    if not rows or max(map(max, shares.values())) == 0:
+    shares = [[unjudged(row, verdict) for row in rows] for verdict in ("unreadable_gold", "timed_out")]
+    if not rows or max(map(max, shares)) == 0:
         return None
-    unread, late = (float(np.mean(values)) for values in shares.values())
-    golds, answers = (
-        Sign(what=what, before=values[0], after=values[-1])
-        for what, values in zip(
-            ("share of completions whose gold cannot be read", "share of answers that could not be judged in time"),
-            shares.values(),
-            strict=True,
-        )
-    )
-    return Note(
-        name="not judged",
-        says=f"{unread:.1%} of the completions got no reward, as their gold cannot be read; {late:.1%} ran out of time.",
-        signs=(golds, answers),
-        advice="run dra doctor on the recipe for the rows; set solution_column, or mend or remove these golds",
-    )
+    note = _measured("not judged", *((values[0], values[-1]) for values in shares))
+    return replace(note, says=note.says.format(*map(np.mean, shares)))
 
 
 def step_curves(run: Run) -> Curves:
@@ -188,15 +182,7 @@ def shrunken_updates(curves: Curves, facts: FileFacts) -> Note | None:
     weight, plain, trained = (mean_of_known(curves[v]) for v in ("weight", "abs_advantage_plain", "abs_advantage"))
     if not (weight < 0.6 and trained < 0.6 * plain):
         return None
-    return Note(
-        name="shrunken updates",
-        says="The adjustment makes every update smaller, as a smaller learning rate would.",
-        signs=(
-            Sign(what="mean weight, against 1", before=1.0, after=weight),
-            Sign(what="mean |advantage|, plain and as trained", before=plain, after=trained),
-        ),
-        advice="set diversity_weights: mean_one, or compare with a baseline at a smaller learning_rate",
-    )
+    return _measured("shrunken updates", (1.0, weight), (plain, trained))
 
 
 def inverted_negatives(share: float, favour: float, facts: FileFacts) -> Note | None:
@@ -207,15 +193,7 @@ def inverted_negatives(share: float, favour: float, facts: FileFacts) -> Note | 
     """
     if not (_divides_negatives(facts) and share > 0.05 and favour > 0.1):
         return None
-    return Note(
-        name="inverted negatives",
-        says="Dividing a negative reward makes it smaller: repeated mistakes are punished less than rare ones.",
-        signs=(
-            Sign(what="share of completions with a negative total, against 0", before=0.0, after=share),
-            Sign(what="correlation of redundancy and gained advantage among them", before=0.0, after=favour),
-        ),
-        advice="set negative_totals: multiply or shift",
-    )
+    return _measured("inverted negatives", (0.0, share), (0.0, favour))
 
 
 def _divides_negatives(facts: FileFacts) -> bool:

@@ -12,9 +12,10 @@ from rich.text import Text
 
 from dra_toolkit.group_measures import GROUP_MEASURES, shown_in
 from dra_toolkit.inspection.comparison import Comparison, Curve
-from dra_toolkit.inspection.group_list import IN_ORDER, GroupPage, GroupRow, Pair, PromptHistory
+from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.overview import RunRow
+from dra_toolkit.inspection.selection import Page
 from dra_toolkit.inspection.terminal import cut_at_the_end, number, safe, short, sparkline, spread_over, table
 from dra_toolkit.inspection.text_search import Hits
 from dra_toolkit.inspection.views import MARKS
@@ -197,7 +198,7 @@ _IN_MARKS = ("flips", "zero_spread")
 """Measures that the marks show."""
 
 
-def step_view(page: GroupPage, *, title: str, width: int, sort: str = IN_ORDER) -> RenderableType:
+def step_view(page: Page[GroupRow], *, title: str, width: int, sort: str = IN_ORDER) -> RenderableType:
     """Return a page of groups as a table of at most `width` characters; a measure sorted by always has its column."""
     columns = _columns(page, sort)
     for name in _DROPPED:
@@ -213,7 +214,7 @@ def step_view(page: GroupPage, *, title: str, width: int, sort: str = IN_ORDER) 
     return Group(heading, shown, Text(MARKS, "dim"))
 
 
-def _columns(page: GroupPage, sort: str) -> dict[str, tuple[str, list[str]]]:
+def _columns(page: Page[GroupRow], sort: str) -> dict[str, tuple[str, list[str]]]:
     """Return head and cells of each column but the last two, by name."""
     cells: dict[str, tuple[str, Cell]] = {}
     if len({(group.mode, group.step) for group in page.rows}) > 1:

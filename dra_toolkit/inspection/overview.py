@@ -7,64 +7,60 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
-from dra_toolkit.inspection.health import Curves, Note, health_notes
+from dra_toolkit.inspection.health import Note, health_notes
+from dra_toolkit.inspection.selection import Page
 from dra_toolkit.recipe.keys import flagged
 from dra_toolkit.runs import Run, find_runs
 
-STEP_MEASURES = tuple(name for name in GROUP_MEASURES if name != "flips")
-"""What a step has the mean of, over its groups; flips are added up."""
 SHOWN_SETTINGS = flagged("in_summary")
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepOverview:
-    """One step in numbers."""
+    """One step: the means of `GROUP_MEASURES` over its groups, NaN where nothing was measured; flips are added up."""
 
     step: int
     groups: int
     flips: int
-    """Completions whose advantage has the other sign than it would have without the adjustment."""
     means: dict[str, float]
-    """By the names of `STEP_MEASURES`; NaN where nothing was measured."""
 
     def __getitem__(self, measure: str) -> float:
-        return float(self.flips) if measure == "flips" else self.means[measure]
+        return self.means[measure]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOverview:
-    """A run at a glance."""
+    """A run at a glance.
+
+    settings     what a reader wants to know of the recipe
+    completions  recorded completions of every mode
+    steps        training steps, ascending
+    notes        what two independent signs say is wrong
+    problems     one line for each file that was skipped, and why
+    """
 
     name: str
     state: str
     settings: dict[str, Any]
-    """What a reader wants to know of the recipe."""
     completions: int
-    """Recorded completions of every mode."""
     steps: tuple[StepOverview, ...]
-    """Training steps, ascending."""
     notes: tuple[Note, ...]
-    """What two independent signs say is wrong."""
     problems: tuple[str, ...]
-    """One line for each file that was skipped, and why."""
 
 
 def summarise(run: Run) -> RunOverview:
     """Return the run at a glance; only the groups' measures are read, so its size hardly matters."""
-    steps = look_at_steps(run)
     sizes = run.query("SELECT sum(size)::BIGINT AS completions FROM groups")
     return RunOverview(
         name=run.name,
         state=str(run.directory.status()["state"]),
         settings={key: run.recipe[key] for key in SHOWN_SETTINGS if key in run.recipe},
         completions=sizes.column(0)[0].as_py() or 0,
-        steps=steps,
-        notes=health_notes(run, curves_of(steps)),
+        steps=look_at_steps(run),
+        notes=health_notes(run),
         problems=(
             *run.directory.problems(),
             *(f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())),
@@ -80,18 +76,10 @@ def look_at_steps(run: Run, mode: Mode = "train") -> tuple[StepOverview, ...]:
             step=row["step"],
             groups=row["groups"],
             flips=int(row["flips"]),
-            means={name: float("nan") if row[name] is None else float(row[name]) for name in STEP_MEASURES},
+            means={name: float("nan") if row[name] is None else float(row[name]) for name in GROUP_MEASURES},
         )
         for row in rows
     )
-
-
-def curves_of(steps: Sequence[StepOverview]) -> Curves:
-    """Return each measure as one array over the steps."""
-    return {
-        "step": np.array([step.step for step in steps], dtype=np.float64),
-        **{name: np.array([step.means[name] for step in steps]) for name in STEP_MEASURES},
-    }
 
 
 IGNORED = ("output_dir", "run_name", "logging_dir")
@@ -100,34 +88,27 @@ IGNORED = ("output_dir", "run_name", "logging_dir")
 
 @dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """One run of a folder."""
+    """One run of a folder.
+
+    steps        training steps with recorded groups
+    completions  recorded to train on
+    reward       mean raw reward of the last recorded step
+    differences  recipe keys whose values are not the same in all runs of the folder
+    problem      why the run cannot be read, if it cannot
+    """
 
     name: str
     path: str
     state: str
     steps: int = 0
-    """Training steps with recorded groups."""
     last_step: int | None = None
     completions: int = 0
-    """Recorded to train on."""
     reward: float | None = None
-    """Mean raw reward of the last recorded step."""
     differences: dict[str, Any] = field(default_factory=dict)
-    """Recipe keys whose values are not the same in all runs of the folder."""
     problem: str | None = None
-    """Why the run cannot be read, if it cannot."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunPage:
-    """Some of the runs of a folder."""
-
-    rows: tuple[RunRow, ...]
-    offset: int
-    total: int
-
-
-def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> RunPage:
+def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> Page[RunRow]:
     """Return a page of the runs directly under a folder, the most recently written first.
 
     The recipes of all runs are read, the groups only of those on the page.
@@ -137,7 +118,7 @@ def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> RunPa
     differing = differing_keys([recipe for recipe in recipes if not isinstance(recipe, str)])
     end = len(runs) if limit is None else offset + limit
     rows = [_row(run, recipe, differing) for run, recipe in zip(runs[offset:end], recipes[offset:end], strict=True)]
-    return RunPage(rows=tuple(rows), offset=offset, total=len(runs))
+    return Page(rows=tuple(rows), offset=offset, total=len(runs))
 
 
 def _recipe(run: Run) -> dict[str, Any] | str:

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.group_measures import GROUP_MEASURES
@@ -23,6 +23,18 @@ OPERATORS = {">": "gt", ">=": "ge", "<": "lt", "<=": "le", "=": "eq", "==": "eq"
 """Comparison as it is typed -> function of the module operator."""
 _RANGE = re.compile(r"(\d*)(\.\.|-|:)?(\d*)")
 _CONDITION = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|==|!=|=|>|<)\s*(\S+)\s*")
+
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[Row]):
+    """Some of what was asked for, from the place `offset` on; `total` is how many there are in all."""
+
+    rows: tuple[Row, ...]
+    offset: int
+    total: int
 
 
 @dataclass(frozen=True, kw_only=True)

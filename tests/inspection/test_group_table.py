@@ -8,8 +8,9 @@ import pytest
 from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
-from dra_toolkit.inspection.group_list import SORTS, GroupPage, GroupRow
+from dra_toolkit.inspection.group_list import SORTS, GroupRow
 from dra_toolkit.inspection.list_views import step_view
+from dra_toolkit.inspection.selection import Page
 
 
 def lines(width: int, *, sort: str = "index", prompt: str = "What is 21 + 46? " * 20) -> list[str]:
@@ -27,7 +28,7 @@ def lines(width: int, *, sort: str = "index", prompt: str = "What is 21 + 46? " 
         for i in range(3)
     )
     console = Console(file=io.StringIO(), width=width, markup=False, highlight=False, emoji=False)
-    console.print(step_view(GroupPage(rows=rows, offset=0, total=3), title="a run", width=width, sort=sort))
+    console.print(step_view(Page(rows=rows, offset=0, total=3), title="a run", width=width, sort=sort))
     return console.file.getvalue().splitlines()
 
 

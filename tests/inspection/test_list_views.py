@@ -15,7 +15,7 @@ from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
-from dra_toolkit.inspection.group_list import GroupPage, GroupRow, Pair, PromptHistory
+from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory
 from dra_toolkit.inspection.health import Note, Sign
 from dra_toolkit.inspection.list_views import (
     comparison_view,
@@ -28,7 +28,8 @@ from dra_toolkit.inspection.list_views import (
     step_view,
 )
 from dra_toolkit.inspection.near import Neighbour
-from dra_toolkit.inspection.overview import STEP_MEASURES, RunOverview, RunRow, StepOverview
+from dra_toolkit.inspection.overview import RunOverview, RunRow, StepOverview
+from dra_toolkit.inspection.selection import Page
 from dra_toolkit.inspection.text_search import Hit, Hits
 from dra_toolkit.inspection.views import run_view
 from dra_toolkit.inspection.word_differences import word_differences
@@ -68,7 +69,7 @@ def group_row(text: str) -> GroupRow:
 
 
 def groups(text: str) -> Any:
-    return step_view(GroupPage(rows=(group_row(text),), offset=0, total=1), title=text, width=WIDTH)
+    return step_view(Page(rows=(group_row(text),), offset=0, total=1), title=text, width=WIDTH)
 
 
 def history(text: str) -> Any:
@@ -111,7 +112,7 @@ def runs(text: str) -> Any:
 
 
 def summary(text: str) -> Any:
-    step = StepOverview(step=1, groups=2, flips=3, means=dict.fromkeys(STEP_MEASURES, 0.5))
+    step = StepOverview(step=1, groups=2, flips=3, means=dict.fromkeys(GROUP_MEASURES, 0.5))
     sign = Sign(what=text, before=0.0, after=1.0)
     overview = RunOverview(
         name=text,

@@ -27,7 +27,7 @@ from dra_toolkit.cli.inspect.common import (
 )
 
 if TYPE_CHECKING:
-    from dra_toolkit.inspection.group_list import GroupPage
+    from dra_toolkit.inspection.group_list import GroupRow
     from dra_toolkit.runs import Run
 
 
@@ -97,7 +97,7 @@ def groups(
         return
     where_to.print(step_view(page, title=title, width=where_to.width, sort=sort))
     where_to.print(page_note(len(page.rows), offset, page.total))
-    print_next(where_to, _next(opened, page, mode))
+    print_next(where_to, _next(opened, page.rows[0], mode))
 
 
 def _flat(row: Any) -> dict[str, Any]:
@@ -114,8 +114,8 @@ def _last_step(run: Run, mode: ModeName) -> int:
     return recorded[-1]
 
 
-def _next(run: Run, page: GroupPage, mode: ModeName) -> list[str]:
-    first, at = page.rows[0], run.directory.path
+def _next(run: Run, first: GroupRow, mode: ModeName) -> list[str]:
+    at = run.directory.path
     return [
         f"dra inspect group {at} {first.step} {first.index}{place_options(mode.value, first.batch)}",
         f"dra inspect prompt {at} {first.prompt_hash}{place_options(mode.value, 0)}",

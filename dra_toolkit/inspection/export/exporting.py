@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
+from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
 
@@ -104,18 +104,6 @@ def _check_place(out: Path, format: str, overwrite: bool) -> None:
         raise RunError(f"{out}: is a folder, expected the name of a file")
 
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-STYLE = """
-:root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;margin:.5rem 0}
-td,th{padding:.15rem .6rem;text-align:right;font-variant-numeric:tabular-nums;border-bottom:1px solid #8884}
-th{font-weight:600}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#8881;padding:.6rem;border-radius:4px}
-.curves{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}figure{margin:0}
-figcaption{font-size:.9rem}svg{width:100%;height:auto;max-width:26rem}
-svg text{font-size:10px;fill:currentColor}summary{cursor:pointer}.up{color:#2a6fbf}.down{color:#b56a00}.note{opacity:.75}
-"""
-
-
 def write_html(run: Run, selection: Selection, file: BinaryIO, *, groups: int) -> int:
     """Write the report, the groups with most flips and then the most similar ones in full; return their completions."""
     shown = 0
@@ -129,13 +117,8 @@ def write_html(run: Run, selection: Selection, file: BinaryIO, *, groups: int) -
 
 def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
     condition, parameters = selection.sql()
-    name = safe_html(run.name)
-    yield (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
-        f'<meta name="viewport" content="width=device-width"><title>{name}</title><style>{STYLE}</style></head><body>\n'
-        f"<h1>{name}</h1>\n"
-    )
+    head = resources.files("dra_toolkit.inspection.export").joinpath("report_head.html").read_text(encoding="utf-8")
+    yield head.replace("$name", safe_html(run.name))
     yield _settings(run, selection)
     yield from _curves(run, condition, parameters)
     order = "flips DESC, similarity DESC NULLS LAST, mode, step, batch, group_index"
