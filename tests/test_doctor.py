@@ -23,24 +23,33 @@ from dra_toolkit.doctor.check_fit import (
     check_time,
     kept_checkpoints,
 )
-from dra_toolkit.doctor.check_machine import (
+from dra_toolkit.doctor.check_packages import (
     bounds,
+    check_deepspeed,
+    check_flash_attention,
     check_gpus,
+    check_missing,
     check_package,
     check_packages,
     check_python,
     check_torch,
+    check_vllm,
     installed,
 )
-from dra_toolkit.doctor.check_packages import check_deepspeed, check_flash_attention, check_missing, check_vllm
 from dra_toolkit.doctor.estimate import estimate, forward_flops
 from dra_toolkit.doctor.findings import Facts, Finding, ok, run_checks
 from dra_toolkit.doctor.machine import Device, GpuFacts, Machine, TorchFacts, ask_torch
-from dra_toolkit.doctor.memory import LOGIT_TOKENS, LOGIT_VOCABULARY, activation_bytes, training_memory
+from dra_toolkit.doctor.memory import (
+    LOGIT_TOKENS,
+    LOGIT_VOCABULARY,
+    Workload,
+    activation_bytes,
+    training_memory,
+    workload,
+)
 from dra_toolkit.doctor.memory import checkpoint_bytes as bytes_with_checkpointing
 from dra_toolkit.doctor.model import read_folder, read_shape, size_of
 from dra_toolkit.doctor.reach import reach
-from dra_toolkit.doctor.workload import Workload, workload
 from dra_toolkit.launch import Gpu, missing
 from dra_toolkit.recipe import Recipe, load_recipe
 from dra_toolkit.recipe.load import examine_recipe

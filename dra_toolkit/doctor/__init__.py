@@ -1,7 +1,7 @@
 """Whether this machine can run a recipe: checks of one line each, and an estimate of memory and time.
 
-`check_machine`, `check_packages` and `check_fit` judge the `Facts` that `report` gathers once; `reach` looks for model and
-data; `workload`, `memory` and `estimate` are pure functions of numbers. Nothing here loads torch: a child process is asked.
+`check_packages` and `check_fit` judge the `Facts` that `report` gathers once; `reach` looks for model and data; `memory`
+and `estimate` are pure functions of numbers. Nothing here loads torch: a child process is asked.
 """
 
 from dra_toolkit.doctor.findings import Finding

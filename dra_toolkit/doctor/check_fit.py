@@ -1,4 +1,4 @@
-"""Checks of whether a recipe fits the machine: processes and GPUs, batch and groups, memory, time, disk."""
+"""Checks of whether a recipe fits: processes and GPUs, batch and groups, memory, time, disk, its user's code and logins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from dra_toolkit.doctor.estimate import FACTOR
 from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, warning
 from dra_toolkit.doctor.memory import Memory
 from dra_toolkit.launch.vllm_server import answers, check_ports
+from dra_toolkit.logins import chosen_trackers, hub_keys, login_problems
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.check_users import import_problems
 from dra_toolkit.recipe.derived import gpus_wanted, steps_per_generation
 
 GIB = 1 << 30
@@ -42,11 +44,8 @@ def check_layout(facts: Facts) -> Iterator[Finding]:
     batch = recipe.training.per_device_train_batch_size
     accumulation, micro_steps = recipe.training.gradient_accumulation_steps, steps_per_generation(recipe)
     step, generated = batch * processes * accumulation, batch * processes * micro_steps
-    prompts = (
-        f"{step // group} prompt{'s' if step > group else ''}" if step % group == 0 else f"{step / group:.2f} prompts"
-    )
-    many = f"{processes} process{'es' if processes > 1 else ''}"
-    line = f"{step} completions per step = {prompts} x {group}; {many} x {batch} x {accumulation} accumulation"
+    shape = f"{processes} process{'es' if processes > 1 else ''} x {batch} x {accumulation} accumulation"
+    line = f"{step} completions per step = {step / group:.3g} prompts x {group}; {shape}"
     if generated != step or recipe.objective.num_iterations > 1:
         line += f"; {generated} sampled at once, each trained on {recipe.objective.num_iterations} x"
     yield ok("batch", line)
@@ -140,7 +139,7 @@ def check_time(facts: Facts) -> Iterator[Finding]:
 
 
 def check_disk(facts: Facts) -> Iterator[Finding]:
-    """Say whether checkpoints and records fit on the disk, and the model where it has to be fetched."""
+    """Say whether checkpoints fit on the disk; a model that has to be fetched says how large it is."""
     recipe, expected = facts.the_recipe, facts.estimate
     place = _existing(recipe.output_dir.absolute())
     free = shutil.disk_usage(place).free
@@ -160,15 +159,6 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
             if tight
             else ok("disk", found)
         )
-    to_fetch = facts.reached.to_fetch if facts.reached else 0
-    if to_fetch:
-        from huggingface_hub import constants
-
-        cache = _existing(Path(constants.HF_HUB_CACHE).absolute())
-        free = shutil.disk_usage(cache).free
-        found = f"{_size(free)} free for the Hub's cache in {cache}, {_size(to_fetch)} to fetch"
-        full = problem("disk", found, "set HF_HOME to a place with more room")
-        yield full if to_fetch > free else ok("disk", found)
 
 
 def kept_checkpoints(recipe: Recipe) -> int | None:
@@ -182,6 +172,27 @@ def kept_checkpoints(recipe: Recipe) -> int | None:
         output.save_total_limit + 1 if output.save_total_limit else None
     )  # an old one goes after a new one is there
     return min(filter(None, (made, at_once)), default=None)
+
+
+def check_users_code(facts: Facts) -> Iterator[Finding]:
+    """Say whether the functions of the user's own that the recipe names can be imported."""
+    for line in import_problems(facts.the_recipe):
+        yield problem("your code", line, "mend the function, or its name in the recipe")
+
+
+def check_logins(facts: Facts) -> Iterator[Finding]:
+    """Say what the recipe's trackers and its uploads to the Hub lack."""
+    recipe = facts.the_recipe
+    uses = [*chosen_trackers(recipe), *(["the Hub"] if hub_keys(recipe) else [])]
+    problems = login_problems(recipe)
+    for line in problems:
+        found, _, fix = line.partition("; ")
+        yield problem("logins", found, fix)
+    if not problems:
+        said = (
+            f"{', '.join(uses)}: logged in, or no login needed" if uses else "none needed: no tracker, no push_to_hub"
+        )
+        yield ok("logins", said)
 
 
 def _compare(subject: str, needed: Memory, available: float | None, where: str, fix: str | None = None) -> Finding:
@@ -213,3 +224,16 @@ def _duration(seconds: float) -> str:
 def _existing(path: Path) -> Path:
     """Return the nearest folder above that exists: the disk that `path` will be on."""
     return next(parent for parent in (path, *path.parents) if parent.is_dir())
+
+
+FIT_CHECKS = (
+    check_users_code,
+    check_layout,
+    check_devices,
+    check_server,
+    check_memory,
+    check_time,
+    check_disk,
+    check_logins,
+)
+"""Whether a recipe fits the machine and its user's code and accounts."""

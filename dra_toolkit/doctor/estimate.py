@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from dra_toolkit.doctor.machine import Device
-from dra_toolkit.doctor.memory import Memory, state_bytes, trainable_parameters, training_memory, vllm_memory
+from dra_toolkit.doctor.memory import (
+    Memory,
+    Workload,
+    serving_memory,
+    state_bytes,
+    trainable_parameters,
+    training_memory,
+)
 from dra_toolkit.doctor.model import ModelShape, ModelSize
-from dra_toolkit.doctor.workload import MEAN_SHARE, Workload
 
 FACTOR = 3
 """How far off the estimate may be, up or down."""
@@ -66,12 +72,7 @@ class Estimate:
             "seconds_of_training": self.time.training if self.time else None,
             "hours_per_100_steps": self.time.seconds / 36 if self.time else None,
             "within_a_factor_of": FACTOR,
-            "assumed": {
-                "prompt_tokens": self.work.prompt,
-                "longest_prompt_tokens": self.work.longest_prompt,
-                "mean_completion_tokens": round(self.work.mean_completion),
-                "mean_completion_share": MEAN_SHARE,
-            },
+            "assumed": {"prompt_tokens": self.work.prompt, "completion_tokens": round(self.work.mean_completion)},
         }
 
     @property
@@ -100,7 +101,7 @@ def estimate(
         model=model,
         device=device,
         training=training_memory(work, model, gpu_memory=gpu_memory),
-        vllm=vllm_memory(work, model) if work.sampler != "transformers" else None,
+        vllm=serving_memory(work, model) if work.sampler != "transformers" else None,
         time=_step_time(work, model.shape, device) if device and model.shape else None,
     )
 

@@ -33,8 +33,6 @@ class Reached:
 
     findings: tuple[Finding, ...]
     model: ModelSize | None = None
-    to_fetch: float = 0.0
-    """Bytes of the model that training will fetch from the Hub."""
     prompt: int | None = None
     """Mean tokens of a prompt, by the data's characters."""
 
@@ -63,43 +61,41 @@ class OnHub:
 def reach(recipe: Recipe) -> Reached:
     """Look for model, embedder and data of a recipe; asks the Hub for what is not on this machine."""
     try:
-        finding, model, to_fetch = _reach_model(recipe)
+        finding, model = _reach_model(recipe)
     except Exception as error:  # data and embedder are still worth a look
-        finding, model, to_fetch = broken("model", error), None, 0.0
+        finding, model = broken("model", error), None
     data = [_reach_data(name) for name in recipe.data.names]
     return Reached(
         findings=(finding, *_reach_embedder(recipe), *data, *check_golds(recipe)),
         model=model,
-        to_fetch=to_fetch,
         prompt=_prompt_tokens(recipe),
     )
 
 
-def _reach_model(recipe: Recipe) -> tuple[Finding, ModelSize | None, float]:
+def _reach_model(recipe: Recipe) -> tuple[Finding, ModelSize | None]:
     name = recipe.model.model_name_or_path
     if name.startswith(BUILTIN_PREFIX):
         made = cached_ways()
         if made is None:
-            return ok("model", f"{name}: made when a run first needs it, in about a minute"), None, 0.0
+            return ok("model", f"{name}: made when a run first needs it, in about a minute"), None
         size = read_folder(made.model)
-        return ok("model", f"{name}: made before, {size}"), size, 0.0
+        return ok("model", f"{name}: made before, {size}"), size
     folder = Path(name).expanduser()
     if folder.is_dir():
         size, lacking = read_folder(folder), missing_weights(folder)
         if not lacking:
-            return ok("model", f"{name}: {size}"), size, 0.0
+            return ok("model", f"{name}: {size}"), size
         listed = ", ".join(lacking[:3]) + (" ..." if len(lacking) > 3 else "")
-        return problem("model", f"{name}: weights are missing ({listed})", "save or copy the model again"), size, 0.0
+        return problem("model", f"{name}: weights are missing ({listed})", "save or copy the model again"), size
     found = look_up(name, "model", revision=recipe.model.model_revision)
     if found.folder is not None:
         size = read_folder(found.folder)
-        return ok("model", f"{found.found}, {size}"), size, 0.0
+        return ok("model", f"{found.found}, {size}"), size
     if found.place != "hub":
-        return found.finding("model"), None, 0.0
+        return found.finding("model"), None
     size = size_of(found.config, found.dtypes)
-    to_fetch = float(size.parameters) * size.stored_bytes
-    shown = f", {to_fetch / 1e9:.1f} GB to fetch" if to_fetch else ""
-    return ok("model", f"{found.found}, {size}{shown}"), size, to_fetch
+    to_fetch = f", {size.parameters * size.stored_bytes / 1e9:.1f} GB to fetch" if size.parameters else ""
+    return ok("model", f"{found.found}, {size}{to_fetch}"), size
 
 
 def _reach_embedder(recipe: Recipe) -> Iterator[Finding]:

@@ -7,34 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
-from dra_toolkit.doctor import check_fit, check_packages
-from dra_toolkit.doctor.check_machine import MACHINE_CHECKS
+from dra_toolkit.doctor.check_fit import FIT_CHECKS
+from dra_toolkit.doctor.check_packages import MACHINE_CHECKS, PACKAGE_CHECKS
 from dra_toolkit.doctor.estimate import Estimate, estimate
 from dra_toolkit.doctor.findings import FAULT, Facts, Finding, Level, broken, problem, run_checks
 from dra_toolkit.doctor.machine import Machine, ask_torch, look_at_machine
+from dra_toolkit.doctor.memory import workload
 from dra_toolkit.doctor.reach import Reached, reach
-from dra_toolkit.doctor.workload import workload
 from dra_toolkit.launch import visible_gpus
 from dra_toolkit.recipe import Recipe
 
-PACKAGE_CHECKS = (
-    check_packages.check_missing,
-    check_packages.check_vllm,
-    check_packages.check_deepspeed,
-    check_packages.check_flash_attention,
-    check_packages.check_quantised,
-    check_packages.check_embedder_packages,
-)
-FIT_CHECKS = (
-    check_packages.check_users_code,
-    check_fit.check_layout,
-    check_fit.check_devices,
-    check_fit.check_server,
-    check_fit.check_memory,
-    check_fit.check_time,
-    check_fit.check_disk,
-    check_packages.check_logins,
-)
 Result = TypeVar("Result")
 
 
