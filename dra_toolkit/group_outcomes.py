@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
-from dra_toolkit.judge.joining import joined
+from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 

@@ -11,6 +11,8 @@ from dra_toolkit.judge.equality import equal, is_zero_multiple, real, symbols
 from dra_toolkit.judge.expressions import Node, number
 from dra_toolkit.judge.regions import as_region, same_region
 
+_PI_180: Node = ("div", ("const", "pi"), number(180))
+
 
 def same(gold: v.Value, answer: v.Value) -> bool:
     """Return whether an answer is the gold one. Not symmetric: a unit or name of the gold may be left out."""
@@ -65,8 +67,8 @@ def _same_assignments(pair: v.Named, assigned: v.Collection) -> bool:
 
 
 def _same_regions(gold: v.Value, answer: v.Value) -> bool:
-    regions = as_region(gold), as_region(answer)
-    return regions[0] is not None and regions[1] is not None and same_region(regions[0], regions[1])
+    some, others = as_region(gold), as_region(answer)
+    return some is not None and others is not None and same_region(some, others)
 
 
 def _same_collection(gold: v.Value, answer: v.Value) -> bool:
@@ -92,18 +94,15 @@ def _same_set(gold: tuple[v.Value, ...], answer: tuple[v.Value, ...]) -> bool:
             return False
     if not gold or not answer:
         return not gold and not answer
-    keys = _fast_keys(gold), _fast_keys(answer)
-    if keys[0] is not None and keys[1] is not None:
-        return keys[0] == keys[1]
+    if all(map(_is_number, (*gold, *answer))):
+        return {item.node[1] for item in gold} == {item.node[1] for item in answer}
     if len(gold) * len(answer) > 2500:
         return False
     return all(any(same(g, a) for a in answer) for g in gold) and all(any(same(g, a) for g in gold) for a in answer)
 
 
-def _fast_keys(items: tuple[v.Value, ...]) -> set[Any] | None:
-    if all(isinstance(item, v.Quantity) and item.unit is None and item.node[0] == "num" for item in items):
-        return {item.node[1] for item in items}
-    return None
+def _is_number(item: v.Value) -> bool:
+    return isinstance(item, v.Quantity) and item.unit is None and item.node[0] == "num"
 
 
 def _same_quantity(gold: v.Quantity, answer: v.Quantity) -> bool:
@@ -116,14 +115,15 @@ def _same_quantity(gold: v.Quantity, answer: v.Quantity) -> bool:
         return equal(gold.node, answer.node) or (letters[0] is not None and letters[0] == letters[1])
     if measured.compound:
         return False
-    if measured.unit.only == "percent":
+    if measured.unit.dimensions == (("percent", 1),):
         if equal(("div", measured.node, number(100)), bare):
             return True
         share = None if gold.unit else real(gold.node)
         if share is not None and 0 < abs(share) < 1:
             return False
-    in_radians = measured.unit.only == "angle" and equal(measured.size, bare)
-    return in_radians or equal(gold.node, answer.node)
+    if measured.unit.dimensions == (("angle", 1),) and equal(("mul", measured.size, _PI_180), bare):
+        return True
+    return equal(gold.node, answer.node)
 
 
 def _same_relation(gold: v.Relation, answer: v.Relation) -> bool:

@@ -54,7 +54,12 @@ def last_box(text: str) -> str | None:
     if text[start : start + 1] != "{":
         bare = re.compile(r"[^\s$.,\\]{1,40}").match(text, start)
         return bare[0] if bare else None
-    return _balanced(text, start + 1)
+    depth = 0
+    for mark in re.finditer(r"\\.|[{}]", text[start : start + LONGEST + 2], re.DOTALL):
+        depth += (mark[0] == "{") - (mark[0] == "}")
+        if depth == 0:
+            return text[start + 1 : start + mark.start()]
+    return None
 
 
 def _stated(text: str) -> str | None:
@@ -68,13 +73,3 @@ def _stated(text: str) -> str | None:
     if not sentences or sentences[-1]["more"]:
         return None
     return next(part for part in sentences[-1].groups()[:3] if part)
-
-
-def _balanced(text: str, start: int) -> str | None:
-    """Return the text from `start` up to the brace that closes the one before it; None if it stays open."""
-    depth = 1
-    for mark in re.finditer(r"\\.|[{}]", text[start : start + LONGEST + 1], re.DOTALL):
-        depth += (mark[0] == "{") - (mark[0] == "}")
-        if depth == 0:
-            return text[start : start + mark.start()]
-    return None

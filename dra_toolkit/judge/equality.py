@@ -36,8 +36,8 @@ def equal(left: Node, right: Node) -> bool:
     if _mentions(left, "engine") or _mentions(right, "engine"):
         return _engine_equal(left, right)
     try:
-        exact = _exact(left), _exact(right)
-        if exact[0] is not None and exact[1] is not None:
+        exact = [_exact(left), _exact(right)]
+        if None not in exact:
             return exact[0] == exact[1]
         return _agree(left, right) if symbols(left) | symbols(right) else bool(_same(left, right, {}))
     except TooLargeError:
@@ -117,18 +117,12 @@ def _mentions(node: Node, operation: str) -> bool:
 
 
 def _agree(left: Node, right: Node) -> bool:
-    names = sorted(symbols(left) | symbols(right))
-    compared, skipped = 0, []
-    imaginary = any(part == ("const", "i") for node in (left, right) for part in walk(node))
-    for point in _points(names):
-        outcome = _same(left, right, point, real_only=not imaginary)
-        if outcome is False:
-            return False
-        compared += outcome is True
-        if outcome is None:
-            skipped.append(point)
-    if compared >= 3:
-        return True
+    points = _points(sorted(symbols(left) | symbols(right)))
+    real_only = not any(part == ("const", "i") for node in (left, right) for part in walk(node))
+    outcomes = [_same(left, right, point, real_only=real_only) for point in points]
+    if False in outcomes or outcomes.count(True) >= 3:
+        return False not in outcomes
+    skipped = [point for point, outcome in zip(points, outcomes, strict=True) if outcome is None]
     return bool(skipped) and all(_same(left, right, point) for point in skipped)
 
 
@@ -249,14 +243,14 @@ _OF_ANY_SIZE: dict[str, Callable[[Any], Any]] = {
 
 def _engine_equal(left: Node, right: Node) -> bool:
     """Ask math-verify, where one of the two is written with sums, integrals or limits."""
-    if not all(node[0] in ("engine", "num") for node in (left, right)):
+    sides = (left, right)
+    if not all(node[0] in ("engine", "num") for node in sides):
         return False
     from math_verify import LatexExtractionConfig, parse, verify
 
     config = [LatexExtractionConfig(boxed_match_priority=0)]
     texts = [
-        node[1] if node[0] == "engine" else f"\\frac{{{node[1].numerator}}}{{{node[1].denominator}}}"
-        for node in (left, right)
+        node[1] if node[0] == "engine" else f"\\frac{{{node[1].numerator}}}{{{node[1].denominator}}}" for node in sides
     ]
     read = [parse(f"\\boxed{{{text}}}", config, parsing_timeout=_ENGINE_SECONDS) for text in texts]
     if any(all(isinstance(part, str) for part in parts) for parts in read):

@@ -21,8 +21,6 @@ _GREEK = frozenset([*GREEK, *KNOWN["greek"]["variants"].split()]) - {"pi"}
 _CLOSING = {"(": ")", "[": "]", "{": "}", "lfloor": "rfloor", "lceil": "rceil", "|": "|"}
 _OF_TWO, _ROUNDED = {"frac": "div", "binom": "binom"}, {"lfloor": "floor", "lceil": "ceil"}
 _CONSTANTS = {"pi": "pi", "infty": "inf", "infinity": "inf"}
-
-
 FUNCTIONS = frozenset(KNOWN["words"]["functions"].split())
 _TOKEN = re.compile(
     r"\s*(?:(?P<periodic>\d*\.\d*\\overline\s*\{\s*\d+\s*\})"
@@ -41,17 +39,17 @@ def number(value: int | Fraction) -> Node:
     return ("num", Fraction(value))
 
 
-def read_expression(text: str, *, engine: bool = True) -> Node:
+def read_expression(text: str) -> Node:
     r"""Return the node that a text in plain notation stands for; raises UnreadableError.
 
-    engine: let math-verify's own LaTeX reader have what is not read here: sums, integrals, limits.
+    What is not read here, sums, integrals and limits, is left to math-verify's own LaTeX reader: ("engine", text).
 
     >>> read_expression(r"3\frac12")
     ('num', Fraction(7, 2))
     """
     if len(text) > LONGEST:
         raise UnreadableError(text)
-    if engine and re.search(r"\\(?:sum|prod|int|lim|max|min|gcd|lcm|bmod)(?![a-z])", text):
+    if re.search(r"\\(?:sum|prod|int|lim|max|min|gcd|lcm|bmod)(?![a-z])", text):
         return ("engine", text)
     return _Reader(text).whole()
 
@@ -208,16 +206,13 @@ class _Reader:
 
     def _name(self) -> str:
         """Read a subscript as part of a name."""
-        if not self._take("{"):
-            kind, value = self._next()
-            return str(value[1] if kind == "num" else value)
-        parts = []
-        while self._peek() != ("mark", "}"):
+        braced = self._take("{")
+        parts: list[str] = []
+        while not parts or (braced and not self._take("}")):
             kind, value = self._next()
             if kind == "end":
                 raise UnreadableError(self._text)
             parts.append(str(value[1] if kind == "num" else value))
-        self._at += 1
         return "".join(parts)
 
     def _command(self, name: str) -> Node:

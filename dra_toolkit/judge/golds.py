@@ -38,11 +38,7 @@ def gold_text(value: Any) -> str | None:
         return gold_text(value[0])
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | int | float):
-        return str(value)
-    if type(value).__module__ == "decimal":
+    if isinstance(value, str | bool | int | float) or type(value).__module__ == "decimal":
         return str(value)
     if isinstance(value, list | tuple):
         raise ValueError(f"a list of {len(value)}")
@@ -57,8 +53,7 @@ def stated_gold(gold: str) -> str | None:
     >>> stated_gold("x = 3 is too small. The answer is 4.")
     '4'
     """
-    text = spoken(gold) or gold
-    text = text.strip()
+    text = (spoken(gold) or gold).strip()
     marked = _MARK.search(text)
     if marked:
         return marked[1].strip() or None
@@ -87,15 +82,13 @@ def _delimited(text: str) -> str | None:
     """Return the only mathematical text between delimiters, with what stands around it if that is short."""
     if re.search(r"(?<!\\)\$\s?-?[\d.]", text) and len(_AMOUNT.findall(text)) == len(re.findall(r"(?<!\\)\$", text)):
         return None if _PROSE.search(text) else text  # amounts of money
-    found = list(_DELIMITED.finditer(text))
-    if len(found) != 1:
-        bare = _DELIMITED.sub(lambda m: next(g for g in m.groups() if g), text)
-        return None if _PROSE.search(_DELIMITED.sub(" ", text)) else bare
-    inner = next(group for group in found[0].groups() if group)
-    around = (text[: found[0].start()] + " " + text[found[0].end() :]).strip(" .;,")
-    if not around:
-        return inner
-    return None if _PROSE.search(around) else text[: found[0].start()] + inner + text[found[0].end() :]
+    around = _DELIMITED.sub(" ", text)
+    if _PROSE.search(around):
+        return None
+    found = [next(group for group in match.groups() if group) for match in _DELIMITED.finditer(text)]
+    if len(found) == 1 and not around.strip(" .;,"):
+        return found[0]
+    return _DELIMITED.sub(lambda match: next(group for group in match.groups() if group), text)
 
 
 @dataclass(frozen=True)
@@ -158,12 +151,7 @@ def report_golds(
             f"solution_column: {len(unread):,} of {len(golds):,} golds in {column!r} of {name} cannot be read (row "
             f"{unread[0] + 1}: {short(golds[unread[0]])}); name the column that holds the answers alone"
         )
-    return GoldReport(
-        total=len(golds),
-        missing=missing,
-        unread=tuple(i + 1 for i in unread),
-        first=tuple(pairs[:SHOWN]),
-    )
+    return GoldReport(len(golds), missing, tuple(i + 1 for i in unread), tuple(pairs[:SHOWN]))
 
 
 def short(value: object) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 import mpmath
 
-from dra_toolkit.judge.brackets import outside, split
 from dra_toolkit.judge.equality import close, real, symbols, value
 from dra_toolkit.judge.expressions import Node, UnreadableError, read_expression
+from dra_toolkit.judge.notation import outside, split
 from dra_toolkit.judge.values import Collection, Named, Piece, Quantity, Region
 
 _SIGN = re.compile(r"(\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|\\ne(?![a-zA-Z])|<|>)")
@@ -111,9 +111,9 @@ def _without(points: list[Any]) -> list[Piece]:
 
 
 def _union_of(parts: list[str]) -> Any | None:
-    from dra_toolkit.judge.reading import read_part
+    from dra_toolkit.judge.reading import part
 
-    found: list[Any] = [read_part(part.strip()) for part in parts]
+    found = list(map(part, parts))
     name = found[0].name if isinstance(found[0], Named) else None
     found[0] = found[0].value if isinstance(found[0], Named) else found[0]
     if all(isinstance(one, Collection) and one.kind == "set" for one in found):

@@ -10,8 +10,6 @@ from fractions import Fraction
 from dra_toolkit.judge.expressions import Node, number
 from dra_toolkit.judge.notation import KNOWN
 
-PI_180: Node = ("div", ("const", "pi"), number(180))
-
 SCALES: dict[str, int] = KNOWN["scales"]
 _COUNTERS = re.compile(f"[{KNOWN['words']['counters']}]")
 _NO_THING = frozenset(KNOWN["words"]["no_thing"].split())
@@ -30,11 +28,6 @@ class Unit:
     factor: Node
     thing: bool = False
 
-    @property
-    def only(self) -> str:
-        """The one dimension that the unit has to the first power, or ""."""
-        return self.dimensions[0][0] if len(self.dimensions) == 1 and self.dimensions[0][1] == 1 else ""
-
 
 def _known() -> dict[str, Unit]:
     made: dict[str, Unit] = {}
@@ -47,9 +40,9 @@ def _known() -> dict[str, Unit]:
                 made[name] = unit
                 if len(name) > 2:
                     made.setdefault(f"{name}s", unit)
-    for names, factor in (("degree degrees deg ^\\circ", PI_180), ("radian radians rad", number(1))):
-        made |= dict.fromkeys(names.split(), Unit((("angle", 1),), factor))
-    return made
+    return made | dict.fromkeys(
+        ("radian", "radians", "rad"), Unit((("angle", 1),), ("div", number(180), ("const", "pi")))
+    )
 
 
 _KNOWN = _known()

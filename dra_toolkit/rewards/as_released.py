@@ -78,7 +78,7 @@ def _judge_all(reward: str, completions: Sequence[Completion], columns: Mapping[
     ends = ["" if gold is None else str(gold)[-ANSWER_CHARACTERS:] for gold in golds]
     pairs = list(zip(ends, texts, strict=True))
     found = shared_judge().bounded(judge_as_released, [p for p in dict.fromkeys(pairs) if p[0].strip()])
-    verdicts = [found[p] or Verdict.timed_out if p[0].strip() else Verdict.unreadable_gold for p in pairs]
+    verdicts = [found.get(pair, Verdict.unreadable_gold) or Verdict.timed_out for pair in pairs]
     return log_shares(reward, verdicts, columns)
 
 

@@ -34,7 +34,7 @@ from dra_toolkit.groups import (
     mean_of_known,
     prompt_hash,
 )
-from dra_toolkit.judge.joining import joined
+from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.rewards.text import as_message

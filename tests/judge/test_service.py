@@ -18,8 +18,7 @@ from waiting import wait_until
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.judge import Verdict
-from dra_toolkit.judge.pool import BoundedPool
-from dra_toolkit.judge.service import JudgeService, warm_up
+from dra_toolkit.judge.service import BoundedPool, JudgeService, warm_up
 from dra_toolkit.judge.worker import MEMORY
 
 BOUND = 1.0
@@ -65,15 +64,15 @@ def test_no_pairs_start_no_process():
     judge = JudgeService()
     assert judge.judge(golds=[], completions=[]) == []
     assert verdict(judge, "", "x") == "unreadable_gold"
-    assert judge._pool._pool is None
+    assert judge._pool is None
 
 
 @pytest.fixture
 def calls(monkeypatch, judge):
     """The pairs that reach the worker processes."""
     seen: list[tuple[str, str]] = []
-    run = judge._pool.run
-    monkeypatch.setattr(judge._pool, "run", lambda function, pairs: seen.extend(pairs) or run(function, pairs))
+    run = judge.run
+    monkeypatch.setattr(judge, "run", lambda function, pairs: seen.extend(pairs) or run(function, pairs))
     return seen
 
 
@@ -134,8 +133,8 @@ def test_a_hostile_gold_is_bounded_too(strict, name):
 
 
 def test_what_runs_out_of_time_is_tried_once_more_alone_and_then_counted(monkeypatch, strict):
-    run, tried = strict._pool.run, []
-    monkeypatch.setattr(strict._pool, "run", lambda function, calls: tried.append(len(calls)) or run(function, calls))
+    run, tried = strict.run, []
+    monkeypatch.setattr(strict, "run", lambda function, calls: tried.append(len(calls)) or run(function, calls))
     assert strict.bounded(spin, [(0.0,), (30.0,), (0.1,)]) == {(0.0,): "done", (30.0,): None, (0.1,): "done"}
     assert tried == [3, 1]
 
@@ -148,9 +147,9 @@ def spin(rounds: float) -> str:
 
 
 def test_a_worker_that_survived_its_bound_serves_the_next_pair(strict):
-    (before,) = strict._pool.run(os.getpid, [()])
-    assert strict._pool.run(spin, [(30.0,)]) == [None]
-    assert len({*strict._pool.run(os.getpid, [()] * 6), before}) <= 3  # two and the spare: none had to be replaced
+    (before,) = strict.run(os.getpid, [()])
+    assert strict.run(spin, [(30.0,)]) == [None]
+    assert len({*strict.run(os.getpid, [()] * 6), before}) <= 3  # two and the spare: none had to be replaced
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, Evaluation
 from dra_toolkit.evaluation.statistics.scores import Bools, Score, Z, majority, pass_at_k, score
 from dra_toolkit.groups import Array
-from dra_toolkit.judge.joining import joined
+from dra_toolkit.judge.judging import joined
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,7 @@ import numpy as np
 from dra_toolkit.dotted import call_users, is_dotted, load_dotted
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.judge.joining import joined
+from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.lines import objects

@@ -26,7 +26,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, Array, GroupRecord
 from dra_toolkit.inspection.replay.pieces import Block, Piece
 from dra_toolkit.inspection.replay.tables import RECORDED
-from dra_toolkit.judge.joining import joined
+from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 
