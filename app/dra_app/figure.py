@@ -6,6 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from markupsafe import Markup
+
+from dra_app.templates import shared
 from dra_toolkit.drawing.svg import escaped
 from dra_toolkit.inspection.export.writers import cell
 
@@ -21,51 +24,32 @@ def figure(
     key: str = "",
     legend: str = "",
     help: str = "",
-    kind: str = "",
-) -> str:
-    """Return a drawing in its frame.
+) -> Markup:
+    """Return a drawing in its frame; nothing where there is no drawing.
 
     name: what the saved file is called, without its ending. rows: the numbers, the first row their names; without them
     the page asks for them by the figure's `key`.
     """
-    buttons = "".join(
-        f'<button type="button" class="dra-save" data-save="{each}" title="{said}">{each.upper()}</button>'
-        for each, said in (
-            ("table", "the numbers as a table"),
-            *((kind, f"Save as {kind.upper()}") for kind in ("png", "svg", "csv")),
-        )
-    )
-    numbers = "" if rows is None else f' data-csv="{escaped(csv_text(rows))}"'
-    said = f' title="{escaped(help)}"' if help else ""
-    return (
-        f'<figure class="dra-figure {kind}" data-figure="{escaped(key)}" data-name="{escaped(name)}"{numbers}>'
-        f'<figcaption><b{said}>{escaped(title)}</b><span class="dra-saves">{buttons}</span></figcaption>{legend}'
-        f"{drawing}</figure>"
-    )
+    numbers = None if rows is None else csv_text(rows)
+    return shared("figure", title, drawing, name, key, numbers, legend, help) if drawing else Markup("")
 
 
-def marks(width: float, height: float, title: str, body: str, attributes: str = "") -> str:
+def marks(width: float, height: float, title: str, body: str, attributes: str = 'role="img"') -> str:
     """Return marks as an SVG of a size that has a name for who cannot see it."""
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 1.3:g}px" role="img" '
-        f'aria-label="{escaped(title)}" {attributes}>{body}</svg>'
+        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 1.3:g}px" aria-label="{escaped(title)}" '
+        f"{attributes}>{body}</svg>"
     )
 
 
-def key(*items: tuple[str, str]) -> str:
+def key(*items: tuple[str, str]) -> Markup:
     """Return a legend: classes of the style sheet and what they stand for."""
-    parts = "".join(f'<span><i class="dra-key {kind}"></i>{escaped(said)}</span>' for kind, said in items)
-    return f'<div class="dra-legend">{parts}</div>'
+    return shared("key", items)
 
 
-def line_key(*items: tuple[str, str, str]) -> str:
+def line_key(*items: tuple[str, str, str]) -> Markup:
     """Return a legend of lines: what each stands for, its colour and its dash; nothing for a single one."""
-    parts = "".join(
-        f'<span><svg width="18" height="6" aria-hidden="true"><path d="M0 3h18" stroke-width="2.5" '
-        f'style="stroke:{colour}" stroke-dasharray="{dash}"/></svg>{escaped(said)}</span>'
-        for said, colour, dash in items
-    )
-    return f'<div class="dra-legend">{parts}</div>' if len(items) > 1 else ""
+    return shared("line_key", items) if len(items) > 1 else Markup("")
 
 
 def csv_text(rows: Iterable[Sequence[Cell]]) -> str:

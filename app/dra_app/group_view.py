@@ -13,6 +13,11 @@ from dra_toolkit.group_outcomes import correct_of, flipped, is_measured
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.rewards.answers import final_answer
 
+PROMPT_CHARACTERS = 6_000
+NEIGHBOURS = 3
+FOLDED = ("thinking", "tool result")
+"""Parts of a text that are folded until they are asked for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CompletionView:
@@ -50,6 +55,21 @@ class CompletionView:
     characters: int
     """Characters of the whole text."""
 
+    @property
+    def side(self) -> str:
+        """Whether it is pushed up, down, or not at all."""
+        return "up" if self.advantage > 0 else "down" if self.advantage < 0 else "even"
+
+    @property
+    def arrow(self) -> str:
+        """The same as a sign."""
+        return {"up": "▲", "down": "▼", "even": "●"}[self.side]
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether it says something beside its thinking and what tools answered."""
+        return any(kind not in FOLDED for kind, _ in self.texts)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupView:
@@ -73,10 +93,6 @@ class GroupView:
     """The reward function that tells right from wrong."""
     discard_reason: str | None
     attempt: int
-
-
-PROMPT_CHARACTERS = 6_000
-NEIGHBOURS = 3
 
 
 def view_of(record: GroupRecord, correct_by: str | None = None) -> GroupView:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
@@ -53,6 +53,11 @@ def mode(params: Params) -> Mode:
     return cast(Mode, choice(params, "mode", MODES, "train"))
 
 
+def place(params: Params) -> tuple[int, int]:
+    """Return generation batch and index of a group; 0 where they are absent."""
+    return whole(params, "batch", 0) or 0, whole(params, "group", 0) or 0
+
+
 def identity(params: Params, name: str = "prompt") -> str | None:
     """Return the identity of a prompt, 16 hex digits, or None where it is absent."""
     value = params.get(name)
@@ -83,6 +88,3 @@ def pair(params: Params, name: str = "pair") -> tuple[int, int] | None:
         raise RunError(f"{name}: found {len(found)} numbers, expected two")
     first, second = (whole({name: part}, name, 0) or 0 for part in found)
     return first, second
-
-
-Want = Literal["step", "view", "group"]

@@ -13,8 +13,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dra_app.figure import escaped
 from dra_app.pages import Answer, pages
+from dra_app.templates import shared
 from dra_toolkit.errors import DRAError, did_you_mean
 from dra_toolkit.runs import Run
 
@@ -59,7 +59,7 @@ def knows(page: str, question: str) -> bool:
 def look(context: Context, params: dict[str, Any]) -> Answer:
     """Return what the bar shows: the runs, the state of the one shown, and a stamp that tells whether it was written to."""
     ids = context.run_ids()
-    told: Answer = {"runs": ids, "welcome": "" if ids else _welcome(context)}
+    told: Answer = {"runs": ids, "welcome": "" if ids else shared("welcome", context.root)}
     wanted = str(params.get("page") or "")
     if wanted and wanted not in pages():
         told["error"] = f"page: there is no page {wanted[:40]!r}{did_you_mean(wanted, pages())}; the Overview is shown"
@@ -102,13 +102,3 @@ def _answered(context: Context, page: str, question: str, params: Any, packs: bo
 def _lock_of(run: Run) -> threading.Lock:
     with _LOCKS_LOCK:
         return _LOCKS.setdefault(run, threading.Lock())
-
-
-def _welcome(context: Context) -> str:
-    """Return what an empty root shows: how to get a first run."""
-    return (
-        f"<h3>No runs yet</h3><p>This page looks for runs in <code>{escaped(context.root)}</code>, and goes on by itself "
-        "when one appears.</p><dl><dt>Train a small model on this machine</dt><dd><code>dra train recipes/quickstart.yaml"
-        "</code></dd><dt>Look around first, with a small recorded run</dt><dd><code>dra app --demo</code></dd>"
-        "<dt>Show runs that lie elsewhere</dt><dd><code>dra app FOLDER</code></dd></dl>"
-    )

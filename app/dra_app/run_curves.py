@@ -26,15 +26,14 @@ READ_AGAIN = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
-    """Steps, and for each of them the mean of every measure over its groups; `flips` are added up."""
+    """Steps, and for each of them the mean of every measure or reward function; `flips` are added up."""
 
     steps: Steps = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """(S,), ascending."""
     groups: Steps = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    measures: dict[str, Array] = field(default_factory=dict)
-    """Measure -> (S,); NaN where it was not measured."""
-    functions: dict[str, Array] = field(default_factory=dict)
-    """Reward function -> its mean raw value over the completions of a step, (S,)."""
+    """(S,), of measures."""
+    columns: dict[str, Array] = field(default_factory=dict)
+    """Measure or reward function -> (S,); NaN where it was not measured."""
 
 
 @dataclass
@@ -95,20 +94,13 @@ def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
     new = {name: _numbers(table[name]) for name in table.column_names}
     before = int(np.searchsorted(old.steps, first))
     steps = np.concatenate([old.steps[:before], new.pop("step").astype(np.int64)])
-    counts = new.pop("groups", np.zeros(0)).astype(np.int64)
-    past = old.functions if of_functions else old.measures
-    joined = {name: np.concatenate([_past(past, name, before), values]) for name, values in new.items()}
-    if of_functions:
-        curves = Curves(steps=steps, functions=joined)
-    else:
-        curves = Curves(steps=steps, groups=np.concatenate([old.groups[:before], counts]), measures=joined)
+    groups = np.concatenate([old.groups[:before], new.pop("groups", np.zeros(0)).astype(np.int64)])
+    unknown = np.full(before, np.nan)
+    columns = {name: np.concatenate([old.columns.get(name, unknown)[:before], each]) for name, each in new.items()}
+    curves = Curves(steps=steps, groups=groups, columns=columns)
     with _lock:
         kept[mode, of_functions] = _Known(attempt, listing, curves)
     return curves
-
-
-def _past(past: dict[str, Array], name: str, count: int) -> Array:
-    return past[name][:count] if name in past else np.full(count, np.nan)
 
 
 def _numbers(column: object) -> Array:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
-import json
 import os
 import socket
 import threading
@@ -18,18 +17,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
 from dra_app import palette
 from dra_app.context import Context
-from dra_app.figure import escaped
 from dra_app.guard import Guard, Rules, content_policy
 from dra_app.own_pages import OwnPage, mount_own
 from dra_app.pages import ALWAYS, PLACE, pages
 from dra_app.questions import add_questions
 from dra_app.read_functions import mount_read_functions
 from dra_app.run_curves import measure_curves
+from dra_app.templates import page_template, template
 from dra_toolkit.errors import DRAError
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_INDEX = (_HERE / "client" / "index.html").read_text(encoding="utf-8")
 
 
 def build_app(
@@ -135,19 +134,8 @@ def _add_page(app: fastapi.FastAPI, rules: Rules, own: Sequence[OwnPage]) -> Non
 
 def index(version: str, own: Sequence[OwnPage] = ()) -> str:
     """Return the page: the bar, and every page of the dashboard, of which one is shown."""
-    told = {
-        "always": ALWAYS,
-        "pages": {name: {"title": page.title, "keys": page.keys, "place": PLACE} for name, page in pages().items()},
-    }
-    links = "".join(f'<a href="?page={name}" data-page="{name}">{page.title}</a>' for name, page in pages().items())
-    links += "".join(f'<a href="own/{page.name}/" class="own">{escaped(page.title)}</a>' for page in own)
-    shells = "".join(
-        f'<main id="dra-{name}" class="dra-page" hidden><h1 class="dra-hidden">{page.title}</h1>'
-        f'<div class="dra">{page.shell}</div></main>'
-        for name, page in pages().items()
-    )
-    parts = {"version": version, "links": links, "pages": shells, "told": json.dumps(told).replace("<", "\\u003c")}
-    page = _INDEX
-    for name, value in parts.items():
-        page = page.replace(f"<!--{name}-->", value).replace(f"__{name}__", value)
-    return page
+    found = pages()
+    told = {name: {"title": page.title, "keys": page.keys, "place": PLACE} for name, page in found.items()}
+    shells = {name: (page.title, Markup(page_template(name).render())) for name, page in found.items()}
+    values = {"version": version, "pages": shells, "own": own, "told": {"always": ALWAYS, "pages": told}}
+    return template("client/index.html").render(values)

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
+from dra_app.templates import shared
 from dra_app.texts import UNITS, with_formulas
-from dra_toolkit.drawing.svg import escaped
-from dra_toolkit.inspection.word_differences import Differences, word_differences
+from dra_toolkit.inspection.word_differences import word_differences
 
 
-def compared(left: str, right: str) -> Differences:
-    """Return how two texts differ, a formula counted as one word."""
-    return word_differences(left, right, units=UNITS)
-
-
-def side_by_side(left: str, right: str, found: Differences, note: str, *, closes: bool = False) -> str:
-    """Return two texts under their heads, which are HTML; closes: with a button for it."""
+def side_by_side(heads: tuple[str, str], texts: tuple[str, str], note: str, *, closes: bool = False) -> Markup:
+    """Return two texts under their heads, a formula compared as one word; closes: with a button for it."""
+    found = word_differences(*texts, units=UNITS)
     columns = []
-    for side, head, tag in (("left", left, "del"), ("right", right, "ins")):
+    for side, head, tag in (("left", heads[0], "del"), ("right", heads[1], "ins")):
         pieces = "".join(
             shown if stretch.kind == "both" else f"<{tag}>{shown}</{tag}>"
             for stretch in found.stretches
             if stretch.kind in ("both", side)
             for shown in [with_formulas(stretch.text)]
         )
-        columns.append(f'<div><h5>{head}</h5><div class="dra-text" dir="auto" tabindex="0">{pieces}</div></div>')
+        columns.append((head, Markup(pieces)))
     cut = " Only the beginnings are compared." if found.is_cut else ""
-    close = '<button type="button" class="dra-quiet" data-close="1">close</button>' if closes else ""
     said = f"{note} · {100 * found.ratio:.0f} % of the characters in common.{cut}"
-    return (
-        '<section class="dra-pair" aria-label="two completions side by side"><header>'
-        f'<span class="dra-note">{escaped(said)}</span>{close}</header>'
-        f'<div class="columns" data-scrolls-together>{"".join(columns)}</div></section>'
-    )
+    return shared("pair", columns, said, closes)

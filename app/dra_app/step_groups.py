@@ -1,4 +1,4 @@
-"""The groups of one step: read in one query, then filtered, counted into a histogram, and sorted."""
+"""The groups of one step: read in one query, then filtered, sorted, and counted into a histogram that filters too."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dra_app.figure import Cell, figure, marks
+from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.svg import Scale, line, rect, text, y_axis
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs import Run
 
 COLUMNS = (
-    "group_index",
     "reward",
     "reward_spread",
     "adjusted",
@@ -22,7 +24,7 @@ COLUMNS = (
     "correct_share",
     "tokens",
 )
-"""Columns of the table; every measure of a group can be sorted by and shown as a histogram."""
+"""Columns of the table beside its place; every measure of a group can be sorted by and shown as a histogram."""
 SORTABLE = ("group_index", *GROUP_MEASURES)
 HISTOGRAMS = tuple(m.name for m in GROUP_MEASURES.values() if m.type != "bool" and m.name != "size")
 MARKS = {
@@ -32,6 +34,9 @@ MARKS = {
 }
 """Mark -> its symbol, its name, what it says of a group."""
 BINS = 20
+WIDTH, HEIGHT = 400.0, 132.0
+LEFT, RIGHT, TOP, BOTTOM = 40.0, 394.0, 8.0, 100.0
+"""Where the bars of the histogram stand."""
 
 Row = dict[str, Any]
 
@@ -51,12 +56,10 @@ class StepView:
     high: float | None = None
     """Only groups whose measure is at most this."""
 
-    def __post_init__(self) -> None:
-        for name, value, known in (("sort", self.sort, SORTABLE), ("measure", self.measure, HISTOGRAMS)):
-            if value not in known:
-                raise ValueError(f"{name}: found {value!r}, expected one of {', '.join(known)}")
-        if unknown := self.marks - set(MARKS):
-            raise ValueError(f"marks: found {', '.join(sorted(unknown))}, expected some of {', '.join(MARKS)}")
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some groups may be left out."""
+        return bool(self.marks) or self.low is not None or self.high is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +148,31 @@ def histogram(rows: list[Row], view: StepView) -> list[Bin]:
     ]
 
 
-def neighbours(rows: list[Row], batch: int, index: int) -> tuple[Row | None, Row | None]:
-    """Return the groups before and after one in the order shown; None at the ends, the first for one not shown."""
-    for i, row in enumerate(rows):
-        if (row["batch"], row["group_index"]) == (batch, index):
-            return (rows[i - 1] if i else None), (rows[i + 1] if i + 1 < len(rows) else None)
-    return None, rows[0] if rows else None
+def step_histogram(groups: StepGroups, name: str) -> str:
+    """Return the histogram of a step's groups; a click on a bar keeps only its groups."""
+    measure, bins = groups.view.measure, groups.bins
+    if not bins:
+        return f'<p class="dra-empty">No group of this step has a value of <b>{measure}</b>.</p>'
+    most, slot = max(each.groups for each in bins), (RIGHT - LEFT) / len(bins)
+    y = Scale(0, most * 1.05, BOTTOM, TOP)
+    parts = [y_axis(y, LEFT, RIGHT, "groups", count=min(3, most))]
+    for place, each in enumerate(bins):
+        x, many = LEFT + place * slot, f"{each.groups} group{'' if each.groups == 1 else 's'}"
+        said = f"{measure} {short(each.low)} to {short(each.high)}: {many}"
+        edges = f'data-low="{each.low!r}" data-high="{each.high!r}" tabindex=0 role=button' if each.groups else ""
+        top = y(each.groups)
+        parts.append(rect(x, top, slot - 1, BOTTOM - top, "bin" if each.chosen else "bin off"))
+        parts.append(rect(x, TOP, slot, BOTTOM - TOP, "field", title=said, rest=edges))
+    parts.append(line(LEFT, BOTTOM, RIGHT, BOTTOM, "zero"))
+    middle, low, high = (LEFT + RIGHT) / 2, bins[0].low, bins[-1].high
+    ends = ((LEFT, low, "start"), (RIGHT, high, "end")) if low != high else ((middle, low, "middle"),)
+    parts += [text(x, BOTTOM + 13, short(value), anchor=anchor) for x, value, anchor in ends]
+    parts.append(text(middle, HEIGHT - 4, GROUP_MEASURES[measure].meaning, "axis"))
+    title = f"Groups by {measure.replace('_', ' ')}"
+    drawing = marks(WIDTH, HEIGHT, title, "".join(parts), 'data-histogram="1" role="group"')  # its bars are buttons
+    rows: list[list[Cell]] = [["low", "high", "groups"]]
+    rows += [[each.low, each.high, each.groups] for each in bins]
+    return figure(title, drawing, rows=rows, name=f"{name}-{measure}")
 
 
 def _place(row: Row) -> tuple[int, int]:

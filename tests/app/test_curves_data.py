@@ -36,7 +36,7 @@ def test_curves_are_the_means_that_sql_gives(run: Run) -> None:
     found = measure_curves(run)
     rows = run.query("SELECT * FROM steps WHERE mode = 'train' ORDER BY step").to_pylist()
     assert found.steps.tolist() == [1, 2, 3, 4, 5]
-    for name, values in found.measures.items():
+    for name, values in found.columns.items():
         expected = [np.nan if row[name] is None else float(row[name]) for row in rows]
         np.testing.assert_allclose(values, expected)
 
@@ -48,21 +48,21 @@ def test_curves_grow_with_the_run_and_survive_compaction(run: Run) -> None:
     for kept, fresh in ((measure_curves(run), measure_curves(Run(run.directory))),
                         (function_curves(run), function_curves(Run(run.directory)))):  # fmt: skip
         assert kept.steps.tolist() == fresh.steps.tolist() == [1, 2, 3, 4, 5, 6]
-        for name in (*fresh.measures, *fresh.functions):
-            both = [(c.measures | c.functions)[name] for c in (kept, fresh)]
+        for name in fresh.columns:
+            both = [c.columns[name] for c in (kept, fresh)]
             np.testing.assert_allclose(*both)
     assert len(before[0].steps) == 5
 
 
 def test_a_new_start_of_the_run_is_read_from_the_beginning(run: Run) -> None:
-    old = measure_curves(run).measures["reward"].copy()
+    old = measure_curves(run).columns["reward"].copy()
     run.directory.start_attempt()
     record_all(run.directory, *([record(step, 0, seed=9), record(step, 1, seed=9)] for step in range(1, 6)))
-    assert not np.allclose(measure_curves(run).measures["reward"], old)
+    assert not np.allclose(measure_curves(run).columns["reward"], old)
 
 
 def test_curves_of_reward_functions_skip_where_a_function_abstained(run: Run) -> None:
-    found = function_curves(run).functions
+    found = function_curves(run).columns
     assert set(found) == {"a", "b b"}
     assert set(found["b b"][~np.isnan(found["b b"])].tolist()) <= {1.0}
 
@@ -147,7 +147,7 @@ def test_no_run_whose_groups_teach_nothing_is_called_well() -> None:
     steps = np.arange(1, 31)
 
     def said(share: float) -> str:
-        return notes_part((), Curves(steps=steps, groups=steps, measures={"zero_spread": np.full(30, share)}))
+        return notes_part((), Curves(steps=steps, groups=steps, columns={"zero_spread": np.full(30, share)}))
 
     assert "No problem" in said(0.1)
     assert "✓" not in said(0.6)

@@ -15,7 +15,7 @@ from dra_app import params
 from dra_app.figure import csv_text
 from dra_app.group_view import view_of
 from dra_app.pages import groups
-from dra_app.step_groups import BINS, StepView, arrange, has_mark, neighbours, read_step
+from dra_app.step_groups import BINS, StepView, arrange, has_mark, read_step
 from dra_app.texts import PAGE, beginning, copies_of, drawn, page_of, parts_in, parts_of, with_formulas
 from dra_toolkit.drawing.numbers import aligned, short, signed
 from dra_toolkit.drawing.similarity_map import clustered_order, similarity_map, stretched
@@ -69,14 +69,6 @@ def test_a_bin_of_the_histogram_keeps_exactly_its_groups() -> None:
 def test_the_histogram_of_equal_values_is_one_bar_and_of_none_is_empty() -> None:
     assert [bin.groups for bin in arrange([row_with(similarity=0.5)] * 3, 1).bins] == [3]
     assert arrange([row_with(similarity=None)], 1).bins == []
-
-
-def test_next_and_previous_follow_the_order_that_is_shown() -> None:
-    rows = [row_with(group_index=i) for i in (5, 2, 9)]
-    before, after = neighbours(rows, 0, 2)
-    assert (before and before["group_index"], after and after["group_index"]) == (5, 9)
-    assert neighbours(rows, 0, 5)[0] is None
-    assert neighbours(rows, 0, 9)[1] is None
 
 
 def test_a_view_has_the_recorded_values_of_every_completion(run: Run) -> None:

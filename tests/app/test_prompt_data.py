@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from group_app import make_groups_run
 
-from dra_app.pages import prompt
-from dra_app.pages.prompt import list_prompts, near_pairs, spread
+from dra_app.pages import prompt, spread
+from dra_app.pages.prompt import list_prompts, near_pairs
 from dra_toolkit.runs import Run
 
 
@@ -17,8 +17,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_prompts_are_listed_with_how_often_they_were_sampled(run: Run) -> None:
     rows = list_prompts(run)
-    assert [(row.groups, row.first, row.last) for row in rows] == [(4, 1, 4)] * 3
-    assert {row.prompt for row in rows} >= {"prompt 2"}
+    assert [(row["groups"], row["first"], row["last"]) for row in rows] == [(4, 1, 4)] * 3
+    assert {row["prompt"] for row in rows} >= {"prompt 2"}
 
 
 def test_the_pairs_are_the_completions_most_alike_the_least_alike_first(run: Run) -> None:
@@ -31,8 +31,8 @@ def test_the_pairs_are_the_completions_most_alike_the_least_alike_first(run: Run
 
 
 def test_places_are_spread_from_the_first_to_the_last() -> None:
-    assert spread(3) == [0, 1, 2]
-    assert spread(100, 5) == [0, 25, 50, 74, 99]
+    assert spread(range(3), 12) == [0, 1, 2]
+    assert spread(range(100), 5) == [0, 25, 50, 74, 99]
 
 
 def test_a_prompt_is_found_by_words_of_it_and_shown_with_its_curves(run: Run) -> None:

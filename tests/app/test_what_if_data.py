@@ -10,10 +10,11 @@ from group_app import make_groups_run
 from real_runs import group, store
 
 from dra_app.pages import what_if
-from dra_app.pages.what_if.ranking import rank, spread
-from dra_app.pages.what_if.results import group_what_if, next_piece, steps_what_if, sums_from
+from dra_app.pages.what_if.ranking import rank
+from dra_app.pages.what_if.replayed import group_what_if
 from dra_app.pages.what_if.settings import changes_from, facts_of, fields_of, missing_inputs, written
 from dra_toolkit.diversity import MEASURES
+from dra_toolkit.drawing.numbers import percent
 from dra_toolkit.errors import DRAError
 from dra_toolkit.inspection.replay.compute import replay_groups
 from dra_toolkit.inspection.replay.differences import Sums
@@ -57,25 +58,23 @@ def test_the_groups_of_a_step_add_up_to_the_step(run: Run, asked: str) -> None:
     total = Sums()
     for record in run.groups(step=3):
         total.add(group_what_if(run, record, facts, changes).sums)
-    step = steps_what_if(run, changes, "train", (3, 3)).total()
+    step = replay_run(run, changes, steps=(3, 3)).differences.total()
     assert (total.flips, total.rank_swaps, total.completions) == (step.flips, step.rank_swaps, step.completions)
     assert total.moved == pytest.approx(step.moved)
 
 
-def test_pieces_of_a_run_add_up_to_the_replay_of_the_run(run: Run) -> None:
-    asked = {"set": "diversity=facility_location", "mode": "train"}
-    params: dict[str, object] = {**asked, "after": "", "sums": {}}
-    calls = 0
-    while params["after"] is not None:
-        answer = what_if.show_run(run, params)
-        params = {**asked, "after": answer["next"], "sums": answer["sums"]}
-        calls += 1
-    assert calls == 4
+def test_the_whole_run_is_that_of_the_replay(run: Run) -> None:
+    shown = what_if.show_run(run, {"set": "diversity=facility_location"})["parts"]["all-run"]
     whole = replay_run(run, read_changes(["diversity=facility_location"])).differences.total()
-    found = sums_from(params)
-    assert found.flips == whole.flips
-    assert found.moved == pytest.approx(whole.moved)
-    assert next_piece(run, "train", 4) is None
+    assert f"<b>{whole.flips:,}</b>" in shown
+    assert percent(whole.moved_share) in shown
+    assert f"{whole.changed_groups} of {whole.groups} groups change" in shown
+
+
+def test_a_preset_is_written_out_and_leaves_the_measure() -> None:
+    asked = changes_from({"set": "diversity_preset=robust,diversity=mmr"}).given
+    assert asked == {**read_changes(["diversity_preset=robust"]).given, "diversity": "mmr"}
+    assert "diversity_preset" not in written(changes_from({"set": "diversity_preset=robust"}))
 
 
 @pytest.mark.parametrize(
@@ -122,12 +121,6 @@ def test_the_settings_are_given_as_lines_that_a_recipe_takes(run: Run) -> None:
     assert '<pre data-copy="1">negative_totals: multiply</pre>' in lines
 
 
-@pytest.mark.parametrize("sums", [{"flips": -1}, {"evil": 1}, {"flips": "1"}, [1], {"moved": float("inf")}])
-def test_sums_that_no_answer_had_are_refused(sums: object) -> None:
-    with pytest.raises(DRAError):
-        sums_from({"sums": sums})
-
-
 def test_settings_are_ranked_by_what_they_do_to_right_and_wrong(tmp_path: Path) -> None:
     directory = store(tmp_path / "maths", *([group(step, i, 8, characters=60) for i in range(3)] for step in (1, 2)))
     run = Run(directory)
@@ -158,4 +151,3 @@ def test_settings_are_ranked_by_what_they_do_to_right_and_wrong(tmp_path: Path) 
 def test_a_setting_that_cannot_be_replayed_says_why_in_its_row(run: Run) -> None:
     (outcome,) = rank(run, facts_of(run, 1, "train"), "train", [1], ["diversity=ucpo"])
     assert "log_probs" in outcome.problem
-    assert spread(list(range(100)), 3) == [0, 50, 99]

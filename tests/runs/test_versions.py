@@ -179,7 +179,7 @@ def test_the_dashboard_reads_it_beside_a_run_of_today(old):
     assert lines[old.name].problem == ""
     run = context.run(old.name)
     curves = measure_curves(run)
-    assert np.isfinite(curves.measures["reward"]).all()
+    assert np.isfinite(curves.columns["reward"]).all()
     step = arrange(read_step(run, 1), 1)
     assert [row["group_index"] for row in step.rows] == [0, 1]
     assert view_of(run.group(1, 0)) is not None

@@ -1,6 +1,7 @@
 """The pages of the dashboard: each is a folder here that holds all of it, and is found by being here.
 
-    pages/NAME/__init__.py   PAGE: its title, its HTML, what of it is in the address, what the browser may ask it
+    pages/NAME/__init__.py   PAGE: its title, what of it is in the address, what the browser may ask it
+    pages/NAME/page.html     its HTML before anything is asked, and the parts that answers fill (`dra_app.templates`)
     pages/NAME/page.js       what a click does
 
     ?page=groups&run=ways-2&step=40&mode=train&batch=0&group=3
@@ -14,7 +15,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,9 +38,7 @@ class Page:
     title: str
     place: int
     """Pages stand in the bar in this order."""
-    shell: str
-    """Its HTML before anything is asked."""
-    keys: tuple[str, ...]
+    keys: Sequence[str]
     """What of the address it shows, beside the run."""
     questions: Mapping[str, Callable[[Run, Mapping[str, Any]], Answer]]
     """What the browser may ask of a run."""
@@ -55,3 +54,10 @@ def pages() -> dict[str, Page]:
     names = [module.name for module in pkgutil.iter_modules(__path__) if module.ispkg]
     found = {name.replace("_", "-"): importlib.import_module(f"{__name__}.{name}").PAGE for name in names}
     return dict(sorted(found.items(), key=lambda item: item[1].place))
+
+
+def spread(places: Sequence[int], most: int) -> list[int]:
+    """Return at most so many places, evenly spread, the first and the last among them."""
+    if len(places) <= most:
+        return list(places)
+    return [places[round(i * (len(places) - 1) / (most - 1))] for i in range(most)]

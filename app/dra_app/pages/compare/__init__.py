@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
 
 from dra_app import params as read
 from dra_app.figure import csv_text
+from dra_app.group_view import view_of
 from dra_app.pages import Answer, Page
-from dra_app.pages.compare.parts import chooser_part, prompt_part, prompts_part, table_part
-from dra_app.pages.compare.sides import side_of
-from dra_app.pages.overview import SMOOTH, look_of
-from dra_app.pages.overview.figures import PANELS, drawn, is_known
+from dra_app.pages.overview.figures import PANELS, drawn, is_known, look_of
 from dra_app.palette import series
 from dra_app.run_curves import Curves, measure_curves
-from dra_toolkit.drawing.curves import Steps
-from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Array
+from dra_app.templates import part
+from dra_app.texts import beginning
+from dra_toolkit.drawing.curves import Line
+from dra_toolkit.drawing.numbers import aligned
+from dra_toolkit.errors import DRAError, RunError
+from dra_toolkit.groups import GroupRecord, mean_of_known
 from dra_toolkit.inspection.comparison import compare
+from dra_toolkit.inspection.prompt_history import look_at_prompt
+from dra_toolkit.inspection.run_list import differing_keys
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:
     from dra_app.context import Context
 
 MOST_RUNS = 24
-SHELL = f"""
-<div class="dra-bar-form"><span data-part="chooser"></span><span style="margin-left:auto">{SMOOTH}</span></div>
-<div class="dra-message" data-part="message" role="alert" hidden></div>
-<div data-part="table"></div>
-<div class="dra-plots" data-part="figures"><p class="dra-empty">Loading …</p></div>
-<div data-part="prompts"></div>
-<div data-part="prompt"></div>
-"""
-_ALONE = (
-    '<p class="dra-empty">There is one run here. Train a second one with another setting, for example '
-    "<code>dra train recipes/quickstart.yaml diversity=none</code>, and it can be laid over this one.</p>"
+MOST_COMPLETIONS = 6
+CHARACTERS = 1_500
+OUTCOMES = ("reward", "correct_share", "similarity", "distinct_answers", "zero_spread", "tokens")
+"""Measures of the last tenth of the steps that stand beside the settings."""
+MEASURES = tuple(
+    replace(panel, key=name, title=panel.title if len(panel.lines) == 1 else said)
+    for panel in PANELS
+    for name, said, _ in panel.lines
 )
-MEASURES = tuple((name, said, panel) for panel in PANELS for name, said, _ in panel.lines)
+"""A figure for each measure, since each run is a line of it."""
 
 
 def show(context: Context, params: read.Params) -> Answer:
@@ -44,35 +47,47 @@ def show(context: Context, params: read.Params) -> Answer:
     runs = _runs(context, params)
     known = context.run_ids()
     if len(known) < 2:
-        return {"parts": {"figures": _ALONE}, "state": {}}
+        return {"parts": {"figures": part("compare", "alone")}, "state": {}}
     look = look_of(params)
     found = [(run, measure_curves(run)) for run in runs]
-    figures = "".join(
-        drawn(
-            panel.title if len(panel.lines) == 1 else said,
-            panel.y_title,
-            _lines(found, measure),
-            look,
-            key=measure,
-            name="-".join(run.name for run in runs)[:120],
-            percent=panel.percent,
-            zero=panel.zero,
-            help=panel.help,
-        )
-        for measure, said, panel in MEASURES
-    )
-    others = ",".join(run.name for run in runs[1:])
-    nothing = '<p class="dra-empty">None of the runs has recorded a step yet.</p>'
-    parts = {"figures": figures or nothing, "chooser": chooser_part(runs, known), "table": table_part(found)}
-    return {"parts": parts, "state": {"run": runs[0].name, "other": others}}
+    name = "-".join(run.name for run in runs)[:120]
+    figures = [drawn(panel, _lines(found, panel.key), look, name) for panel in MEASURES]
+    names = [run.name for run in runs]
+    chosen = [(name, series(i)[0]) for i, name in enumerate(names)]
+    parts = {
+        "figures": part("compare", "figures", [figure for figure in figures if figure]),
+        "chooser": part("compare", "chooser", chosen, [name for name in known if name not in names]),
+        "table": table_part(found),
+    }
+    return {"parts": parts, "state": {"run": names[0], "other": ",".join(names[1:])}}
 
 
-def _lines(found: list[tuple[Run, Curves]], measure: str) -> list[tuple[str, Steps, Array, str, str, str]]:
+def table_part(found: Sequence[tuple[Run, Curves]]) -> Markup:
+    """Return the runs as a table: the settings in which they differ, and how each ended."""
+    keys = differing_keys([run.recipe for run, _ in found])
+    ends = zip(*(aligned(_end(curves, name) for _, curves in found) for name in OUTCOMES), strict=True)
+    rows = [
+        (run.name, series(i)[0], numbers, len(curves.steps), [_value(run.recipe.get(key)) for key in keys])
+        for i, ((run, curves), numbers) in enumerate(zip(found, ends, strict=True))
+    ]
+    return part("compare", "table", OUTCOMES, keys, rows)
+
+
+def _end(curves: Curves, name: str) -> float | None:
+    values = curves.columns.get(name)
+    return None if values is None else mean_of_known(values[-max(1, len(values) // 10) :])
+
+
+def _value(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "not set" if value is None else str(value)
+
+
+def _lines(found: Sequence[tuple[Run, Curves]], measure: str) -> list[Line]:
     """Return a line for each run; an adjusted reward only of runs that adjust, since it has another unit than a raw one."""
     return [
-        (run.name, curves.steps, curves.measures[measure], *series(number), run.name)
-        for number, (run, curves) in enumerate(found)
-        if is_known(curves.measures.get(measure)) and (measure not in _OF_ADJUSTMENT or adjusts(run))
+        Line(name=run.name, steps=curves.steps, values=curves.columns[measure], colour=ink, dash=dash, of=run.name)
+        for (run, curves), (ink, dash) in zip(found, map(series, range(len(found))), strict=True)
+        if is_known(curves.columns.get(measure)) and (measure not in _OF_ADJUSTMENT or adjusts(run))
     ]
 
 
@@ -87,7 +102,7 @@ def adjusts(run: Run) -> bool:
 def prompts(context: Context, params: read.Params) -> Answer:
     """Return the prompts that the first two runs saw, the largest gaps first."""
     left, right = _two(context, params)
-    return {"parts": {"prompts": prompts_part(compare(left, right), read.identity(params))}}
+    return {"parts": {"prompts": part("compare", "prompts", compare(left, right), read.identity(params))}}
 
 
 def prompt(context: Context, params: read.Params) -> Answer:
@@ -95,20 +110,44 @@ def prompt(context: Context, params: read.Params) -> Answer:
     chosen = read.identity(params)
     if chosen is None:
         return {"parts": {"prompt": ""}}
-    step = read.whole(params, "step")
-    left, right = (side_of(run, chosen, step) for run in _two(context, params))
-    return {"parts": {"prompt": prompt_part(left, right)}}
+    sides = [_side(run, chosen, read.whole(params, "step")) for run in _two(context, params)]
+    record: GroupRecord | None = next((side["record"] for side in sides if "record" in side), None)
+    text = record.group.prompt[-1].content if record and record.group.prompt else ""
+    return {"parts": {"prompt": part("compare", "prompt", beginning(text, CHARACTERS).text, sides)}}
+
+
+def _side(run: Run, prompt_hash: str, step: int | None) -> dict[str, Any]:
+    """Return a run's group of a prompt, the last or the one nearest to a step; or why there is none."""
+    try:
+        rows = look_at_prompt(run, prompt_hash).rows
+        row = rows[-1] if step is None else min(rows, key=lambda r: abs(r.step - step))
+        record = run.group(row.step, row.index, mode=row.mode, batch=row.batch)
+    except DRAError as error:
+        return {"run": run.name, "problem": error.problems[0]}
+    view, steps = view_of(record), list(dict.fromkeys(row.step for row in rows))
+    return {
+        "run": run.name,
+        "problem": "",
+        "record": record,
+        "steps": ("…, " if len(steps) > 6 else "") + ", ".join(map(str, steps[-6:])),
+        "reward": float(record.adjustment.totals.mean()),
+        "cards": [
+            (view.completions[i], beginning(record.group.shown(i).strip(), CHARACTERS))
+            for i in view.ranking[:MOST_COMPLETIONS]
+        ],
+        "more": len(record.group) - MOST_COMPLETIONS,
+    }
 
 
 def csv(context: Context, params: read.Params) -> Answer:
     """Return the numbers of a figure as CSV: run, step, value."""
-    known = tuple(name for name, _, _ in MEASURES)
+    known = tuple(panel.key for panel in MEASURES)
     measure = read.choice(params, "figure", known, known[0])
     rows: list[tuple[str | int | float, ...]] = [("run", "step", measure)]
     for run in _runs(context, params):
         curves = measure_curves(run)
-        if is_known(curves.measures.get(measure)):
-            values = curves.measures[measure].tolist()
+        if is_known(curves.columns.get(measure)):
+            values = curves.columns[measure].tolist()
             rows += [(run.name, step, value) for step, value in zip(curves.steps.tolist(), values, strict=True)]
     return {"csv": csv_text(rows)}
 
@@ -137,7 +176,6 @@ _ASKED: dict[str, Callable[[Context, read.Params], Answer]] = {
 PAGE = Page(
     title="Compare",
     place=40,
-    shell=SHELL,
     keys=("other", "smooth", "from", "to", "prompt", "step"),
     questions={},
     context_questions=_ASKED,

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
 from dra_app import params as read
 from dra_app.figure import csv_text
 from dra_app.pages import Answer, Page
 from dra_app.pages.evaluate.figures import pass_figure, scores_figure
-from dra_app.pages.evaluate.parts import nothing_part, pair_part, table_part
-from dra_app.pages.evaluate.scores import metrics, paired, score_rows, scores
+from dra_app.pages.evaluate.scores import AVERAGE, metrics, paired, score_of, score_rows, scores
+from dra_app.templates import part
+from dra_toolkit.drawing.numbers import NOT_KNOWN
 from dra_toolkit.errors import DRAError
 from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.runs import Run
 
-SHELL = """
-<div class="dra-message" data-part="message" role="alert" hidden></div>
-<div data-part="table"><p class="dra-empty">Loading …</p></div>
-<div class="dra-plots dra-wide" data-part="figures"></div>
-<div data-part="pair"></div>
-"""
 _METRICS = {
     "avg": "Accuracy",
     "judged": "Accuracy by the judge",
@@ -30,7 +29,7 @@ def show(run: Run, params: read.Params) -> Answer:
     """Return the table and the figures."""
     report = scores(run)
     if report is None:
-        return {"parts": {"table": nothing_part(run), "figures": "", "pair": ""}, "state": {}}
+        return {"parts": {"table": part("evaluate", "nothing", run.name), "figures": "", "pair": ""}, "state": {}}
     known = metrics(report)
     metric = read.choice(params, "metric", known, known[0])
     title = f"{_METRICS.get(metric, metric)}, with 95 % intervals"
@@ -39,7 +38,7 @@ def show(run: Run, params: read.Params) -> Answer:
     figures += [pass_figure(report, benchmark, i, run.name) for i, benchmark in enumerate(report.benchmarks)]
     left, right = _chosen(report, params)
     return {
-        "parts": {"table": table_part(report, metric, known), "figures": "".join(figures)},
+        "parts": {"table": _table(report, metric, known), "figures": "".join(figures)},
         "state": {"metric": "" if metric == known[0] else metric, "left": left, "right": right},
     }
 
@@ -55,7 +54,19 @@ def pair(run: Run, params: read.Params) -> Answer:
         found, problem = paired(report, left, right), ""
     except DRAError as error:
         found, problem = [], "; ".join(error.problems)
-    return {"parts": {"pair": pair_part(labels, left, right, found, problem)}}
+    options = [(label, label) for label in labels]
+    return {"parts": {"pair": part("evaluate", "pair", options, left, right, found, problem)}}
+
+
+def _table(report: Report, metric: str, metrics: Sequence[str]) -> Markup:
+    """Return the scores, a row for each model or step, a column for each benchmark."""
+    names = [*report.benchmarks, *([AVERAGE] if len(report.benchmarks) > 1 else [])]
+    rows = []
+    for row in report.rows:
+        counts = sorted({cell.n for cell in row.cells.values()})
+        samples = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else NOT_KNOWN
+        rows.append((row, [score_of(report, row, name, metric) for name in names], samples))
+    return part("evaluate", "table", report, metric, [(name, name) for name in metrics], names, rows)
 
 
 def csv(run: Run, params: read.Params) -> Answer:
@@ -75,7 +86,6 @@ def _chosen(report: Report, params: read.Params) -> tuple[str, str]:
 PAGE = Page(
     title="Evaluate",
     place=60,
-    shell=SHELL,
     keys=("metric", "left", "right"),
     questions={"show": show, "pair": pair, "csv": csv},
 )

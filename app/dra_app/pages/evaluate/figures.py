@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from markupsafe import Markup
 
 from dra_app.figure import figure, line_key
-from dra_app.pages.evaluate.scores import score_of
+from dra_app.pages.evaluate.scores import AVERAGE, score_of
 from dra_app.palette import colour, series
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.evaluation.report.gather import Report, Row
@@ -18,27 +19,27 @@ MOST_ROWS = 4
 """Rows whose pass@k is drawn: those that a rule chose, and of the others the first, the last, and some between."""
 
 
-def scores_figure(report: Report, name: str, *, metric: str = "avg", title: str = "Evaluation scores") -> str:
+def scores_figure(report: Report, name: str, *, metric: str = "avg", title: str = "Evaluation scores") -> Markup:
     """Return a score of each benchmark over the steps; nothing where no step was evaluated."""
     rows = [row for row in report.rows if row.step is not None]
     if not rows:
-        return ""
-    names = [*report.benchmarks, *([""] if len(report.benchmarks) > 1 else [])]
+        return Markup("")
+    names = [*report.benchmarks, *([AVERAGE] if len(report.benchmarks) > 1 else [])]
     lines = []
     for number, benchmark in enumerate(names):
-        ink, dash = series(number) if benchmark else (colour("ink"), "")
+        ink, dash = series(number) if benchmark != AVERAGE else (colour("ink"), "")
         steps = [float(row.step or 0) for row in rows]
         found = [score_of(report, row, benchmark, metric) for row in rows]
-        lines.append(_from_scores(found, steps, benchmark or "average", ink, dash))
+        lines.append(_from_scores(found, steps, benchmark, ink, dash))
     return _figure(title, lines, SCORES, f"{name}-{SCORES}")
 
 
-def pass_figure(report: Report, benchmark: str, number: int, name: str) -> str:
+def pass_figure(report: Report, benchmark: str, number: int, name: str) -> Markup:
     """Return pass@k over k of some rows on one benchmark; nothing where one sample of each problem is all there is."""
     rows = _drawn_rows(report, benchmark)
     ks = sorted({k for row in rows for k in row.cells[benchmark].ks})
     if len(ks) < 2:
-        return ""
+        return Markup("")
     lines = []
     for place, row in enumerate(rows):
         found = [row.score(benchmark, f"pass@{k}") for k in ks]
@@ -49,10 +50,10 @@ def pass_figure(report: Report, benchmark: str, number: int, name: str) -> str:
     return _figure(title, lines, key, f"{name}-{key}", x_title="k, samples of a problem", is_log=True)
 
 
-def _figure(title: str, lines: Sequence[Line], key: str, name: str, x_title: str = "step", is_log: bool = False) -> str:
+def _figure(title: str, lines: Sequence[Line], key: str, name: str, x_title: str = "step", is_log: bool = False) -> Markup:
     drawing = curves(lines, y_title="share of problems", x_title=x_title, percent=True, is_log=is_log)
     legend = line_key(*((line.name, line.colour, line.dash) for line in lines))
-    return figure(title, drawing, name=name, key=key, legend=legend) if drawing else ""
+    return figure(title, drawing, name=name, key=key, legend=legend)
 
 
 def _drawn_rows(report: Report, benchmark: str) -> list[Row]:

@@ -14,6 +14,8 @@ from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.runs import Run
 
 Cell = str | int | float
+AVERAGE = "average"
+"""Stands for all benchmarks."""
 _kept: WeakKeyDictionary[Run, tuple[object, Report | None]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -60,8 +62,8 @@ def score_rows(report: Report | None) -> list[Sequence[Cell]]:
 
 
 def score_of(report: Report, row: Row, benchmark: str, metric: str) -> Score | None:
-    """Return a score of a row; the average over the benchmarks for an empty `benchmark`."""
-    return row.score(benchmark, metric) if benchmark else report.average(row, metric)
+    """Return a score of a row on a benchmark, or the average over them."""
+    return report.average(row, metric) if benchmark == AVERAGE else row.score(benchmark, metric)
 
 
 def _stamp(evals: Path) -> tuple[tuple[str, int], ...]:

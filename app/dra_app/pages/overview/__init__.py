@@ -17,17 +17,17 @@ from dra_app.pages.overview.figures import (
     FUNCTIONS,
     LOGGED,
     PANELS,
-    Look,
     functions_figure,
     logged_figures,
+    look_of,
     panel_figure,
-    panel_rows,
     rows_of,
 )
-from dra_app.pages.overview.parts import end_part, facts_part, notes_part, nothing_part, runs_part, section
+from dra_app.pages.overview.parts import end_part, facts_part, notes_part, nothing_part, runs_part
 from dra_app.pages.overview.run_table import run_lines
 from dra_app.pages.overview.scatter import scatter_part
-from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
+from dra_app.run_curves import function_curves, logged_curves, measure_curves
+from dra_app.templates import part
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.inspection.health import Note, health_notes
 from dra_toolkit.runs import Run
@@ -35,36 +35,10 @@ from dra_toolkit.runs import Run
 if TYPE_CHECKING:
     from dra_app.context import Context
 
-LONGEST_MEAN = 1_000
 AGAIN = 0.05
 """Share of the steps that must be new before a run's health, which reads a third of its groups, is judged again."""
 _notes: WeakKeyDictionary[Run, tuple[int, tuple[Note, ...]]] = WeakKeyDictionary()
 _lock = threading.Lock()
-SMOOTH = (
-    '<label>mean of <select data-smooth aria-label="smoothing"><option value="">some steps</option>'
-    '<option value="1">1 step</option><option value="5">5 steps</option><option value="20">20 steps</option>'
-    '<option value="100">100 steps</option></select></label>'
-)
-SHELL = f"""
-<div class="dra-message" data-part="message" role="alert" hidden></div>
-<div data-part="end"></div>
-<div data-part="notes"></div>
-<div data-part="facts"><p class="dra-empty">Loading …</p></div>
-<div data-part="runs"></div>
-<div class="dra-plot-bar" data-part="bar" hidden>
-  <input type="search" data-filter placeholder="figures: a part of their name" aria-label="figures by a part of their name">
-  <label>groups <select data-mode aria-label="which groups"><option value="">training</option>
-  <option value="eval">evaluation</option></select></label>
-  {SMOOTH}
-  <button type="button" class="dra-quiet" data-whole-run hidden>all steps</button>
-  <span class="dra-note">a click opens the step, drawing across a curve shows those steps</span>
-</div>
-<div class="dra-plots" data-part="figures"></div>
-<div class="dra-plots" data-part="functions"></div>
-<div data-part="logged"></div>
-<details class="dra-section dra-dots" hidden><summary><h4>completions as points</h4></summary>
-<div data-part="scatter"></div></details>
-"""
 
 
 def show(run: Run, params: read.Params) -> Answer:
@@ -95,7 +69,7 @@ def scatter(run: Run, params: read.Params) -> Answer:
 def logged(run: Run, params: read.Params) -> Answer:
     """Return a figure for every metric that the trainer logged, in sections."""
     sections = logged_figures(logged_curves(run), look_of(params), run.name)
-    return {"parts": {"logged": "".join(section(name, figures) for name, figures in sections.items())}}
+    return {"parts": {"logged": "".join(part("overview", "section", *each) for each in sections.items())}}
 
 
 def health(run: Run, params: read.Params) -> Answer:
@@ -107,7 +81,7 @@ def health(run: Run, params: read.Params) -> Answer:
     if known is None or not known[0] <= count < 1 + known[0] * (1 + AGAIN):
         known = (
             count,
-            health_notes(run, {"step": found.steps.astype(np.float64), **found.measures}) if count else (),
+            health_notes(run, {"step": found.steps.astype(np.float64), **found.columns}) if count else (),
         )
         with _lock:
             _notes[run] = known
@@ -124,38 +98,27 @@ def runs(context: Context, params: Any) -> Answer:
 
 def csv(run: Run, params: read.Params) -> Answer:
     """Return the numbers of a figure, of all steps, as CSV."""
-    figure, mode = str(params.get("figure") or ""), read.mode(params)
-    if figure.startswith(LOGGED):
-        metric = figure.removeprefix(LOGGED)
+    key, mode = str(params.get("figure") or ""), read.mode(params)
+    if key.startswith(LOGGED):
         known = logged_curves(run)
-        steps, values = known[read.choice({"figure": metric}, "figure", tuple(known), metric)]
-        return {"csv": csv_text(rows_of(steps, {metric: values}))}
+        metric = read.choice({"figure": key.removeprefix(LOGGED)}, "figure", tuple(known), "")
+        return {"csv": csv_text(rows_of(known[metric][0], {metric: known[metric][1]}))}
     panels = {panel.key: panel for panel in PANELS}
     key = read.choice(params, "figure", (*panels, FUNCTIONS, SCORES), PANELS[0].key)
     if key == SCORES:
         return {"csv": csv_text(score_rows(scores(run)))}
-    if key == FUNCTIONS:
-        found = function_curves(run, mode)
-        return {"csv": csv_text(rows_of(found.steps, found.functions))}
-    return {"csv": csv_text(panel_rows(panels[key], _with_steps(measure_curves(run, mode))))}
-
-
-def look_of(params: read.Params) -> Look:
-    """Return how curves are to be drawn."""
-    smooth = min(read.whole(params, "smooth", 0) or 0, LONGEST_MEAN)
-    return Look(smooth=smooth, low=read.whole(params, "from"), high=read.whole(params, "to"))
-
-
-def _with_steps(found: Curves) -> Curves:
+    found = function_curves(run, mode) if key == FUNCTIONS else measure_curves(run, mode)
     if not len(found.steps):
         raise RunError("no steps are recorded yet")
-    return found
+    names = list(found.columns) if key == FUNCTIONS else [name for name, _, _ in panels[key].lines]
+    return {
+        "csv": csv_text(rows_of(found.steps, {name: found.columns[name] for name in names if name in found.columns}))
+    }
 
 
 PAGE = Page(
     title="Overview",
     place=0,
-    shell=SHELL,
     keys=("mode", "smooth", "from", "to", "x", "y"),
     questions={
         "show": show,

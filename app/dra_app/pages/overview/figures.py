@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from markupsafe import Markup
 
+from dra_app import params as read
 from dra_app.figure import Cell, figure, line_key
 from dra_app.palette import colour, function
 from dra_app.run_curves import Curves
 from dra_toolkit.drawing.curves import Line, Steps, curves
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array
+
+LONGEST_MEAN = 1_000
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Panel:
     key: str
     title: str
     y_title: str
-    lines: tuple[tuple[str, str, str], ...]
+    lines: tuple[tuple[str, str, str], ...] = ()
     """Measure, what it is called, the meaning of its colour."""
     percent: bool = False
     zero: bool = False
@@ -70,7 +74,7 @@ def _panel(name: str) -> Panel:
 
 
 PANELS = _panels()
-FUNCTIONS, FUNCTIONS_TITLE = "functions", "Reward functions"
+FUNCTIONS = "functions"
 LOGGED = "logged:"
 """What the key of a logged metric's figure begins with."""
 _SHARES = ("clip_ratio", "clipped_ratio", "frac_")
@@ -87,92 +91,61 @@ class Look:
     """First step that is drawn."""
     high: int | None = None
 
-    def __call__(self, steps: Steps, values: Array) -> tuple[Steps, Array]:
+    def __call__(self, line: Line) -> Line:
         """Return the part of a curve that is drawn."""
-        low = 0 if self.low is None else int(np.searchsorted(steps, self.low))
-        high = len(steps) if self.high is None else int(np.searchsorted(steps, self.high, side="right"))
-        return steps[low:high], values[low:high]
+        low = 0 if self.low is None else int(np.searchsorted(line.steps, self.low))
+        high = len(line.steps) if self.high is None else int(np.searchsorted(line.steps, self.high, side="right"))
+        return replace(line, steps=line.steps[low:high], values=line.values[low:high])
 
 
-def drawn(
-    title: str,
-    y_title: str,
-    lines: Sequence[tuple[str, Steps, Array, str, str, str]],
-    look: Look,
-    *,
-    key: str,
-    name: str,
-    percent: bool = False,
-    zero: bool = False,
-    help: str = "",
-) -> str:
-    """Return a figure of lines: name, steps, values, colour, dash, what it belongs to; nothing where none is known."""
-    made = []
-    for said, steps, values, ink, dash, of in lines:
-        at, shown = look(steps, values)
-        if len(at):
-            made.append(Line(name=said, steps=at, values=shown, colour=ink, dash=dash, of=of))
-    drawing = curves(made, y_title=y_title, smooth=look.smooth, percent=percent, zero=zero)
-    if not drawing:
-        return ""
-    legend = line_key(*((said, ink, dash) for said, _, _, ink, dash, _ in lines))
-    return figure(
-        title, drawing, name=f"{name}-{key.replace(':', '-').replace('/', '-')}", key=key, legend=legend, help=help
-    )
+def look_of(params: read.Params) -> Look:
+    """Return how a request wants curves drawn."""
+    smooth = min(read.whole(params, "smooth", 0) or 0, LONGEST_MEAN)
+    return Look(smooth=smooth, low=read.whole(params, "from"), high=read.whole(params, "to"))
 
 
-def panel_figure(panel: Panel, found: Curves, look: Look, name: str) -> str:
+def drawn(panel: Panel, lines: Sequence[Line], look: Look, name: str) -> Markup:
+    """Return a figure of lines; nothing where none of their values is known."""
+    shown = [line for line in map(look, lines) if len(line.steps)]
+    drawing = curves(shown, y_title=panel.y_title, smooth=look.smooth, percent=panel.percent, zero=panel.zero)
+    legend = line_key(*((line.name, line.colour, line.dash) for line in lines))
+    file = f"{name}-{panel.key.replace(':', '-').replace('/', '-')}"
+    return figure(panel.title, drawing, name=file, key=panel.key, legend=legend, help=panel.help)
+
+
+def panel_figure(panel: Panel, found: Curves, look: Look, name: str) -> Markup:
     """Return the figure of a panel."""
     lines = [
-        (said, found.steps, found.measures[measure], colour(kind), "", "")
+        Line(name=said, steps=found.steps, values=found.columns[measure], colour=colour(kind))
         for measure, said, kind in panel.lines
-        if is_known(found.measures.get(measure))
+        if is_known(found.columns.get(measure))
     ]
-    return drawn(
-        panel.title,
-        panel.y_title,
-        lines,
-        look,
-        key=panel.key,
-        name=name,
-        percent=panel.percent,
-        zero=panel.zero,
-        help=panel.help,
-    )
+    return drawn(panel, lines, look, name)
 
 
-def functions_figure(found: Curves, look: Look, name: str) -> str:
+def functions_figure(found: Curves, look: Look, name: str) -> Markup:
     """Return the figure of the reward functions."""
+    styles = map(function, range(len(found.columns)))
     lines = [
-        (function_name, found.steps, values, *function(number), "")
-        for number, (function_name, values) in enumerate(found.functions.items())
+        Line(name=each, steps=found.steps, values=values, colour=ink, dash=dash)
+        for (each, values), (ink, dash) in zip(found.columns.items(), styles, strict=True)
     ]
-    return drawn(FUNCTIONS_TITLE, "mean raw value", lines, look, key=FUNCTIONS, name=name)
+    return drawn(Panel(FUNCTIONS, "Reward functions", "mean raw value"), lines, look, name)
 
 
-def logged_figures(logged: dict[str, tuple[Steps, Array]], look: Look, name: str) -> dict[str, list[str]]:
+def logged_figures(logged: dict[str, tuple[Steps, Array]], look: Look, name: str) -> dict[str, list[Markup]]:
     """Return a figure for each logged metric, in sections by what stands before the slash of its name."""
-    sections: dict[str, list[str]] = {}
+    sections: dict[str, list[Markup]] = {}
     rank = {first: place for place, first in enumerate(_FIRST)}
     for metric in sorted(logged, key=lambda m: ("/" in m, rank.get(m.partition("/")[0], len(rank)), m)):
         steps, values = logged[metric]
         percent = any(part in metric for part in _SHARES)
-        lines = [(metric, steps, values, colour("ink"), "", "")]
-        section = metric.rpartition("/")[0].split("/")[0] or "optimisation"
-        if section == "clip_ratio":
-            section = "optimisation"
-        made = drawn(
-            metric, metric.rpartition("/")[2], lines, look, key=f"{LOGGED}{metric}", name=name, percent=percent
-        )
+        section = metric.rpartition("/")[0].split("/")[0].replace("clip_ratio", "") or "optimisation"
+        panel = Panel(f"{LOGGED}{metric}", metric, metric.rpartition("/")[2], percent=percent)
+        made = drawn(panel, [Line(name=metric, steps=steps, values=values, colour=colour("ink"))], look, name)
         if made:
             sections.setdefault(section, []).append(made)
     return sections
-
-
-def panel_rows(panel: Panel, found: Curves) -> list[Sequence[Cell]]:
-    """Return a panel's numbers as rows, the first their names."""
-    names = [name for name, _, _ in panel.lines if name in found.measures]
-    return rows_of(found.steps, {name: found.measures[name] for name in names})
 
 
 def rows_of(steps: Steps, columns: dict[str, Array]) -> list[Sequence[Cell]]:

@@ -1,4 +1,4 @@
-"""The Overview as HTML: health notes, what the run is, the table of runs. Everything is escaped."""
+"""What the Overview says beside its curves: health, how a run ended, what it is, the other runs."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
+from markupsafe import Markup
 
 from dra_app.pages.overview.run_table import RunLine
 from dra_app.palette import colour
 from dra_app.run_curves import Curves
+from dra_app.templates import part
 from dra_toolkit.drawing.curves import sparkline
-from dra_toolkit.drawing.numbers import NOT_KNOWN, percent, short
-from dra_toolkit.drawing.svg import escaped, one_line
 from dra_toolkit.groups import mean_of_known
 from dra_toolkit.inspection.health import FEWEST_STEPS, Note
 from dra_toolkit.inspection.overview import SHOWN_SETTINGS
@@ -30,59 +29,25 @@ MOST_EQUAL = 0.3
 LOG_LINES = 30
 _ENDED_BADLY = ("failed", "killed", "unreadable")
 _GOES_ON = ("running", "starting")
+_ERROR = re.compile(r"(\[rank\d+\]: ?)?(error: |[\w.]*(Error|Exception|Interrupt)\b)")
 
 
-def notes_part(notes: Sequence[Note], curves: Curves) -> str:
+def notes_part(notes: Sequence[Note], curves: Curves) -> Markup:
     """Return the health notes, or that there are none; never that all is well where most groups teach nothing."""
     steps = len(curves.steps)
-    if notes:
-        return f'<div class="dra-notes">{"".join(map(_note, notes))}</div>'
-    if steps == 0:
-        return ""
-    if steps < FEWEST_STEPS:
-        return f'<p class="dra-note dra-health">Health is judged from {FEWEST_STEPS} steps on.</p>'
-    late = mean_of_known(curves.measures.get("zero_spread", np.zeros(0))[-max(1, steps // 3) :])
-    if late > MOST_EQUAL:
-        return (
-            f'<p class="dra-note dra-health">In the last third of the steps {percent(late, 0)} of the groups have equal raw '
-            "rewards: without an adjustment they teach nothing. No second sign says that this is a problem.</p>"
-        )
-    return '<p class="dra-note dra-health"><b>✓</b> No problem that two independent signs agree on.</p>'
-
-
-def _note(note: Note) -> str:
-    signs = "".join(
-        f"<li>{escaped(sign.what)} <b>{short(sign.before)} → {short(sign.after)}</b></li>" for sign in note.signs
-    )
-    return (
-        f'<article class="dra-health-note"><h4>⚠ {escaped(note.name)}</h4><p>{escaped(note.says)}</p><ul>{signs}</ul>'
-        f'<p class="advice">{escaped(note.advice)}</p></article>'
-    )
-
-
-def section(name: str, figures: Sequence[str]) -> str:
-    """Return figures under a heading that folds."""
-    return (
-        f'<details class="dra-section" open><summary><h4>{escaped(name)}</h4> <span class="dra-note">{len(figures)}</span>'
-        f'</summary><div class="dra-plots">{"".join(figures)}</div></details>'
-    )
+    late = mean_of_known(curves.columns.get("zero_spread", np.zeros(0))[-max(1, steps // 3) :])
+    return part("overview", "notes", notes, steps, FEWEST_STEPS, late, MOST_EQUAL)
 
 
 def end_part(run: Run, status: Mapping[str, Any]) -> str:
     """Return why a run that failed or was killed ended: what is known of the reason, and the end of its log."""
     if status["state"] not in _ENDED_BADLY:
         return ""
-    directory = run.directory
-    attempt = directory.last_attempt()
-    logs = sorted(directory.attempt_logs(attempt).glob("output*.log"))
+    attempt = run.directory.last_attempt()
+    logs = sorted(run.directory.attempt_logs(attempt).glob("output*.log"))
     lines = [line for log in logs for line in _last_lines(log)]
     reason = str(status.get("error") or status.get("reason") or _reason(lines))
-    said = f"<b>{escaped(status['state'])}</b> in attempt {attempt}" + (f": {one_line(reason, 400)}" if reason else "")
-    shown = escaped(visible("\n".join(lines))) or "Nothing was printed."
-    return (
-        f'<div class="dra-message" role="status">{said}<details><summary>end of the log</summary><pre>{shown}</pre>'
-        f"</details><span>Go on from its last checkpoint: <code>dra train {one_line(run.name)} --resume</code></span></div>"
-    )
+    return part("overview", "end", run.name, status["state"], attempt, reason, visible("\n".join(lines)))
 
 
 def _last_lines(log: Path) -> list[str]:
@@ -99,10 +64,7 @@ def _reason(lines: Sequence[str]) -> str:
     return next((line for line in reversed(lines) if _ERROR.match(line)), lines[-1] if lines else "")
 
 
-_ERROR = re.compile(r"(\[rank\d+\]: ?)?(error: |[\w.]*(Error|Exception|Interrupt)\b)")
-
-
-def _clock(run: Run, status: Mapping[str, Any], steps: int) -> list[tuple[str, str]]:
+def _clock(run: Run, status: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return when the run last wrote and, while it goes on, how long it still takes at the pace of its last steps."""
     rows = [row for row in run.metrics()[-50:] if isinstance(row.get("time"), int | float)]
     last = max([float(row["time"]) for row in rows[-1:]] + [float(status.get("time") or 0)])
@@ -123,82 +85,38 @@ def _ago(seconds: float) -> str:
     return f"{max(0, seconds):.0f} s"
 
 
-def facts_part(run: Run, curves: Curves, status: Mapping[str, Any]) -> str:
+def facts_part(run: Run, curves: Curves, status: Mapping[str, Any]) -> Markup:
     """Return what the run is: how far, and the settings that matter."""
-    flips = curves.measures.get("flips", np.zeros(0))
-    groups = int(curves.groups.sum())
-    sizes = curves.measures.get("size", np.zeros(0))
+    sizes, flips = (curves.columns.get(name, np.zeros(0)) for name in ("size", "flips"))
     completions = round(float(np.nansum(sizes * curves.groups))) if len(sizes) else 0
-    counts = [(f"{len(curves.steps):,}", "steps"), (f"{groups:,}", "groups"), (f"{completions:,}", "completions")]
-    if len(flips):
-        counts.append((f"{int(np.nansum(flips)):,}", "sign flips"))
-    counts += _clock(run, status, len(curves.steps))
-    numbers = "".join(f"<span><b>{value}</b> {said}</span>" for value, said in counts)
-    said = {key: value for key, value in run.recipe.items() if value not in (None, "", -1)}
+    numbers = [(len(curves.steps), "steps"), (int(curves.groups.sum()), "groups"), (completions, "completions")]
+    numbers += [(int(np.nansum(flips)), "sign flips")] if len(flips) else []
+    counts = [*((f"{value:,}", said) for value, said in numbers), *_clock(run, status)]
     is_known = status["state"] != "imported"  # an import's recipe holds defaults that its trainer never had
-    settings = "".join(
-        f"<span><i>{escaped(key)}</i> {escaped(_value(said[key]))}</span>"
-        for key in SHOWN_SETTINGS
-        if is_known and key in said
-    )
-    whole = "\n".join(f"{key}: {_value(value)}" for key, value in said.items())
-    if is_known:
-        settings += f'<details class="dra-recipe"><summary>all settings</summary><pre>{escaped(whole)}</pre></details>'
-    problems = run.problems
-    lines = [f"groups/{name}: {why}; skipped" for name, why in sorted(problems.items())]
+    said = {key: _value(value) for key, value in run.recipe.items() if is_known and value not in (None, "", -1)}
+    settings = [(key, said[key]) for key in SHOWN_SETTINGS if key in said]
+    lines = [f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())]
     more = [f"and {len(lines) - MOST_PROBLEMS} more files"] if len(lines) > MOST_PROBLEMS else []
-    listed = "".join(f"<li>{escaped(visible(line, one_line=True))}</li>" for line in lines[:MOST_PROBLEMS] + more)
-    damaged = f'<div class="dra-message" role="status">Files that were skipped:<ul>{listed}</ul></div>' if lines else ""
-    return f'<div class="dra-facts">{numbers}</div><div class="dra-settings">{settings}</div>{damaged}'
+    return part("overview", "facts", counts, settings, list(said.items()), lines[:MOST_PROBLEMS] + more)
 
 
-def nothing_part(run: Run, state: str) -> str:
+def nothing_part(run: Run, state: str) -> Markup:
     """Return what is shown in place of the curves of a run without groups."""
-    if state in ("running", "starting", "not started"):
-        said = "The curves appear by themselves when the first step has been sampled."
-    else:
-        said = "Train it further with <code>dra train RECIPE --resume</code>, or choose another run above."
-    return f'<p class="dra-empty">No training groups are recorded in <b>{escaped(run.name)}</b> yet. {said}</p>'
+    return part("overview", "nothing", run.name, state in (*_GOES_ON, "not started"))
 
 
 def runs_part(lines: Sequence[RunLine], chosen: str, total: int) -> str:
     """Return the table of runs."""
-    if total < 2:
-        return ""
-    body = "".join(_run_row(line, line.run_id == chosen) for line in lines)
-    heads = "".join(
-        f'<th scope="col">{said}</th>' for said in ("run", "state", "steps", "reward", "raw reward", "differs in")
-    )
-    rest = (
-        f'<p class="dra-note">{total - len(lines)} older runs are in the list above.</p>' if total > len(lines) else ""
-    )
-    return (
-        f'<div class="dra-scroll dra-runs-box"><table class="dra-runs"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody>'
-        f"</table></div>{rest}"
-    )
+    return part("overview", "runs", list(map(_row, lines)), chosen, total - len(lines)) if total > 1 else ""
 
 
-def _run_row(line: RunLine, is_chosen: bool) -> str:
-    differences = list(line.differences.items())
-    listed = "".join(
-        f"<span><i>{escaped(key)}</i> {escaped(_value(value))}</span>" for key, value in differences[:MOST_DIFFERENCES]
-    )
-    if len(differences) > MOST_DIFFERENCES:
-        everything = "\n".join(f"{key}: {_value(value)}" for key, value in differences)
-        listed += f'<span title="{escaped(everything)}">+{len(differences) - MOST_DIFFERENCES} more</span>'
+def _row(line: RunLine) -> tuple[RunLine, float | None, str, list[tuple[str, str]], list[tuple[str, str]]]:
+    """Return a run with its last reward, its rewards as a curve, in what it differs, and what of that has no room."""
+    differences = [(key, _value(value)) for key, value in line.differences.items()]
     known = line.reward[~np.isnan(line.reward)]
-    last = short(float(known[-1])) if len(known) else NOT_KNOWN
-    run = escaped(line.run_id)
-    link = f'<a href="?page=overview&amp;run={escaped(quote(line.run_id))}" data-run="{run}" title="{run}">{run}</a>'
-    state = f'<span class="dra-state" data-state="{escaped(line.state)}">{escaped(line.state)}</span>'
-    detail, curve = listed, sparkline(line.reward, colour("raw"))
-    if line.problem:
-        detail = f'<span class="dra-problem">{escaped(visible(line.problem, one_line=True))}</span>'
-    step = f"{line.last_step:,}" if line.last_step is not None else NOT_KNOWN
-    return (
-        f'<tr{" class=chosen" if is_chosen else ""}><th scope="row">{link}</th><td>{state}</td><td>{step}</td>'
-        f'<td>{last}</td><td>{curve}</td><td><div class="differences">{detail}</div></td></tr>'
-    )
+    curve = sparkline(line.reward, colour("raw"))
+    last = float(known[-1]) if len(known) else None
+    return line, last, curve, differences[:MOST_DIFFERENCES], differences[MOST_DIFFERENCES:]
 
 
 def _value(value: object) -> str:

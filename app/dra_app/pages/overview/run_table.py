@@ -85,7 +85,7 @@ def _read(context: Context, run_id: str, stamp: str) -> _Known:
 def _rewards(run: Run) -> Array:
     """Return what was logged, which is one small file; what was recorded only where that is missing."""
     logged = [row["reward"] for row in run.metrics() if isinstance(row.get("reward"), float)]
-    return np.array(logged) if logged else measure_curves(run).measures.get("reward", np.zeros(0))
+    return np.array(logged) if logged else measure_curves(run).columns.get("reward", np.zeros(0))
 
 
 def _broken(run_id: str, problem: str) -> RunLine:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from dra_app import params as read
-from dra_app.figure import figure, marks
+from dra_app.figure import figure, key, marks
+from dra_app.templates import part
 from dra_toolkit.drawing.numbers import short
-from dra_toolkit.drawing.svg import Scale, around, escaped, text, ticks, y_axis
+from dra_toolkit.drawing.svg import Scale, around, text, ticks, y_axis
 from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.names import quoted_name
@@ -48,10 +49,8 @@ def scatter_part(run: Run, params: read.Params) -> str:
         steps=(low, high),
     ).to_pylist()
     points = [row for row in found if _is_known(row["x"]) and _is_known(row["y"])]
-    return _choosers(known, x, y) + (_drawn(points, known[x], known[y], f"{run.name}-{x}-{y}") if points else _NOTHING)
-
-
-_NOTHING = '<p class="dra-empty">Neither number is known of these completions.</p>'
+    drawing = _drawn(points, known[x], known[y], f"{run.name}-{x}-{y}") if points else ""
+    return part("overview", "scatter", known, x, y, drawing)
 
 
 def _drawn(points: list[dict[str, float]], x_title: str, y_title: str, name: str) -> str:
@@ -69,25 +68,13 @@ def _drawn(points: list[dict[str, float]], x_title: str, y_title: str, name: str
             f'cy="{y(row["y"]):g}" r="3.4" data-dot="{place}"><title>{said}</title></circle>'
         )
     title = f"{y_title} against {x_title}, {len(points):,} completions"
-    keys = "".join(f'<span><i class="dra-key dot {kind}"></i>{said}</span>' for kind, said in _LEGEND)
     rows = [["step", "batch", "group", "completion", x_title, y_title]]
     rows += [[row[name] for name in ("step", "batch", "group_index", "i", "x", "y")] for row in points]  # type: ignore[misc]
     drawing = marks(WIDTH, HEIGHT, title, "".join(parts))
-    return figure(title, drawing, rows=rows, name=name, legend=f'<div class="dra-legend">{keys}</div>')
+    return figure(title, drawing, rows=rows, name=name, legend=key(*_LEGEND))
 
 
-_LEGEND = (("right", "right"), ("wrong", "wrong"), ("none", "no verdict; a click opens the completion"))
-
-
-def _choosers(known: dict[str, str], x: str, y: str) -> str:
-    selects = []
-    for axis, chosen in (("y", y), ("x", x)):
-        options = "".join(
-            f'<option value="{escaped(name)}"{" selected" if name == chosen else ""}>{escaped(said)}</option>'
-            for name, said in known.items()
-        )
-        selects.append(f'<label>{axis} <select data-axis="{axis}" aria-label="{axis} axis">{options}</select></label>')
-    return f'<div class="dra-bar-form">{"".join(selects)}</div>'
+_LEGEND = (("dot right", "right"), ("dot wrong", "wrong"), ("dot none", "no verdict; a click opens the completion"))
 
 
 def _sql(name: str) -> str:

@@ -2,99 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from dra_app import params as read
-from dra_app.pages import Answer, Page
-from dra_app.pages.groups import STEPS_BAR, as_span, recorded_steps
-from dra_app.pages.what_if.parts import (
-    figures_part,
-    form_part,
-    group_part,
-    ranking_part,
-    recipe_part,
-    run_part,
-    step_part,
-)
-from dra_app.pages.what_if.ranking import candidates, rank, spread
-from dra_app.pages.what_if.results import group_what_if, next_piece, steps_what_if, sums_from
-from dra_app.pages.what_if.settings import changed_lines, changes_from, facts_of, fields_of, written
+from dra_app.pages import Answer, Page, spread
+from dra_app.pages.groups import as_span, recorded_steps
+from dra_app.pages.what_if.ranking import MOST_STEPS, candidates, rank, ranking_part
+from dra_app.pages.what_if.replayed import figures_part, group_tiles, group_what_if, tiles
+from dra_app.pages.what_if.settings import changes_from, facts_of, fields_of, written
 from dra_app.step_groups import read_step
+from dra_app.templates import part
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.replay.settings import Changes, recipe_lines, recorded_settings
-from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
-from dra_toolkit.runs import Run
+from dra_toolkit.inspection.replay import Changes, recipe_lines, recorded_settings, replay_run
+from dra_toolkit.runs import FileFacts, Run
 
-_ROBUST = ",".join(f"{key}={value}" for key, value in DIVERSITY_PRESETS["robust"].items())
-SHELL = f"""
-<div class="dra-bar" role="toolbar" aria-label="step and group" data-robust="{_ROBUST}">{STEPS_BAR}
-  <button type="button" data-group-by="-1" aria-label="previous group" title="previous group (k)">▲</button>
-  <span>group <b data-group>&ndash;</b></span>
-  <button type="button" data-group-by="1" aria-label="next group" title="next group (j)">▼</button>
-  <nav class="dra-links"><a data-page="groups" href="#">read this group</a></nav>
-</div>
-<div class="dra-message" data-part="message" role="alert" hidden></div>
-<div class="dra-columns narrow">
-  <aside class="dra-side">
-    <div data-part="form"><p class="dra-empty">Loading …</p></div><div data-part="lines"></div>
-  </aside>
-  <div><div data-part="group"></div><div data-part="all-step"></div><div data-part="all-run"></div>
-    <div data-part="ranking"></div>
-    <div data-part="figures"></div></div>
-</div>
-"""
+TOP = 8
+"""Groups that change most that are named."""
+_PARTS = ("form", "lines", "group", "figures", "all-step", "all-run")
 
 
 def show_group(run: Run, params: read.Params) -> Answer:
     """Return the form, the group and the recipe lines for the settings asked for."""
-    mode = read.mode(params)
+    mode, nothing = read.mode(params), dict.fromkeys(_PARTS, "")
     steps = run.steps(mode)
     if not steps:
-        said = f"This run has no {mode} groups yet; once a step has been recorded, its settings can be changed here."
-        parts = dict.fromkeys(("form", "lines", "figures", "all-step", "all-run"), "")
-        return {"parts": {**parts, "group": f'<p class="dra-empty">{said}</p>'}}
+        return {"parts": nothing | {"group": part("what-if", "nothing", mode)}}
     step = read.whole(params, "step") or steps[-1]
     step = min(steps, key=lambda s: abs(s - step))
     try:
         record = _record(run, params, step)
     except DRAError as error:
-        parts = dict.fromkeys(("form", "lines", "group", "figures", "all-step", "all-run"), "")
-        return {"error": "; ".join(error.problems), "parts": parts, "state": {"step": step}, "steps": as_span(steps)}
-    facts = facts_of(run, step, mode)
-    changes, wrong = _changes(params)
-    state = {"step": step, "mode": mode, "batch": record.batch, "group": record.index, "set": written(changes)}
-    answer: Answer = {"parts": {}, "state": state, "steps": as_span(steps)} | ({"error": wrong} if wrong else {})
+        return {"error": "; ".join(error.problems), "parts": nothing, "state": {"step": step}, "steps": as_span(steps)}
+    answer: Answer = {"steps": as_span(steps)}
     try:
-        settings, made = changes.settings(facts, mode), changes.estimator(facts)
-        answer["parts"]["form"] = form_part(fields_of(facts, mode, changes, record))
-        lines = recipe_lines(settings, made, facts.embedder)
-        before = recipe_lines(recorded_settings(facts, mode), facts.made, facts.embedder)
-        answer["parts"]["lines"] = recipe_part(changed_lines(lines, before))
-        name = f"{run.name}-step-{step}-{mode}-{record.batch}-{record.index}"
+        changes = changes_from(params)
+    except DRAError as error:  # what the address has cannot be changed so: as recorded, and why
+        changes, answer["error"] = Changes(), "; ".join(error.problems)
+    answer["state"] = {
+        "step": step,
+        "mode": mode,
+        "batch": record.batch,
+        "group": record.index,
+        "set": written(changes),
+    }
+    answer["parts"] = {}
+    try:
+        answer["parts"] |= _settings(record, facts := facts_of(run, step, mode), changes)
         found = group_what_if(run, record, facts, changes)
-        answer["parts"] |= {"group": group_part(found), "figures": figures_part(found, name)}
+        name = f"{run.name}-step-{step}-{mode}-{record.batch}-{record.index}"
+        answer["parts"] |= {"group": group_tiles(found), "figures": figures_part(found, name)}
     except DRAError as error:
         answer["error"] = "; ".join(error.problems)
         answer["parts"] |= dict.fromkeys(("group", "figures", "all-step"), "")  # nothing follows from these settings
     if read.flag(params, "fresh"):
-        answer["parts"] |= {"all-run": run_part(None), "ranking": ranking_part([], [], run.name)}
+        answer["parts"] |= {"all-run": part("what-if", "whole_run"), "ranking": ranking_part([], [step], run.name)}
     return answer
 
 
-def _changes(params: read.Params) -> tuple[Changes, str]:
-    """Return the changes asked for; none, and why, where the address has what cannot be changed so."""
-    try:
-        return changes_from(params), ""
-    except DRAError as error:
-        return changes_from({}), "; ".join(error.problems)
+def _settings(record: GroupRecord, facts: FileFacts, changes: Changes) -> dict[str, str]:
+    """Return the form, and the settings as recipe lines: the changed ones to copy, and all of them."""
+    fields = fields_of(facts, record.mode, changes, record)
+    changed = sum(field.is_changed for field in fields)
+    lines = recipe_lines(changes.settings(facts, record.mode), changes.estimator(facts), facts.embedder)
+    before = recipe_lines(recorded_settings(facts, record.mode), facts.made, facts.embedder)
+    differing = [line for line in lines if line not in before]
+    return {
+        "form": part("what-if", "form", fields, changed),
+        "lines": part("what-if", "recipe", differing, lines),
+    }
 
 
 def show_step(run: Run, params: read.Params) -> Answer:
     """Return the whole step for the settings asked for."""
     step = read.whole(params, "step", 0) or 0
-    differences = steps_what_if(run, changes_from(params), read.mode(params), (step, step))
-    return {"parts": {"all-step": step_part(step, differences)}}
+    found = replay_run(run, changes_from(params), mode=read.mode(params), steps=(step, step), top=TOP).differences
+    sums = found.total()
+    note = f"{sums.changed_groups:,} of {sums.groups:,} groups change"
+    return {"parts": {"all-step": tiles(f"Step {step}, all groups", sums, note, found.groups)}}
+
+
+def show_run(run: Run, params: read.Params) -> Answer:
+    """Return the whole run for the settings asked for."""
+    found = replay_run(run, changes_from(params), mode=read.mode(params), top=TOP).differences
+    sums = found.total()
+    note = f"{sums.completions:,} completions; {sums.changed_groups:,} of {sums.groups:,} groups change"
+    return {"parts": {"all-run": tiles("The whole run", sums, note, found.groups)}}
 
 
 def show_ranking(run: Run, params: read.Params) -> Answer:
@@ -103,31 +94,14 @@ def show_ranking(run: Run, params: read.Params) -> Answer:
     steps = run.steps(mode)
     step = read.whole(params, "step") or (steps[-1] if steps else 0)
     facts = facts_of(run, step, mode)
-    chosen = spread(steps) if whole else [step]
+    chosen = spread(steps, MOST_STEPS) if whole else [step]
     found = rank(run, facts, mode, chosen, candidates(facts, written(changes_from(params))))
     return {"parts": {"ranking": ranking_part(found, chosen, run.name)}}
 
 
-def show_run(run: Run, params: read.Params) -> Answer:
-    """Replay the next piece of a run and add it to the sums that the page sends back; the page asks until the end."""
-    mode, after = read.mode(params), read.whole(params, "after")
-    sums = sums_from(params)
-    following = next_piece(run, mode, after)
-    if following is None:
-        return {"parts": {"all-run": run_part(sums, 1.0)}, "next": None}
-    steps, share = following
-    sums.add(steps_what_if(run, changes_from(params), mode, steps).total())
-    return {
-        "parts": {"all-run": run_part(sums, share)},
-        "sums": asdict(sums),
-        "next": None if share >= 1 else steps[1],
-    }
-
-
 def _record(run: Run, params: read.Params, step: int) -> GroupRecord:
     """Return the group asked for, or the nearest one that the step has."""
-    batch, index = read.whole(params, "batch", 0) or 0, read.whole(params, "group", 0) or 0
-    mode = read.mode(params)
+    (batch, index), mode = read.place(params), read.mode(params)
     try:
         return run.group(step, index, mode=mode, batch=batch)
     except RunError:
@@ -141,7 +115,6 @@ def _record(run: Run, params: read.Params, step: int) -> GroupRecord:
 PAGE = Page(
     title="What if",
     place=30,
-    shell=SHELL,
     keys=("step", "mode", "batch", "group", "set"),
     questions={
         "group": show_group,

@@ -42,15 +42,11 @@ export default function whatIf(page) {
     await painted();
     root.dataset.stepMilliseconds = (performance.now() - since).toFixed(1);
   }
-  async function recomputeRun() {
+  async function recomputeRun(button) {
+    Object.assign(button, { disabled: true, textContent: "replaying …" });
     const mine = ++wholeRun;
-    let [after, sums] = ["", {}];
-    while (after !== null && mine === wholeRun) {
-      const answer = await page.call("run", { ...page.now, after, sums });
-      if (!answer || answer.error || mine !== wholeRun) return;
-      page.fill(answer.parts);
-      ({ sums, next: after } = answer);
-    }
+    const answer = await page.call("run", { ...page.now });
+    if (answer && !answer.error && mine === wholeRun) page.fill(answer.parts);
   }
   function settings() {
     const changed = [];
@@ -61,12 +57,10 @@ export default function whatIf(page) {
     }
     return changed.join(",");
   }
-  function withPreset() {
-    const { robust } = root.querySelector("[data-robust]").dataset;
-    const pairs = [...settings().split(","), ...robust.split(",")].filter(Boolean).map((pair) => pair.split("="));
-    const set = new Map(pairs);
-    if (root.querySelector("[data-key=diversity]")?.value === "none") set.set("diversity", "graph_cut"); // guards of nothing do nothing
-    return [...set].map((pair) => pair.join("=")).join(",");
+  function withPreset(name) {
+    const measure = root.querySelector("[data-key=diversity]");
+    const chosen = measure.value === "none" ? "graph_cut" : measure.value; // guards of nothing do nothing
+    return `diversity_preset=${name}${chosen === measure.dataset.recorded ? "" : `,diversity=${chosen}`}`;
   }
   function moveGroup(by, since) {
     const group = Number(page.now.group || 0) + by;
@@ -79,12 +73,8 @@ export default function whatIf(page) {
     "[data-by]": (hit, since) => steps.move(Number(hit.dataset.by), since),
     "[data-group-by]": (hit, since) => moveGroup(Number(hit.dataset.groupBy), since),
     "[data-reset]": (hit, since) => request({ set: "" }, since, true),
-    "[data-preset]": (hit, since) => request({ set: withPreset() }, since, true),
+    "[data-preset]": (hit, since) => request({ set: withPreset(hit.dataset.preset) }, since, true),
     "[data-run-all]": recomputeRun,
-    "[data-stop]": (hit) => {
-      wholeRun++;
-      hit.replaceWith(document.createTextNode("stopped"));
-    },
     "[data-goto]": (hit, since) => {
       const [step, batch, group] = hit.dataset.goto.split(",");
       request({ step, batch, group }, since, true);

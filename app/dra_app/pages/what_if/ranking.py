@@ -9,9 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from markupsafe import Markup
 
+from dra_app.figure import figure, line_key
 from dra_app.pages.what_if.settings import changes_from
+from dra_app.palette import colour
+from dra_app.templates import part
 from dra_toolkit.diversity import MEASURES
+from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.errors import DRAError
 from dra_toolkit.group_outcomes import correct_of
 from dra_toolkit.groups import Array, GroupRecord, Mode
@@ -97,7 +102,7 @@ def candidates(facts: FileFacts, asked: str) -> list[str]:
 
 def rank(run: Run, facts: FileFacts, mode: Mode, steps: Sequence[int], settings: Sequence[str]) -> list[Outcome]:
     """Return what each setting does over some steps, those that turn fewest pairs of right and wrong round first."""
-    outcomes = [Outcome(name=given or "as recorded", given=given) for given in settings]
+    outcomes = [Outcome(name=given.replace(",", " ") or "as recorded", given=given) for given in settings]
     changes = [changes_from({"set": given}) for given in settings]
     for step in steps:
         records = _records(run, step, mode)
@@ -128,8 +133,43 @@ def _records(run: Run, step: int, mode: Mode) -> list[GroupRecord]:
     return found
 
 
-def spread(steps: Sequence[int], most: int = MOST_STEPS) -> list[int]:
-    """Return steps evenly spread over those of a run, the first and the last among them."""
-    if len(steps) <= most:
-        return list(steps)
-    return [steps[round(i * (len(steps) - 1) / (most - 1))] for i in range(most)]
+_COLUMNS = (
+    ("right below wrong", "pairs of a right and a wrong completion of which the wrong one is pushed higher"),
+    ("|A| on copies", "share of the absolute advantage on texts that their group has more than once"),
+    ("rare right", "share of the encouragement of right completions in groups of which at most a quarter is right"),
+    ("mean |A|", "against the recorded one"),
+)
+
+
+def ranking_part(found: Sequence[Outcome], steps: Sequence[int], run: str) -> Markup:
+    """Return several settings as a table, and the mean advantage of right and wrong by the group's success rate."""
+    recorded = next((outcome.whole for outcome in found if not outcome.given), 0.0)
+    rows = [(outcome, () if outcome.problem else _shares(outcome, recorded)) for outcome in found]
+    where = f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from {steps[0]} to {steps[-1]}"
+    figures = [_by_rate(outcome, run) for outcome in found if outcome.rights.any()]
+    return part("what-if", "ranking", rows, where, _COLUMNS, figures)
+
+
+def _shares(outcome: Outcome, recorded: float) -> tuple[float | None, ...]:
+    """Return the numbers of the `_COLUMNS`."""
+    shares = (
+        (outcome.inverted, outcome.pairs),
+        (outcome.copies, outcome.whole),
+        (outcome.rare, outcome.encouraged),
+        (outcome.whole, recorded),
+    )
+    return tuple(share / whole if whole else None for share, whole in shares)
+
+
+def _by_rate(outcome: Outcome, run: str) -> Markup:
+    """Return the mean advantage of right and of wrong completions by the success rate of their group."""
+    middles = (np.arange(BINS) + 0.5) * 100 / BINS
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = {"right": outcome.right / outcome.rights, "wrong": outcome.wrong / outcome.wrongs}
+    inks = {"right": colour("up"), "wrong": colour("down")}
+    lines = [Line(name=name, steps=middles, values=values, colour=inks[name]) for name, values in means.items()]
+    drawing = curves(lines, y_title="mean advantage", x_title="success rate of the group, %", size=(380, 170))
+    numbers = zip(middles.tolist(), *(values.tolist() for values in means.values()), strict=True)
+    legend = line_key(*((line.name, line.colour, "") for line in lines))
+    name = f"{run}-ranking-{outcome.given or 'recorded'}"
+    return figure(outcome.name, drawing, rows=[["success_rate", *means], *numbers], name=name, legend=legend)

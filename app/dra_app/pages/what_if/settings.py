@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from dra_app.params import Params
@@ -12,13 +12,13 @@ from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_outcomes import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.replay.settings import Changes, read_changes, recorded_settings, scaling_of
-from dra_toolkit.recipe import known_keys
+from dra_toolkit.inspection.replay import Changes, read_changes, recorded_settings, scaling_of
+from dra_toolkit.recipe import Key, known_keys
 from dra_toolkit.runs import FileFacts, Run
 
-SHARED = ("diversity", "scale_rewards", *(each.key for each in SETTING_KEYS.values() if each.field != "measure"))
-"""Keys of a recipe that can be changed whatever the measure, in the order of the form."""
 DECLARED = {each.key: each for each in SETTING_KEYS.values()}
+SHARED = ("diversity", "scale_rewards", *(key for key, each in DECLARED.items() if each.field != "measure"))
+"""Keys of a recipe that can be changed whatever the measure, in the order of the form."""
 SCALING_HELP = "What advantages are divided by: the standard deviation of the group, of the batch, or nothing."
 LONGEST = 1_000
 """Characters of the changes in the address."""
@@ -28,22 +28,34 @@ LONGEST = 1_000
 class Field:
     """One setting in the form."""
 
-    key: str
+    known: Key
     label: str
     help: str
     recorded: Any
     value: Any
-    choices: tuple[str, ...] = ()
-    """Values to choose from; empty for a number."""
-    disabled: dict[str, str] | None = None
+    disabled: Mapping[str, str] = field(default_factory=dict)
     """Choice -> why it cannot be taken with what was recorded."""
-    whole: bool = False
-    may_be_empty: bool = False
+
+    @property
+    def key(self) -> str:
+        """The recipe's key."""
+        return self.known.name
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Values to choose from, a measure of the user's own among them where it was recorded; none for a number."""
+        own = (self.recorded,) if self.known.choices and self.recorded not in self.known.choices else ()
+        return (*own, *self.known.choices)
 
     @property
     def is_changed(self) -> bool:
         """Whether another value than the recorded one is asked for."""
         return bool(self.value != self.recorded)
+
+    @staticmethod
+    def written(value: Any) -> str:
+        """Return a value as a recipe writes it."""
+        return value if isinstance(value, str) else json.dumps(value)
 
 
 def facts_of(run: Run, step: int, mode: Mode) -> FileFacts:
@@ -60,11 +72,11 @@ def changes_from(params: Params) -> Changes:
 
     What would import or download something is refused: an address must not make the server run code.
     """
-    written = str(params.get("set") or "")
-    if len(written) > LONGEST:
-        raise RunError(f"set: found {len(written)} characters, expected at most {LONGEST}")
-    items = [item for item in written.split(",") if item.strip()]
-    allowed = (*SHARED, *measure_options())
+    asked = str(params.get("set") or "")
+    if len(asked) > LONGEST:
+        raise RunError(f"set: found {len(asked)} characters, expected at most {LONGEST}")
+    items = [item for item in asked.split(",") if item.strip()]
+    allowed = (*SHARED, *measure_options(), "diversity_preset")
     for item in items:
         key, _, value = item.partition("=")
         if key not in allowed:
@@ -99,12 +111,8 @@ def missing_inputs(record: GroupRecord) -> dict[str, str]:
     there |= {"similarity"} if is_measured(record) else set()
     there |= {"log_probs"} if record.log_probs is not None else set()
     there |= {"embeddings"} if record.embeddings is not None else set()
-    found = {}
-    for name, measure in MEASURES.items():
-        absent = [need for need in measure.needs if need not in there]
-        if absent:
-            found[name] = _NEEDS[absent[0]]
-    return found
+    absent = {name: [need for need in measure.needs if need not in there] for name, measure in MEASURES.items()}
+    return {name: _NEEDS[needs[0]] for name, needs in absent.items() if needs}
 
 
 _NEEDS = {
@@ -117,39 +125,22 @@ _NEEDS = {
 
 def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
     known, declared = known_keys()[key], DECLARED.get(key)
-    disabled = None
-    choices = known.choices
+    disabled: dict[str, str] = {}
     if key == "diversity":
-        disabled = missing_inputs(record)
-        choices = choices if recorded in choices else (recorded, *choices)
-        if recorded not in known.choices:
-            disabled[recorded] = "your own measure is not imported here"
+        own = {} if recorded in known.choices else {recorded: "your own measure is not imported here"}
+        disabled = missing_inputs(record) | own
     elif key == "diversity_scope" and record.embeddings is None:
         disabled = {"rank_slice": "embeddings not recorded"}
     return Field(
-        key=key,
+        known=known,
         label=declared.label if declared else {"scale_rewards": "reward scaling"}.get(key, key.replace("_", " ")),
         help=declared.help if declared else known.help or SCALING_HELP,
         recorded=recorded,
         value=value,
-        choices=choices,
         disabled=disabled,
-        whole="int" in known.kinds,
-        may_be_empty="none" in known.kinds,
     )
 
 
 def _flat(settings: DiversitySettings, scaling: str | None) -> dict[str, Any]:
     """Return settings by recipe key; a dotted measure's options are not known, and so not there."""
     return {**settings.as_recipe(), "scale_rewards": scaling}
-
-
-def shown(value: Any) -> str:
-    """Return a value as a recipe writes it."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def changed_lines(lines: Sequence[str], recorded: Sequence[str]) -> list[tuple[str, bool]]:
-    """Return recipe lines, each with whether it differs from the recorded ones."""
-    before = set(recorded)
-    return [(line, line not in before) for line in lines]

@@ -1,4 +1,4 @@
-"""Rewards and advantages of a group's completions as bars, all in the order of the similarity map."""
+"""The figures of a group: the similarity map, and rewards and advantages as bars in its order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dra_app.figure import Cell, figure, key, marks
 from dra_app.group_view import CompletionView, GroupView
 from dra_app.palette import FUNCTIONS
+from dra_app.templates import part
 from dra_toolkit.drawing.numbers import NOT_KNOWN, short
+from dra_toolkit.drawing.similarity_map import similarity_map, stretched
 from dra_toolkit.drawing.svg import Scale, around, line, rect, text, ticks, y_axis
 
 WIDTH, HEIGHT = 400.0, 188.0
@@ -34,17 +36,7 @@ def advantages(view: GroupView, name: str) -> str:
         ("plain", "plain", lambda c: c.plain),
         ("trained", "as trained", lambda c: c.advantage),
     )
-    title = "Advantage: plain and as trained"
-    return pairs(
-        view,
-        f"{name}-advantages",
-        title,
-        "advantage",
-        series,
-        marked=lambda c: c.flip,
-        mark="sign flipped",
-        may_differ=True,
-    )
+    return pairs(view, f"{name}-advantages", "Advantage: plain and as trained", "advantage", series, lambda c: c.flip)
 
 
 def pairs(
@@ -53,18 +45,15 @@ def pairs(
     title: str,
     unit: str,
     series: Sequence[Series],
-    *,
-    marked: Callable[[CompletionView], bool] = lambda c: False,
-    mark: str = "",
-    may_differ: bool = False,
+    flipped: Callable[[CompletionView], bool] | None = None,
 ) -> str:
-    """Return bars side by side for each completion, some of them marked.
+    """Return bars side by side for each completion.
 
-    may_differ: whether a last series that is much smaller than the first, as advantages divided by nothing are, has an
-    axis of its own, on the right.
+    flipped: of advantages, those that have another sign; then a last series that is much smaller than the first, as
+    advantages divided by nothing are, has an axis of its own, on the right.
     """
     bars = [view.completions[i] for i in view.order]
-    factor = _factor(bars, series) if may_differ else 1.0
+    factor = _factor(bars, series) if flipped else 1.0
     times = [1.0] * (len(series) - 1) + [factor]
     low, high = around(
         (_times(value(c), f) for c in bars for (_, _, value), f in zip(series, times, strict=True)), room=0.14
@@ -85,17 +74,17 @@ def pairs(
             _bar(middle + (k - len(series) / 2) * wide, wide, y, 0.0, _times(value(c), times[k]), kind)
             for k, (kind, _, value) in enumerate(series)
         ]
-        if marked(c):
+        if flipped and flipped(c):
             inside.append(text(middle, TOP + 7, "⇅", "flip-mark"))
         parts.append(_completion(c, place, slot, "".join(inside), said, len(bars)))
     items = [(kind, what) for kind, what, _ in series]
     if factor > 1:
         items[-1] = (series[-1][0], f"{series[-1][1]} (axis on the right)")
-    if any(map(marked, bars)):
-        items.append(("flip-key", f"⇅ {mark}"))
-    head: list[Cell] = ["completion", *(what for _, what, _ in series), *([mark] if mark else [])]
+    if flipped and any(map(flipped, bars)):
+        items.append(("flip-key", "⇅ sign flipped"))
+    head: list[Cell] = ["completion", *(what for _, what, _ in series), *(["sign flipped"] if flipped else [])]
     rows = [head] + [
-        [c.index, *(value(c) for _, _, value in series), *([marked(c)] if mark else [])] for c in view.completions
+        [c.index, *(value(c) for _, _, value in series), *([flipped(c)] if flipped else [])] for c in view.completions
     ]
     drawing = marks(WIDTH, HEIGHT, title, "".join(parts) + _across())
     return figure(title, drawing, rows=rows, name=name, legend=key(*items))
@@ -173,3 +162,22 @@ def _completion(c: CompletionView, place: int, slot: float, inside: str, said: s
     label = text(x + slot / 2, HEIGHT - BOTTOM + 15, c.index) if place % every == 0 else ""
     field = rect(x, TOP, slot, HEIGHT - BOTTOM - TOP, "field", title=said)
     return f'<g class="bar" data-i="{c.index}" data-read="{c.index}">{field}{inside}{label}</g>'
+
+
+def map_figure(
+    view: GroupView,
+    name: str,
+    *,
+    chosen: tuple[int, int] | None = None,
+    is_stretched: bool = False,
+    compares: bool = True,
+) -> str:
+    """Return the similarity map in its frame; compares: a click on a cell compares two completions."""
+    if not view.measured:
+        return part("groups", "map_unmeasured")
+    S = view.similarity
+    span = stretched(S) if is_stretched else (0.0, 1.0)
+    legend = part("groups", "map_legend", span, bool((S < 0).any()), is_stretched, compares)
+    rows = [["completion", *range(len(S))], *([i, *row] for i, row in enumerate(S.tolist()))]
+    drawing = similarity_map(S, order=view.order, chosen=chosen, span=span)
+    return figure("Similarity of completions", drawing, rows=rows, name=f"{name}-similarity", legend=legend)
