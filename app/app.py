@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dra_app.context import Context
 from dra_app.demo import make_demo
+from dra_app.door import check_password
 from dra_app.guard import LOOPBACK, Rules
 from dra_app.server import serve
 
@@ -38,6 +39,7 @@ def main() -> None:
 def place() -> tuple[str, Rules]:
     """Return where to listen, and who may ask: in a Space whoever the Space lets in, elsewhere this machine alone."""
     password = os.environ.get("DRA_APP_PASSWORD") or None
+    check_password(password, "DRA_APP_PASSWORD")
     space = os.environ.get("SPACE_HOST")
     if not space:
         return "127.0.0.1", Rules(password=password)

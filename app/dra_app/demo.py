@@ -9,16 +9,16 @@ adjustment does.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from dra_app.demo_evaluation import evaluate
 from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.embedding.hashed import HashEmbedder
+from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, write_outcomes
 from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message
+from dra_toolkit.quickstart.checker import well_formed_answer
 from dra_toolkit.quickstart.derivations import STYLES, render
 from dra_toolkit.quickstart.reward import strict
 from dra_toolkit.quickstart.task import Problem, problems
@@ -27,11 +27,15 @@ from dra_toolkit.rewards.shape import well_formed
 from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
 from dra_toolkit.runs.metrics import append_metrics
 
+DEMOS = {"demo-grpo": "none", "demo-dra-grpo": "graph_cut"}
+"""Run -> its measure."""
 STEPS, PROMPTS, G = 40, 8, 8
 EVALUATED = 10
 """Steps from one evaluation to the next."""
 PROBLEMS = 48
 """Problems in turn, so that each is sampled several times through the run."""
+HELD_OUT, SAMPLES = 60, 4
+"""Problems of an evaluation, and answers to each."""
 LEARNING_RATE = 1.2
 WEIGHTS = {"strict": 1.0, "format": 0.2}
 _RECIPE = """\
@@ -39,42 +43,32 @@ model_name_or_path: builtin:ways
 dataset_name: builtin:ways
 reward_funcs: [dra_toolkit.quickstart.reward.strict, format]
 reward_weights: [1.0, 0.2]
-diversity: {diversity}
+diversity: {measure}
 embedder: hash
 num_generations: {G}
 max_steps: {steps}
 """
 KINDS = [(style, kind) for style in STYLES for kind in ("right", "slip", "unfinished")]
-
-
-@dataclass(frozen=True)
-class Demo:
-    """One run of the demonstration."""
-
-    name: str
-    diversity: str
-
-
-DEMOS = (Demo("demo-grpo", "none"), Demo("demo-dra-grpo", "graph_cut"))
+"""What the policy chooses from: a way of working it out, and whether it ends well."""
 
 
 def make_demo(root: Path, *, steps: int = STEPS) -> None:
     """Record the demonstration's runs under a folder; equal calls record equal runs."""
-    for demo in DEMOS:
-        _make(root, demo, steps)
+    for name, measure in DEMOS.items():
+        _make(root, name, measure, steps)
 
 
-def _make(root: Path, demo: Demo, steps: int) -> RunDirectory:
+def _make(root: Path, name: str, measure: str, steps: int) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    recipe = root / f"{demo.name}.yaml"
-    recipe.write_text(_RECIPE.format(diversity=demo.diversity, G=G, steps=steps), encoding="utf-8")
-    run = RunDirectory(root / demo.name)
+    recipe = root / f"{name}.yaml"
+    recipe.write_text(_RECIPE.format(measure=measure, G=G, steps=steps), encoding="utf-8")
+    run = RunDirectory(root / name)
     run.create(load_recipe(recipe))
     recipe.unlink()
     run.start_attempt()
-    settings = DiversitySettings(measure=demo.diversity)
+    settings = DiversitySettings(measure=measure)
     facts = FileFacts(
-        run=demo.name,
+        run=name,
         reward_weights=WEIGHTS,
         scale_rewards="group",
         diversity=settings,
@@ -82,9 +76,9 @@ def _make(root: Path, demo: Demo, steps: int) -> RunDirectory:
         correct_by="strict",
     )
     recorder = Recorder(run.groups, facts, tell=print)
-    for step, (records, policy) in enumerate(_train(settings, steps)):
+    for step, (records, chances) in enumerate(_train(settings, steps)):
         if step % EVALUATED == 0:
-            evaluate(run.path / "evals", demo.name, step, policy)
+            _evaluate(run.path / "evals", name, step, chances)
         if not records:
             continue
         recorder.submit(records)
@@ -92,27 +86,14 @@ def _make(root: Path, demo: Demo, steps: int) -> RunDirectory:
         append_metrics(run.metrics, step=step, attempt=1, values={"reward": mean})
     recorder.close()
     run.write_status("finished", step=steps)
-    return run
 
 
-@dataclass(frozen=True)
-class Policy:
-    """What the policy writes, and how likely."""
-
-    chances: Array
-    """By the places of `KINDS`."""
-
-    def sample(self, problem: Problem, count: int, rng: np.random.Generator, texts: random.Random) -> list[str]:
-        """Return completions."""
-        return [completion(problem, kind, texts) for kind in rng.choice(len(KINDS), size=count, p=self.chances)]
-
-
-def _train(settings: DiversitySettings, steps: int) -> Iterator[tuple[list[GroupRecord], Policy]]:
-    """Yield, from step 0 on, the groups of each step and the policy that learnt from them; step 0 has no groups."""
+def _train(settings: DiversitySettings, steps: int) -> Iterator[tuple[list[GroupRecord], Array]]:
+    """Yield, from step 0 on, the groups of each step and how likely each of the `KINDS` then is; step 0 has no groups."""
     rng, texts, embedder = np.random.default_rng(0), random.Random(0), HashEmbedder()
     asked = problems().train[:PROBLEMS]
     logits = np.array([{"right": 0.0, "slip": 0.6, "unfinished": -0.4}[kind] for _, kind in KINDS])
-    yield [], Policy(_softmax(logits))
+    yield [], _softmax(logits)
     for step in range(1, steps + 1):
         chances = _softmax(logits)
         gradient = np.zeros_like(logits)
@@ -120,13 +101,13 @@ def _train(settings: DiversitySettings, steps: int) -> Iterator[tuple[list[Group
         for index in range(PROMPTS):
             problem = asked[((step - 1) * PROMPTS + index) % len(asked)]
             chosen = rng.choice(len(KINDS), size=G, p=chances)
-            completions = tuple(completion(problem, kind, texts) for kind in chosen)
+            completions = tuple(_completion(problem, kind, texts) for kind in chosen)
             record = _record(step, index, problem, completions, settings, embedder)
             records.append(record)
             for kind, advantage in zip(chosen, record.advantages, strict=True):
                 gradient += advantage * ((np.arange(len(logits)) == kind) - chances)
         logits += LEARNING_RATE * gradient / (PROMPTS * G)
-        yield records, Policy(_softmax(logits))
+        yield records, _softmax(logits)
 
 
 def _softmax(logits: Array) -> Array:
@@ -134,8 +115,7 @@ def _softmax(logits: Array) -> Array:
     return chances / chances.sum()
 
 
-def completion(problem: Problem, number: int, texts: random.Random) -> str:
-    """Return a text of one of the `KINDS`."""
+def _completion(problem: Problem, number: int, texts: random.Random) -> str:
     style, kind = KINDS[number]
     text = render(problem, style, slip=kind == "slip", rng=texts)
     return text if kind != "unfinished" else text[: int(len(text) * texts.uniform(0.4, 0.7))]
@@ -145,7 +125,7 @@ def _record(
     step: int,
     index: int,
     problem: Problem,
-    completions: Sequence[str],
+    completions: tuple[str, ...],
     settings: DiversitySettings,
     embedder: HashEmbedder,
 ) -> GroupRecord:
@@ -155,7 +135,6 @@ def _record(
     }
     totals: Array = sum((WEIGHTS[name] * values for name, values in rewards.items()), np.zeros(len(completions)))
     adjustment = adjust(embeddings=embedder.embed(list(completions)).vectors, totals=totals, settings=settings)
-    is_cut = [not text.endswith("}") for text in completions]
     return GroupRecord(
         mode="train",
         step=step,
@@ -164,9 +143,9 @@ def _record(
         attempt=1,
         group=CompletionGroup(
             prompt=(Message(role="user", content=problem.prompt),),
-            completions=tuple(completions),
+            completions=completions,
             token_counts=np.array([len(text.split()) for text in completions], dtype=np.int32),
-            finish_reasons=tuple("length" if cut else "stop" for cut in is_cut),
+            finish_reasons=tuple("stop" if text.endswith("}") else "length" for text in completions),
             rewards=rewards,
             reward_weights=WEIGHTS,
         ),
@@ -174,3 +153,23 @@ def _record(
         plain_advantages=group_advantages(totals[None])[0],
         advantages=group_advantages(adjustment.adjusted[None])[0],
     )
+
+
+def _evaluate(evals: Path, run: str, step: int, chances: Array) -> None:
+    """Sample answers to held-out problems at a step, and write the outcomes as `dra eval` does."""
+    rng, texts = np.random.default_rng(step), random.Random(step)
+    asked = problems().held_out[:HELD_OUT]
+    place = {"label": f"step-{step}", "run": run, "step": step, "model": run, "benchmark": "ways"}
+    rows = []
+    for index, problem in enumerate(asked):
+        for sample, kind in enumerate(rng.choice(len(KINDS), size=SAMPLES, p=chances)):
+            text = _completion(problem, kind, texts)
+            answer = well_formed_answer(text)
+            told = {"problem": problem.prompt, "problem_index": index, "sample": sample, "seed": step, "answer": answer}
+            told |= {"correct": answer == problem.solution, "gold": problem.solution, "completion": text}
+            rows.append(place | told | {"tokens": len(text.split()), "finish_reason": "stop" if answer else "length"})
+    key = f"{step:016x}"
+    folder = evals / f"step-{step}" / "ways" / key
+    folder.mkdir(parents=True)
+    facts = {"key": key, "n": SAMPLES, "settings": {"temperature": 1.0}, "problems": len(asked), "metric": "strict"}
+    write_outcomes(folder / OUTCOMES_FILE, rows, place | facts)

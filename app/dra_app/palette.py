@@ -5,9 +5,7 @@ What is compared within a figure differs in lightness as well as in hue; a mark 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-MEANINGS: Mapping[str, tuple[str, str]] = {
+MEANINGS: dict[str, tuple[str, str]] = {
     "raw": ("#6b7280", "#a3abb8"),
     "adjusted": ("#0072b2", "#56b4e9"),
     "similarity": ("#6a51a3", "#b3a2e0"),
@@ -53,25 +51,9 @@ def series(number: int) -> tuple[str, str]:
     return f"var(--dra-fn{number % FUNCTIONS})", DASHES[number // FUNCTIONS % len(DASHES)]
 
 
-def function(number: int) -> tuple[str, str]:
-    """Return the colour and the dash of a reward function, on every page the same.
-
-    The first colour of the series is that of the adjusted reward, which stands beside them.
-    """
-    return series(number + 2)
-
-
 def style() -> str:
-    """Return the colours as custom properties, those of the ground that the reader chose or that the system has."""
-    grounds = []
-    for is_dark in (False, True):
-        meanings = "".join(f"--dra-{name}:{both[is_dark]};" for name, both in MEANINGS.items())
-        numbered = "".join(f"--dra-fn{i}:{both[is_dark]};" for i, both in enumerate(_SERIES))
-        grounds.append(f"color-scheme:{'dark' if is_dark else 'light'};{meanings}{numbered}")
-    rules = "".join(
-        f".dra svg .fn{i}{{fill:var(--dra-fn{i})}}.dra-key.fn{i}{{background:var(--dra-fn{i})}}"
-        for i in range(FUNCTIONS)
-    )
-    light, dark = grounds
-    media = f"@media(prefers-color-scheme:dark){{:root:not(.light){{{dark}}}}}"
-    return f":root{{{light}}}{media}:root.dark{{{dark}}}{rules}"
+    """Return the colours as custom properties, each for the ground that the reader chose or that the system has."""
+    numbered = {f"fn{i}": both for i, both in enumerate(_SERIES)}
+    colours = "".join(f"--dra-{name}:light-dark({','.join(both)});" for name, both in (MEANINGS | numbered).items())
+    rules = "".join(f".dra svg .{n}{{fill:var(--dra-{n})}}.dra-key.{n}{{background:var(--dra-{n})}}" for n in numbered)
+    return f":root{{{colours}}}{rules}"

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 PORT = 7860
 PORTS_TRIED = 20
 PASSWORD = "DRA_APP_PASSWORD"
-LEAST_PASSWORD = 8
 
 
 @user_errors
@@ -132,11 +131,11 @@ def _chosen(where: str | None) -> Context:
 
 def rules_for(host: str, password: str | None, names: list[str]) -> Rules:
     """Return what the server lets through; raises RunError where it would be open to others."""
+    from dra_app.door import check_password
     from dra_app.guard import LOOPBACK, Rules
     from dra_toolkit.errors import RunError
 
-    if password is not None and len(password) < LEAST_PASSWORD:
-        raise RunError(f"--password: found {len(password)} characters, expected at least {LEAST_PASSWORD}")
+    check_password(password, "--password")
     named = frozenset(name.lower() for name in names)
     known = {*LOOPBACK, *named}
     if is_loopback(host):

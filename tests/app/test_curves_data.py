@@ -178,7 +178,7 @@ def test_every_meaning_has_contrast_with_its_ground() -> None:
                 a, b = sorted((light(MEANINGS[meaning][ground]), light(MEANINGS[behind][ground])))
                 least = 3 if meaning in ("distinct", "raw") else 4.5  # 3 for lines, 4.5 for small text (WCAG)
                 assert (b + 0.05) / (a + 0.05) >= least, (meaning, ground, behind)
-        assert f"--dra-raw:{MEANINGS['raw'][ground]}" in style()
+    assert f"--dra-raw:light-dark({','.join(MEANINGS['raw'])})" in style()
 
 
 def test_runs_are_told_apart_by_their_recipes(tmp_path: Path) -> None:

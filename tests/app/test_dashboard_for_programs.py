@@ -149,10 +149,10 @@ def test_it_works_below_a_path_whatever_host_the_proxy_writes(chromium: Any, add
 
 
 def test_a_password_is_asked_for_below_a_path_too(chromium: Any, root: Path) -> None:
-    with dra_app(root, DRA_APP_PASSWORD="correct horse") as address, proxy(address, keeps_host=True) as below:
+    with dra_app(root, DRA_APP_PASSWORD="correct horse battery") as address, proxy(address, keeps_host=True) as below:
         browser = Browser(chromium, below)
         browser.page.goto(f"{below}/?page=groups&run=demo-grpo&step=2")
-        browser.page.fill("[name=password]", "correct horse")
+        browser.page.fill("[name=password]", "correct horse battery")
         browser.page.click("button")
         browser.page.wait_for_selector("#dra-groups h3:has-text('Step 2')")
         browser.complaints.clear()  # of the first answer, which is 401

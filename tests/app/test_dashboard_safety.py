@@ -142,14 +142,14 @@ def test_questions_of_any_shape_are_answered_in_one_line(address: str, params: o
 
 
 def test_a_password_is_asked_for_and_opens(places: Path) -> None:
-    with dra_app(places / "root", DRA_APP_PASSWORD="correct horse") as address:
+    with dra_app(places / "root", DRA_APP_PASSWORD="correct horse battery") as address:
         for path in ("/?run=r", "/dra/0/app.js", "/config", "/gradio_api/info", "/dra/ask/app/look"):
             status, body, _ = ask(address, path)
             assert status == 401, path
             assert b"dra-told" not in body
         wrong = ask(address, "/login", data=b"password=wrong", Content_Type="application/x-www-form-urlencoded")
         assert wrong[0] == 401
-        form = b"password=correct+horse&to=?page=groups"
+        form = b"password=correct+horse+battery&to=?page=groups"
         status, _, headers = ask(address, "/login", data=form, Content_Type="application/x-www-form-urlencoded")
         assert status == 303
         assert headers["location"] == "./?page=groups"
@@ -158,13 +158,13 @@ def test_a_password_is_asked_for_and_opens(places: Path) -> None:
         assert "SameSite=Strict" in cookie
         assert ask(address, "/?run=r", Cookie=cookie.split(";")[0])[0] == 200
         assert ask(address, "/?run=r", Cookie="dra_app=0" + "f" * 63)[0] == 401
-        assert ask(address, "/?run=r", Authorization="Bearer correct horse")[0] == 200
-        away = b"password=correct+horse&to=//evil.example/"
+        assert ask(address, "/?run=r", Authorization="Bearer correct horse battery")[0] == 200
+        away = b"password=correct+horse+battery&to=//evil.example/"
         assert ask(address, "/login", data=away, Content_Type="x")[2]["location"] == "./"
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--host", "0.0.0.0"), ("--host", "::"), ("--password", "short"), ("no-such-run",)]
+    "arguments", [("--host", "0.0.0.0"), ("--host", "::"), ("--password", "elevenchars"), ("no-such-run",)]
 )
 def test_what_would_be_open_to_others_or_is_not_there_is_refused(arguments: tuple[str, ...]) -> None:
     variables = {name: value for name, value in os.environ.items() if name != "DRA_APP_PASSWORD"}
@@ -214,7 +214,7 @@ def test_one_named_run_is_the_only_one_that_is_opened(tmp_path: Path) -> None:
 def test_hosts_and_origins_are_read_exactly() -> None:
     assert host_name("[::1]:80") == "::1"
     assert host_name("a b:80") != "localhost"
-    rules = Rules(any_address=True, password="x" * 8)
+    rules = Rules(any_address=True, password="x" * 12)
     assert rules.knows_host("10.0.0.3:7860")
     assert not rules.knows_host("intranet:7860")
     assert is_own_page({"origin": "http://localhost:7860"}, "localhost:7860")

@@ -50,7 +50,9 @@ def pass_figure(report: Report, benchmark: str, number: int, name: str) -> Marku
     return _figure(title, lines, key, f"{name}-{key}", x_title="k, samples of a problem", is_log=True)
 
 
-def _figure(title: str, lines: Sequence[Line], key: str, name: str, x_title: str = "step", is_log: bool = False) -> Markup:
+def _figure(
+    title: str, lines: Sequence[Line], key: str, name: str, x_title: str = "step", is_log: bool = False
+) -> Markup:
     drawing = curves(lines, y_title="share of problems", x_title=x_title, percent=True, is_log=is_log)
     legend = line_key(*((line.name, line.colour, line.dash) for line in lines))
     return figure(title, drawing, name=name, key=key, legend=legend)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dra_app import params as read
 from dra_app.figure import Cell, figure, line_key
-from dra_app.palette import colour, function
+from dra_app.palette import colour, series
 from dra_app.run_curves import Curves
 from dra_toolkit.drawing.curves import Line, Steps, curves
 from dra_toolkit.group_measures import GROUP_MEASURES
@@ -125,7 +125,7 @@ def panel_figure(panel: Panel, found: Curves, look: Look, name: str) -> Markup:
 
 def functions_figure(found: Curves, look: Look, name: str) -> Markup:
     """Return the figure of the reward functions."""
-    styles = map(function, range(len(found.columns)))
+    styles = map(series, range(2, len(found.columns) + 2))  # the first is the colour of the adjusted reward
     lines = [
         Line(name=each, steps=found.steps, values=values, colour=ink, dash=dash)
         for (each, values), (ink, dash) in zip(found.columns.items(), styles, strict=True)
