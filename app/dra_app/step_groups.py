@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from dra_app.figure import Cell, figure, marks
 from dra_toolkit.drawing.numbers import short
 from dra_toolkit.drawing.svg import Scale, line, rect, text, y_axis
@@ -137,15 +139,9 @@ def histogram(rows: list[Row], view: StepView) -> list[Bin]:
     if low == high:
         return [Bin(low=low, high=high, groups=len(values), chosen=_within(low, view))]
     is_whole = GROUP_MEASURES[view.measure].type == "int32"
-    count = min(BINS, int(high - low) + 1) if is_whole else BINS
-    counts = [0] * count
-    for value in values:
-        counts[min(count - 1, int((value - low) / (high - low) * count))] += 1
-    edges = [low + (high - low) * i / count for i in range(count)] + [high]
-    return [
-        Bin(low=a, high=b, groups=n, chosen=_overlaps(a, b, view))
-        for a, b, n in zip(edges, edges[1:], counts, strict=False)
-    ]
+    counts, edges = np.histogram(values, min(BINS, int(high - low) + 1) if is_whole else BINS)
+    bins = zip(edges.tolist(), edges.tolist()[1:], counts.tolist(), strict=False)
+    return [Bin(low=a, high=b, groups=n, chosen=_within((a + b) / 2, view)) for a, b, n in bins]
 
 
 def step_histogram(groups: StepGroups, name: str) -> str:
@@ -190,8 +186,3 @@ def _within(value: Any, view: StepView) -> bool:
     return (
         number is not None and (view.low is None or number >= view.low) and (view.high is None or number <= view.high)
     )
-
-
-def _overlaps(low: float, high: float, view: StepView) -> bool:
-    middle = (low + high) / 2
-    return (view.low is None or middle >= view.low) and (view.high is None or middle <= view.high)

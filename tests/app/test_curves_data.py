@@ -15,8 +15,7 @@ from recorded import make_run, record, record_all
 from dra_app.context import Context
 from dra_app.demo import make_demo
 from dra_app.pages import overview
-from dra_app.pages.overview.parts import notes_part
-from dra_app.pages.overview.run_table import run_lines
+from dra_app.pages.overview.parts import notes_part, run_lines
 from dra_app.palette import MEANINGS, style
 from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
 from dra_toolkit.drawing.curves import MOST_POINTS, Line, curves, smoothed, sparkline, thinned

@@ -10,7 +10,7 @@ from recorded import make_run, record, record_all
 from typer.testing import CliRunner
 
 from dra_app.context import Context
-from dra_app.pages.overview.run_table import run_lines
+from dra_app.pages.overview.parts import run_lines
 from dra_toolkit.cli.main import app
 from dra_toolkit.evaluation.results.stored import read_evaluation
 from dra_toolkit.runs import Run

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from dra_app.context import Context
 from dra_app.group_view import view_of
-from dra_app.pages.overview.run_table import run_lines
+from dra_app.pages.overview.parts import run_lines
 from dra_app.run_curves import measure_curves
 from dra_app.step_groups import arrange, read_step
 from dra_toolkit.cli.main import app

@@ -146,6 +146,10 @@ export function makePage(root, name, keys) {
       row.dispatchEvent(new MouseEvent("click", { bubbles: true }));
     }
   });
+  // The numbers of a figure that came without them.
+  root.addEventListener("dra-csv", async ({ detail }) => {
+    detail.answered((await page.call("csv", { ...page.now, figure: detail.figure }))?.csv ?? null);
+  });
   return page;
 }
 
@@ -178,6 +182,8 @@ export function makeSteps(page, to) {
     field.blur();
     to(Number(field.value), event.timeStamp, true);
   });
+  const by = (count) => ({ timeStamp }) => steps.move(count, timeStamp);
+  page.onKeys({ ArrowRight: by(1), ArrowLeft: by(-1), l: by(1), h: by(-1) });
   return steps;
 }
 

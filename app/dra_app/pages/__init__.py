@@ -56,8 +56,8 @@ def pages() -> dict[str, Page]:
     return dict(sorted(found.items(), key=lambda item: item[1].place))
 
 
-def spread(places: Sequence[int], most: int) -> list[int]:
-    """Return at most so many places, evenly spread, the first and the last among them."""
+def spread(places: Sequence[Any], most: int) -> list[Any]:
+    """Return at most so many, evenly spread, the first and the last among them."""
     if len(places) <= most:
         return list(places)
-    return [places[round(i * (len(places) - 1) / (most - 1))] for i in range(most)]
+    return [places[round(i * (len(places) - 1) / max(1, most - 1))] for i in range(most)]

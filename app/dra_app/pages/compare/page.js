@@ -38,7 +38,6 @@ export default function compare(page) {
   });
   root.addEventListener("dra-point", ({ detail }) => go("groups", { run: detail.of, step: detail.step, mode: "", batch: "", group: "", completion: "" }));
   root.addEventListener("dra-span", ({ detail }) => change({ from: detail.low, to: detail.high }));
-  root.addEventListener("dra-csv", async ({ detail }) => detail.answered((await page.call("csv", { ...page.now, figure: detail.figure }))?.csv ?? null));
   page.onClick({
     "[data-leave]": (hit) => change({ other: others().filter((name) => name !== hit.dataset.leave).join(","), prompt: "", step: "" }, true),
     "tr[data-prompt]": choosePrompt,

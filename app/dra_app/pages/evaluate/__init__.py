@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from dra_app import params as read
-from dra_app.figure import csv_text
 from dra_app.pages import Answer, Page
-from dra_app.pages.evaluate.figures import pass_figure, scores_figure
-from dra_app.pages.evaluate.scores import AVERAGE, metrics, paired, score_of, score_rows, scores
+from dra_app.pages.evaluate.scores import AVERAGE, metrics, pass_figure, score_of, scores, scores_figure
 from dra_app.templates import part
 from dra_toolkit.drawing.numbers import NOT_KNOWN
 from dra_toolkit.errors import DRAError
 from dra_toolkit.evaluation.report.gather import Report
+from dra_toolkit.evaluation.report.texts import as_text
+from dra_toolkit.evaluation.statistics.comparison import compare
 from dra_toolkit.runs import Run
 
 _METRICS = {
@@ -51,7 +51,8 @@ def pair(run: Run, params: read.Params) -> Answer:
     left, right = _chosen(report, params)
     labels = [row.label for row in report.rows]
     try:
-        found, problem = paired(report, left, right), ""
+        rows = {row.label: list(row.cells.values()) for row in report.rows}
+        found, problem = compare(rows[left], rows[right]), ""
     except DRAError as error:
         found, problem = [], "; ".join(error.problems)
     options = [(label, label) for label in labels]
@@ -70,8 +71,10 @@ def _table(report: Report, metric: str, metrics: Sequence[str]) -> Markup:
 
 
 def csv(run: Run, params: read.Params) -> Answer:
-    """Return all scores as CSV, whichever figure asks."""
-    return {"csv": csv_text(score_rows(scores(run)))}
+    """Return the scores as `dra eval report` writes them, whichever figure asks."""
+    report = scores(run)
+    metric = str(params.get("metric") or "avg")
+    return {"csv": as_text(report, "csv", metric=metric) if report else ""}
 
 
 def _chosen(report: Report, params: read.Params) -> tuple[str, str]:

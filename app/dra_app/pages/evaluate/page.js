@@ -15,6 +15,5 @@ export default function evaluate(page) {
     page.write();
     show();
   });
-  root.addEventListener("dra-csv", async ({ detail }) => detail.answered((await page.call("csv", { ...page.now }))?.csv ?? null));
   return { show, grown: show };
 }

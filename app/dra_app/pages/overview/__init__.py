@@ -10,9 +10,8 @@ import numpy as np
 
 from dra_app import params as read
 from dra_app.figure import csv_text
-from dra_app.pages import Answer, Page
-from dra_app.pages.evaluate.figures import SCORES, scores_figure
-from dra_app.pages.evaluate.scores import score_rows, scores
+from dra_app.pages import Answer, Page, evaluate
+from dra_app.pages.evaluate.scores import SCORES, scores, scores_figure
 from dra_app.pages.overview.figures import (
     FUNCTIONS,
     LOGGED,
@@ -23,8 +22,7 @@ from dra_app.pages.overview.figures import (
     panel_figure,
     rows_of,
 )
-from dra_app.pages.overview.parts import end_part, facts_part, notes_part, nothing_part, runs_part
-from dra_app.pages.overview.run_table import run_lines
+from dra_app.pages.overview.parts import end_part, facts_part, notes_part, nothing_part, run_lines, runs_part
 from dra_app.pages.overview.scatter import scatter_part
 from dra_app.run_curves import function_curves, logged_curves, measure_curves
 from dra_app.templates import part
@@ -106,7 +104,7 @@ def csv(run: Run, params: read.Params) -> Answer:
     panels = {panel.key: panel for panel in PANELS}
     key = read.choice(params, "figure", (*panels, FUNCTIONS, SCORES), PANELS[0].key)
     if key == SCORES:
-        return {"csv": csv_text(score_rows(scores(run)))}
+        return evaluate.csv(run, {})
     found = function_curves(run, mode) if key == FUNCTIONS else measure_curves(run, mode)
     if not len(found.steps):
         raise RunError("no steps are recorded yet")

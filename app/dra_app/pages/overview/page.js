@@ -53,7 +53,6 @@ export default function overview(page) {
     if (detail.figure !== "evaluation") go("groups", { step: detail.step, mode: page.now.mode, batch: "", group: "", completion: "" });
   });
   root.addEventListener("dra-span", ({ detail }) => change({ from: detail.low, to: detail.high }));
-  root.addEventListener("dra-csv", async ({ detail }) => detail.answered((await page.call("csv", { ...page.now, figure: detail.figure }))?.csv ?? null));
   page.onClick({
     "[data-dot]": (hit) => {
       const [step, batch, group, completion] = hit.dataset.dot.split(",");

@@ -5,23 +5,29 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from markupsafe import Markup
 
-from dra_app.pages.overview.run_table import RunLine
+from dra_app.context import Context
 from dra_app.palette import colour
-from dra_app.run_curves import Curves
+from dra_app.run_curves import Curves, measure_curves
 from dra_app.templates import part
 from dra_toolkit.drawing.curves import sparkline
-from dra_toolkit.groups import mean_of_known
+from dra_toolkit.errors import DRAError
+from dra_toolkit.groups import Array, mean_of_known
 from dra_toolkit.inspection.health import FEWEST_STEPS, Note
 from dra_toolkit.inspection.overview import SHOWN_SETTINGS
+from dra_toolkit.inspection.run_list import differing_keys
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
 
+MOST_RUNS = 40
+"""Runs that are looked into, the most recently written; the others are there by name in the bar."""
 MOST_DIFFERENCES = 6
 MOST_PROBLEMS = 5
 MOST_EQUAL = 0.3
@@ -103,6 +109,59 @@ def facts_part(run: Run, curves: Curves, status: Mapping[str, Any]) -> Markup:
 def nothing_part(run: Run, state: str) -> Markup:
     """Return what is shown in place of the curves of a run without groups."""
     return part("overview", "nothing", run.name, state in (*_GOES_ON, "not started"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunLine:
+    """One run of the table."""
+
+    run_id: str
+    state: str = "unreadable"
+    last_step: int | None = None
+    reward: Array = field(default_factory=lambda: np.zeros(0))
+    """Mean raw reward at each logged step, or at each recorded one where nothing was logged."""
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    stamp: str = ""
+    """What the run's files were when it was read."""
+    differences: Mapping[str, Any] = field(default_factory=dict)
+    """Recipe keys with different values among the runs shown."""
+
+
+_known: WeakKeyDictionary[Context, dict[str, RunLine]] = WeakKeyDictionary()
+
+
+def run_lines(context: Context) -> list[RunLine]:
+    """Return the runs, the most recently written first; a run is read again only if something was written to it."""
+    old, new = _known.get(context, {}), dict[str, RunLine]()
+    for run_id in context.run_ids()[:MOST_RUNS]:
+        try:
+            stamp = context.stamp(run_id)
+            known = old.get(run_id)
+            new[run_id] = known if known and known.stamp == stamp else _read(context.run(run_id), stamp)
+        except DRAError as error:
+            new[run_id] = RunLine(run_id=run_id, problem=error.problems[0])
+    _known[context] = new
+    differing = differing_keys([line.recipe for line in new.values() if line.stamp])
+    return [
+        replace(line, differences={key: line.recipe[key] for key in differing if key in line.recipe})
+        for line in new.values()
+    ]
+
+
+def _read(run: Run, stamp: str) -> RunLine:
+    recipe, steps = dict(run.recipe), run.steps()
+    logged = np.array([row["reward"] for row in run.metrics() if isinstance(row.get("reward"), float)])
+    known = logged if len(logged) or not steps else measure_curves(run).columns.get("reward", logged)
+    return RunLine(
+        run_id=run.name,
+        state=str(run.directory.status()["state"]),
+        last_step=steps[-1] if steps else None,
+        reward=known if steps else np.zeros(0),
+        recipe=recipe,
+        problem=next(iter(run.directory.problems()), ""),
+        stamp=stamp,
+    )
 
 
 def runs_part(lines: Sequence[RunLine], chosen: str, total: int) -> str:

@@ -58,9 +58,9 @@ export default function whatIf(page) {
     return changed.join(",");
   }
   function withPreset(name) {
-    const measure = root.querySelector("[data-key=diversity]");
-    const chosen = measure.value === "none" ? "graph_cut" : measure.value; // guards of nothing do nothing
-    return `diversity_preset=${name}${chosen === measure.dataset.recorded ? "" : `,diversity=${chosen}`}`;
+    const kept = settings().split(",").filter((pair) => pair && pair !== "diversity=none");
+    if (root.querySelector("[data-key=diversity]").value === "none") kept.push("diversity=graph_cut"); // guards of nothing do nothing
+    return [`diversity_preset=${name}`, ...kept].join(",");
   }
   function moveGroup(by, since) {
     const group = Number(page.now.group || 0) + by;
@@ -91,10 +91,6 @@ export default function whatIf(page) {
   page.onKeys({
     j: (event) => moveGroup(1, event.timeStamp),
     k: (event) => moveGroup(-1, event.timeStamp),
-    ArrowRight: (event) => steps.move(1, event.timeStamp),
-    ArrowLeft: (event) => steps.move(-1, event.timeStamp),
-    l: (event) => steps.move(1, event.timeStamp),
-    h: (event) => steps.move(-1, event.timeStamp),
   });
   return { show, grown };
 }
