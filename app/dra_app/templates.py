@@ -46,6 +46,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    found.policies["json.dumps_kwargs"] = {}  # the pages keep their order
     found.filters |= {
         "line": _line,
         "many": "{:,}".format,

@@ -48,49 +48,46 @@ def dashboard(
     ),
     mcp: bool = typer.Option(False, "--mcp", help="Answer as an MCP server too, at /gradio_api/mcp/."),
     theme: str = typer.Option(None, "--theme", metavar="NAME", help="Gradio's theme of the pages of your own."),
+    train: bool = typer.Option(
+        False, "--train", help="Add a page that starts, stops and resumes training, as the user who started this."
+    ),
+    recipes: Path = typer.Option(
+        Path(), "--recipes", metavar="FOLDER", help="Where --train finds your recipes beside the shipped ones."
+    ),
     demo: bool = typer.Option(False, "--demo", help="Show a small recorded run that is made on the spot."),
     open_browser: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
 ) -> None:
-    """Open the dashboard: curves, groups, what if, comparisons, search. It only reads."""
+    """Open the dashboard: curves, groups, what if, comparisons, search. It only reads, except with --train."""
     from dra_toolkit.errors import RunError
 
     _require_app()
+    from dra_app.own_pages import own_page
+
     if demo and where:
         raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
     rules = rules_for(host, password, allow_host or [])
-    options = _options(page or [], mcp, theme)
-    with take_port(host, port) as listener, _context(where, demo) as context:
-        _serve(context, rules, host, listener, open_browser, options)
-
-
-def _options(page: list[Path], mcp: bool, theme: str | None) -> dict[str, Any]:
-    """Return what else the server has; raises RunError for a page that is none, or where MCP is not installed."""
-    from dra_app.own_pages import own_page
-    from dra_toolkit.errors import RunError
-
     if mcp and importlib.util.find_spec("mcp") is None:
         raise RunError("--mcp needs mcp: pip install 'gradio[mcp]'")
-    return {"own": [own_page(path) for path in page], "mcp": mcp, "theme": theme}
+    options: dict[str, Any] = {"own": [own_page(path) for path in page or []], "mcp": mcp, "theme": theme}
+    with take_port(host, port) as listener, _context(where, demo) as context:
+        if train:
+            from dra_app.train_page import train_page
+
+            options["own"].append(train_page(context, recipes))
+        _serve(context, rules, listener, open_browser, options)
 
 
-def _serve(
-    context: Context,
-    rules: Rules,
-    host: str,
-    listener: socket.socket,
-    open_browser: bool,
-    options: dict[str, Any],
-) -> None:
+def _serve(context: Context, rules: Rules, listener: socket.socket, opens: bool, options: dict[str, Any]) -> None:
     from dra_app.server import serve
 
-    port = listener.getsockname()[1]
+    host, port = listener.getsockname()[:2]
     name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     address = f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
 
     def tell() -> None:
         shown = context.only or context.root
         print(f"The dashboard of {shown} is at {address} (Ctrl-C ends it).", flush=True)
-        if open_browser and has_screen():
+        if opens and has_screen():
             import webbrowser
 
             webbrowser.open(address)
