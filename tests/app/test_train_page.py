@@ -111,15 +111,15 @@ def test_a_training_is_stopped_with_a_checkpoint_and_goes_on(trainings: Training
     assert trainings.start(token, "quickstart", written) == "quickstart: started"
     with pytest.raises(RunError, match="is being trained"):
         trainings.start(token, "quickstart", written)
-    wait_until(lambda: run.exists() and run.metrics.exists(), seconds=180)
+    wait_until(lambda: run.exists() and run.metrics.exists())
     assert "running" in trainings.status("quickstart", written)[0]
     assert "with a checkpoint" in trainings.stop(token, "quickstart", written)
-    wait_until(lambda: "ended with status" in trainings.status("quickstart", written)[1], seconds=120)
+    wait_until(lambda: "ended with status" in trainings.status("quickstart", written)[1])
     assert "stopped" in trainings.status("quickstart", written)[0]
     last = int(complete_checkpoints(run.checkpoints)[-1].name.split("-")[1])
     finite = f"{cheap}\nmax_steps={last + 2}"
     assert trainings.resume(token, "quickstart", finite) == "quickstart: started"
-    wait_until(lambda: "ended with status 0" in trainings.status("quickstart", finite)[1], seconds=180)
+    wait_until(lambda: "ended with status 0" in trainings.status("quickstart", finite)[1])
     assert run.status()["state"] == "finished"
     assert Run(run).steps()[-1] == last + 2
 
