@@ -28,11 +28,11 @@ from dra_app.templates import shared
 from dra_toolkit import launch
 from dra_toolkit.errors import DRAError, RecipeError, RunError, did_you_mean
 from dra_toolkit.launch.command import Command, run_command
-from dra_toolkit.launch.start import Start, ask_to_stop
 from dra_toolkit.recipe import Recipe, Setting, known_keys
 from dra_toolkit.recipe.load import examine_recipe
 from dra_toolkit.recipe.shipped import shipped_recipes
 from dra_toolkit.runs import RunDirectory
+from dra_toolkit.runs.layout import STOP_FILE
 from dra_toolkit.safe_text import visible
 
 MOST_PAGES = 100
@@ -145,7 +145,7 @@ class Trainings:
         run = RunDirectory(self.asked(name, written)[2].output_dir)
         if not run.exists() or run.status()["state"] not in _GOES_ON:
             raise RunError(f"{run.path.name}: is not being trained")
-        ask_to_stop(Start(run=run, attempt=run.last_attempt(), checkpoint=None))
+        (run.attempt_logs(run.last_attempt()) / STOP_FILE).touch()
         return f"{run.path.name}: stops after its step, with a checkpoint"
 
     def copy(self, token: str, name: str, written: str, target: str) -> str:

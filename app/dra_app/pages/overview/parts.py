@@ -21,8 +21,7 @@ from dra_toolkit.drawing.curves import sparkline
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import Array, mean_of_known
 from dra_toolkit.inspection.health import FEWEST_STEPS, Note
-from dra_toolkit.inspection.overview import SHOWN_SETTINGS
-from dra_toolkit.inspection.run_list import differing_keys
+from dra_toolkit.inspection.overview import SHOWN_SETTINGS, differing_keys
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
 

@@ -9,8 +9,7 @@ from dra_app import params as read
 from dra_app.pages import Answer, Page
 from dra_app.templates import part
 from dra_toolkit.errors import DRAError
-from dra_toolkit.inspection.selection import Selection, read_condition
-from dra_toolkit.inspection.step_range import read_steps
+from dra_toolkit.inspection.selection import Selection, read_condition, read_steps
 from dra_toolkit.inspection.text_search import Hits, Wanted, correct_sql, search
 from dra_toolkit.runs import Run
 

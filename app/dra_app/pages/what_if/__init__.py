@@ -12,7 +12,8 @@ from dra_app.step_groups import read_step
 from dra_app.templates import part
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.replay import Changes, recipe_lines, recorded_settings, replay_run
+from dra_toolkit.inspection.replay.run import replay_run
+from dra_toolkit.inspection.replay.settings import Changes, recipe_lines, recorded_settings
 from dra_toolkit.runs import FileFacts, Run
 
 TOP = 8

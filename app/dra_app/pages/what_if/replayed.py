@@ -13,8 +13,9 @@ from dra_app.templates import part
 from dra_toolkit.diversity import DiversitySettings, Estimator
 from dra_toolkit.drawing.numbers import aligned, percent, short
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.replay import ChangedGroup, Changes, Differences, ReplayedGroup, Sums, replay_groups
-from dra_toolkit.inspection.replay.records import piece_of_records
+from dra_toolkit.inspection.replay.compute import ReplayedGroup, piece_of_records, replay_groups
+from dra_toolkit.inspection.replay.differences import ChangedGroup, Differences, Sums
+from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.runs import FileFacts, Run
 
 _HEADS = ("#", "advantage", "→", "change", "flip", "reward", "weight", "→", "adjusted", "→")

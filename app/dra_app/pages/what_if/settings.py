@@ -12,7 +12,7 @@ from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_outcomes import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.replay import Changes, read_changes, recorded_settings, scaling_of
+from dra_toolkit.inspection.replay.settings import Changes, read_changes, recorded_settings, scaling_of
 from dra_toolkit.recipe import Key, known_keys
 from dra_toolkit.runs import FileFacts, Run
 
