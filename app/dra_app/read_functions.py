@@ -19,6 +19,7 @@ from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.comparison import compare as compare_runs
 from dra_toolkit.inspection.health import health_notes
+from dra_toolkit.inspection.lint.linting import lint as lint_run
 from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.inspection.selection import Selection, read_condition, read_steps
@@ -138,8 +139,16 @@ class ReadFunctions:
         """
         return [plain(note) for note in health_notes(self.context.run(run))]
 
+    def lint(self, run: str) -> dict[str, Any]:
+        """Return what is broken in the groups of a run, as `dra lint` finds it.
 
-NAMES = ("runs", "steps", "groups", "group", "search", "what_if", "compare", "health")
+        Args:
+            run: name of the run
+        """
+        return plain(lint_run(self.context.run(run).directory.path))
+
+
+NAMES = ("runs", "steps", "groups", "group", "search", "what_if", "compare", "health", "lint")
 
 
 def mount_read_functions(app: fastapi.FastAPI, context: Context, *, mcp: bool) -> fastapi.FastAPI:

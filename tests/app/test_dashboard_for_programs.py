@@ -19,6 +19,7 @@ from dra_app.demo import make_demo
 from dra_app.own_pages import own_page
 from dra_app.read_functions import NAMES
 from dra_toolkit.errors import RunError
+from dra_toolkit.inspection.lint.linting import lint
 from dra_toolkit.runs import Run
 
 OWN_PAGE = Path(__file__).parent / "own_page.py"
@@ -56,9 +57,33 @@ def test_what_is_recorded_can_be_read_by_gradios_client(address: str, root: Path
     assert client.predict("demo-dra-grpo", "diversity=none", api_name="/what_if")["moved_share"] > 0
     assert "diversity" in client.predict("demo-grpo", "demo-dra-grpo", api_name="/compare")["settings"]
     assert client.predict("demo-grpo", api_name="/health") == []
+    linted = client.predict("demo-dra-grpo", api_name="/lint")
+    assert linted["groups"] == len(run.query("SELECT * FROM groups"))
+    assert {finding["kind"] for finding in linted["findings"]} == {f.kind for f in lint(run.directory.path).findings}
     for wrong, said in ((("../etc", "/steps"), "is no run under"), (("demo-grpo", 99, "/groups"), "99")):
         with pytest.raises(Exception, match=said):
             client.predict(*wrong[:-1], api_name=wrong[-1])
+
+
+def test_the_functions_are_tools_of_an_mcp_server_that_answers_from_them(root: Path) -> None:
+    pytest.importorskip("mcp")
+    with dra_app(root, "--mcp") as address:
+
+        def asked(method: str, **params: Any) -> Any:
+            body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+            kinds = {"Content_Type": "application/json", "Accept": "application/json, text/event-stream"}
+            status, answer, _ = ask(address, "/gradio_api/mcp/", data=body, **kinds)
+            assert status == 200, answer
+            text = answer.decode()
+            return json.loads(text.partition("data: ")[2].splitlines()[0] if text.startswith("event:") else text)[
+                "result"
+            ]
+
+        tools = {tool["name"]: tool for tool in asked("tools/list")["tools"]}
+        assert set(tools) == set(NAMES)
+        assert set(tools["groups"]["inputSchema"]["properties"]) == {"run", "step", "mode"}
+        answer = asked("tools/call", name="steps", arguments={"run": "demo-grpo"})
+        assert json.loads(answer["content"][0]["text"]) == Run.open(root / "demo-grpo").steps()
 
 
 def test_a_page_of_ones_own_in_plain_gradio_is_shown_beside_the_others(chromium: Any, address: str) -> None:

@@ -52,7 +52,7 @@ def test_shipped_recipes_and_the_files_of_the_folder_can_be_chosen_and_nothing_e
 def test_keys_are_shown_with_origin_and_help_and_checked_as_they_are_typed(trainings: Trainings) -> None:
     rows, said, command = trainings.look("quickstart", "max_steps=7\n--beta=0.1", "")
     assert [row[:3] for row in rows[:2]] == [["beta", "0.1", "override"], ["max_steps", "7", "override"]]
-    assert rows[2][2] == "recipe"
+    assert [row[2] for row in rows[2:4]] == ["override", "recipe"]  # the run's folder, then what the recipe says
     assert "max_steps=7" in command
     assert "dra_toolkit.training" in command
     assert "unknown key; did you mean 'learning_rate'" in trainings.look("quickstart", "learning_rte=1", "")[1]
