@@ -211,7 +211,7 @@ def _build(trainings: Trainings) -> None:
         word = gr.Textbox(label="keys with", placeholder="a part of a key or its help; all keys are searched")
     written = gr.Textbox(label="settings that replace the recipe's", placeholder="max_steps=20", lines=3)
     said = gr.Textbox(label="said of it", interactive=False)
-    command = gr.Textbox(label="command", interactive=False, buttons=["copy"])
+    command = gr.Textbox(label="command", interactive=False)
     with gr.Row():
         buttons = {name: gr.Button(name) for name in ("Doctor", "Start", "Stop", "Resume")}
         target = gr.Textbox(label="name of a copy", scale=2)

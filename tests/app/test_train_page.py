@@ -125,6 +125,7 @@ def test_a_training_is_stopped_with_a_checkpoint_and_goes_on(trainings: Training
 
 
 def test_from_choosing_the_quickstart_to_reading_its_first_group(chromium: Any, tmp_path: Path, cheap: str) -> None:
+    (tmp_path / "runs").mkdir()
     with dra_app(tmp_path / "runs", "--train", "--recipes", tmp_path) as address:
         browser = Browser(chromium, address)
         page = browser.page
