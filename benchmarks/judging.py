@@ -11,6 +11,7 @@ themselves to compare what a verdict costs; without it the right pairs of the ta
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def ours(rows: list[Row]) -> list[bool | None]:
     """Return the verdicts of the judge; None where it abstains."""
     from dra_toolkit.judge.service import JudgeService
 
-    with JudgeService(workers=2) as judge:
+    with contextlib.closing(JudgeService(workers=2)) as judge:
         made = judge.judge(golds=[row["gold"] for row in rows], completions=[row["completion"] for row in rows])
     return [None if m.verdict == "unreadable_gold" else m.verdict == "right" for m in made]
 

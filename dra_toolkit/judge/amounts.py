@@ -10,7 +10,7 @@ from dra_toolkit.judge.expressions import FUNCTIONS, Node, UnreadableError, base
 from dra_toolkit.judge.units import SCALES, Unit, read_unit
 from dra_toolkit.judge.values import Collection, Quantity, Value
 
-_CURRENCY = re.compile(r"([-+]?)\s*(?:US|A|C)?([$€£¥₹])\s*(?=[-\d.\\])")
+_CURRENCY = re.compile(r"([-+]?)\s*(?:US|A|C)?([$€£¥₹₩]|CHF|Rs\.?|USD|EUR|GBP)\s*(?=[-\d.\\])")
 _COMPOUND = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+\.?|\^\\circ|''|')\s*(?:,|and\b)?\s*")
 _SCALE = re.compile(rf"(.*\d)\s*({'|'.join(SCALES)})s?(?![a-z])(?:\s+of\b)?\s*(.*)", re.IGNORECASE)
 _GAP = re.compile(
@@ -18,15 +18,15 @@ _GAP = re.compile(
 )
 _FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|log|ln)(?![a-z])")
 _COUNTED = re.compile(
-    r"([+-]?[\d.,]+(?:\\frac\{\d+\}\{\d+\})?)\s+([a-z]{3,}(?:\s[a-z]+){0,2}|[A-Za-z](?:\s*\^\s*\{?[23]\}?)?)"
+    r"([+-]?[\d.,]+(?:\\frac\{\d+\}\{\d+\}|\s*\\times\s*10\s*\^\s*\{?\s*-?\d+\s*\}?)?)\s+([a-z]{3,}(?:\s[a-z]+){0,2}|[A-Za-z](?:\s*\^\s*\{?[23]\}?)?)"
 )
-_BASED = re.compile(r"([0-9A-Za-z]+)_\{?(\d+)\}?")
+_BASED = re.compile(r"([0-9A-Za-z]+)\s*_\{?(\d+)\}?")
 
 
 def read_compound(text: str) -> Value | None:
     """Read 3 hours 20 minutes, 25 degrees 30', 5 ft 10 in: units of one dimension, each smaller than the one before."""
     parts = list(_COMPOUND.finditer(text))
-    if len(parts) < 2 or "".join(part[0] for part in parts) != text:
+    if (len(parts) < 2 and "'" not in text) or "".join(part[0] for part in parts) != text:
         return None
     of_degrees = parts[0][2] == "^\\circ"
     marks = {"'": "arcmin", "''": "arcsec"} if of_degrees else {"'": "ft", "''": "in"}
@@ -37,6 +37,8 @@ def read_compound(text: str) -> Value | None:
     factors = [u.factor[1] for u in units if u and u.factor[0] == "num"]
     if len(factors) < len(parts) or factors != sorted(factors, reverse=True) or len(set(factors)) < len(factors):
         return None
+    if len(parts) == 1:
+        return Quantity(number(Fraction(parts[0][1])), first)
     total = sum(Fraction(part[1]) * factor for part, factor in zip(parts, factors, strict=True))
     return Quantity(number(total), Unit(first.dimensions, number(1)), compound=not of_degrees)
 

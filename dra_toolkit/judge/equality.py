@@ -49,12 +49,9 @@ def is_zero_multiple(left: Node, right: Node, *, positive: bool = False) -> bool
     names = sorted(symbols(left) | symbols(right))
     if not names:
         return False
-    ratios: list[Any] = []
     with mpmath.workprec(_bits(left, right)):
-        for point in _points(names):
-            values = value(left, point), value(right, point)
-            if not any(v is None or v == 0 or not _is_real(v) for v in values):
-                ratios.append(values[0] / values[1])
+        values = [(value(left, point), value(right, point)) for point in _points(names)]
+        ratios = [a / b for a, b in values if not any(v is None or v == 0 or not _is_real(v) for v in (a, b))]
         return (
             len(ratios) >= 3
             and all(close(r, ratios[0], mpmath.mp.prec) for r in ratios)
@@ -160,10 +157,8 @@ def _exact(node: Node) -> Fraction | None:
     operation = node[0]
     if operation in ("num", "based"):
         return Fraction(node[1])
-    if operation in ("sym", "const", "pm", "mp"):
-        return None
-    parts = [_exact(part) for part in node[1:]]
-    if operation not in _EXACT or any(part is None for part in parts):
+    parts = [_exact(part) for part in node[1:]] if operation in _EXACT else [None]
+    if None in parts:
         return None
     found = _EXACT[operation](*parts)
     return None if found is None or _size(Fraction(found)) > _EXACT_BITS else Fraction(found)

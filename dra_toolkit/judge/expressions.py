@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from itertools import takewhile
 from typing import Any
 
 from dra_toolkit.judge.notation import GREEK, KNOWN
@@ -224,6 +225,12 @@ class _Reader:
             return (_ROUNDED[name], self._closed(name))
         if name in _GREEK:
             return ("sym", f"\\{name}" + (f"_{self._name()}" if self._take("_") else ""))
+        if name in ("angle", "triangle"):
+            corners = "".join(
+                letter for _, letter in takewhile(lambda token: token[0] == "letter", self._tokens[self._at :])
+            )
+            self._at += len(corners)
+            return ("sym", f"\\{name} {min(corners, corners[::-1])}")
         if name in ("overline", "vec", "hat", "bar"):
             return ("sym", f"\\{name} {self._name() if self._peek() == ('mark', '{') else self._next()[1]}")
         raise UnreadableError(self._text)

@@ -23,6 +23,12 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _SENTENCE_END = re.compile(r"[.。;；](?=\s|$)|\n")
+_LEADING = re.compile(
+    r"^(?:(?:the|its|their|his|her)\s+(?:[a-z-]+\s+){1,6}?(?:is|are|was|were|equals?)\s+"
+    r"|(?:about|approximately|approx\.?|roughly|\\approx|≈)\s*)"
+    r"(?=[-+]?[\d$€£¥.\\][^\n]{0,60}$)",
+    re.IGNORECASE,
+)
 _DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]+?)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _AMOUNT = re.compile(r"(?<!\\)\$\s?-?\d[\d,.]*")
 _PROSE = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")
@@ -63,7 +69,7 @@ def stated_gold(gold: str) -> str | None:
     tagged = _TAG.findall(text)
     if tagged:
         return stated_gold(tagged[-1])
-    text = without_label(text)
+    text = _LEADING.sub("", without_label(text))
     return _delimited(text) if "$" in text or "\\(" in text or "\\[" in text else text or None
 
 
@@ -75,7 +81,7 @@ def without_label(text: str) -> str:
         return text
     rest = flat[labels[-1].end() :]
     ended = _SENTENCE_END.search(rest)
-    return (rest[: ended.start()] if ended else rest).strip()
+    return (rest[: ended.start()] if ended else rest).strip().removesuffix("**")
 
 
 def _delimited(text: str) -> str | None:

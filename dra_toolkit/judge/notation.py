@@ -13,13 +13,9 @@ from importlib import resources
 
 KNOWN = tomllib.loads(resources.files("dra_toolkit.judge").joinpath("known.toml").read_text(encoding="utf-8"))
 GREEK = KNOWN["greek"]["names"].split()
-_CHARACTERS = {
-    ord(character): plain
-    for character, plain in [
-        *KNOWN["symbols"].items(),
-        *((letter, f"\\{name} ") for letter, name in zip(KNOWN["greek"]["letters"], GREEK, strict=True)),
-    ]
-}
+_CHARACTERS = str.maketrans(
+    KNOWN["symbols"] | {letter: f"\\{name} " for letter, name in zip(KNOWN["greek"]["letters"], GREEK, strict=True)}
+)
 _RULES = [(re.compile(pattern), replacement) for pattern, replacement in KNOWN["notation"]["rules"]]
 _THOUSANDS = re.compile(r"(?<![\d,])[+-]?\$?\d{1,3}(?:,\d{3})+(?![\d,])")
 _PIECE = re.compile(r"\\begin(?=\{)|\\end(?=\{)|\\[^{}]|.", re.DOTALL)
@@ -29,6 +25,8 @@ _FONT = re.compile(
     r"\\(?:text(?:bf|rm|it|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|up)|mbox|hbox|operatorname\*?|underline|bm|boldsymbol"
     r"|boxed|fbox|phantom)\s*\{([^{}]*)\}"
 )
+_NAMED = "|".join(KNOWN["bases"])
+_BASE = re.compile(rf"(?<=[0-9A-F])\s*(?:_\s*\{{?\s*({_NAMED})\b\s*\}}?|\(?(?:in )?base[\s-]+({_NAMED}|\d+)\b\)?)")
 _AROUND = [(mark, mark) for mark in ("**", "$$", '"', "`", "$")] + [("\\(", "\\)"), ("\\[", "\\]")]
 
 
@@ -46,6 +44,7 @@ def plain(text: str) -> str:
         before != text
     ):  # fonts may stand in each other: what they hold is free of braces once the inner ones are gone
         before, text = text, _FONT.sub(r" \1 ", text)
+    text = _BASE.sub(lambda found: f"_{{{KNOWN['bases'].get(found[1] or found[2], found[2])}}}", text)
     return unwrapped(" ".join(text.split()))
 
 
@@ -59,9 +58,9 @@ def unwrapped(text: str) -> str:
         if text.startswith(("=", ":")):
             text = text[1:].strip()
         for opening, closing in _AROUND:
-            whole = len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing)
-            if whole and opening not in text[len(opening) : -len(closing)]:
-                text = text[len(opening) : -len(closing)]
+            inner = text[len(opening) : -len(closing)]
+            if inner and text.startswith(opening) and text.endswith(closing) and opening not in inner:
+                text = inner
         if text.startswith("{") and enclosed(text) and "," not in text:
             text = text[1:-1]
         if before == text:

@@ -57,10 +57,7 @@ def read(text: str) -> v.Value | None:
     bare = unwrapped(without_label(plain(text)))
     if not bare or max(depths(re.sub(r"\\?[{}]", "", bare)), default=0) > DEEPEST:
         return None
-    try:
-        return read_part(bare)
-    except RecursionError:
-        return None
+    return read_part(bare)
 
 
 @functools.lru_cache(maxsize=1024)  # several kinds may read the same part of a text
@@ -113,7 +110,7 @@ def _flat(items: list[v.Value]) -> tuple[v.Value, ...]:
 
 def _bracketed(text: str) -> v.Value | None:
     r"""Read \{...\}, \emptyset, (a, b), [a, b), \langle a, b \rangle."""
-    if text.lower() in ("\\emptyset", "empty set", "the empty set"):
+    if text.lower() in KNOWN["words"]["no_values"]:
         return v.Collection("set", ())
     if text.startswith("\\{") and text.endswith("\\}") and enclosed(text):
         return _set(text[2:-2])
@@ -239,13 +236,13 @@ def _clock(text: str) -> v.Value | None:
     if _DATE.fullmatch(text):
         return v.Words(text.lower())
     found = _CLOCK.fullmatch(text)
-    if not found or not (found[2] or found[4]) or int(found[1]) > 24 or int(found[2] or 0) > 59:
+    if not found or not (found[2] or found[4] or found[5]) or int(found[1]) > 24 or int(found[2] or 0) > 59:
         return None
-    hour, half = int(found[1]), (found[4] or "").lower()
+    hour, half = int(found[1]), (found[4] or found[5] or "").lower()
     if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
+        hour = hour % 12 + (12 if half in ("p", "noon") else 0)
     seconds = hour * 3600 + int(found[2] or 0) * 60 + int(found[3] or 0)
-    return v.Clock(seconds, bool(half or found[5]), f"{found[1]}:{found[2] or 0}")
+    return v.Clock(seconds, bool(half), f"{found[1]}:{found[2] or 0}")
 
 
 def _words(text: str) -> v.Value | None:

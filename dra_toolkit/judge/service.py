@@ -145,12 +145,6 @@ class JudgeService(BoundedPool):
                 results[call] = self.run(function, [call])[0]
         return results
 
-    def __enter__(self) -> JudgeService:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
 
 @functools.cache
 def shared_judge() -> JudgeService:

@@ -11,10 +11,10 @@ from dra_toolkit.judge.expressions import Node, number
 from dra_toolkit.judge.notation import KNOWN
 
 SCALES: dict[str, int] = KNOWN["scales"]
-_COUNTERS = re.compile(f"[{KNOWN['words']['counters']}]")
+_COUNTERS = re.compile(f"[{KNOWN['words']['counters']}][\u4e00-\u9fff]{{0,4}}")
 _NO_THING = frozenset(KNOWN["words"]["no_thing"].split())
 _FACTOR = re.compile(
-    r"(?:(?P<before>square|cubic)d?\s+)?(?P<name>[A-Za-zμ$€£¥₹¢%元块角分]+)\s*"
+    r"(?:(?P<before>square|cubic)d?\s+)?(?P<name>[A-Za-zμ$€£¥₹₩¢%元块角分]+)\s*"
     r"(?:(?:\^\s*)?(?P<digits>-?\s*\d)(?!\d)|(?P<behind>squared|cubed))?"
 )
 _POWERS = {"square": 2, "squared": 2, "cubic": 3, "cubed": 3}

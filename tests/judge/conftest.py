@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -11,5 +12,5 @@ from dra_toolkit.judge.service import JudgeService
 
 @pytest.fixture(scope="session")
 def judge() -> Iterator[JudgeService]:
-    with JudgeService(workers=2) as running:
+    with contextlib.closing(JudgeService(workers=2)) as running:
         yield running

@@ -114,7 +114,7 @@ def test_the_callers_own_alarm_is_left_alone(judge):
 
 @pytest.fixture(scope="module")
 def strict():
-    with JudgeService(cpu_seconds=BOUND, workers=2) as judge:
+    with contextlib.closing(JudgeService(cpu_seconds=BOUND, workers=2)) as judge:
         judge.judge(golds=["1"], completions=[r"\boxed{1}"])
         yield judge
 
