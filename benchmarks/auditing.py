@@ -15,9 +15,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.inspection.audit.measures import audit, cells, heads, verdict
 from dra_toolkit.inspection.audit.samples import LabelledGroup
-from dra_toolkit.quickstart.labels import styles_of
-from dra_toolkit.quickstart.make import ways
-from dra_toolkit.quickstart.measure import sample
+from dra_toolkit.quickstart import ways
+from dra_toolkit.quickstart.base_model import sample
+from dra_toolkit.quickstart.checker import styles_of
 from dra_toolkit.quickstart.task import problems
 
 

@@ -17,7 +17,7 @@ from common import RESULTS, write
 
 from dra_toolkit.inspection.terminal import sparkline
 from dra_toolkit.quickstart import distinct_correct_styles
-from dra_toolkit.quickstart.measure import measure
+from dra_toolkit.quickstart.base_model import measure
 from dra_toolkit.runs import Run
 
 ROOT = Path(__file__).parents[1]

@@ -117,7 +117,7 @@ def legacy_recipes() -> str:
         "`--dry-run` shows for each value whether it comes from the recipe, an override, the defaults of that time (`legacy "
         "default`), this toolkit or TRL.\n\n"
         "- On the command line both spellings work; an override wins over the recipe, whatever the spelling of either.\n"
-        "- The recipe, or the overrides among themselves, may say one key in both spellings only with equal values.\n"
+        "- The recipe, and the overrides among themselves, may say one key in one spelling only.\n"
         f"- A recipe with one of {', '.join(f'`{m}`' for m in MARKERS)} is taken as one of that time and gets the defaults "
         "below. The other legacy keys are translated without changing any default, and so are legacy keys among the "
         "overrides.\n\n"

@@ -25,7 +25,7 @@ def evaluate(checkpoint: Path, task: str, part: str) -> dict[str, float]:
     """Sample from a checkpoint and count."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from dra_toolkit.quickstart.measure import sample
+    from dra_toolkit.quickstart.base_model import sample
 
     model, tokenizer = AutoModelForCausalLM.from_pretrained(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
     chosen = held_out(part)

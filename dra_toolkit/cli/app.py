@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import tempfile
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.errors import user_errors
+from dra_toolkit.cli.common import user_errors
+from dra_toolkit.errors import RunError
 
 if TYPE_CHECKING:
     from dra_app.context import Context
@@ -32,42 +34,39 @@ def dashboard(
     where: str = typer.Argument(
         None, metavar="[RUNS_ROOT | RUN]", help="A folder with runs, or one run; else $DRA_RUNS or runs/ here."
     ),
-    host: str = typer.Option("127.0.0.1", "--host", help="Address to listen on; elsewhere than here needs a password."),
-    port: int = typer.Option(None, "--port", min=1, max=65535, help=f"Port. [default: {PORT}, or the next free one]"),
+    host: str = typer.Option("127.0.0.1", help="Address to listen on; elsewhere than here needs a password."),
+    port: int = typer.Option(None, min=1, max=65535, help=f"Port. [default: {PORT}, or the next free one]"),
     password: str = typer.Option(
-        None,
-        "--password",
-        envvar=PASSWORD,
-        help="Ask for it. Better given in the environment variable, unseen by others.",
+        None, envvar=PASSWORD, help="Ask for it. Better given in the environment variable, unseen by others."
     ),
     allow_host: list[str] = typer.Option(
-        None, "--allow-host", metavar="NAME", help="Another name under which browsers reach this server."
+        None, metavar="NAME", help="Another name under which browsers reach this server."
     ),
     page: list[Path] = typer.Option(
-        None, "--page", metavar="FILE.py", help="Show a page of your own beside ours: plain Gradio in build(context)."
+        None, metavar="FILE.py", help="Show a page of your own beside ours: plain Gradio in build(context)."
     ),
     mcp: bool = typer.Option(False, "--mcp", help="Answer as an MCP server too, at /gradio_api/mcp/."),
-    theme: str = typer.Option(None, "--theme", metavar="NAME", help="Gradio's theme of the pages of your own."),
+    theme: str = typer.Option(None, metavar="NAME", help="Gradio's theme of the pages of your own."),
+    demo: bool = typer.Option(False, "--demo", help="Show a small recorded run that is made on the spot."),
     train: bool = typer.Option(
         False, "--train", help="Add a page that starts, stops and resumes training, as the user who started this."
     ),
     recipes: Path = typer.Option(
-        Path(), "--recipes", metavar="FOLDER", help="Where --train finds your recipes beside the shipped ones."
+        Path(), metavar="FOLDER", help="Where --train finds your recipes beside the shipped ones."
     ),
-    demo: bool = typer.Option(False, "--demo", help="Show a small recorded run that is made on the spot."),
     open_browser: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
 ) -> None:
     """Open the dashboard: curves, groups, what if, comparisons, search. It only reads, except with --train."""
-    from dra_toolkit.errors import RunError
-
-    _require_app()
-    from dra_app.own_pages import own_page
-
+    missing = [name for name in ("gradio", "latex2mathml") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RunError(f"the dashboard needs {' and '.join(missing)}: pip install 'dra-toolkit[app]'")
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise RunError("--mcp needs mcp: pip install 'gradio[mcp]'")
     if demo and where:
         raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
     rules = rules_for(host, password, allow_host or [])
-    if mcp and importlib.util.find_spec("mcp") is None:
-        raise RunError("--mcp needs mcp: pip install 'gradio[mcp]'")
+    from dra_app.own_pages import own_page
+
     options: dict[str, Any] = {"own": [own_page(path) for path in page or []], "mcp": mcp, "theme": theme}
     with take_port(host, port) as listener, _context(where, demo) as context:
         if train:
@@ -88,8 +87,6 @@ def _serve(context: Context, rules: Rules, listener: socket.socket, opens: bool,
         shown = context.only or context.root
         print(f"The dashboard of {shown} is at {address} (Ctrl-C ends it).", flush=True)
         if opens and has_screen():
-            import webbrowser
-
             webbrowser.open(address)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with nothing left behind
@@ -99,11 +96,11 @@ def _serve(context: Context, rules: Rules, listener: socket.socket, opens: bool,
 
 @contextmanager
 def _context(where: str | None, demo: bool) -> Iterator[Context]:
-    from dra_app.context import Context
-
+    """Yield the runs of a folder, the one run of a name or folder, or a demonstration; raises RunError."""
     if not demo:
         yield _chosen(where)
         return
+    from dra_app.context import Context
     from dra_app.demo import make_demo
 
     with tempfile.TemporaryDirectory(prefix="dra-demo-") as folder:
@@ -113,7 +110,6 @@ def _context(where: str | None, demo: bool) -> Iterator[Context]:
 
 
 def _chosen(where: str | None) -> Context:
-    """Return the runs of a folder, or the one run of a name or folder; raises RunError if there is neither."""
     from dra_app.context import Context
     from dra_toolkit.runs.layout import named_run, runs_root
 
@@ -130,7 +126,6 @@ def rules_for(host: str, password: str | None, names: list[str]) -> Rules:
     """Return what the server lets through; raises RunError where it would be open to others."""
     from dra_app.door import check_password
     from dra_app.guard import LOOPBACK, Rules
-    from dra_toolkit.errors import RunError
 
     check_password(password, "--password")
     named = frozenset(name.lower() for name in names)
@@ -161,43 +156,25 @@ def take_port(host: str, port: int | None = None) -> socket.socket:
 
     It is held from then on, so that nothing else can take the port before the server is up.
     """
-    from dra_toolkit.errors import RunError
-
     for each in range(PORT, PORT + PORTS_TRIED) if port is None else (port,):
-        listener = _listen(host, each)
-        if listener is not None:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, each, type=socket.SOCK_STREAM)[0]
+        except OSError:
+            raise RunError(f"--host: {host!r} is not an address of this machine") from None
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+            listener.listen()
+        except OSError:
+            listener.close()
+        else:
             return listener
     if port is not None:
         raise RunError(f"--port: {port} is in use on {host}; expected a free port, or none given, so that one is found")
     raise RunError(f"--port: {PORT} to {PORT + PORTS_TRIED - 1} are in use on {host}; name a free one")
 
 
-def _listen(host: str, port: int) -> socket.socket | None:
-    from dra_toolkit.errors import RunError
-
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except OSError:
-        raise RunError(f"--host: {host!r} is not an address of this machine") from None
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen()
-    except OSError:
-        listener.close()
-        return None
-    return listener
-
-
 def has_screen() -> bool:
     """Return whether there is a desktop on which a browser can open."""
     return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-
-
-def _require_app() -> None:
-    from dra_toolkit.errors import RunError
-
-    missing = [name for name in ("gradio", "latex2mathml") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise RunError(f"the dashboard needs {' and '.join(missing)}: pip install 'dra-toolkit[app]'")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from dra_toolkit.cli.errors import user_errors
+from dra_toolkit.cli.common import JSON, answer, counting, user_errors
+from dra_toolkit.errors import EmbedderError
 
 if TYPE_CHECKING:
     from dra_toolkit.embedding import Embedder
-    from dra_toolkit.inspection.audit.samples import LabelledGroup
     from dra_toolkit.runs import Run
 
 
@@ -26,23 +25,17 @@ def audit(
         None, "--embedder", "-e", help="May be repeated; left out, those that are here and fetch nothing."
     ),
     labels: str = typer.Option(
-        "answer", "--labels", help="Of a run: answer, recorded, or a dotted path to a function of a group's texts."
+        "answer", help="Of a run: answer, recorded, or a dotted path to a function of a group's texts."
     ),
-    policy: Path = typer.Option(
-        None, "--policy", help="Checkpoint of embedder policy, which it adds; of a run, else its newest."
-    ),
-    text_column: str = typer.Option("text", "--text-column", help="Of a file."),
-    label_column: str = typer.Option("label", "--label-column", help="Of a file."),
-    group_column: str = typer.Option(
-        None, "--group-column", help="Of a file; left out, group or prompt, else all texts are one group."
-    ),
-    groups: int = typer.Option(200, "--groups", min=1, help="Groups embedded, chosen at random."),
-    seed: int = typer.Option(0, "--seed", help="Of that choice and of the bootstrap."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    policy: Path = typer.Option(None, help="Checkpoint of embedder policy, which it adds; of a run, else its newest."),
+    text_column: str = typer.Option("text", help="Of a file."),
+    label_column: str = typer.Option("label", help="Of a file."),
+    group_column: str = typer.Option(None, help="Of a file; left out, group or prompt, else all texts are one group."),
+    groups: int = typer.Option(200, min=1, help="Groups embedded, chosen at random."),
+    seed: int = typer.Option(0, help="Of that choice and of the bootstrap."),
+    as_json: bool = JSON,
 ) -> None:
     """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
-    from rich.console import Console
-
     from dra_toolkit.inspection.audit.measures import as_plain, audit_view
     from dra_toolkit.inspection.audit.measures import audit as measure
     from dra_toolkit.inspection.audit.samples import from_file, from_run
@@ -56,16 +49,12 @@ def audit(
         run = Run(latest_run()) if source is None else Run.open(source)
         found = from_run(run, labels=labels, groups=groups, seed=seed)
     names = dict.fromkeys([*(embedder or _offline()), *(["policy"] if policy else [])])
-    loaded = [_load(name, policy, run) for name in names]
-    audited = [
-        measure(found, each, tokens_of=tokens_of, embedded=_progress(each.name, found), seed=seed)
-        for each, tokens_of in loaded
-    ]
-    if as_json:
-        print(json.dumps(as_plain(audited)))
-        return
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(audit_view(audited))
+    total = sum(len(group.texts) for group in found)
+    audited = []
+    for each, tokens_of in [_load(name, policy, run) for name in names]:
+        with counting(f"embedding with {each.name}", lambda: total) as embedded:
+            audited.append(measure(found, each, tokens_of=tokens_of, embedded=embedded, seed=seed))
+    answer(as_json, as_plain(audited), lambda out: [audit_view(audited)])
 
 
 def _offline() -> list[str]:
@@ -89,7 +78,6 @@ def _load(name: str, policy: Path | None, run: Run | None) -> tuple[Embedder, To
 
 
 def _newest_checkpoint(run: Run | None) -> Path:
-    from dra_toolkit.errors import EmbedderError
     from dra_toolkit.runs.checkpoints import complete_checkpoints
 
     if run is None:
@@ -98,19 +86,3 @@ def _newest_checkpoint(run: Run | None) -> Path:
     if not there:
         raise EmbedderError(f"--embedder policy: {run.name} has no complete checkpoint; name one with --policy FOLDER")
     return there[-1]
-
-
-def _progress(name: str, groups: Sequence[LabelledGroup]) -> Callable[[int], None]:
-    """Return what shows, on a terminal, how many completions are embedded."""
-    import sys
-
-    if not sys.stderr.isatty():
-        return lambda completions: None
-    total, done = sum(len(group.texts) for group in groups), [0]
-
-    def told(completions: int) -> None:
-        done[0] += completions
-        end = "\n" if done[0] >= total else ""
-        print(f"\r{name}: {done[0]:,} of {total:,} completions embedded", end=end, file=sys.stderr, flush=True)
-
-    return told

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.overrides import read_command
+from dra_toolkit.cli.common import JSON, console, print_json, user_errors
+from dra_toolkit.cli.overrides import CONFIG, KEYS, read_command
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -26,21 +25,22 @@ def doctor(
     recipe_file: str = typer.Argument(
         None, metavar="[RECIPE]", help="A recipe, or the name of a shipped one; left out, the machine alone is checked."
     ),
-    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's."),
-    config: Path = typer.Option(None, "--config", metavar="RECIPE", help="The recipe, as TRL's commands name it."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    overrides: list[str] = KEYS,
+    config: Path = CONFIG,
+    as_json: bool = JSON,
 ) -> None:
     """Check whether this machine can run a recipe: packages, GPUs, logins, model and data, memory, hours, disk."""
     from dra_toolkit.recipe.load import examine_recipe
 
     name, settings = read_command(recipe_file, config, overrides or [])
     recipe, problems = examine_recipe(name, settings) if name else (None, [])
-    with _busy():
+    busy = console(stderr=True).status("looking at the machine") if sys.stderr.isatty() else nullcontext()
+    with busy:  # torch and the Hub take seconds
         from dra_toolkit.doctor import examine
 
         report = examine(recipe, problems)
     if as_json:
-        print(json.dumps({"recipe": recipe.name if recipe else None, **report.plain()}))
+        print_json({"recipe": recipe.name if recipe else None, **report.plain()})
     else:
         _show(report.findings)
         _conclude(report, shlex.join([name, *settings]) if name else None)
@@ -48,36 +48,15 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _busy() -> AbstractContextManager[Any]:
-    """Show on a terminal that something is going on: torch and the Hub take seconds."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status("looking at the machine")
-
-
 def _show(findings: tuple[Finding, ...]) -> None:
-    """Print the findings: a table on a terminal, elsewhere one line each."""
-    if not sys.stdout.isatty():
-        for finding in findings:
-            fix = f"; fix: {finding.fix}" if finding.fix else ""
-            print(visible(f"{finding.level:<11} {finding.subject}: {finding.found}{fix}", one_line=True))
-        return
-    from rich.console import Console
-    from rich.table import Table
+    """Print the findings, one line each with what mends it."""
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column()
+    out = console()
     for finding in findings:
-        said = Text(visible(finding.found, one_line=True))
-        if finding.fix:
-            said.append(f"\nfix: {visible(finding.fix, one_line=True)}", STYLES[finding.level])
-        table.add_row(Text(finding.level, STYLES[finding.level]), visible(finding.subject, one_line=True), said)
-    Console(highlight=False, markup=False, emoji=False).print(table)
+        fix = f"; fix: {finding.fix}" if finding.fix else ""
+        line = Text(f"{finding.level:<11} ", STYLES[finding.level]).append(f"{finding.subject}: ", "bold")
+        out.print(line.append(visible(f"{finding.found}{fix}", one_line=True), ""), soft_wrap=not out.is_terminal)
 
 
 def _conclude(report: Report, asked: str | None) -> None:

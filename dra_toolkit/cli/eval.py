@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import signal
 import sys
 from contextlib import nullcontext
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from dra_toolkit.cli.common import console, print_json, print_lines, print_problems, user_errors
 from dra_toolkit.cli.default_command import with_default
-from dra_toolkit.cli.errors import print_problems, user_errors
-from dra_toolkit.cli.eval_report import register
+from dra_toolkit.cli.eval_report import compare, report
+from dra_toolkit.errors import EvaluationError
 
 if TYPE_CHECKING:
     from dra_toolkit.evaluation.running.options import Chosen, Options
@@ -35,37 +35,34 @@ app = typer.Typer(
 def run(
     name: str = typer.Argument(None, metavar="[RUN]", help="A run directory, or a name under runs/; else the latest."),
     all_steps: bool = typer.Option(False, "--all-steps", help="Every checkpoint, and the base model as step 0."),
-    steps: str = typer.Option(None, "--steps", help="These steps and the base model: 50,100,150..400:50."),
-    model: str = typer.Option(None, "--model", help="A folder or Hub id, ORG/NAME or ORG/NAME@REVISION, not a run."),
+    steps: str = typer.Option(None, help="These steps and the base model: 50,100,150..400:50."),
+    model: str = typer.Option(None, help="A folder or Hub id, ORG/NAME or ORG/NAME@REVISION, not a run."),
     revisions: bool = typer.Option(False, "--revisions", help="With --model: its revisions that are steps."),
     base: bool = typer.Option(True, "--base/--no-base", help="Evaluate the base model as well."),
-    benchmark: list[str] = typer.Option(
-        None, "--benchmark", "-b", help="aime24, math_500, amc23, minerva, olympiadbench, paper (these five), aime25, "
-        "aime26, hmmt25, brumo25, gpqa_diamond, quickstart, a .jsonl or .parquet file, or the dotted path of a lighteval "
-        "task; several by comma."
-    ),
-    problem_column: str = typer.Option(None, "--problem-column", help="Column of a file's problems. [default: problem]"),
-    answer_column: str = typer.Option(None, "--answer-column", help="Column of a file's answers. [default: answer]"),
-    data_dir: Path = typer.Option(None, "--data-dir", help="Folder with NAME.jsonl or NAME.parquet for benchmarks."),
-    limit: int = typer.Option(None, "--limit", help="Only the first problems of each benchmark."),
-    n: int = typer.Option(None, "--n", help="Samples of each problem; 1 as in the paper. [default: 16 for aime24 and "
-                          "amc23, else 4]"),
-    temperature: float = typer.Option(0.6, "--temperature"),
-    top_p: float = typer.Option(0.95, "--top-p"),
-    max_new_tokens: int = typer.Option(None, "--max-new-tokens", help="[default: 32768; quickstart: 64]"),
-    seed: int = typer.Option(0, "--seed", help="Every sample has its own seed, derived from this one."),
-    system_prompt: str = typer.Option(None, "--system-prompt", help="None by default, as in the paper."),
+    benchmark: list[str] = typer.Option(None, "--benchmark", "-b", help="aime24, math_500, amc23, minerva, olympiadbench, "
+        "paper (these five), aime25, aime26, hmmt25, brumo25, gpqa_diamond, quickstart, a .jsonl or .parquet file, or the "
+        "dotted path of a lighteval task; several by comma."),
+    problem_column: str = typer.Option(None, help="Column of a file's problems. [default: problem]"),
+    answer_column: str = typer.Option(None, help="Column of a file's answers. [default: answer]"),
+    data_dir: Path = typer.Option(None, help="Folder with NAME.jsonl or NAME.parquet for benchmarks."),
+    limit: int = typer.Option(None, help="Only the first problems of each benchmark."),
+    n: int = typer.Option(None, help="Samples of each problem; 1 as in the paper. [default: 16 for AIME and AMC, else 4]"),
+    temperature: float = typer.Option(0.6),
+    top_p: float = typer.Option(0.95),
+    max_new_tokens: int = typer.Option(None, help="[default: 32768; quickstart: 64]"),
+    seed: int = typer.Option(0, help="Every sample has its own seed, derived from this one."),
+    system_prompt: str = typer.Option(None, help="None by default, as in the paper."),
     chat_template: bool = typer.Option(True, "--chat-template/--no-chat-template", help="Put prompts into it."),
-    backend: str = typer.Option("auto", "--backend", help="transformers or vllm; auto is vllm on a GPU that has it."),
-    dtype: str = typer.Option("auto", "--dtype", help="auto, float32, bfloat16 or float16; auto is float32 on a CPU."),
-    batch_size: int = typer.Option(0, "--batch-size", help="Answers at once with transformers; 0 chooses."),
-    tensor_parallel: int = typer.Option(1, "--tensor-parallel", help="GPUs that share one engine."),
-    gpu_memory_utilization: float = typer.Option(0.9, "--gpu-memory-utilization", help="Of vLLM."),
-    max_model_length: int = typer.Option(None, "--max-model-length", help="Tokens of prompt and answer together."),
-    slots: int = typer.Option(None, "--slots", help="Checkpoints at once. [default: one for each GPU or group; 1 on a CPU]"),
-    coarse_to_fine: int = typer.Option(None, "--coarse-to-fine", metavar="K", help="Every K-th step, then around the best."),
+    backend: str = typer.Option("auto", help="transformers or vllm; auto is vllm on a GPU that has it."),
+    dtype: str = typer.Option("auto", help="auto, float32, bfloat16 or float16; auto is float32 on a CPU."),
+    batch_size: int = typer.Option(0, help="Answers at once with transformers; 0 chooses."),
+    tensor_parallel: int = typer.Option(1, help="GPUs that share one engine."),
+    gpu_memory_utilization: float = typer.Option(0.9, help="Of vLLM."),
+    max_model_length: int = typer.Option(None, help="Tokens of prompt and answer together."),
+    slots: int = typer.Option(None, help="Checkpoints at once. [default: one for each GPU or group; 1 on a CPU]"),
+    coarse_to_fine: int = typer.Option(None, metavar="K", help="Every K-th step, then around the best."),
     watch: bool = typer.Option(False, "--watch", help="Evaluate checkpoints as the running training writes them."),
-    output: Path = typer.Option(None, "--output", help="Folder of results. [default: RUN/evals; ./evals with --model]"),
+    output: Path = typer.Option(None, help="Folder of results. [default: RUN/evals; ./evals with --model]"),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what is there and what is missing; start nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:  # fmt: skip
@@ -85,8 +82,6 @@ def run(
 
 
 def _check_installed() -> None:
-    from dra_toolkit.errors import EvaluationError
-
     missing = [name for name in ("lighteval", "torch", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
         raise EvaluationError(
@@ -95,16 +90,25 @@ def _check_installed() -> None:
 
 
 def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool) -> int:
-    from dra_toolkit.cli.eval_progress import make_display
+    from dra_toolkit.cli.eval_progress import EvaluationEvents
+    from dra_toolkit.cli.progress import make_display
     from dra_toolkit.evaluation.running.evaluator import Evaluator, held
     from dra_toolkit.evaluation.running.options import run_chosen
 
     with nullcontext() if dry_run else held(chosen.evals):
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
-        display = make_display(as_json=as_json)
+        notes: list[str] = []
+        display = make_display(EvaluationEvents(), as_json=as_json)
+        # a plan in JSON is one document, so what would be told on the way stands in it
+        told = as_json and dry_run
+        show = (
+            (lambda event: notes.append(event["text"]) if event["event"] == "notice" else None)
+            if told
+            else display.show
+        )
         for note in chosen.notes:
-            display.show({"event": "notice", "text": note})
+            show({"event": "notice", "text": note})
         evaluator: Evaluator | None = None
         try:
             evaluator = Evaluator(
@@ -112,12 +116,12 @@ def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool)
                 benchmarks=chosen.prepared(),
                 engine=chosen.engine,
                 slots=chosen.slots,
-                show=display.show,
+                show=show,
             )
             if dry_run:
                 rows = evaluator.plan(list(chosen.targets.values()), strict=True, remember=False)
                 display.close()
-                _show_plan(rows, as_json=as_json)
+                _show_plan(rows, notes, as_json=as_json)
                 return 0
             run_chosen(chosen, options, evaluator)
         except KeyboardInterrupt:
@@ -135,22 +139,30 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _show_plan(rows: list[Any], *, as_json: bool) -> None:
-    from rich.console import Console
+def _show_plan(rows: list[Any], notes: list[str], *, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("model", "benchmark", "n", "answers there", "of", "folder", box=None)
-    for row in rows:
-        for cell in row.cells:
-            name, n, of = cell.prepared.benchmark.name, cell.prepared.sampling.n, cell.prepared.answers
-            if as_json:
-                planned = {"label": row.target.label, "benchmark": name, "n": n, "answers": cell.kept, "of": of}
-                print(json.dumps({"event": "planned", **planned, "folder": str(cell.folder)}))
-            shown = (row.target.label, name, n, "all" if cell.finished else cell.kept, of, cell.folder)
-            table.add_row(*(Text(str(text)) for text in shown))
-    if not as_json:
-        Console().print(table)
+    planned = [
+        {
+            "label": row.target.label,
+            "benchmark": cell.prepared.benchmark.name,
+            "n": cell.prepared.sampling.n,
+            "answers": cell.kept,
+            "of": cell.prepared.answers,
+            "folder": str(cell.folder),
+        }
+        for row in rows
+        for cell in row.cells
+    ]
+    if as_json:
+        print_json({"planned": planned, "notes": notes})
+        return
+    table = Table("model", "benchmark", "n", "answers there", "of", box=None, pad_edge=False)
+    for row in planned:
+        table.add_row(*(Text(str(row[name])) for name in ("label", "benchmark", "n", "answers", "of")))
+    console().print(table)
+    print_lines(["", *(f"{row['label']} {row['benchmark']}: {row['folder']}" for row in planned)])
 
 
 def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
@@ -178,4 +190,5 @@ def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
     return 1 if problems else 0
 
 
-register(app)
+app.command()(report)
+app.command()(compare)

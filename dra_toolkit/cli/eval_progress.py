@@ -1,163 +1,70 @@
-"""How an evaluation looks in the terminal: bars for people, plain lines for pipes, JSON lines for scripts."""
+"""What the events of an evaluation look like, and how far it is over all slots."""
 
 from __future__ import annotations
 
-import sys
 import time
-from typing import Any
+from collections.abc import Iterator
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
-from dra_toolkit.cli.progress import Display, JsonDisplay
-from dra_toolkit.safe_text import visible
-
-PLAIN_EVERY_SECONDS = 10.0
+from dra_toolkit.cli.progress import Event, Shown
 
 
-class _Counts:
-    """Checkpoints and answers done, over all slots."""
+class EvaluationEvents:
+    """A bar for all answers, and one for each slot with its checkpoint and benchmark; counts over all slots."""
 
     def __init__(self) -> None:
-        self.checkpoints = self.of = self.answers = self.of_answers = 0
+        self._checkpoints = self._of = self._answers = self._of_answers = 0
         self._done: dict[tuple[str, str], int] = {}
         self._started = 0.0
 
-    def plan(self, event: dict[str, Any]) -> None:
-        """Take a plan; a later one, of further checkpoints, is added."""
-        self.of += event["checkpoints"]
-        self.of_answers += event["answers"]
+    def __call__(self, event: Event) -> Iterator[Shown]:
+        """Yield what an event looks like."""
+        kind, slot = event["event"], event.get("slot", "")
+        said = f"{event['label']}: {event.get('text')}" if "label" in event else event.get("text", "")
+        if kind == "plan":
+            yield self._planned(event)
+        elif kind == "phase":
+            yield Shown(line=said, bar=slot, description=f"  {event['label']}  {event['text']}" if slot else said)
+        elif kind == "notice":
+            yield Shown(line=f"note: {said}", style="yellow")
+        elif kind == "evaluated":
+            seconds = sum(event["seconds"][part] for part in ("loading", "generation", "scoring", "other"))
+            scored = f"{event['label']}  {event['benchmark']}  {100 * event['accuracy']:.1f}%"
+            yield Shown(line=f"{scored}  ({seconds:.0f} s)", style="green")
+        elif kind == "checkpoint" and event["state"] != "started":
+            self._checkpoints += 1
+            yield Shown(description=self._overall())
+        elif kind == "progress":
+            yield from self._progressed(event, slot)
+        elif kind == "scoring":
+            text = f"  {event['label']}  {event['benchmark']}: scoring, {event['left']} left"
+            yield Shown(bar=slot, description=text)
 
-    def progress(self, event: dict[str, Any]) -> None:
+    def _planned(self, event: Event) -> Shown:
+        """Take a plan; a later one, of further checkpoints, is added."""
+        self._of += event["checkpoints"]
+        self._of_answers += event["answers"]
+        kept = f", {event['kept']} evaluations are kept" if event["kept"] else ""
+        text = f"{event['checkpoints']} checkpoints to evaluate, {event['answers']} answers to generate{kept}"
+        return Shown(line=text if event["checkpoints"] else "", description=self._overall(), of=self._of_answers)
+
+    def _progressed(self, event: Event, slot: str) -> Iterator[Shown]:
         """Count new answers; the first event of a benchmark says what was there before."""
         self._started = self._started or time.monotonic()
         cell = event["label"], event["benchmark"]
-        self.answers += event["done"] - self._done.get(cell, event["done"])
+        self._answers += event["done"] - self._done.get(cell, event["done"])
         self._done[cell] = event["done"]
-
-    def time_left(self) -> str:
-        """Return how long the rest will take at the speed so far, in words; empty before that is known."""
-        if self.answers == 0 or self.answers >= self.of_answers:
-            return ""
-        seconds = (time.monotonic() - self._started) / self.answers * (self.of_answers - self.answers)
-        return f"  about {seconds / 60:.0f} min left" if seconds >= 90 else f"  about {seconds:.0f} s left"
-
-
-class PlainDisplay:
-    """A line for each phase, notice and finished benchmark, and one for the progress every few seconds."""
-
-    def __init__(self) -> None:
-        self._counts = _Counts()
-        self._last = time.monotonic()
-
-    def show(self, event: dict[str, Any]) -> None:
-        """Print the event as one line, or leave it out."""
-        kind = event["event"]
-        if kind == "plan":
-            self._counts.plan(event)
-            if event["checkpoints"]:
-                self._line(_plan_text(event))
-        elif kind in ("phase", "notice"):
-            self._line(_with_label(event))
-        elif kind == "evaluated":
-            self._line(_evaluated_text(event))
-        elif kind == "checkpoint" and event["state"] != "started":
-            self._counts.checkpoints += 1
-        elif kind == "progress":
-            self._counts.progress(event)
-            if time.monotonic() - self._last >= PLAIN_EVERY_SECONDS:
-                self._last = time.monotonic()
-                counts = f"{self._counts.answers}/{self._counts.of_answers} answers"
-                where = f"{event['label']} {event['benchmark']} {event['done']}/{event['of']}"
-                done = f"checkpoint {self._counts.checkpoints + 1}/{self._counts.of}  {counts}"
-                self._line(f"{done}{self._counts.time_left()}  {where}")
-
-    def _line(self, text: str) -> None:
-        print(visible(text, one_line=True), file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        """Nothing to restore."""
-
-
-class LiveDisplay:
-    """A bar for all answers with the time left, and one for each slot with its checkpoint and benchmark."""
-
-    def __init__(self, console: Console) -> None:
-        self._counts = _Counts()
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
-            console=console,
-            expand=True,
-        )
-        self._all = self._progress.add_task("starting", total=None)
-        self._slots: dict[str, TaskID] = {}
-        self._progress.start()
-
-    def show(self, event: dict[str, Any]) -> None:
-        """Redraw a bar, or print a line above them."""
-        kind = event["event"]
-        if kind == "plan":
-            self._counts.plan(event)
-            self._progress.update(self._all, total=self._counts.of_answers, description=self._overall())
-        elif kind == "phase" and "slot" not in event:
-            self._progress.update(self._all, description=event["text"])
-        elif kind == "notice":
-            self._above(f"note: {_with_label(event)}", "yellow")
-        elif kind == "evaluated":
-            self._above(_evaluated_text(event), "green")
-        elif kind == "checkpoint" and event["state"] != "started":
-            self._counts.checkpoints += 1
-            self._progress.update(self._all, description=self._overall())
-        elif "slot" in event:
-            self._show_slot(event)
-
-    def _show_slot(self, event: dict[str, Any]) -> None:
-        if event["slot"] not in self._slots:
-            self._slots[event["slot"]] = self._progress.add_task("", total=None)
-        task, kind = self._slots[event["slot"]], event["event"]
-        if kind == "progress":
-            self._counts.progress(event)
-            text = f"  {event['label']}  {event['benchmark']}"
-            self._progress.update(task, description=text, completed=event["done"], total=event["of"])
-            self._progress.update(self._all, completed=self._counts.answers, description=self._overall())
-        elif kind == "scoring":
-            text = f"  {event['label']}  {event['benchmark']}: scoring, {event['left']} left"
-            self._progress.update(task, description=text)
-        elif kind == "phase":
-            self._progress.update(task, description=f"  {event['label']}  {event['text']}")
+        where = f"{event['label']} {event['benchmark']} {event['done']}/{event['of']}"
+        counts = f"{self._overall()[:-9]}  {self._answers}/{self._of_answers} answers"
+        line = f"{counts}{self._time_left()}  {where}"
+        yield Shown(bar=slot, description=f"  {'  '.join(cell)}", done=event["done"], of=event["of"])
+        yield Shown(line=line, is_progress=True, description=self._overall(), done=self._answers, of=self._of_answers)
 
     def _overall(self) -> str:
-        return f"checkpoint {min(self._counts.checkpoints + 1, max(1, self._counts.of))}/{self._counts.of}  answers"
+        return f"checkpoint {min(self._checkpoints + 1, max(1, self._of))}/{self._of}  answers"
 
-    def _above(self, text: str, style: str) -> None:
-        self._progress.console.print(Text(visible(text, one_line=True), style=style))
-
-    def close(self) -> None:
-        """Stop redrawing."""
-        self._progress.stop()
-
-
-def make_display(*, as_json: bool) -> Display:
-    """Return what suits the terminal."""
-    if as_json:
-        return JsonDisplay()
-    console = Console(stderr=True)
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay()
-
-
-def _plan_text(event: dict[str, Any]) -> str:
-    kept = f", {event['kept']} evaluations are kept" if event["kept"] else ""
-    return f"{event['checkpoints']} checkpoints to evaluate, {event['answers']} answers to generate{kept}"
-
-
-def _with_label(event: dict[str, Any]) -> str:
-    return f"{event['label']}: {event['text']}" if "label" in event else str(event["text"])
-
-
-def _evaluated_text(event: dict[str, Any]) -> str:
-    seconds = sum(event["seconds"][part] for part in ("loading", "generation", "scoring", "other"))
-    return f"{event['label']}  {event['benchmark']}  {100 * event['accuracy']:.1f}%  ({seconds:.0f} s)"
+    def _time_left(self) -> str:
+        """Return how long the rest will take at the speed so far, in words; empty before that is known."""
+        if self._answers == 0 or self._answers >= self._of_answers:
+            return ""
+        seconds = (time.monotonic() - self._started) / self._answers * (self._of_answers - self._answers)
+        return f"  about {seconds / 60:.0f} min left" if seconds >= 90 else f"  about {seconds:.0f} s left"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from enum import Enum
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from dra_toolkit.cli.errors import print_problems, user_errors
+from dra_toolkit.cli.common import JSON, answer, console, print_json, print_problems, user_errors
+from dra_toolkit.errors import DRAError, EvaluationError, RunError, did_you_mean
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -17,41 +17,21 @@ if TYPE_CHECKING:
     from dra_toolkit.evaluation.statistics.scores import Score
 
 
-class TableFormat(Enum):
-    """How the table is printed."""
-
-    table = "table"
-    markdown = "markdown"
-    latex = "latex"
-    csv = "csv"
-
-
-PATHS = typer.Argument(
-    None, help="Runs, folders of evaluations, or lighteval's results, in one table; left out, the latest run."
-)
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to `dra eval`."""
-    app.command()(report)
-    app.command()(compare)
-
-
 @user_errors
 def report(
-    paths: list[Path] = PATHS,
-    metric: str = typer.Option("avg", "--metric", help="avg, judged, maj, or pass@k such as pass@4."),
-    format: TableFormat = typer.Option(TableFormat.table, "--format", help="How the table is printed."),
-    out: Path = typer.Option(None, "--out", help="A folder for tables and curves: Markdown, LaTeX, CSV, HTML and PNG."),
+    paths: list[Path] = typer.Argument(
+        None, help="Runs, folders of evaluations, or lighteval's results, in one table; left out, the latest run."
+    ),
+    metric: str = typer.Option("avg", help="avg, judged, maj, or pass@k such as pass@4."),
+    format: Literal["table", "markdown", "latex", "csv"] = typer.Option("table", help="How the table is printed."),
+    out: Path = typer.Option(None, help="A folder for tables and curves: Markdown, LaTeX, CSV, HTML and PNG."),
     published: bool = typer.Option(False, "--published", help="Show what others reported on the same benchmarks."),
-    held_out: str = typer.Option(None, "--held-out", help="A benchmark that only chooses the step."),
+    held_out: str = typer.Option(None, help="A benchmark that only chooses the step."),
     diversity: bool = typer.Option(False, "--diversity", help="Embed the samples and measure how alike they are."),
-    push: str = typer.Option(None, "--push", metavar="ORG/NAME", help="Upload the --out folder as a Hub data set."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    push: str = typer.Option(None, metavar="ORG/NAME", help="Upload the --out folder as a Hub data set."),
+    as_json: bool = JSON,
 ) -> None:
     """Show steps and benchmarks as a table with error bars, and which step each rule chooses."""
-    from rich.console import Console
-
     from dra_toolkit.evaluation.report.gather import gather
     from dra_toolkit.evaluation.report.push import push_folder
     from dra_toolkit.evaluation.report.texts import as_text
@@ -65,19 +45,19 @@ def report(
         plain = as_plain(found, metric)
         if diversity:
             plain["diversity"] = {k: {m: plain_score(s) for m, s in v.items()} for k, v in measured.items()}
-        print(json.dumps(plain))
-    elif format is TableFormat.table:
-        console = Console(highlight=False, markup=False, emoji=False)
-        console.print(report_view(found, metric=metric, width=console.width, published=published))
+        print_json(plain)
+    elif format == "table":
+        shown = console()
+        shown.print(report_view(found, metric=metric, width=shown.width, published=published))
         if diversity:
-            console.print(diversity_view(found, measured))
+            shown.print(diversity_view(found, measured))
     else:
-        print(as_text(found, format.value, metric=metric, published=published), end="")
+        print(as_text(found, format, metric=metric, published=published), end="")
     if out is not None:
         _write(found, out, metric, published, measured)
     if push:
         typer.echo(f"uploaded to {push_folder(out, push)}", err=True)
-    if out is None and not as_json and format is TableFormat.table:
+    if out is None and not as_json and format == "table":
         where = " ".join(map(str, paths)) if paths else found.where
         typer.echo(f"\nNext:\n  dra eval report {visible(where, one_line=True)} --out report --published", err=True)
 
@@ -89,29 +69,23 @@ def compare(
     path: Path = typer.Option(
         None, "--in", metavar="PATH", help="A run or folder of evaluations; else the latest run."
     ),
-    seed: int = typer.Option(0, "--seed", help="Of the random signs that p is found with."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    seed: int = typer.Option(0, help="Of the random signs that p is found with."),
+    as_json: bool = JSON,
 ) -> None:
     """Compare two steps or models on the problems that both answered, and say in words what that shows."""
-    from rich.console import Console
-
     from dra_toolkit.evaluation.report.view import comparison_view, plain_pair
     from dra_toolkit.evaluation.statistics.comparison import compare as ask
 
     rows = _row(left, path), _row(right, path)
     notes: list[str] = []
     found = ask(*(list(row.cells.values()) for row in rows), seed=seed, notes=notes)
-    if as_json:
-        pairs = [plain_pair(pair) for pair in found]
-        print(json.dumps({"left": rows[0].label, "right": rows[1].label, "pairs": pairs, "notes": notes}))
-        return
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.print(comparison_view(found, rows[0].label, rows[1].label, notes, width=console.width))
+    labels = rows[0].label, rows[1].label
+    document = {"left": labels[0], "right": labels[1], "pairs": [plain_pair(pair) for pair in found], "notes": notes}
+    answer(as_json, document, lambda out: [comparison_view(found, *labels, notes, width=out.width)])
 
 
 def _check_options(metric: str, published: bool, out: Path | None, push: str | None) -> None:
     """Raise EvaluationError for options that contradict each other, before anything is read; asks the Hub for --push."""
-    from dra_toolkit.errors import EvaluationError
     from dra_toolkit.evaluation.report.push import check_push
 
     problems = []
@@ -129,23 +103,17 @@ def _check_options(metric: str, published: bool, out: Path | None, push: str | N
 
 def _place(path: Path | None) -> Path:
     """Return a path as given, the run of that name, or the latest run."""
-    from dra_toolkit.errors import RunError
     from dra_toolkit.runs import latest_run
     from dra_toolkit.runs.layout import named_run
 
     if path is None:
         return latest_run().path
-    if path.exists():
-        return path
-    try:
-        return named_run(str(path)).path
-    except RunError:
-        return path
+    with suppress(RunError):
+        return path if path.exists() else named_run(str(path)).path
+    return path
 
 
 def _check_metric(report: Report, metric: str) -> None:
-    from dra_toolkit.errors import EvaluationError, did_you_mean
-
     known = list(dict.fromkeys(m for row in report.rows for cell in row.cells.values() for m in cell.scores))
     if metric in known:
         return
@@ -158,7 +126,6 @@ def _check_metric(report: Report, metric: str) -> None:
 
 def _row(name: str, path: Path | None) -> Row:
     """Return a row by step or label within `path`; or that of a path, which must hold only one."""
-    from dra_toolkit.errors import EvaluationError, did_you_mean
     from dra_toolkit.evaluation.report.gather import gather
 
     if Path(name).exists() and not name.isdigit():
@@ -175,32 +142,27 @@ def _row(name: str, path: Path | None) -> Row:
         some = ", ".join(row.label for row in found)
         raise EvaluationError(f"compare: {name!r} is a step of {len(found)} experiments; name one in full: {some}")
     labels = [row.label for row in report.rows]
-    raise EvaluationError(
-        f"compare: no {name!r} was evaluated{did_you_mean(name, labels)}; there are {', '.join(labels)}"
-    )
+    nearest = did_you_mean(name, labels)
+    raise EvaluationError(f"compare: no {name!r} was evaluated{nearest}; there are {', '.join(labels)}")
 
 
 def _diversity(report: Report) -> dict[str, dict[str, Score]]:
     """Return the diversity of the samples by label, averaged over the benchmarks, with a progress bar."""
-    from rich.console import Console
     from rich.progress import track
 
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
     from dra_toolkit.evaluation.report.diversity import measure
 
-    console = Console(stderr=True)
+    shown = console(stderr=True)
     return measure(
         report,
         load_embedder(EmbedderSettings(name="hash")),
-        lambda found: track(
-            found, "embedding samples", console=console, disable=not console.is_terminal, transient=True
-        ),
+        lambda found: track(found, "embedding samples", console=shown, disable=not shown.is_terminal, transient=True),
     )
 
 
 def _write(report: Report, out: Path, metric: str, published: bool, diversity: dict[str, dict[str, Score]]) -> None:
     """Write the tables and curves of a report; without a browser the pictures are left out, and that is said."""
-    from dra_toolkit.errors import DRAError
     from dra_toolkit.evaluation.report.figures import figures
     from dra_toolkit.evaluation.report.pictures import write_html, write_png
     from dra_toolkit.evaluation.report.texts import as_text
@@ -210,15 +172,12 @@ def _write(report: Report, out: Path, metric: str, published: bool, diversity: d
     for format, ending in (("markdown", "md"), ("latex", "tex"), ("csv", "csv")):
         publish_text(out / f"table.{ending}", as_text(report, format, metric=metric, published=published))
     drawn = figures(report, diversity)
-    pictures = True
     for name, figure in drawn.items():
         write_html(figure, out / f"{name}.html")
-        if not pictures:
-            continue
-        try:
+    try:
+        for name, figure in drawn.items():
             write_png(figure, out / f"{name}.png")
-        except DRAError as error:
-            pictures = False  # each further one would wait for the same browser
-            print_problems([f"{problem}; no further picture was tried" for problem in error.problems])
+    except DRAError as error:  # each further one would wait for the same browser
+        print_problems([f"{problem}; no further picture was tried" for problem in error.problems])
     curves = f" and {', '.join(drawn)}" if drawn else "; curves need two steps or two samples"
     typer.echo(f"wrote table.md, table.tex, table.csv{curves} to {out}", err=True)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect.import_ import FormatName
-from dra_toolkit.safe_text import visible
+from dra_toolkit.cli.common import JSON, Format, print_json, print_lines, user_errors
+from dra_toolkit.cli.inspect import exchange
 
 if TYPE_CHECKING:
     from dra_toolkit.inspection.lint.group_checks import LintReport
@@ -20,14 +17,14 @@ if TYPE_CHECKING:
 @user_errors
 def lint(
     source: Path = typer.Argument(..., metavar="PATH", help="A run, or a file or folder with rollouts of any trainer."),
-    format: FormatName = typer.Option(None, "--format", help="Left out, it is recognised."),
-    prompt_column: str = typer.Option("prompt", "--prompt-column", help="jsonl: the column of the prompts."),
-    completion_column: str = typer.Option("completion", "--completion-column", help="jsonl: that of the completions."),
-    reward_columns: list[str] = typer.Option(None, "--reward-column", help="A column with a reward; may be repeated."),
-    step_column: str = typer.Option(None, "--step-column", help="jsonl: the column of the step."),
-    group_column: str = typer.Option(None, "--group-column", help="The column that tells which group a row is of."),
-    advantage_column: str = typer.Option(None, "--advantage-column", help="jsonl: that of the advantages."),
-    as_json: bool = typer.Option(False, "--json", help="Print one JSON document."),
+    format: Format = exchange.FORMAT,
+    prompt_column: str = exchange.PROMPT_COLUMN,
+    completion_column: str = exchange.COMPLETION_COLUMN,
+    reward_columns: list[str] = exchange.REWARD_COLUMNS,
+    step_column: str = exchange.STEP_COLUMN,
+    group_column: str = exchange.GROUP_COLUMN,
+    advantage_column: str = exchange.ADVANTAGE_COLUMN,
+    as_json: bool = JSON,
 ) -> None:
     """Look for broken groups in a run or dump: ends with status 1 where something was found."""
     from dra_toolkit.inspection.lint.linting import lint as look
@@ -41,9 +38,9 @@ def lint(
         group_column=group_column,
         advantage_column=advantage_column,
     )
-    report = look(source, format=None if format is None else format.value, options=options)
+    report = look(source, format=format, options=options)
     if as_json:
-        print(json.dumps(asdict(report)))
+        print_json(report)
     else:
         _show(report)
     if report.findings:
@@ -59,7 +56,4 @@ def _show(report: LintReport) -> None:
             f"    {found.why}",
             f"    What mends it: {found.mends}.",
         ]
-    if not report.findings:
-        lines.append("nothing found")
-    for line in lines:
-        print(visible(line, one_line=True))
+    print_lines(lines if report.findings else [*lines, "nothing found"])

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
+
 from dra_toolkit.errors import RecipeError, did_you_mean
 
 SETTINGS = {"ignore_unknown_options": True}
 """What a command with such settings is made with, so that it is handed what it has no option for."""
+CONFIG = typer.Option(None, "--config", metavar="RECIPE", help="The recipe, as TRL's commands name it.")
+KEYS = typer.Argument(
+    None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's; --key value is the same."
+)
 OPTIONS = ("--config", "--dry-run", "--resume", "--overwrite", "--json", "--slurm", "--help")
 
 

@@ -1,25 +1,62 @@
-"""How training looks in the terminal: a live line for people, plain lines for pipes, JSON lines for scripts."""
+"""How work looks in the terminal: bars for people, plain lines for pipes, JSON lines for scripts.
+
+What an event looks like is said once, as `Shown`; here for training, in `eval_progress` for an evaluation.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from dra_toolkit.safe_text import visible
 
 PLAIN_EVERY_SECONDS = 10.0
+LONGEST_PHASE = 32
+"""Characters of a phase that stand beside a bar; a longer one is a line of its own, so that nothing of it is cut."""
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What an event looks like: a line, and what changes of a bar."""
+
+    line: str = ""
+    style: str = ""
+    """Of the line above the bars; without one it is for pipes only."""
+    is_progress: bool = False
+    """Whether the line says how far it is, and so is printed every few seconds only."""
+    bar: str = ""
+    """The bar that changes; the first one has no name."""
+    description: str | None = None
+    done: int | None = None
+    of: int | None = None
+    figures: str = ""
+
+
+Reader = Callable[[Event], Iterable[Shown]]
 
 
 class Display(Protocol):
     """Shows events as they come."""
 
-    def show(self, event: dict[str, Any]) -> None:
+    def show(self, event: Event) -> None:
         """Show one event."""
 
     def close(self) -> None:
@@ -29,7 +66,7 @@ class Display(Protocol):
 class JsonDisplay:
     """Passes each event on as a JSON line on standard output."""
 
-    def show(self, event: dict[str, Any]) -> None:
+    def show(self, event: Event) -> None:
         """Print the event."""
         print(json.dumps(event), flush=True)
 
@@ -37,70 +74,54 @@ class JsonDisplay:
         """Nothing to restore."""
 
 
-class PlainDisplay:
-    """A line for each phase and notice, and one for the newest step every few seconds."""
+class Lines:
+    """Plain lines on standard error."""
 
-    def __init__(self) -> None:
-        self._last_step = -PLAIN_EVERY_SECONDS
+    def __init__(self, read: Reader) -> None:
+        self._read, self._last = read, -PLAIN_EVERY_SECONDS
 
-    def show(self, event: dict[str, Any]) -> None:
+    def show(self, event: Event) -> None:
         """Print the event as one line, or leave it out."""
-        kind = event["event"]
-        if kind in ("phase", "notice"):
-            self._line(event["text"])
-        elif kind == "step":
-            due = time.monotonic() - self._last_step >= PLAIN_EVERY_SECONDS
-            if due or event["step"] == event["of"]:
-                self._last_step = time.monotonic()
-                self._line(f"step {event['step']}/{event['of']}  {step_figures(event)}")
-        elif kind == "evaluation" and time.monotonic() - self._last_step >= PLAIN_EVERY_SECONDS:
-            self._last_step = time.monotonic()
-            self._line(evaluation_line(event))
-
-    def _line(self, text: str) -> None:
-        print(visible(text, one_line=True), file=sys.stderr, flush=True)
+        for shown in self._read(event):
+            now = time.monotonic()
+            is_due = now - self._last >= PLAIN_EVERY_SECONDS or (shown.done is not None and shown.done == shown.of)
+            if shown.line and (is_due or not shown.is_progress):
+                self._last = now if shown.is_progress else self._last
+                print(visible(shown.line, one_line=True), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Nothing to restore."""
 
 
-class LiveDisplay:
-    """One line that is redrawn: phase or step, a bar, rewards and similarity, time left."""
+class Bars:
+    """Bars that are redrawn, and lines above them."""
 
-    def __init__(self, console: Console) -> None:
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}", markup=False),
+    def __init__(self, read: Reader, console: Console) -> None:
+        columns = (
+            *(SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=None)),
+            *(MofNCompleteColumn(), TextColumn("{task.fields[figures]}", markup=False)),
             TimeRemainingColumn(compact=True),
-            console=console,
-            expand=True,
         )
-        self._task = self._progress.add_task("starting", total=None, figures="")
-        self._started = False
+        self._read, self._progress = read, Progress(*columns, console=console, expand=True)
+        self._tasks: dict[str, TaskID] = {"": self._progress.add_task("starting", total=None, figures="")}
 
-    def show(self, event: dict[str, Any]) -> None:
-        """Redraw the line, or print a notice above it."""
+    def show(self, event: Event) -> None:
+        """Redraw a bar, or print a line above them."""
         self._progress.start()  # not before there is something to show: a refusal leaves no line behind
-        kind = event["event"]
-        if kind == "phase":
-            self._progress.update(self._task, description=event["text"])
-        elif kind == "notice":
-            self._progress.console.print(Text(f"note: {visible(event['text'], one_line=True)}", style="yellow"))
-        elif kind == "step":
-            self._show_step(event)
-        elif kind == "evaluation":
-            self._progress.update(self._task, description=evaluation_line(event))
+        for shown in self._read(event):
+            if shown.style:
+                self._progress.console.print(Text(visible(shown.line, one_line=True), style=shown.style))
+            if shown.description is not None or shown.of is not None:
+                self._redraw(shown)
 
-    def _show_step(self, event: dict[str, Any]) -> None:
-        if not self._started:  # the time left is that of steps, so the clock starts at the first one
-            self._progress.reset(self._task, total=event["of"], description="training", figures="")
-            self._started = True
-        figures = step_figures(event)
+    def _redraw(self, shown: Shown) -> None:
+        if shown.bar not in self._tasks:
+            self._tasks[shown.bar] = self._progress.add_task("", total=None, figures="")
+        task = self._tasks[shown.bar]
+        if shown.of is not None and self._progress.tasks[task].total is None:
+            self._progress.reset(task, total=shown.of)  # the time left is that of what is counted
         self._progress.update(
-            self._task, description="training", total=event["of"], completed=event["step"], figures=figures
+            task, description=shown.description, completed=shown.done, total=shown.of, figures=shown.figures
         )
 
     def close(self) -> None:
@@ -108,22 +129,35 @@ class LiveDisplay:
         self._progress.stop()
 
 
-def evaluation_line(event: dict[str, Any]) -> str:
-    """Return how far an evaluation is: `evaluating, batch 12/94`."""
-    return f"evaluating, batch {event['done']}/{event['of']}"
+def make_display(read: Reader, *, as_json: bool) -> Display:
+    """Return what suits the terminal."""
+    if as_json:
+        return JsonDisplay()
+    console = Console(stderr=True)
+    return Bars(read, console) if console.is_terminal else Lines(read)
 
 
-def step_figures(event: dict[str, Any]) -> str:
+def training_events(event: Event) -> Iterator[Shown]:
+    """Yield what an event of training looks like."""
+    kind = event["event"]
+    if kind == "phase" and len(event["text"]) > LONGEST_PHASE:
+        yield Shown(line=event["text"], style="bold")
+    elif kind == "phase":
+        yield Shown(line=event["text"], description=event["text"], done=event.get("step"), of=event.get("of"))
+    elif kind == "notice":
+        yield Shown(line=f"note: {event['text']}", style="yellow")
+    elif kind == "step":
+        step, of, figures = event["step"], event["of"], _step_figures(event)
+        line = f"step {step}/{of}  {figures}"
+        yield Shown(line=line, is_progress=True, description="training", done=step, of=of, figures=figures)
+    elif kind == "evaluation":
+        line = f"evaluating, batch {event['done']}/{event['of']}"
+        yield Shown(line=line, is_progress=True, description=line)
+
+
+def _step_figures(event: Event) -> str:
     """Return a step's figures: `reward 0.53  adjusted 0.21  similarity 0.48`."""
     named = (("reward", "reward"), ("adjusted", "adjusted_reward"), ("similarity", "similarity"))
     figures = [f"{label} {event[key]:.2f}" for label, key in named if event.get(key) is not None]
     figures += [f"golds not read {event['unread_golds']:.0%}"] if event.get("unread_golds") else []
     return "  ".join(figures)
-
-
-def make_display(*, as_json: bool) -> Display:
-    """Return what suits the terminal."""
-    if as_json:
-        return JsonDisplay()
-    console = Console(stderr=True)
-    return LiveDisplay(console) if console.is_terminal else PlainDisplay()

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.errors import USER_MISTAKE, print_problems, user_errors
-from dra_toolkit.cli.overrides import read_command
+from dra_toolkit.cli.common import USER_MISTAKE, console, print_json, print_next, print_problems, user_errors
+from dra_toolkit.cli.overrides import CONFIG, KEYS, read_command
+from dra_toolkit.errors import RecipeError
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -29,26 +30,17 @@ SHOWN_STEPS = 5
 @user_errors
 def train(
     recipe: str = typer.Argument(None, metavar="RECIPE", help="A recipe, or the name of a shipped one, as quickstart."),
-    settings: list[str] = typer.Argument(
-        None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's; --key value is the same."
-    ),
-    config: Path = typer.Option(None, "--config", metavar="RECIPE", help="The recipe, as TRL's commands name it."),
+    settings: list[str] = KEYS,
+    config: Path = CONFIG,
     dry_run: bool = typer.Option(False, "--dry-run", help="Show the resolved recipe and the commands; start nothing."),
     resume: bool = typer.Option(False, "--resume", help="Continue from the newest complete checkpoint."),
-    overwrite: bool = typer.Option(
-        False,
-        "--overwrite",
-        help="Delete the run that lies in output_dir, and start anew; its evaluations are kept beside it.",
-    ),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Start anew: delete the run in output_dir, evals apart."),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
-    slurm: Path = typer.Option(
-        None, "--slurm", metavar="FILE", help="Write a Slurm script that trains this recipe; start nothing."
-    ),
+    slurm: Path = typer.Option(None, metavar="FILE", help="Write a Slurm script that trains it; start nothing."),
 ) -> None:
     """Train with diversity-aware rewards and record every group."""
     from dra_toolkit import launch
-    from dra_toolkit.cli.progress import make_display
-    from dra_toolkit.errors import RecipeError
+    from dra_toolkit.cli.progress import make_display, training_events
     from dra_toolkit.launch.slurm import write_slurm_script
     from dra_toolkit.recipe import load_recipe
 
@@ -60,9 +52,8 @@ def train(
     if slurm is not None:
         for note in write_slurm_script(slurm, Path(recipe_file), overrides):
             print(f"note: {note}", file=sys.stderr)
-        print(
-            f"wrote {slurm}; look at its first lines (partition, account, time), then: sbatch {slurm}", file=sys.stderr
-        )
+        look = "look at its first lines (partition, account, time)"
+        print(f"wrote {slurm}; {look}, then: sbatch {slurm}", file=sys.stderr)
         return
     resolved = load_recipe(recipe_file, overrides)
     if dry_run:
@@ -72,7 +63,7 @@ def train(
         golds = [f"{name}: {report.line}" for name, report in local_golds(resolved)]
         _show_plan(resolved, planned, [*resolved.notes, *lacking, *golds], as_json)
         return
-    display = make_display(as_json=as_json)
+    display = make_display(training_events, as_json=as_json)
     try:
         ended = launch.train(resolved, resume=resume, overwrite=overwrite, show=display.show)
     finally:
@@ -85,22 +76,21 @@ def _show_plan(recipe: Recipe, planned: Plan, notes: Sequence[str], as_json: boo
     commands = planned.commands
     if as_json:
         shown = [{"purpose": c.purpose, "argv": c.argv, "environment": c.environment} for c in commands]
-        print(json.dumps({**json.loads(recipe.to_json()), "notes": notes, "commands": shown}))
+        print_json({**json.loads(recipe.to_json()), "notes": notes, "commands": shown})
         return
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    out = console()
     table = Table("key", "value", "from", box=None, title=f"{recipe.name}: settings other than TRL's defaults")
     for key, setting in sorted(recipe.chosen().items()):
         style = "dim" if setting.origin == "dra default" else ""
         table.add_row(Text(key, style), Text(json.dumps(setting.value), style), Text(setting.origin, style))
-    console.print(table)
+    out.print(table)
     for note in notes:
-        console.print(Text(f"note: {note}", style="yellow"))
+        out.print(Text(f"note: {note}", style="yellow"))
     for command in commands:
-        console.print(Text(f"\n# {command.purpose}", style="bold"))
+        out.print(Text(f"\n# {command.purpose}", style="bold"))
         print(command)
 
 
@@ -128,33 +118,25 @@ def _explain_failure(ended: Ended, again: str) -> None:
 
 
 def _say_what_next(ended: Ended, again: str) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from dra_toolkit.runs.metrics import never_paid
 
-    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-    run = ended.run
+    out, run = console(stderr=True), ended.run
     if ended.state != "finished":
         said = "Stopped" if ended.state == "stopped" else "Ended at once"
         kept = f"{ended.saved} is in {run.checkpoints}" if ended.saved else "no checkpoint was saved"
-        console.print(Text(f"{said}; {kept}. Go on with:", style="yellow"))
-        console.print(f"  {again} --resume")
+        out.print(Text(f"{said}; {kept}. Go on with:\n  {again} --resume", style="yellow"), soft_wrap=True)
         return
+    said, style = f"Finished: {run.path}", "green"
     if never_paid(run.metrics):
-        said = "Finished without a single reward, so nothing was learnt: every reward function abstained throughout"
-        console.print(Text(f"{said} ({run.path}). Look at the golds: dra doctor {run.recipe}", style="red"))
-    else:
-        console.print(Text(f"Finished: {run.path}", style="green"))
+        nothing = "Finished without a single reward, so nothing was learnt: every reward function abstained throughout"
+        said, style = f"{nothing} ({run.path}). Look at the golds: dra doctor {run.recipe}", "red"
+    out.print(Text(said, style=style), soft_wrap=True)
     for line in _first_and_last(run.metrics):
-        console.print(f"  {line}")
-    console.print("Next:")
-    for command, purpose in (
-        (f"dra inspect summary {run.path}", "the run at a glance"),
-        (f"dra inspect groups {run.path}", "the groups of its last step"),
-        (f"dra inspect group {run.path} 1 0", "one group: similarity, rewards, weights, advantages, texts"),
-    ):
-        console.print(f"  {command:<48} {purpose}")
+        out.print(f"  {line}")
+    one = (f"dra inspect group {run.path} 1 0", "one group: similarity, rewards, weights, advantages, texts")
+    print_next(out, [(f"dra inspect summary {run.path}", "the run at a glance"), one])
 
 
 def _first_and_last(metrics: Path) -> Iterator[str]:

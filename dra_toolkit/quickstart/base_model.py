@@ -1,4 +1,4 @@
-"""The quickstart's base model: a tiny Qwen2 taught all five styles, and slips, by a short supervised warm-up.
+"""The quickstart's base model: a tiny Qwen2 taught all five styles, and slips, by a short warm-up; and what it can do.
 
 It solves about half of the held-out problems, in five equally frequent styles, so that reinforcement learning has
 something to improve and something to lose. Runs on one CPU thread; the same seed gives the same weights on one machine.
@@ -12,39 +12,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dra_toolkit.quickstart.checker import distinct_correct_styles, effective_styles, well_formed_answer
 from dra_toolkit.quickstart.derivations import STYLES, render
 from dra_toolkit.quickstart.task import Problem
 
 IGNORED = -100
 """Label of the positions that no loss is taken on."""
+LONGEST = 64
+"""New tokens sampled at most; the longest derivation of the task has fewer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WarmUp:
-    """Every number that shapes the base model."""
+    """Every number that shapes the base model.
+
+    Its rows, generated anew for each of `steps` steps, hold a slip with probability `slip`. The layers' matrices are learnt
+    under Muon and the rest under AdamW, at rates that rise from 0 in a share `rise` of the steps and then fall to 0.
+    """
 
     steps: int = 1200
-    """Optimizer steps."""
     batch: int = 16
-    """Rows a step; every row is generated anew."""
     matrix_rate: float = 8e-3
-    """Highest learning rate of the layers' matrices, under Muon."""
     other_rate: float = 4e-3
-    """Highest learning rate of embeddings, biases and norms, under AdamW."""
     rise: float = 0.05
-    """Share of the steps in which the learning rates rise from 0; then they fall linearly to 0."""
     slip: float = 0.5
-    """Probability that a row holds a slip."""
     hidden: int = 64
-    """Width of the model."""
     layers: int = 2
-    """Transformer layers."""
-    heads: int = 2
-    """Attention heads; 32 wide each, the least that vLLM's CPU build supports."""
+    heads: int = 2  # 32 wide each, the least that vLLM's CPU build supports
     mlp: int = 192
-    """Width of the feed-forward part."""
-    rope_theta: float = 100.0
-    """Base of the rotary position embedding: small, because the texts are short."""
+    rope_theta: float = 100.0  # small, because the texts are short
     spread: float = 0.06
     """Standard deviation of the untrained weights."""
 
@@ -90,19 +86,10 @@ def warm_up(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Any:
-    """Build a model and train it on generated rows, with the loss on completion tokens only.
+    """Return a `Qwen2ForCausalLM` trained on generated rows, with the loss on completion tokens only.
 
-    Args:
-        problems: what the rows are drawn from.
-        tokenizer: as `build_tokenizer` makes it.
-        settings: sizes and optimisation.
-        seed: of the rows and the weights.
-        progress: called with the steps done and the steps in all.
-
-    Returns:
-        The `Qwen2ForCausalLM`, in evaluation mode.
+    progress: called with the steps done and the steps in all
     """
-
     with one_thread_seeded(seed):
         model = build_model(tokenizer, settings).train()
         rows = warm_up_rows(problems, count=settings.steps * settings.batch, slip=settings.slip, seed=seed)
@@ -129,16 +116,12 @@ def _optimizers(model: Any, settings: WarmUp) -> list[tuple[Any, float]]:
     """
     import torch
 
-    named = list(model.named_parameters())
-    matrices = [weight for name, weight in named if weight.ndim == 2 and ".layers." in name]
-    others = [weight for name, weight in named if weight.ndim != 2 or ".layers." not in name]
-    return [
-        (torch.optim.Muon(matrices, lr=settings.matrix_rate, weight_decay=0.0), settings.matrix_rate),
-        (
-            torch.optim.AdamW(others, lr=settings.other_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True),
-            settings.other_rate,
-        ),
-    ]
+    kinds: dict[bool, list[Any]] = {True: [], False: []}
+    for name, weight in model.named_parameters():
+        kinds[weight.ndim == 2 and ".layers." in name].append(weight)
+    muon = torch.optim.Muon(kinds[True], lr=settings.matrix_rate, weight_decay=0.0)
+    adam = torch.optim.AdamW(kinds[False], lr=settings.other_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
+    return [(muon, settings.matrix_rate), (adam, settings.other_rate)]
 
 
 @contextmanager
@@ -176,3 +159,43 @@ def _loss(model: Any, ids: Any, labels: Any) -> Any:
 
     logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
     return torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """Averages over problems, each sampled G times at temperature 1; correct is who is well-formed too.
+
+    The share of completions that are correct, of problems with a correct one among the G, the mean number of styles among a
+    problem's correct ones, and the effective number of styles over all completions.
+    """
+
+    pass_at_1: float
+    pass_at_group: float
+    distinct_correct_styles: float
+    effective_styles: float
+
+
+def sample(model: Any, tokenizer: Any, problems: Sequence[Problem], *, samples: int, seed: int) -> list[list[str]]:
+    """Sample `samples` completions for each problem at temperature 1; equal seeds give equal texts on one machine."""
+    import torch
+
+    prompts = tokenizer([problem.prompt for problem in problems], return_tensors="pt", padding=True)
+    with one_thread_seeded(seed), torch.inference_mode():
+        drawn = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "num_return_sequences": samples}
+        ids = model.generate(**prompts, **drawn, max_new_tokens=LONGEST)
+    texts = tokenizer.batch_decode(ids[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
+    return [texts[start : start + samples] for start in range(0, len(texts), samples)]
+
+
+def measure(model: Any, tokenizer: Any, problems: Sequence[Problem], *, samples: int, seed: int) -> Measured:
+    """Sample and count; see `Measured`."""
+    groups = sample(model, tokenizer, problems, samples=samples, seed=seed)
+    asked = list(zip(problems, groups, strict=True))
+    solved = [[well_formed_answer(text) == problem.solution for text in group] for problem, group in asked]
+    styles = [distinct_correct_styles(group, problem.prompt) for problem, group in asked]
+    return Measured(
+        pass_at_1=sum(map(sum, solved)) / sum(map(len, solved)),
+        pass_at_group=sum(map(any, solved)) / len(solved),
+        distinct_correct_styles=sum(styles) / len(styles),
+        effective_styles=effective_styles([text for group in groups for text in group]),
+    )

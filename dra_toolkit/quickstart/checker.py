@@ -1,4 +1,4 @@
-"""What a program can say of a completion: form, answer, style, equations; and of a group of them: how many ways.
+"""What a program can say of a completion: form, answer and style; and of a group of them: how many ways.
 
 Texts come from a model and may be anything: every function takes any string in time linear in its length.
 """
@@ -8,41 +8,12 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from dra_toolkit.quickstart.derivations import KEY_PHRASES
 from dra_toolkit.quickstart.task import Problem
 
 _BOX = re.compile(r"\\boxed\{([0-9]{1,4})\}")
-# Numbers are bounded because converting very long ones is slow; a match starts only at the head of a chain of terms,
-# because a chain tried from each of its terms would take quadratic time.
-_EQUATION = re.compile(r"(?<![0-9])(?<![+-] )[0-9]{1,4}(?: [+-] [0-9]{1,4})+ = [0-9]{1,4}(?![0-9])")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Analysis:
-    """One completion, checked."""
-
-    well_formed: bool
-    """`<think> ... </think> \\boxed{digits}` and nothing else, with something between the tags."""
-    correct: bool
-    """The last boxed number is the sum, whatever the form."""
-    style: str | None
-    """The style whose key phrase occurs; None where no phrase occurs, or phrases of several styles."""
-    equations_hold: bool
-    """There is an equation, and every one is true."""
-
-
-def analyse(completion: str, a: int, b: int) -> Analysis:
-    """Check one completion to the prompt `What is a + b?`."""
-    truths = [holds for _, holds in equations(completion)]
-    return Analysis(
-        well_formed=well_formed_answer(completion) is not None,
-        correct=_last_box(completion) == str(a + b),
-        style=style_of(completion),
-        equations_hold=bool(truths) and all(truths),
-    )
 
 
 def well_formed_answer(completion: str) -> str | None:
@@ -61,23 +32,15 @@ def well_formed_answer(completion: str) -> str | None:
     return box[1] if box else None
 
 
-def _last_box(completion: str) -> str | None:
-    boxes = _BOX.findall(completion)
-    return boxes[-1] if boxes else None
-
-
 def style_of(completion: str) -> str | None:
     """Name the one style whose key phrase (`KEY_PHRASES`) occurs in the text, else None."""
     found = [style for style, phrase in KEY_PHRASES.items() if phrase in completion]
     return found[0] if len(found) == 1 else None
 
 
-def equations(completion: str) -> Iterator[tuple[str, bool]]:
-    """Yield every sum or difference such as `4 + 3 + 1 = 8` in the text, and whether it is true."""
-    for match in _EQUATION.finditer(completion):
-        left, right = match[0].split(" = ")
-        terms = left.replace("- ", "-").replace("+ ", "").split(" ")
-        yield match[0], sum(map(int, terms)) == int(right)
+def styles_of(completions: Sequence[str]) -> list[str | None]:
+    """Return `style_of` each: labels for `dra audit --labels dra_toolkit.quickstart.checker.styles_of`."""
+    return [style_of(completion) for completion in completions]
 
 
 def distinct_correct_styles(completions: Sequence[str], prompt: str) -> int:

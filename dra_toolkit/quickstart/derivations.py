@@ -6,6 +6,7 @@ equation is false and the answer is off by 1 or 10 as well. Such completions loo
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,32 +36,29 @@ def _column(a: int, b: int, step: _Steps) -> tuple[str, int]:
     ones = step(a % 10 + b % 10)
     carry, digit = divmod(ones, 10)
     tens = step(a // 10 + b // 10 + carry)
-    text = (
+    return (
         f"Ones column: {a % 10} + {b % 10} = {ones}, write {digit}, carry {carry}. "
         f"Tens column: {a // 10} + {b // 10} + {carry} = {tens}, write {tens}."
-    )
-    return text, 10 * tens + digit
+    ), 10 * tens + digit
 
 
 def _split(a: int, b: int, step: _Steps) -> tuple[str, int]:
     tens = step(a // 10 * 10 + b // 10 * 10)
     units = step(a % 10 + b % 10)
     total = step(tens + units)
-    text = (
+    return (
         f"Split both numbers: tens make {a // 10 * 10} + {b // 10 * 10} = {tens} "
         f"and units make {a % 10} + {b % 10} = {units}. Together {tens} + {units} = {total}."
-    )
-    return text, total
+    ), total
 
 
 def _jump(a: int, b: int, step: _Steps) -> tuple[str, int]:
     landing = step(a + b // 10 * 10)
     total = step(landing + b % 10)
-    text = (
+    return (
         f"Jump along the line from {a}: big leap {a} + {b // 10 * 10} = {landing}, "
         f"little hops {landing} + {b % 10} = {total}."
-    )
-    return text, total
+    ), total
 
 
 def _round(a: int, b: int, step: _Steps) -> tuple[str, int]:
@@ -68,11 +66,10 @@ def _round(a: int, b: int, step: _Steps) -> tuple[str, int]:
     rounded = step(b + extra)
     over = step(a + rounded)
     total = step(over - extra)
-    text = (
+    return (
         f"Round up: {b} + {extra} = {rounded}. Easy sum {a} + {rounded} = {over}. "
         f"Give back the extra {extra}: {over} - {extra} = {total}."
-    )
-    return text, total
+    ), total
 
 
 def _move(a: int, b: int, step: _Steps) -> tuple[str, int]:
@@ -80,32 +77,22 @@ def _move(a: int, b: int, step: _Steps) -> tuple[str, int]:
     less = step(a - moved)
     more = step(b + moved)
     total = step(less + more)
-    text = (
+    return (
         f"Move over {moved}: one side falls to {a} - {moved} = {less}, "
         f"other side grows to {b} + {moved} = {more}, same total {less} + {more} = {total}."
-    )
-    return text, total
+    ), total
 
 
-@dataclass(frozen=True, slots=True)
-class _Style:
-    phrase: str
-    steps: int
-    derive: Callable[[int, int, _Steps], tuple[str, int]]
-
-
-_STYLES = {
-    "column": _Style("Ones column", 2, _column),
-    "split": _Style("Split both", 3, _split),
-    "jump": _Style("Jump along", 2, _jump),
-    "round": _Style("Round up", 3, _round),
-    "move": _Style("Move over", 3, _move),
+_WAYS: dict[str, tuple[str, Callable[[int, int, _Steps], tuple[str, int]]]] = {
+    "column": ("Ones column", _column),
+    "split": ("Split both", _split),
+    "jump": ("Jump along", _jump),
+    "round": ("Round up", _round),
+    "move": ("Move over", _move),
 }
-
-STYLES = tuple(_STYLES)
+STYLES = tuple(_WAYS)
 """Names of the five styles."""
-
-KEY_PHRASES = {name: style.phrase for name, style in _STYLES.items()}
+KEY_PHRASES = {name: phrase for name, (phrase, _) in _WAYS.items()}
 """For each style the words, in this spelling, that every derivation in it holds and no derivation in another does."""
 
 
@@ -115,29 +102,25 @@ def render(problem: Problem, style: str, *, slip: bool = False, rng: random.Rand
     A slip is drawn from `rng`: where it happens and by how much the answer is off, uniformly over what leaves every
     number of the derivation at 0 or above and the answer off by 1 or 10.
 
-    Raises:
-        ValueError: the style is unknown, or a slip was asked for without `rng`.
+    Raises ValueError for an unknown style, or a slip without `rng`.
     """
-    if style not in _STYLES:
+    if style not in _WAYS:
         raise ValueError(f"style: found {style!r}, expected one of {', '.join(STYLES)}{did_you_mean(style, STYLES)}")
+    steps = _Steps()
+    text, answer = _completion(problem, style, steps)
     if not slip:
-        return _completion(problem, _STYLES[style], _Steps())[0]
+        return text
     if rng is None:
         raise ValueError("rng: found None, expected a random.Random from which to draw the slip")
-    return rng.choice(_slipped(problem, _STYLES[style]))
+    slipped = []
+    for at, off_by in itertools.product(range(len(steps.results)), SLIPS):
+        off = _Steps(at=at, off_by=off_by)
+        text, wrong = _completion(problem, style, off)
+        if min(off.results) >= 0 and wrong - answer in SLIPS:
+            slipped.append(text)
+    return rng.choice(slipped)
 
 
-def _completion(problem: Problem, style: _Style, steps: _Steps) -> tuple[str, int]:
-    text, answer = style.derive(problem.a, problem.b, steps)
+def _completion(problem: Problem, style: str, steps: _Steps) -> tuple[str, int]:
+    text, answer = _WAYS[style][1](problem.a, problem.b, steps)
     return f"<think> {text} </think> \\boxed{{{answer}}}", answer
-
-
-def _slipped(problem: Problem, style: _Style) -> list[str]:
-    texts = []
-    for at in range(style.steps):
-        for off_by in SLIPS:
-            steps = _Steps(at=at, off_by=off_by)
-            text, answer = _completion(problem, style, steps)
-            if min(steps.results) >= 0 and answer - problem.a - problem.b in SLIPS:
-                texts.append(text)
-    return texts

@@ -11,13 +11,7 @@ from dra_toolkit.rewards.text import completion_text
 
 
 def strict(completions: Sequence[Any], solution: Sequence[Any], **kwargs: Any) -> list[float]:
-    """Score 1.0 for a well-formed completion whose boxed number is its `solution`, else 0.0.
-
-    Args:
-        completions: N texts, or N lists of messages, of which the last is read.
-        solution: the dataset column, N answers in decimal digits.
-        kwargs: what else TRL passes; unused.
-    """
+    """Score 1.0 for each of N well-formed completions, texts or messages, whose boxed number is its `solution`, else 0.0."""
     return [
         float(well_formed_answer(completion_text(completion)) == str(expected).strip())
         for completion, expected in zip(completions, solution, strict=True)
@@ -27,14 +21,7 @@ def strict(completions: Sequence[Any], solution: Sequence[Any], **kwargs: Any) -
 def hidden_method(
     completions: Sequence[Any], solution: Sequence[Any], prompts: Sequence[Any], **kwargs: Any
 ) -> list[float]:
-    """Score as `strict`, but only where the style is one that the hidden-method variant accepts on this problem.
-
-    Args:
-        completions: N texts, or N lists of messages.
-        solution: the dataset column, N answers in decimal digits.
-        prompts: N texts, or N lists of messages, each asking one question of the task.
-        kwargs: what else TRL passes; unused.
-    """
+    """Score as `strict`, but only where the style is one that the hidden-method variant accepts on the prompt's problem."""
     scores = strict(completions, solution)
     for n, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
         style = style_of(completion_text(completion))

@@ -11,6 +11,7 @@ import hashlib
 import random
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TASK_VERSION = "1"
 """Raised whenever the same seed would give other problems or other texts."""
@@ -23,12 +24,10 @@ _PROMPT = re.compile(r"What is ([0-9]{2}) \+ ([0-9]{2})\?")
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One addition; equal problems have equal numbers in equal order."""
+    """One addition of two numbers from 11 to 89; equal problems have equal numbers in equal order."""
 
     a: int
-    """First number, 11 to 89."""
     b: int
-    """Second number, 11 to 89."""
 
     @property
     def prompt(self) -> str:
@@ -42,25 +41,18 @@ class Problem:
 
     @classmethod
     def from_prompt(cls, prompt: str) -> Problem:
-        """Read a problem back from its prompt, or from a longer text that holds it once.
-
-        Raises:
-            ValueError: the text asks no such question, or several.
-        """
+        """Read a problem back from a text that holds its prompt once; raises ValueError for any other."""
         found = _PROMPT.findall(prompt)
         if len(found) != 1:
             raise ValueError(f"prompt: found {prompt[:80]!r}, expected one question such as 'What is 47 + 38?'")
         return cls(int(found[0][0]), int(found[0][1]))
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problems:
-    """The problems of one seed, in random order."""
+class Problems(NamedTuple):
+    """The problems of one seed, in random order: 4,250 to train on, 750 held out, none a twin of a training problem."""
 
     train: tuple[Problem, ...]
-    """4,250 problems to train on."""
     held_out: tuple[Problem, ...]
-    """750 problems to evaluate on, none a twin of a training problem."""
 
 
 def problems(seed: int = 0) -> Problems:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RecipeError, did_you_mean
-from dra_toolkit.recipe.keys import known_keys
+from dra_toolkit.recipe.keys import known_keys, stored
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.recipe.shipped import shipped_launch_configs
 from dra_toolkit.recipe.values import BadValueError, read_value
-from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
+from dra_toolkit.recipe.yaml_text import read_mapping
 
 SUPPORTED = ("NO", "MULTI_GPU", "MULTI_CPU", "DEEPSPEED", "FSDP")
 LAYOUT_KEYS = ("num_processes", "num_machines", "machine_rank", "main_process_ip", "main_process_port")
@@ -40,27 +37,21 @@ class AccelerateConfig:
         return {key: read_value(known_keys()[key], value) for key, value in given.items()}
 
 
-@functools.cache
 def accelerate_keys() -> dict[str, Any]:
-    """Return the stored table of accelerate's keys; a test holds it against the installed accelerate."""
-    return json.loads(resources.files("dra_toolkit.recipe").joinpath("accelerate_keys.json").read_text())
+    """Return the stored table of accelerate's keys."""
+    return stored("accelerate_keys.json")
 
 
 def read_accelerate_config(name: str) -> AccelerateConfig:
     """Read a shipped configuration by its name, or a file; raises RecipeError with a line for each problem."""
     path = _find(name)
     try:
-        found = read_yaml(path.read_text(encoding="utf-8"))
-    except BadYamlError as error:
-        line = f":{error.line}" if error.line else ""
-        raise RecipeError(f"accelerate_config: {path}{line} is not YAML ({error})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"accelerate_config: {path} cannot be read ({error})") from None
-    if not isinstance(found, dict):
-        raise RecipeError(f"accelerate_config: {path} holds a {type(found).__name__}, expected accelerate's mapping")
-    problems = [f"accelerate_config: {path}: {problem}" for problem in _problems(found)]
+        _, found = read_mapping(path)
+        problems = [f"{path}: {problem}" for problem in _problems(found)]
+    except RecipeError as error:
+        problems = list(error.problems)
     if problems:
-        raise RecipeError(*problems)
+        raise RecipeError(*(f"accelerate_config: {problem}" for problem in problems))
     kind = found.get("distributed_type", "NO")
     return AccelerateConfig(path=path, distributed_type="NO" if kind is False else kind, values=found)
 
@@ -97,20 +88,14 @@ def _problems(found: Mapping[str, Any]) -> Iterator[str]:
         for key in inner:
             if key not in known[section]:
                 yield f"{section}: unknown key {key}{did_you_mean(str(key), known[section])}"
-    yield from _layout_problems(found)
+    for key in LAYOUT_KEYS:
+        try:
+            read_value(known_keys()[key], found[key]) if found.get(key) is not None else None
+        except BadValueError as error:
+            yield f"{key}: {error}"
     kind = found.get("distributed_type", "NO")
     if kind is not False and kind not in SUPPORTED:  # YAML reads an unquoted NO as false
         yield f"distributed_type: found {kind!r}, expected one of {', '.join(SUPPORTED)}"
     environment = found.get("compute_environment", "LOCAL_MACHINE")
     if environment != "LOCAL_MACHINE":
         yield f"compute_environment: found {environment!r}, expected LOCAL_MACHINE"
-
-
-def _layout_problems(found: Mapping[str, Any]) -> Iterator[str]:
-    for key in LAYOUT_KEYS:
-        if found.get(key) is None:
-            continue
-        try:
-            read_value(known_keys()[key], found[key])
-        except BadValueError as error:
-            yield f"{key}: {error}"

@@ -58,8 +58,8 @@ def import_problems(recipe: Recipe) -> list[str]:
     look_beside(recipe.folder)
     functions = [("reward_funcs", name) for name in recipe.objective.reward_funcs or () if name not in REWARDS]
     functions += [("embedder", recipe.embedder.name)] if _is_users(recipe.embedder.name) else []
-    functions += [("diversity_labels", recipe.diversity.labels)] if "." in recipe.diversity.labels else []
-    functions += [("diversity", recipe.diversity.measure)] if "." in recipe.diversity.measure else []
+    adjusting = ("diversity_labels", recipe.diversity.labels), ("diversity", recipe.diversity.measure)
+    functions += [(key, name) for key, name in adjusting if "." in name]
     problems: list[str] = []
     for key, name in functions:
         error = {"embedder": EmbedderError, "diversity": MeasureError}.get(key, DRAError)
@@ -98,12 +98,12 @@ def _check_rewards(recipe: Recipe, columns: list[str]) -> Iterator[str]:
         parameters = None if name in REWARDS else parameters_of(name, recipe.folder)
         if parameters is None:
             continue
-        positional = [each.arg for each in (*parameters.posonlyargs, *parameters.args)]
-        named = [
-            each.arg for each, value in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True) if not value
+        positional = [*parameters.posonlyargs, *parameters.args]
+        only_named = zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
+        needed = positional[: len(positional) - len(parameters.defaults)] + [
+            each for each, has in only_named if not has
         ]
-        needed = [*positional[: len(positional) - len(parameters.defaults)], *named]
-        for lacking in (each for each in needed if each not in (*GIVEN_BY_TRL, *columns)):
+        for lacking in (each.arg for each in needed if each.arg not in (*GIVEN_BY_TRL, *columns)):
             yield (
                 f"reward_funcs: {name!r} asks for {lacking!r}, which is no column; the data has {', '.join(columns)}"
                 f"{did_you_mean(lacking, columns)}"

@@ -23,7 +23,6 @@ from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, check_reward_name, names_model
 
 SERVER_PORTS = ("vllm_server_port", "vllm_group_port")
-PORTS = ("main_process_port", *SERVER_PORTS)
 
 
 def check(recipe: Recipe) -> Iterator[str]:
@@ -88,8 +87,7 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
         yield f"reward_funcs: missing; expected names ({', '.join(REWARDS)}) or dotted paths"
         return
     for name in names:
-        problem = check_reward_name(name, recipe.folder)
-        if problem:
+        if problem := check_reward_name(name, recipe.folder):
             yield f"reward_funcs: {problem}"
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -111,12 +109,9 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
 
 def _check_own_code(recipe: Recipe) -> Iterator[str]:
     environments = recipe.objective.environment_factory
-    given = {
-        "tools": recipe.objective.tools,
-        "environment_factory": [*environments.values()] if isinstance(environments, dict) else [environments],
-        "rollout_func": [recipe.objective.rollout_func],
-    }
-    for key, paths in given.items():
+    factories = [*environments.values()] if isinstance(environments, dict) else [environments]
+    given = ("tools", recipe.objective.tools), ("environment_factory", factories)
+    for key, paths in (*given, ("rollout_func", [recipe.objective.rollout_func])):
         for path in paths:
             if path is not None and (problem := check_dotted(path, recipe.folder)):
                 yield f"{key}: {problem}"
@@ -132,11 +127,8 @@ def _check_diversity(recipe: Recipe) -> Iterator[str]:
         if problem := check_dotted(settings.measure, recipe.folder):
             yield f"diversity: {problem}"
         return
-    if (
-        "labels" in settings.needs
-        and is_dotted(settings.labels)
-        and (problem := check_dotted(settings.labels, recipe.folder))
-    ):
+    own = is_dotted(settings.labels) and "labels" in settings.needs
+    if own and (problem := check_dotted(settings.labels, recipe.folder)):
         yield f"diversity_labels: {problem}"
     if recipe["embedder"] == "none" and "similarity" in settings.definition.needs and settings.adjusts:
         yield f"embedder: none cannot measure the redundancy that diversity: {settings.measure} needs"
@@ -149,8 +141,7 @@ def _check_embedder(recipe: Recipe) -> Iterator[str]:
         yield f"embed_part: found {recipe['embed_part']}, expected one part, or several different ones"
     if recipe["embedder"] == "none":
         return
-    problem = check_embedder_name(recipe.embedder, recipe.folder)
-    if problem:
+    if problem := check_embedder_name(recipe.embedder, recipe.folder):
         yield f"embedder: {problem}"
 
 
@@ -194,8 +185,10 @@ def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
 def _check_launch(recipe: Mapping[str, Any]) -> Iterator[str]:
     """Yield each problem with how a recipe is to be launched."""
     yield from _check_machines(recipe)
-    yield from _check_server(recipe)
-    for key in PORTS:
+    parallel, gpus = recipe["vllm_tensor_parallel_size"], recipe["vllm_gpus"]
+    if gpus > 0 and parallel not in (1, gpus):
+        yield f"vllm_tensor_parallel_size: {parallel} does not fit vllm_gpus: {gpus}; leave it out"
+    for key in ("main_process_port", *SERVER_PORTS):
         if not 1 <= recipe[key] <= 65535:
             yield f"{key}: found {recipe[key]}, expected a port from 1 to 65535"
     if recipe["accelerate_config"] is not None:
@@ -212,12 +205,6 @@ def _check_machines(recipe: Mapping[str, Any]) -> Iterator[str]:
         yield "main_process_ip: missing; several machines need the address of machine 0"
     if processes >= 1 and processes % machines:
         yield f"num_processes: {processes} (in all) is not a multiple of num_machines: {machines}"
-
-
-def _check_server(recipe: Mapping[str, Any]) -> Iterator[str]:
-    parallel = recipe["vllm_tensor_parallel_size"]
-    if recipe["vllm_gpus"] > 0 and parallel not in (1, recipe["vllm_gpus"]):
-        yield f"vllm_tensor_parallel_size: {parallel} does not fit vllm_gpus: {recipe['vllm_gpus']}; leave it out"
 
 
 def _check_config(recipe: Mapping[str, Any]) -> Iterator[str]:

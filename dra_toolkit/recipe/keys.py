@@ -51,11 +51,13 @@ OUR_DEFAULTS: dict[str, Any] = {"logging_steps": 1, "disable_tqdm": True}
 """TRL arguments whose default differs here: a metrics line for every step, and no second progress bar."""
 
 
-def _stored(name: str) -> dict[str, Any]:
+@functools.cache
+def stored(name: str) -> dict[str, Any]:
+    """Return a stored table; tests hold those of TRL's and accelerate's keys against what is installed."""
     return json.loads(resources.files("dra_toolkit.recipe").joinpath(name).read_text(encoding="utf-8"))
 
 
-_RULES = _stored("key_rules.json")
+_RULES = stored("key_rules.json")
 REFUSED: dict[str, str] = _RULES["refused"]
 """Keys that TRL knows and a recipe may not set, with what to do instead."""
 CHOICES: dict[str, tuple[str, ...]] = {"scale_rewards": SCALINGS, **{k: tuple(v) for k, v in _RULES["choices"].items()}}
@@ -76,10 +78,9 @@ OWN_OF_A_MACHINE = ("machine_rank", "output_dir")
 """The keys that machines of one run may have different."""
 
 
-@functools.cache
 def trl_table() -> dict[str, Any]:
-    """Return the stored table of TRL's arguments; a test holds it against the installed TRL."""
-    return _stored("trl_arguments.json")
+    """Return the stored table of TRL's arguments."""
+    return stored("trl_arguments.json")
 
 
 @functools.cache

@@ -7,15 +7,14 @@ copy with two keys of its own), from transformers 4.48 to 4.50, and from the scr
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
+from dra_toolkit.recipe.keys import stored
 from dra_toolkit.recipe.recipe import Setting
 from dra_toolkit.recipe.values import BadValueError
 
@@ -117,7 +116,7 @@ CONDITIONS: dict[str, Callable[[Settings], bool]] = {
 }
 """When a legacy default holds, in words."""
 
-_TABLES = json.loads(resources.files("dra_toolkit.recipe").joinpath("legacy_2025.json").read_text(encoding="utf-8"))
+_TABLES = stored("legacy_2025.json")
 MARKERS: tuple[str, ...] = tuple(_TABLES["markers"])
 """Keys that no recipe of today has: a recipe with one of them gets the defaults of its time."""
 RENAMED = {name: Renamed(**entry) for name, entry in _TABLES["renamed"].items()}

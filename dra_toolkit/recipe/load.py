@@ -11,14 +11,14 @@ from dra_toolkit.errors import RecipeError, did_you_mean
 from dra_toolkit.recipe.checks import check
 from dra_toolkit.recipe.derived import derive
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED, known_keys
-from dra_toolkit.recipe.legacy import apply_legacy_defaults, translate
+from dra_toolkit.recipe.legacy import Given, apply_legacy_defaults, translate
 from dra_toolkit.recipe.places import placed
 from dra_toolkit.recipe.recipe import Origin, Recipe, Setting
 from dra_toolkit.recipe.shipped import find_recipe, shipped_recipes
 from dra_toolkit.recipe.tokens import check_no_token, check_text, shown_override
 from dra_toolkit.recipe.traps import notes
 from dra_toolkit.recipe.values import BadValueError, OutOfRangeError, read_value
-from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
+from dra_toolkit.recipe.yaml_text import BadYamlError, read_mapping, read_yaml
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -38,11 +38,9 @@ def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Rec
     Raises RecipeError only for a file that is no recipe at all.
     """
     path = find_recipe(path)
-    text = _read(path)
+    text, mapping = read_mapping(path)
     folder = None if path in shipped_recipes().values() else path.parent
-    given: list[tuple[str, str, Any, Origin]] = [
-        (f"{path}", key, value, "recipe") for key, value in _mapping(path, text).items()
-    ]
+    given: list[Given] = [(f"{path}", key, value, "recipe") for key, value in mapping.items()]
     given += [(f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides]
 
     problems = [f"{path}: {problem}" for problem in check_text(text)]
@@ -61,28 +59,6 @@ def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Rec
     recipe = Recipe(name=path.stem, settings=settings, folder=folder, text=text)
     problems += [f"{path}: {problem}" for problem in check(recipe)]
     return replace(recipe, notes=(*legacy_notes, *(() if problems else notes(recipe)))), problems
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise RecipeError(f"{path}: not a text file, expected YAML in UTF-8") from None
-    except OSError as error:
-        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _mapping(path: Path, text: str) -> dict[str, Any]:
-    try:
-        document = read_yaml(text)
-    except BadYamlError as error:
-        line = f":{error.line}" if error.line else ""
-        raise RecipeError(f"{path}{line}: not YAML ({error})") from None
-    if document is None:
-        raise RecipeError(f"{path}: empty, expected `key: value` lines")
-    if not isinstance(document, dict):
-        raise RecipeError(f"{path}: found a {type(document).__name__}, expected a mapping of `key: value` lines")
-    return document
 
 
 def _override(item: str) -> tuple[str, Any]:

@@ -89,10 +89,8 @@ class Recipe(Mapping[str, Any]):
         """Return the chosen values of the keys that belong to one TRL class, to `dra`, or to the rewards."""
         from dra_toolkit.recipe.keys import known_keys
 
-        keys = known_keys()
-        return {
-            key: setting.value for key, setting in self.chosen().items() if key in keys and keys[key].owner == owner
-        }
+        owned = {name for name, key in known_keys().items() if key.owner == owner}
+        return {key: setting.value for key, setting in self.chosen().items() if key in owned}
 
     def to_json(self) -> str:
         """Return the resolved recipe as it is written to resolved.json."""

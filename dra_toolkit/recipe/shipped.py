@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from dra_toolkit.errors import RecipeError, did_you_mean
 
 _IN_WHEEL = Path(__file__).parents[1] / "shipped_recipes"
 _IN_CHECKOUT = Path(__file__).parents[2] / "recipes"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What the opening comment of a recipe says of it; empty where it says nothing."""
-
-    purpose: str = ""
-    """Its first line."""
-    hardware: str = ""
-    """Its line `# Hardware: ...`."""
-    cost: str = ""
-    """Its line `# Cost: ...`."""
 
 
 def recipes_folder() -> Path:
@@ -53,21 +41,19 @@ def find_recipe(text: str | Path) -> Path:
     raise RecipeError(f"{text}: there is no such recipe{_nearest(path, shipped)}; `dra recipes` lists the shipped ones")
 
 
-def read_header(path: Path) -> Header:
-    """Read the opening comment of a recipe or launch configuration."""
-    comment: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        comment.append(line.removeprefix("#").strip())
-    labelled = {key: _labelled(comment, key) for key in ("hardware", "cost")}
+def read_header(path: Path) -> dict[str, str]:
+    """Return what the opening comment of a recipe or launch configuration says of it, empty where it says nothing.
+
+    `purpose` is its first line, `hardware` and `cost` are the lines `# Hardware: ...` and `# Cost: ...`.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    comment = [line.removeprefix("#").strip() for line in itertools.takewhile(lambda line: line.startswith("#"), lines)]
+    labelled = {}
+    for key in ("hardware", "cost"):
+        found = (line for line in comment if line.lower().startswith(f"{key}:"))
+        labelled[key] = next(found, "").partition(":")[2].strip()
     first = comment[0] if comment and not comment[0].lower().startswith(("hardware:", "cost:")) else ""
-    return Header(purpose=first, **labelled)
-
-
-def _labelled(comment: list[str], label: str) -> str:
-    found = (line for line in comment if line.lower().startswith(f"{label}:"))
-    return next(found, "").partition(":")[2].strip()
+    return {"purpose": first, **labelled}
 
 
 def _nearest(path: Path, shipped: dict[str, Path]) -> str:

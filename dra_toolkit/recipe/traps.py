@@ -28,70 +28,72 @@ USED_WITH = {"max_tool_calling_iterations": ("tools", "environment_factory")}
 def notes(recipe: Recipe) -> Iterator[str]:
     """Yield a line for each legal setting that may surprise."""
     if recipe["diversity"] != "none":
-        yield from _undoing(recipe)
+        yield from (text for holds, text in _undoing(recipe) if holds)
+        measure = MEASURES.get(recipe["diversity"])
+        if measure and measure.acts_by != "factor":
+            yield from _without_factor(recipe, "adds" if measure.acts_by == "bonus" else "replaces")
+        if measure and measure.acts_by == "replacement":
+            yield from _replacing(recipe)
     yield from _rounding(recipe)
     yield from _resuming(recipe)
     yield from _idle(recipe)
 
 
-def _undoing(recipe: Recipe) -> Iterator[str]:
-    """Settings that work against the diversity adjustment (docs/maths.md says how each works)."""
+def _undoing(recipe: Recipe) -> Iterator[tuple[bool, str]]:
+    """Yield what works against the diversity adjustment (docs/maths.md says how), and whether the recipe has it."""
     negative = [name for name in recipe["reward_funcs"] if can_be_negative(REWARDS.get(name))]
-    measure = MEASURES.get(recipe["diversity"])
+    name, rows, group = recipe["diversity"], recipe["per_device_train_batch_size"], recipe["num_generations"]
+    measure = MEASURES.get(name)
+    needs = measure.needs if measure else frozenset()
     on_totals = measure is None or measure.acts_on == "total"
     divides = on_totals and (measure is None or measure.acts_by == "factor")
-    if negative and divides and recipe["negative_totals"] == "divide":
-        yield (
-            f"negative_totals: {', '.join(negative)} can be negative, and dividing a negative total punishes a repeated "
-            "mistake less; multiply punishes it more"
-        )
-    if recipe["scale_rewards"] == "none" and divides and recipe["diversity_weights"] == "raw":
-        yield (
-            "diversity_weights: raw weights of about 1 / num_generations shrink the update as much where scale_rewards is "
-            "none; mean_one keeps its size"
-        )
-    if recipe["scale_rewards"] == "group" and on_totals and recipe["zero_spread_groups"] == "adjust":
-        yield (
-            "zero_spread_groups: in a solved group scale_rewards: group blows small differences of similarity up to full "
-            "advantages; skip leaves such groups without gradient"
-        )
-    if "cosine_as_released" in recipe["reward_funcs"]:
-        yield (
-            f"cosine_as_released: counts characters against {recipe['cosine_as_released_max_len']}, without a clamp; the "
-            "reward cosine counts tokens against max_completion_length"
-        )
-    if measure and "labels" in measure.needs and recipe["diversity_labels"] == "answer":
-        cancels = " (with rewards of 0 and 1, scale_rewards: group cancels what that changes)"
-        yield (
-            "diversity_labels: the correct completions of a problem share one answer and so one cluster"
-            f"{cancels if on_totals and recipe['scale_rewards'] == 'group' else ''}; similarity, or a function of your own, "
-            "tells their ways apart"
-        )
-    if measure and "log_probs" in measure.needs and not recipe["use_vllm"]:
-        yield (
-            f"diversity: {recipe['diversity']} reads log-probabilities, which only use_vllm gives for nothing; without it "
-            "the policy reads every completion once more"
-        )
-    if measure and measure.acts_by != "factor":
-        yield from _without_factor(recipe, "adds" if measure.acts_by == "bonus" else "replaces")
-    if measure and measure.acts_by == "replacement":
-        yield from _replacing(recipe)
-    if measure and measure.acts_on == "advantage" and recipe["zero_spread_groups"] == "cap":
-        yield (
-            f"zero_spread_groups: cap has no effect on advantages, on which {recipe['diversity']} acts; skip leaves such "
-            "groups out"
-        )
-    if recipe["similarity_floor"] is None and measure in (MEASURES["graph_cut"], MEASURES["facility_location"]):
-        yield (
-            "similarity_floor: with null, completions that are each other's opposites make weights above 1, or negative; "
-            "0.0 counts them as unlike"
-        )
-    rows, group = recipe["per_device_train_batch_size"], recipe["num_generations"]
-    if recipe["diversity_scope"] == "rank_slice" and rows % group:
-        yield (
-            f"diversity_scope: rank slices of {rows} rows split groups of {group} and mix prompts; group compares whole "
-            "groups, and a per_device_train_batch_size that is a multiple of num_generations keeps them whole"
-        )
+    scales = recipe["scale_rewards"]
+    yield (
+        bool(negative) and divides and recipe["negative_totals"] == "divide",
+        f"negative_totals: {', '.join(negative)} can be negative, and dividing a negative total punishes a repeated "
+        "mistake less; multiply punishes it more",
+    )
+    yield (
+        scales == "none" and divides and recipe["diversity_weights"] == "raw",
+        "diversity_weights: raw weights of about 1 / num_generations shrink the update as much where scale_rewards is "
+        "none; mean_one keeps its size",
+    )
+    yield (
+        scales == "group" and on_totals and recipe["zero_spread_groups"] == "adjust",
+        "zero_spread_groups: in a solved group scale_rewards: group blows small differences of similarity up to full "
+        "advantages; skip leaves such groups without gradient",
+    )
+    yield (
+        "cosine_as_released" in recipe["reward_funcs"],
+        f"cosine_as_released: counts characters against {recipe['cosine_as_released_max_len']}, without a clamp; the "
+        "reward cosine counts tokens against max_completion_length",
+    )
+    cancels = " (with rewards of 0 and 1, scale_rewards: group cancels what that changes)"
+    yield (
+        "labels" in needs and recipe["diversity_labels"] == "answer",
+        "diversity_labels: the correct completions of a problem share one answer and so one cluster"
+        f"{cancels if on_totals and scales == 'group' else ''}; similarity, or a function of your own, tells their ways "
+        "apart",
+    )
+    yield (
+        "log_probs" in needs and not recipe["use_vllm"],
+        f"diversity: {name} reads log-probabilities, which only use_vllm gives for nothing; without it the policy reads "
+        "every completion once more",
+    )
+    yield (
+        not on_totals and recipe["zero_spread_groups"] == "cap",
+        f"zero_spread_groups: cap has no effect on advantages, on which {name} acts; skip leaves such groups out",
+    )
+    yield (
+        recipe["similarity_floor"] is None and name in ("graph_cut", "facility_location"),
+        "similarity_floor: with null, completions that are each other's opposites make weights above 1, or negative; "
+        "0.0 counts them as unlike",
+    )
+    yield (
+        recipe["diversity_scope"] == "rank_slice" and rows % group != 0,
+        f"diversity_scope: rank slices of {rows} rows split groups of {group} and mix prompts; group compares whole "
+        "groups, and a per_device_train_batch_size that is a multiple of num_generations keeps them whole",
+    )
 
 
 def _without_factor(recipe: Recipe, does: str) -> Iterator[str]:

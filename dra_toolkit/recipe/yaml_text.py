@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
+
+from dra_toolkit.errors import RecipeError
 
 _DEEPEST = 64  # levels of nesting; PyYAML recurses, and its scanner grows with the square of them
 _MOST_NODES = 100_000  # after aliases are followed
@@ -73,6 +76,25 @@ def read_yaml(text: str) -> Any:
         raise BadYamlError(" ".join(str(error).split())) from None
     except (ValueError, TypeError, RecursionError) as error:
         raise BadYamlError(" ".join(str(error).split())[:200]) from None
+
+
+def read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a YAML file and the mapping that it holds; raises RecipeError, one line naming file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        found = read_yaml(text)
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path}: not a text file, expected YAML in UTF-8") from None
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror})") from None
+    except BadYamlError as error:
+        line = f":{error.line}" if error.line else ""
+        raise RecipeError(f"{path}{line}: not YAML ({error})") from None
+    if found is None:
+        raise RecipeError(f"{path}: empty, expected `key: value` lines")
+    if not isinstance(found, dict):
+        raise RecipeError(f"{path}: found a {type(found).__name__}, expected a mapping of `key: value` lines")
+    return text, found
 
 
 def _check_size(text: str) -> None:

@@ -152,9 +152,11 @@ def test_pages_of_runs(root):
 
 
 def test_a_long_answer_is_one_json_document(run):
-    rows = json.loads(inspect("sql", "first", "SELECT i, 'x' AS x FROM range(50000) t(i) ORDER BY i", "--json").stdout)
+    rows = json.loads(inspect("sql", "first", "SELECT i, 'x' AS x FROM range(50000) t(i) ORDER BY i", "--json").stdout)[
+        "rows"
+    ]
     assert rows[::10_000] == [{"i": i, "x": "x"} for i in range(0, 50_000, 10_000)]
-    assert json.loads(inspect("sql", "first", "SELECT step FROM steps WHERE false", "--json").stdout) == []
+    assert json.loads(inspect("sql", "first", "SELECT step FROM steps WHERE false", "--json").stdout)["rows"] == []
     assert inspect("sql", "first", "SELECT step FROM steps WHERE false", "--csv").stdout.split() == ["step"]
 
 

@@ -205,7 +205,7 @@ class TestCompare:
 
 class TestSQL:
     def test_rows(self, run):
-        assert ask("sql", "first", "SELECT step, groups FROM steps ORDER BY step") == [
+        assert ask("sql", "first", "SELECT step, groups FROM steps ORDER BY step")["rows"] == [
             {"step": 1, "groups": 2},
             {"step": 5, "groups": 2},
         ]
@@ -233,7 +233,7 @@ class TestSQL:
         assert "SQL" in inspect("sql", "first", statement, status=2).stderr
 
     def test_the_tables_are_listed(self, run):
-        assert {"steps", "groups", "completions", "texts"} == set(ask("sql", "first"))
+        assert {"steps", "groups", "completions", "texts"} == set(ask("sql", "first")["tables"])
         assert "SELECT step, reward" in inspect("sql", "first").stdout
 
     def test_unknown_table_names_the_nearest(self, run):

@@ -8,8 +8,9 @@ import json
 import pytest
 from rich.console import Console
 
-from dra_toolkit.cli import eval_progress
-from dra_toolkit.cli.eval_progress import LiveDisplay, PlainDisplay, make_display
+from dra_toolkit.cli import progress
+from dra_toolkit.cli.eval_progress import EvaluationEvents
+from dra_toolkit.cli.progress import Bars, Lines, make_display
 
 SECONDS = {"loading": 1.0, "generation": 2.0, "scoring": 0.5, "other": 0.5}
 EVENTS = [
@@ -34,8 +35,8 @@ EVENTS = [
 
 
 def test_lines_for_a_pipe(capsys, monkeypatch):
-    monkeypatch.setattr(eval_progress, "PLAIN_EVERY_SECONDS", 0.0)
-    display = PlainDisplay()
+    monkeypatch.setattr(progress, "PLAIN_EVERY_SECONDS", 0.0)
+    display = Lines(EvaluationEvents())
     for event in EVENTS:
         display.show(event)
     display.close()
@@ -50,7 +51,7 @@ def test_lines_for_a_pipe(capsys, monkeypatch):
 
 def test_bars_for_people():
     screen = io.StringIO()
-    display = LiveDisplay(Console(file=screen, force_terminal=True, width=120))
+    display = Bars(EvaluationEvents(), Console(file=screen, force_terminal=True, width=120))
     for event in EVENTS:
         display.show(event)
     (overall, slot) = display._progress.tasks
@@ -63,7 +64,7 @@ def test_bars_for_people():
 
 
 def test_json_for_scripts(capsys):
-    display = make_display(as_json=True)
+    display = make_display(EvaluationEvents(), as_json=True)
     for event in EVENTS:
         display.show(event)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == EVENTS

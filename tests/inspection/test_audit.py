@@ -122,8 +122,7 @@ class TestCommand:
         assert "the signal is there" in shown
 
     def test_labels_of_the_quickstart(self):
-        from dra_toolkit.quickstart.checker import style_of
-        from dra_toolkit.quickstart.labels import styles_of
+        from dra_toolkit.quickstart.checker import style_of, styles_of
 
         assert styles_of(["x", "y"]) == [style_of("x"), style_of("y")]
 

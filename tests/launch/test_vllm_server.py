@@ -13,7 +13,7 @@ import psutil
 import pytest
 from waiting import FOR_EVER, wait_until
 
-from dra_toolkit.cli.progress import PlainDisplay
+from dra_toolkit.cli.progress import Lines, training_events
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.launch import Plan
 from dra_toolkit.launch.command import Command
@@ -66,7 +66,7 @@ def server(recipe) -> Command:
 def run(recipe, server_command: Command, training: str):
     start = prepare(recipe)
     planned = Plan(before=(), server=server_command, train=command("-c", training))
-    return supervise(recipe, planned, start, PlainDisplay().show), start
+    return supervise(recipe, planned, start, Lines(training_events).show), start
 
 
 def server_processes(log: Path) -> list[int]:
@@ -145,7 +145,7 @@ def test_ctrl_c_while_waiting_ends_it(recipe):
         "run = RunDirectory(Path(sys.argv[1])); recipe = run.read_recipe()\n"
         "start = Start(run=run, attempt=1, checkpoint=None)\n"
         "planned = Plan(before=(), server=command('-c', FOR_EVER), train=command('-c', ''))\n"
-        "print(supervise(recipe, planned, start, PlainDisplay().show).state, flush=True)\n"
+        "print(supervise(recipe, planned, start, Lines(training_events).show).state, flush=True)\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(start.run.path)],

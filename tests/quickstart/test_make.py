@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ways_analysis import analyse
 
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.quickstart import Problem, QuickstartAssets, cache_dir, cached_ways, problems, ways
-from dra_toolkit.quickstart import make as making
 from dra_toolkit.quickstart.__main__ import main
-from dra_toolkit.quickstart.assets import folder_name
+from dra_toolkit.quickstart.assets import ABANDONED_AFTER, folder_name
 from dra_toolkit.quickstart.base_model import IGNORED, WarmUp, _encode, warm_up, warm_up_rows
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
 
@@ -68,7 +68,7 @@ def test_the_loss_is_on_completion_tokens_only() -> None:
 
 
 def test_rows_are_balanced() -> None:
-    from dra_toolkit.quickstart import STYLES, analyse, style_of
+    from dra_toolkit.quickstart import STYLES, style_of
 
     rows = list(warm_up_rows([Problem(47, 38)], count=4000, slip=0.5, seed=0))
     styles = [style_of(completion) for _, completion in rows]
@@ -123,16 +123,10 @@ def test_every_setting_is_in_the_key() -> None:
     assert len(names) == len(fields(WarmUp)) + 2
 
 
-def test_force_makes_it_again(made: QuickstartAssets) -> None:
-    reports = []
-    (made.folder / "stale").touch()
-    again = ways(
-        made.folder.parent, settings=TINY, force=True, progress=lambda stage, done, total: reports.append((stage, done))
-    )
-    assert again.folder == made.folder
-    assert not (made.folder / "stale").exists()
+def test_progress_is_told_stage_by_stage(tmp_path: Path) -> None:
+    reports: list[tuple[str, int]] = []
+    ways(tmp_path, settings=TINY, progress=lambda stage, done, total: reports.append((stage, done)))
     assert reports == [*(("warm-up", n) for n in range(4)), ("measure", 0), ("measure", 1)]
-    assert [path.name for path in made.folder.parent.iterdir()] == [made.folder.name]
 
 
 def test_cache_dir_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -226,30 +220,34 @@ def test_old_leftovers_are_removed_by_the_next_build(tmp_path: Path) -> None:
     old, new, other = (tmp_path / f".{name}-old", tmp_path / f".{name}-new", tmp_path / "other")
     for folder in (old, new, other):
         folder.mkdir()
-    long_ago = new.stat().st_mtime - making.ABANDONED_AFTER - 60
+    long_ago = new.stat().st_mtime - ABANDONED_AFTER - 60
     for folder in (old, other):
         os.utime(folder, (long_ago, long_ago))
     ways(tmp_path, settings=TINY)
     assert (old.exists(), new.exists(), other.exists()) == (False, True, True)
 
 
-def test_a_cache_that_cannot_be_written_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cache_that_cannot_be_written_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocked = tmp_path / "file" / "cache"
     blocked.parent.touch()
     with pytest.raises(LaunchError, match="set DRA_CACHE"):
         ways(blocked, settings=TINY)
-    assert main(["--out", str(blocked)]) == 1
+    monkeypatch.setenv("DRA_CACHE", str(blocked))
+    assert main() == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "expected a folder that can be written" in captured.err
 
 
 def test_the_command_prints_the_folder_and_what_was_measured(
-    made: QuickstartAssets, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: QuickstartAssets, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = tmp_path / folder_name(seed=0, settings=WarmUp())
     found.symlink_to(made.folder)
-    assert main(["--out", str(tmp_path)]) == 0
+    monkeypatch.setenv("DRA_CACHE", str(tmp_path))
+    assert main() == 0
     assert (
         capsys.readouterr().out
         == f"{found}  pass@1 {made.pass_at_1:.2f}  effective styles {made.effective_styles:.1f}\n"

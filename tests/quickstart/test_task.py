@@ -9,17 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from waiting import processor_time
+from ways_analysis import Analysis, analyse, equations
 
 from dra_toolkit.quickstart import (
     KEY_PHRASES,
     STYLES,
-    Analysis,
     Problem,
     accepts,
-    analyse,
     distinct_correct_styles,
     effective_styles,
-    equations,
     problems,
     render,
     style_of,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dra_toolkit.quickstart import STYLES, problems, render
-from dra_toolkit.quickstart.measure import LONGEST
+from dra_toolkit.quickstart.base_model import LONGEST
 from dra_toolkit.quickstart.tokenizer import build_tokenizer, vocabulary
 
 

@@ -392,9 +392,9 @@ class TestOwnConfig:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("a: [1, 2\nb: 3\n", "is not YAML ("),
-            ("", "holds a NoneType, expected accelerate's mapping"),
-            ("- 1\n", "holds a list, expected accelerate's mapping"),
+            ("a: [1, 2\nb: 3\n", "not YAML ("),
+            ("", "empty, expected"),
+            ("- 1\n", "found a list, expected a mapping"),
         ],
     )
     def test_no_mapping_at_all(self, problems, config, tmp_path, text, expected):
@@ -405,7 +405,7 @@ class TestOwnConfig:
     def test_binary(self, problems, tmp_path):
         (tmp_path / "accelerate.yaml").write_bytes(b"\xff\xfe\x00")
         (line,) = problems(f"accelerate_config={tmp_path / 'accelerate.yaml'}")
-        assert "cannot be read" in line
+        assert "not a text file" in line
 
     @pytest.mark.parametrize(
         ("text", "key"),

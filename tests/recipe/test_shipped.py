@@ -22,14 +22,14 @@ def test_the_papers_recipes_are_there():
 @pytest.mark.parametrize("name", RECIPES)
 def test_header_says_purpose_hardware_and_cost(name):
     header = read_header(RECIPES[name])
-    assert header.purpose
-    assert header.hardware
-    assert header.cost
+    assert header["purpose"]
+    assert header["hardware"]
+    assert header["cost"]
 
 
 @pytest.mark.parametrize("name", shipped_launch_configs())
 def test_launch_configurations_say_what_they_are_for(name):
-    assert read_header(shipped_launch_configs()[name]).purpose
+    assert read_header(shipped_launch_configs()[name])["purpose"]
 
 
 @pytest.mark.parametrize("pair", [("grpo", "dra_grpo"), ("dr_grpo", "dra_dr_grpo")], ids="-".join)
@@ -108,7 +108,7 @@ def test_as_released_differs_from_done_right_in_those_faults_alone(name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_gpus_in_the_header_are_those_that_the_recipe_takes(name):
-    recipe, hardware = load_recipe(name), read_header(RECIPES[name]).hardware
+    recipe, hardware = load_recipe(name), read_header(RECIPES[name])["hardware"]
     if "GPU" in hardware:
         assert int(hardware.split()[0]) == recipe["num_processes"] + recipe["vllm_gpus"]
     else:

@@ -1,30 +1,16 @@
-"""`dra inspect`: ask questions of recorded groups. One module for each command, or few that belong together."""
+"""`dra inspect`: ask questions of recorded groups; each module adds commands that belong together, in this order."""
 
 from __future__ import annotations
 
 import typer
 
-from dra_toolkit.cli.default_command import with_default
-from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect import (
-    compare,
-    export,
-    groups,
-    import_,
-    near,
-    prompt,
-    replay,
-    search,
-    sql,
-    summary,
-    weights,
-)
-from dra_toolkit.cli.inspect.common import JSON
+from dra_toolkit.cli.common import JSON, user_errors
 
-app = typer.Typer(
-    cls=with_default("summary", alone=False),
-    help="Look at recorded groups; alone, the latest run. `dra inspect RUN` is `dra inspect summary RUN`.",
-)
+# isort: off - the commands are listed in this order
+from dra_toolkit.cli.inspect import exchange, groups, overview, replay, sql, texts  # noqa: F401
+from dra_toolkit.cli.inspect.common import app
+
+__all__ = ["app"]
 
 
 @app.callback(invoke_without_command=True)
@@ -32,8 +18,4 @@ app = typer.Typer(
 def inspect(context: typer.Context, as_json: bool = JSON) -> None:
     """Look at recorded groups; alone, the latest run."""
     if context.invoked_subcommand is None:
-        summary.show_summary(None, as_json)
-
-
-for module in (summary, groups, prompt, search, near, compare, replay, weights, sql, export, import_):
-    module.register(app)
+        overview.show_summary(None, as_json)

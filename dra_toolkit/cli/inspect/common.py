@@ -1,32 +1,26 @@
-"""What the commands of `dra inspect` share: their options, how they open a run and how they print."""
+"""What the commands of `dra inspect` share: their options, how they open a run, and how they name places in it."""
 
 from __future__ import annotations
 
-import json
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from dra_toolkit.cli.default_command import with_default
 
+if TYPE_CHECKING:
     from dra_toolkit.inspection.selection import Selection
     from dra_toolkit.runs import Run
 
+app = typer.Typer(
+    cls=with_default("summary", alone=False),
+    help="Look at recorded groups; alone, the latest run. `dra inspect RUN` is `dra inspect summary RUN`.",
+)
 
-class ModeName(Enum):
-    """Which groups."""
-
-    train = "train"
-    eval = "eval"
-    discarded = "discarded"
-
-
+Mode = Literal["train", "eval", "discarded"]
 RUN = typer.Argument(None, help="A run directory, or a name under runs/; left out, the latest run.")
 ONE_RUN = typer.Argument(..., help="A run directory, or a name under runs/.")
-JSON = typer.Option(False, "--json", help="Print one JSON document.")
-MODE = typer.Option(ModeName.train, "--mode", help="Groups sampled to train on, to evaluate, or discarded.")
+MODE = typer.Option("train", "--mode", help="Groups sampled to train on, to evaluate, or discarded.")
 STEPS = typer.Option(None, "--steps", help="A step, or a range: 10..20, 10.., ..20.")
 WHERE = typer.Option(
     None, "--where", metavar="'NAME OP NUMBER'", help="Groups with a measure such as 'flips > 0'; may be repeated."
@@ -42,40 +36,19 @@ def open_run(run: str | None) -> Run:
     return Run(latest_run()) if run is None else Run.open(run)
 
 
-def selection(mode: ModeName, steps: str | None, where: list[str] | None) -> Selection:
+def selection(modes: tuple[Mode, ...], steps: str | None, where: list[str] | None) -> Selection:
     """Return which groups the options ask for."""
     from dra_toolkit.inspection.selection import Selection, read_condition, read_steps
 
-    return Selection(
-        modes=(mode.value,),
-        steps=read_steps(steps),
-        conditions=tuple(map(read_condition, where or [])),
-    )
+    return Selection(modes=modes, steps=read_steps(steps), conditions=tuple(map(read_condition, where or [])))
 
 
-def print_json(document: Any) -> None:
-    """Print one JSON document."""
-    from dra_toolkit.inspection.plain import plain
+def completions_of(run: Run, mode: Mode, steps: tuple[int, int] | None) -> int:
+    """Return how many completions some steps have."""
+    from dra_toolkit.inspection.selection import LAST
 
-    print(json.dumps(plain(document)))
-
-
-def console() -> Console:
-    """Return a console that takes no text for markup."""
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, emoji=False)
-
-
-def print_next(where: Console, commands: list[str]) -> None:
-    """Print what may be typed next."""
-    from rich.text import Text
-
-    from dra_toolkit.safe_text import visible
-
-    where.print(Text("\nNext:", "dim"))
-    for command in commands:
-        where.print(Text(f"  {visible(command, one_line=True)}"), soft_wrap=True)
+    sql = "SELECT sum(size)::BIGINT FROM groups WHERE mode = $1 AND step BETWEEN $2 AND $3"
+    return run.query(sql, [mode, *(steps or (0, LAST))], steps=steps).column(0)[0].as_py() or 0
 
 
 def place_options(mode: str, batch: int) -> str:

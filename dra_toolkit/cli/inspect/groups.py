@@ -1,62 +1,45 @@
-"""`dra inspect groups` and `dra inspect group`."""
+"""`dra inspect groups`, `group` and `prompt`: groups of a step, one in full, and those of one prompt through training."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect.common import (
-    JSON,
-    LIMIT,
-    MODE,
-    OFFSET,
-    ONE_RUN,
-    RUN,
-    STEPS,
-    WHERE,
-    ModeName,
-    console,
-    open_run,
-    page_note,
-    place_options,
-    print_json,
-    print_next,
-    selection,
-)
+from dra_toolkit.cli.common import JSON, answer, user_errors
+from dra_toolkit.cli.inspect import common
+from dra_toolkit.cli.inspect.common import MODE, ONE_RUN, Mode, app, open_run, place_options
+from dra_toolkit.errors import RunError
 
 if TYPE_CHECKING:
-    from dra_toolkit.inspection.group_list import GroupRow
+    from rich.console import Console
+
+    from dra_toolkit.inspection.group_list import GroupPage, Pair, PromptHistory
     from dra_toolkit.runs import Run
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `dra inspect`."""
-    app.command()(groups)
-    app.command()(group)
-
-
+@app.command()
 @user_errors
 def groups(
-    run: str = RUN,
-    step: int = typer.Option(None, "--step", help="One step, from 1; without any option, the last recorded."),
-    steps: str = STEPS,
-    mode: ModeName = MODE,
-    where: list[str] = WHERE,
-    sort: str = typer.Option("index", "--sort", help="A measure such as redundancy, the highest first, or index."),
+    run: str = common.RUN,
+    step: int = typer.Option(None, help="One step, from 1; without any option, the last recorded."),
+    steps: str = common.STEPS,
+    mode: Mode = MODE,
+    where: list[str] = common.WHERE,
+    sort: str = typer.Option("index", help="A measure such as redundancy, the highest first, or index."),
     ascending: bool = typer.Option(False, "--ascending", help="The lowest first."),
-    worst: int = typer.Option(None, "--worst", min=1, metavar="N", help="The N groups most alike."),
-    best: int = typer.Option(None, "--best", min=1, metavar="N", help="The N groups least alike."),
+    worst: int = typer.Option(None, min=1, metavar="N", help="The N groups most alike."),
+    best: int = typer.Option(None, min=1, metavar="N", help="The N groups least alike."),
     flips: bool = typer.Option(False, "--flips", help="Only groups in which an advantage changed its sign."),
     duplicates: bool = typer.Option(False, "--duplicates", help="Only groups with equal texts."),
     zero_spread: bool = typer.Option(False, "--zero-spread", help="Only groups whose rewards are all equal."),
-    limit: int = LIMIT,
-    offset: int = OFFSET,
+    limit: int = common.LIMIT,
+    offset: int = common.OFFSET,
     as_json: bool = JSON,
 ) -> None:
     """List groups of a step, a range or the whole run, filtered and sorted by any measure."""
-    from dra_toolkit.errors import RunError
     from dra_toolkit.inspection.group_list import list_groups
     from dra_toolkit.inspection.list_views import step_view
     from dra_toolkit.inspection.selection import require_recorded
@@ -65,71 +48,66 @@ def groups(
         raise RunError("--worst and --best: expected one of them")
     if step is not None and steps is not None:
         raise RunError("--step and --steps: expected one of them")
-    asked = (
-        (flips, "flips > 0"),
-        (duplicates, "distinct_ratio < 1"),
-        (zero_spread, "zero_spread = 1"),
-    )
+    asked = (flips, "flips > 0"), (duplicates, "distinct_ratio < 1"), (zero_spread, "zero_spread = 1")
     conditions = [*(where or []), *(condition for is_asked, condition in asked if is_asked)]
     opened = open_run(run)
     if step is None and steps is None and not (conditions or worst or best or sort != "index"):
         step = _last_step(opened, mode)
     if step is not None:
-        opened.require_step(step, mode.value)
+        opened.require_step(step, mode)
         steps = str(step)
-    chosen = selection(mode, steps, conditions)
+    chosen = common.selection((mode,), steps, conditions)
     if flips and sort == "index":
         sort = "flips"
     if worst or best:
         sort, ascending, limit = "similarity", bool(best), worst or best
     page = list_groups(opened, chosen, sort=sort, ascending=ascending, limit=limit, offset=offset)
     if not page.total:
-        require_recorded(opened, chosen.steps, mode.value)
-    if as_json:
-        rows = [{**_flat(row), **row.measures} for row in page.rows]
-        print_json({"run": opened.name, "mode": mode.value, "total": page.total, "offset": offset, "groups": rows})
-        return
-    where_to = console()
+        require_recorded(opened, chosen.steps, mode)
+    named = ("mode", "step", "batch", "index", "prompt_hash", "prompt")
+    rows = [{**{name: getattr(row, name) for name in named}, **row.measures} for row in page.rows]
+    document = {"run": opened.name, "mode": mode, "total": page.total, "offset": offset, "groups": rows}
     of = f"step {step}" if step is not None else f"steps {steps}" if steps else "all steps"
-    title = f"{opened.name}: {mode.value} {of}"
-    if not page.rows:
-        where_to.print(f"{title}: no group is like that; {page.total} groups fit the filters")
-        return
-    where_to.print(step_view(page, title=title, width=where_to.width, sort=sort))
-    where_to.print(page_note(len(page.rows), offset, page.total))
-    print_next(where_to, _next(opened, page.rows[0], mode))
+    title = f"{opened.name}: {mode} {of}"
+
+    def shown(out: Console) -> Iterator[Any]:
+        if not page.rows:
+            yield f"{title}: no group is like that; {page.total} groups fit the filters"
+            return
+        yield step_view(page, title=title, width=out.width, sort=sort)
+        yield common.page_note(len(page.rows), offset, page.total)
+
+    answer(as_json, document, shown, _next(opened, page.rows, mode))
 
 
-def _flat(row: Any) -> dict[str, Any]:
-    names = ("mode", "step", "batch", "index", "prompt_hash", "prompt")
-    return {name: getattr(row, name) for name in names}
-
-
-def _last_step(run: Run, mode: ModeName) -> int:
-    from dra_toolkit.errors import RunError
-
-    recorded = run.steps(mode.value)
+def _last_step(run: Run, mode: Mode) -> int:
+    recorded = run.steps(mode)
     if not recorded:
-        raise RunError(f"{run.name}: no {mode.value} groups are recorded yet")
+        raise RunError(f"{run.name}: no {mode} groups are recorded yet")
     return recorded[-1]
 
 
-def _next(run: Run, first: GroupRow, mode: ModeName) -> list[str]:
+def _next(run: Run, rows: Sequence[GroupRow], mode: Mode) -> list[str]:
     at = run.directory.path
     return [
-        f"dra inspect group {at} {first.step} {first.index}{place_options(mode.value, first.batch)}",
-        f"dra inspect prompt {at} {first.prompt_hash}{place_options(mode.value, 0)}",
+        command
+        for first in rows[:1]
+        for command in (
+            f"dra inspect group {at} {first.step} {first.index}{place_options(mode, first.batch)}",
+            f"dra inspect prompt {at} {first.prompt_hash}{place_options(mode, 0)}",
+        )
     ]
 
 
+@app.command()
 @user_errors
 def group(
     run: str = ONE_RUN,
     step: int = typer.Argument(..., help="Step, from 1."),
     index: int = typer.Argument(..., help="Group within the step, from 0."),
-    mode: ModeName = MODE,
-    batch: int = typer.Option(0, "--batch", help="Generation batch, where one step has several."),
-    lines: int = typer.Option(12, "--lines", min=1, help="Lines shown of each text."),
+    mode: Mode = MODE,
+    batch: int = typer.Option(0, help="Generation batch, where one step has several."),
+    lines: int = typer.Option(12, min=1, help="Lines shown of each text."),
     full: bool = typer.Option(False, "--full", help="Show the texts whole."),
     as_json: bool = JSON,
 ) -> None:
@@ -138,18 +116,64 @@ def group(
     from dra_toolkit.inspection.views import group_view
 
     opened = open_run(run)
-    record = opened.group(step, index, mode=mode.value, batch=batch)
-    if as_json:
-        print_json({"run": opened.name, **plain(record), "prompt_hash": record.prompt_hash})
-        return
-    where = console()
-    where.print(group_view(record, width=where.width, lines=None if full else lines))
+    record = opened.group(step, index, mode=mode, batch=batch)
+    document = {"run": opened.name, **plain(record), "prompt_hash": record.prompt_hash} if as_json else {}
     at = opened.directory.path
-    print_next(
-        where,
-        [
-            f"dra inspect prompt {at} {record.prompt_hash}{place_options(mode.value, 0)}",
-            f"dra inspect near {at} {step} {index} 0{place_options(mode.value, batch)}",
-            f"dra inspect groups {at} --step {step}{place_options(mode.value, 0)}",
-        ],
+    asked = (
+        f"prompt {at} {record.prompt_hash}{place_options(mode, 0)}",
+        f"near {at} {step} {index} 0{place_options(mode, batch)}",
+        f"groups {at} --step {step}{place_options(mode, 0)}",
     )
+    view = functools.partial(group_view, record, lines=None if full else lines)
+    answer(as_json, document, lambda out: [view(width=out.width)], [f"dra inspect {each}" for each in asked])
+
+
+@app.command()
+@user_errors
+def prompt(
+    run: str = ONE_RUN,
+    wanted: str = typer.Argument(..., metavar="PROMPT", help="A prompt's 16 hex digits, or a text that occurs in it."),
+    between: tuple[int, int] = typer.Option(
+        None, metavar="STEP STEP", help="Show how completions of two steps differ; left out, first and last."
+    ),
+    mode: Mode = MODE,
+    limit: int = typer.Option(20, min=1, help="Groups listed, evenly chosen."),
+    pairs: int = typer.Option(3, min=0, help="Differences shown, the least alike first."),
+    embedder: str = typer.Option("hash", help="What finds the nearest completion of the earlier step."),
+    as_json: bool = JSON,
+) -> None:
+    """Show one prompt through training, and how its completions of two steps differ from their nearest."""
+    from dra_toolkit.inspection.group_list import find_prompt, look_at_prompt
+    from dra_toolkit.inspection.list_views import history_view, pairs_view
+
+    opened = open_run(run)
+    history = look_at_prompt(opened, find_prompt(opened, wanted, mode), mode)
+    earlier, later = between or (history.rows[0].step, history.rows[-1].step)
+    found = _pairs(opened, history, mode, earlier, later, embedder, pairs)
+    told = [{**vars(pair), "differences": pair.differences.stretches} for pair in found]
+    document = {"run": opened.name, "history": history, "between": [earlier, later], "pairs": told}
+    alone = "The prompt was sampled at one step only, so there is nothing to compare."
+    pair_view = [pairs_view(found, earlier, later)] if found else [alone] if earlier == later else []
+    last = history.rows[-1]
+    place = f"{opened.directory.path} {last.step} {last.index}{place_options(mode, last.batch)}"
+    shown = [history_view(history, limit=limit), *pair_view]
+    answer(as_json, document, lambda out: shown, [f"dra inspect group {place}"])
+
+
+def _pairs(
+    run: Run, history: PromptHistory, mode: Mode, earlier: int, later: int, embedder: str, limit: int
+) -> list[Pair]:
+    """Return completions of the later step with their nearest of the earlier; raises RunError for a step without any."""
+    from dra_toolkit.embedding import EmbedderSettings, load_embedder
+    from dra_toolkit.inspection.group_list import nearest_pairs
+
+    by_step = {row.step: row for row in history.rows}
+    for step in (earlier, later):
+        if step not in by_step:
+            known = ", ".join(map(str, list(by_step)[:20]))
+            raise RunError(f"--between: the prompt has no group at step {step}; it has at {known}")
+    if earlier == later or not limit:
+        return []
+    rows = by_step[earlier], by_step[later]
+    before, after = (run.group(row.step, row.index, mode=mode, batch=row.batch) for row in rows)
+    return nearest_pairs(before, after, load_embedder(EmbedderSettings(name=embedder)), limit=limit)

@@ -1,7 +1,8 @@
-"""`dra inspect sql` and `dra inspect compact`."""
+"""`dra inspect sql`, `compact` and `verify`: the recorded tables themselves."""
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.errors import user_errors
-from dra_toolkit.cli.inspect.common import JSON, ONE_RUN, console, open_run, print_json, print_next
+from dra_toolkit.cli.common import JSON, JSON_VERSION, answer, console, print_json, print_lines, print_next, user_errors
+from dra_toolkit.cli.inspect.common import ONE_RUN, app, open_run
+from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -20,17 +22,12 @@ if TYPE_CHECKING:
     from dra_toolkit.runs import Run
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands to `dra inspect`."""
-    app.command()(sql)
-    app.command()(compact)
-
-
+@app.command()
 @user_errors
 def sql(
     run: str = ONE_RUN,
     statement: str = typer.Argument(None, metavar="SELECT", help="One SELECT; left out, the tables are listed."),
-    limit: int = typer.Option(100, "--limit", min=1, help="Rows shown as a table; JSON and CSV have all."),
+    limit: int = typer.Option(100, min=1, help="Rows shown as a table; JSON and CSV have all."),
     as_csv: bool = typer.Option(False, "--csv", help="Print CSV, without cells that a spreadsheet would run."),
     as_json: bool = JSON,
 ) -> None:
@@ -61,8 +58,6 @@ def sql(
 
 def _answer(run: Run, statement: str) -> tuple[list[str], Iterator[pa.RecordBatch]]:
     """Return the columns of the answer and its pieces; whatever is wrong with the statement is a RunError."""
-    from dra_toolkit.errors import RunError
-
     try:
         reader = run.reader(statement)
     except RunError as error:
@@ -71,8 +66,6 @@ def _answer(run: Run, statement: str) -> tuple[list[str], Iterator[pa.RecordBatc
 
 
 def _pieces(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-    from dra_toolkit.errors import RunError
-
     try:
         yield from reader
     except (OSError, ValueError) as error:  # what DuckDB finds wrong in later rows arrives through Arrow
@@ -80,7 +73,6 @@ def _pieces(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 
 def _nearest_column(problem: str) -> str:
-    from dra_toolkit.errors import did_you_mean
     from dra_toolkit.runs.database import TABLES, table_columns
 
     unknown = re.search(r'Referenced column "([^"]*)" not found', problem)
@@ -93,15 +85,16 @@ def _rows(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
 
 
 def _print_rows(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
-    """Print a JSON list of rows, a piece of the answer in memory at a time."""
+    """Print the rows as JSON, a piece of the answer in memory at a time."""
     from dra_toolkit.inspection.plain import plain
 
-    separator = "["
+    print(f'{{"version": {JSON_VERSION}, "rows": [', end="")
+    separator = ""
     for batch in batches:
         for row in _rows(batch):
             print(separator + json.dumps(plain(dict(zip(names, row, strict=True)))), end="")
             separator = ",\n"
-    print("]" if separator != "[" else "[]")
+    print("]}")
 
 
 def _print_csv(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
@@ -126,7 +119,11 @@ def _list_tables(run: Run, as_json: bool) -> None:
 
     found = {name: table_columns(name) for name in TABLES}
     if as_json:
-        print_json({name: [{"column": c, "type": t, "meaning": m} for c, t, m in found[name]] for name in TABLES})
+        told = {
+            name: [{"column": column, "type": kind, "meaning": meaning} for column, kind, meaning in columns]
+            for name, columns in found.items()
+        }
+        print_json({"tables": told})
         return
     out = console()
     rows = [
@@ -136,24 +133,47 @@ def _list_tables(run: Run, as_json: bool) -> None:
     print_next(out, [f'dra inspect sql {run.directory.path} "SELECT step, reward, adjusted FROM steps ORDER BY step"'])
 
 
+@app.command()
 @user_errors
 def compact(run: str = ONE_RUN, as_json: bool = JSON) -> None:
     """Join the many files of a run into few, so that questions are answered faster; a trainer may go on writing.
 
     What is replaced is removed two minutes later, by this command or by the trainer, so that no reader loses it.
     """
-    from dra_toolkit.errors import RunError
     from dra_toolkit.runs.compaction import compact as join
 
     opened = open_run(run)
     try:
-        done = join(
-            opened.directory.groups, everything=True, tell=lambda line: print(f"joined {line}", file=sys.stderr)
-        )
+        tell = functools.partial(print, "joined", file=sys.stderr)
+        done = join(opened.directory.groups, everything=True, tell=tell)
     except OSError as error:
         raise RunError(f"{opened.directory.groups}: cannot be compacted ({error.strerror or error})") from None
-    if as_json:
-        print_json(done)
-        return
     said = f"{done.sources} files became {done.segments} segments" if done.segments else "nothing to join"
-    print(f"{opened.name}: {said}; {done.removed} that were replaced earlier are removed")
+    shown = f"{opened.name}: {said}; {done.removed} that were replaced earlier are removed"
+    answer(as_json, done, lambda out: [shown])
+
+
+@app.command()
+@user_errors
+def verify(run: str = ONE_RUN, as_json: bool = JSON) -> None:
+    """Check a run: checksums, torn and foreign files, duplicates, gaps, measures, and that its advantages replay.
+
+    Ends with status 0 if all is well, and 1 with one line for each problem.
+    """
+    from dra_toolkit.inspection.plain import plain
+    from dra_toolkit.inspection.verify import verify as check
+
+    opened = open_run(run)
+    found = check(opened, tell=lambda what: None if as_json else print(f"checking {what}", file=sys.stderr))
+    if as_json:
+        print_json({**plain(found), "ok": not found.problems})
+    else:
+        error = found.largest_replay_error
+        replayed = "" if error is None else f"; the largest replay error is {error:.1e}"
+        said = f"{len(found.problems)} problems" if found.problems else "all is well"
+        decoded = f"{found.files:,} files decoded with their checksums, {found.groups:,} groups"
+        of = f"{found.completions:,} completions of {found.steps:,} training steps"
+        notes = [f"note: {note}" for note in found.notes]
+        print_lines([*found.problems, *notes, f"{found.run}: {said}. {decoded} with {of}{replayed}."])
+    if found.problems:
+        raise typer.Exit(1)

@@ -10,20 +10,5 @@ from dra_toolkit.recipe.sections.training import Hub, Output, Training
 
 SECTIONS: tuple[type[Section], ...] = (Output, Launch, Vllm, Model, Data, Objective, Embedding, Training, Hub)
 
-__all__ = [
-    "DIVERSITY_PRESETS",
-    "PRESET",
-    "SCALING",
-    "SECTIONS",
-    "Data",
-    "Embedding",
-    "Hub",
-    "Key",
-    "Launch",
-    "Model",
-    "Objective",
-    "Output",
-    "Section",
-    "Training",
-    "Vllm",
-]
+__all__ = ["DIVERSITY_PRESETS", "PRESET", "SCALING", "SECTIONS", "Data", "Embedding", "Hub", "Key", "Launch", "Model"]
+__all__ += ["Objective", "Output", "Section", "Training", "Vllm"]

@@ -1,0 +1,115 @@
+"""What commands share: how they say what went wrong, print JSON and tables, show progress, and what to type next."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+
+import typer
+
+from dra_toolkit.errors import DRAError
+from dra_toolkit.safe_text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+USER_MISTAKE = 2
+JSON_VERSION = 1
+"""Of the documents that commands print with --json, `errors` among them; raised when a key goes or changes its meaning."""
+JSON = typer.Option(False, "--json", help="Print one JSON document.")
+Format = Literal["trl", "verl", "ms-swift", "prime-rl", "jsonl"]
+"""Whose rollouts a file holds."""
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Turn a command's DRAError into its lines on standard error and exit status 2; a bug keeps its traceback.
+
+    With --json the lines are an object on standard output too.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return command(*args, **kwargs)
+        except DRAError as error:
+            if kwargs.get("as_json"):
+                print_json({"errors": error.problems})
+            print_problems(error.problems)
+            raise typer.Exit(USER_MISTAKE) from None
+
+    return wrapped
+
+
+def print_problems(problems: Sequence[str]) -> None:
+    """Print each problem as one plain line, whatever it quotes."""
+    for problem in problems:
+        print(f"error: {visible(problem, one_line=True)}", file=sys.stderr)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document, an object, with the version of its shape."""
+    from dra_toolkit.inspection.plain import plain
+
+    print(json.dumps({"version": JSON_VERSION, **plain(document)}))
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Print lines that may quote anything."""
+    for line in lines:
+        print(visible(line, one_line=True))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that takes no text for markup."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def print_next(where: Console, commands: Sequence[str | tuple[str, str]]) -> None:
+    """Print what may be typed next, each command with its purpose if it has one."""
+    from rich.text import Text
+
+    where.print(Text("\nNext:", "dim"))
+    for each in commands:
+        command, purpose = (each, "") if isinstance(each, str) else each
+        where.print(Text(visible(f"  {command:<44} {purpose}".rstrip(), one_line=True)), soft_wrap=True)
+
+
+def answer(
+    as_json: bool,
+    document: Any,
+    shown: Callable[[Console], Iterable[Any]],
+    following: Sequence[str | tuple[str, str]] = (),
+) -> None:
+    """Print a document as JSON, or what is `shown` of it on a console, and what may be typed next."""
+    if as_json:
+        print_json(document)
+        return
+    out = console()
+    for each in shown(out):
+        out.print(each)
+    if following:
+        print_next(out, following)
+
+
+@contextmanager
+def counting(what: str, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """Show a bar of completions on standard error, where there is a terminal; yield what is told how many more are done."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    shown = console(stderr=True)
+    if not shown.is_terminal:
+        yield lambda completions: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    with Progress(*columns, console=shown, transient=True) as progress:
+        task = progress.add_task(what, total=total())
+        yield lambda completions: progress.advance(task, completions)

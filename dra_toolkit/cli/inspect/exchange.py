@@ -1,0 +1,146 @@
+"""`dra inspect export` and `import`: recorded groups for other programs, and rollouts of other trainers as a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from dra_toolkit.cli.common import JSON, Format, print_json, print_lines, user_errors
+from dra_toolkit.cli.inspect.common import ONE_RUN, STEPS, WHERE, app, open_run, selection
+from dra_toolkit.errors import RunError
+from dra_toolkit.safe_text import visible
+
+if TYPE_CHECKING:
+    from dra_toolkit.runs.importers.importing import Imported
+
+SHOWN = 20
+"""Rows that could not be read, of which a line is printed each."""
+
+FORMAT = typer.Option(None, "--format", help="Left out, it is recognised.")
+PROMPT_COLUMN = typer.Option("prompt", "--prompt-column", help="jsonl: the column of the prompts.")
+COMPLETION_COLUMN = typer.Option("completion", "--completion-column", help="jsonl: that of the completions.")
+REWARD_COLUMNS = typer.Option(None, "--reward-column", help="A column with a reward; may be repeated.")
+STEP_COLUMN = typer.Option(None, "--step-column", help="jsonl: the column of the step.")
+GROUP_COLUMN = typer.Option(None, "--group-column", help="The column that tells which group a row is of.")
+ADVANTAGE_COLUMN = typer.Option(None, "--advantage-column", help="jsonl: that of the advantages.")
+
+
+@app.command()
+@user_errors
+def export(
+    run: str = ONE_RUN,
+    out: Path = typer.Argument(..., help="The file to write; a folder for --to dataset."),
+    to: Literal["jsonl", "csv", "parquet", "dataset", "html"] = typer.Option(
+        None, help="Left out, the ending of the file's name says it."
+    ),
+    steps: str = STEPS,
+    mode: Literal["train", "eval", "discarded", "all"] = typer.Option("train", help="Which groups."),
+    where: list[str] = WHERE,
+    groups: int = typer.Option(20, min=0, help="html: groups shown in full."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Replace what lies there."),
+    as_json: bool = JSON,
+) -> None:
+    """Write recorded groups as JSON lines, CSV, Parquet, a Hugging Face data set or one HTML report."""
+    from dra_toolkit.inspection.export.exporting import export as write
+    from dra_toolkit.runs.names import MODES
+
+    format = to or out.suffix.removeprefix(".")
+    if format not in ("jsonl", "csv", "parquet", "dataset", "html"):
+        raise RunError(
+            f"{out}: say --to jsonl, csv, parquet, dataset or html; the ending {out.suffix!r} tells none of them"
+        )
+    chosen = selection(MODES if mode == "all" else (mode,), steps, where)
+    done = write(open_run(run), out, format, chosen, groups=groups, overwrite=overwrite)
+    if as_json:
+        print_json(done)
+        return
+    size = sum(p.stat().st_size for p in out.iterdir()) if out.is_dir() else out.stat().st_size
+    print_lines([f"{done.out}: {done.completions:,} completions as {done.format}, {size / 1e6:.1f} MB"])
+
+
+@app.command("import")
+@user_errors
+def import_(
+    source: Path = typer.Argument(..., help="A file or folder with rollouts."),
+    output: Path = typer.Option(..., "--output", "-o", metavar="RUN", help="The run to make, such as runs/theirs."),
+    format: Format = FORMAT,
+    embedder: str = typer.Option("hash", help="What the similarity is measured with, or none."),
+    prompt_column: str = PROMPT_COLUMN,
+    completion_column: str = COMPLETION_COLUMN,
+    reward_columns: list[str] = REWARD_COLUMNS,
+    step_column: str = STEP_COLUMN,
+    group_column: str = GROUP_COLUMN,
+    advantage_column: str = ADVANTAGE_COLUMN,
+    reward_weights: list[str] = typer.Option(
+        None, "--reward-weight", metavar="NAME=NUMBER", help="Factor of a reward in the total, 1 if left out."
+    ),
+    scale_rewards: Literal["group", "batch", "none"] = typer.Option(
+        None, help="How advantages are computed where the source has none."
+    ),
+    mode: Literal["train", "eval"] = typer.Option("train", help="What they were sampled for, if it is not told."),
+    overwrite: bool = typer.Option(False, "--overwrite", help="Delete the run that lies in --output."),
+    as_json: bool = JSON,
+) -> None:
+    """Make a run of the rollouts of TRL, verl, ms-swift, prime-rl, or of any JSON lines, measuring their similarity."""
+    from dra_toolkit.embedding import EmbedderSettings
+    from dra_toolkit.runs.importers.importing import import_run
+    from dra_toolkit.runs.importers.rollout import Options
+
+    done = import_run(
+        source,
+        output,
+        format=format,
+        options=Options(
+            prompt_column=prompt_column,
+            completion_column=completion_column,
+            reward_columns=tuple(reward_columns or ()),
+            step_column=step_column,
+            group_column=group_column,
+            advantage_column=advantage_column,
+            mode=mode,
+        ),
+        reward_weights=_weights(reward_weights or []),
+        scale_rewards=scale_rewards,
+        embedder=None if embedder == "none" else EmbedderSettings(name=embedder),
+        overwrite=overwrite,
+    )
+    if as_json:
+        print_json(done)
+    else:
+        _show(done)
+
+
+def _weights(items: list[str]) -> dict[str, float]:
+    weights, problems = {}, []
+    for item in items:
+        name, _, number = item.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            problems.append(f"--reward-weight: found {item!r}, expected NAME=NUMBER")
+    if problems:
+        raise RunError(*problems)
+    return weights
+
+
+def _show(done: Imported) -> None:
+    for problem in done.problems[:SHOWN]:
+        print(f"warning: {visible(problem, one_line=True)}", file=sys.stderr)
+    if done.skipped > SHOWN:
+        print(f"warning: {done.skipped - min(SHOWN, len(done.problems))} more could not be read", file=sys.stderr)
+    modes = ", ".join(f"{count:,} {mode}" for mode, count in done.by_mode.items())
+    found = f"{done.completions:,} completions in {done.groups:,} groups of {done.steps:,} steps ({modes})"
+    print_lines(
+        [
+            f"{done.run}: {found}; {done.skipped:,} rows skipped",
+            f"format {done.format}: {done.seen}",
+            *done.notes,
+            "",
+            "Next:",
+            f"  dra inspect summary {done.run}",
+            f"  dra inspect replay {done.run} diversity=graph_cut",
+        ]
+    )
