@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from dra_toolkit.cli.common import USER_MISTAKE, console, print_json, print_next, print_problems, user_errors
-from dra_toolkit.cli.overrides import CONFIG, KEYS, read_command
+from dra_toolkit.cli.overrides import CONFIG, KEYS, each_run, read_command
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.safe_text import visible
 
@@ -35,12 +35,13 @@ def train(
     dry_run: bool = typer.Option(False, "--dry-run", help="Show the resolved recipe and the commands; start nothing."),
     resume: bool = typer.Option(False, "--resume", help="Continue from the newest complete checkpoint."),
     overwrite: bool = typer.Option(False, "--overwrite", help="Start anew: delete the run in output_dir, evals apart."),
+    sweep: list[str] = typer.Option(
+        None, metavar="KEY=V1,V2", help="A run for each value, one after another; seed=1,2,3 is the same."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
     slurm: Path = typer.Option(None, metavar="FILE", help="Write a Slurm script that trains it; start nothing."),
 ) -> None:
     """Train with diversity-aware rewards and record every group."""
-    from dra_toolkit import launch
-    from dra_toolkit.cli.progress import make_display, training_events
     from dra_toolkit.launch.slurm import write_slurm_script
     from dra_toolkit.recipe import load_recipe
 
@@ -49,52 +50,89 @@ def train(
     recipe_file, overrides = read_command(recipe, config, settings or [])
     if recipe_file is None:
         raise RecipeError("RECIPE: missing; name a recipe file, or one of those that `dra recipes` lists")
+    runs = each_run(recipe_file, overrides, sweep or [])
     if slurm is not None:
+        if len(runs) > 1:
+            raise RecipeError(
+                f"--slurm {slurm}: writes one run, but {len(runs)} are asked for; name one value of each key"
+            )
         for note in write_slurm_script(slurm, Path(recipe_file), overrides):
             print(f"note: {note}", file=sys.stderr)
         look = "look at its first lines (partition, account, time)"
         print(f"wrote {slurm}; {look}, then: sbatch {slurm}", file=sys.stderr)
         return
-    resolved = load_recipe(recipe_file, overrides)
+    recipes = [load_recipe(recipe_file, each) for each in runs]  # all are checked before the first starts
     if dry_run:
-        from dra_toolkit.doctor.golds import local_golds
-
-        planned, lacking = launch.preview(resolved, resume=resume, overwrite=overwrite)
-        golds = [f"{name}: {report.line}" for name, report in local_golds(resolved)]
-        _show_plan(resolved, planned, [*resolved.notes, *lacking, *golds], as_json)
+        _show_plans(recipes, resume, overwrite, as_json)
         return
-    display = make_display(training_events, as_json=as_json)
-    try:
-        ended = launch.train(resolved, resume=resume, overwrite=overwrite, show=display.show)
-    finally:
-        display.close()
-    _say_how_it_ended(ended, shlex.join(["dra", "train", recipe_file, *overrides]), as_json)
-    raise typer.Exit(STATUS.get(ended.state, 0))
+    again = ["dra", "train", recipe_file, *overrides, *(word for each in sweep or () for word in ("--sweep", each))]
+    raise typer.Exit(_train_each(recipes, resume, overwrite, as_json, shlex.join(again)))
 
 
-def _show_plan(recipe: Recipe, planned: Plan, notes: Sequence[str], as_json: bool) -> None:
-    commands = planned.commands
+def _train_each(recipes: Sequence[Recipe], resume: bool, overwrite: bool, as_json: bool, again: str) -> int:
+    """Train one recipe after another and return the exit status; one that is stopped ends it, one that fails does not."""
+    from dra_toolkit import launch
+    from dra_toolkit.cli.progress import make_display, training_events
+    from dra_toolkit.runs.layout import RunDirectory
+
+    status, is_sweep = 0, len(recipes) > 1
+    for number, recipe in enumerate(recipes, start=1):
+        display = make_display(training_events, as_json=as_json)
+        if is_sweep:
+            display.show({"event": "notice", "text": f"run {number} of {len(recipes)}: {recipe.output_dir}"})
+        there = not is_sweep or RunDirectory(recipe.output_dir).exists()  # the later ones may not have started
+        try:
+            ended = launch.train(recipe, resume=resume and there, overwrite=overwrite, show=display.show)
+        finally:
+            display.close()
+        _say_how_it_ended(ended, again, as_json, is_sweep)
+        status = STATUS.get(ended.state, 0) or status
+        if ended.state in ("stopped", "killed", "refused"):
+            return status
+    if is_sweep and not as_json:
+        together = " ".join(str(recipe.output_dir) for recipe in recipes)
+        print_next(console(stderr=True), [(f"dra inspect compare {together}", "what they have in common")])
+    return status
+
+
+def _show_plans(recipes: Sequence[Recipe], resume: bool, overwrite: bool, as_json: bool) -> None:
+    """Show what would be started; of several runs the first in full, and where the others would lie."""
+    from dra_toolkit import launch
+    from dra_toolkit.doctor.golds import local_golds
+
+    documents = []
+    for number, recipe in enumerate(recipes):
+        planned, lacking = launch.preview(recipe, resume=resume, overwrite=overwrite)
+        notes = [*recipe.notes, *lacking, *(f"{name}: {report.line}" for name, report in local_golds(recipe))]
+        shown = [{"purpose": c.purpose, "argv": c.argv, "environment": c.environment} for c in planned.commands]
+        documents.append({**json.loads(recipe.to_json()), "notes": notes, "commands": shown})
+        if number == 0 and not as_json:
+            _show_plan(recipe, planned, notes)
     if as_json:
-        shown = [{"purpose": c.purpose, "argv": c.argv, "environment": c.environment} for c in commands]
-        print_json({**json.loads(recipe.to_json()), "notes": notes, "commands": shown})
-        return
+        print_json(documents[0] if len(documents) == 1 else {"runs": documents})
+    elif len(recipes) > 1:
+        print("\n# one run after another:", *(recipe.output_dir for recipe in recipes), sep="\n")
+
+
+def _show_plan(recipe: Recipe, planned: Plan, notes: Sequence[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     out = console()
-    table = Table("key", "value", "from", box=None, title=f"{recipe.name}: settings other than TRL's defaults")
-    for key, setting in sorted(recipe.chosen().items()):
-        style = "dim" if setting.origin == "dra default" else ""
-        table.add_row(Text(key, style), Text(json.dumps(setting.value), style), Text(setting.origin, style))
+    table = Table("key", "value", "from", box=None, pad_edge=False)
+    given = {key: setting for key, setting in recipe.chosen().items() if setting.origin != "dra default"}
+    for key, setting in sorted(given.items(), key=lambda item: (not item[1].is_given, item[0])):
+        table.add_row(*(Text(text) for text in (key, json.dumps(setting.value), setting.origin)))
+    out.print(f"{recipe.name}: what is set; every other key has its default (dra recipes keys, or --json here)")
     out.print(table)
     for note in notes:
         out.print(Text(f"note: {note}", style="yellow"))
-    for command in commands:
+    for command in planned.commands:
         out.print(Text(f"\n# {command.purpose}", style="bold"))
         print(command)
 
 
-def _say_how_it_ended(ended: Ended, again: str, as_json: bool) -> None:
+def _say_how_it_ended(ended: Ended, again: str, as_json: bool, is_sweep: bool) -> None:
     """Say it, and what can be done next; `again` is the command to repeat."""
     if ended.state == "was finished":
         print(f"{ended.run.path} is finished; raise max_steps to go on", file=sys.stderr)
@@ -103,7 +141,7 @@ def _say_how_it_ended(ended: Ended, again: str, as_json: bool) -> None:
     elif ended.state == "failed":
         _explain_failure(ended, again)
     elif not as_json:
-        _say_what_next(ended, again)
+        _say_what_next(ended, again, is_sweep)
 
 
 def _explain_failure(ended: Ended, again: str) -> None:
@@ -117,7 +155,7 @@ def _explain_failure(ended: Ended, again: str) -> None:
         print(f"  what was recorded is kept; continue with: {again} --resume", file=sys.stderr)
 
 
-def _say_what_next(ended: Ended, again: str) -> None:
+def _say_what_next(ended: Ended, again: str, is_sweep: bool) -> None:
     from rich.text import Text
 
     from dra_toolkit.runs.metrics import never_paid
@@ -135,8 +173,9 @@ def _say_what_next(ended: Ended, again: str) -> None:
     out.print(Text(said, style=style), soft_wrap=True)
     for line in _first_and_last(run.metrics):
         out.print(f"  {line}")
-    one = (f"dra inspect group {run.path} 1 0", "one group: similarity, rewards, weights, advantages, texts")
-    print_next(out, [(f"dra inspect summary {run.path}", "the run at a glance"), one])
+    if not is_sweep:
+        one = (f"dra inspect group {run.path} 1 0", "one group: similarity, rewards, weights, advantages, texts")
+        print_next(out, [(f"dra inspect summary {run.path}", "the run at a glance"), one])
 
 
 def _first_and_last(metrics: Path) -> Iterator[str]:

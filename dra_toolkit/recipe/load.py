@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -39,36 +41,43 @@ def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Rec
     """
     path = find_recipe(path)
     text, mapping = read_mapping(path)
-    folder = None if path in shipped_recipes().values() else path.parent
+    is_shipped = path in shipped_recipes().values()
+    empty = Recipe(name=path.stem, settings={}, folder=None if is_shipped else path.parent, text=text)
     given: list[Given] = [(f"{path}", key, value, "recipe") for key, value in mapping.items()]
-    given += [(f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides]
+    overridden: list[Given] = [
+        (f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides
+    ]
+    recipe, problems = _resolved(empty, path, [*given, *overridden])
+    times = Counter(key for _, key, _, _ in overridden)
+    problems += [f"override {key}: stands {count} times; say it once" for key, count in times.items() if count > 1]
+    problems += [f"{path}: {problem}" for problem in (*check_text(text), *check(recipe))]
+    if problems:
+        return recipe, problems
+    own = {*notes(_resolved(empty, path, given)[0])} if is_shipped else set()  # chosen by whoever wrote it
+    return replace(recipe, notes=(*recipe.notes, *(note for note in notes(recipe) if note not in own))), []
 
-    problems = [f"{path}: {problem}" for problem in check_text(text)]
-    keys = [key for _, key, _, origin in given if origin == "override"]
-    for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
-        problems.append(f"override {key}: stands {keys.count(key)} times; say it once")
+
+def _resolved(empty: Recipe, path: Path, given: Sequence[Given]) -> tuple[Recipe, list[str]]:
+    """Return the recipe with what is given, what follows from it and defaults; notes on legacy keys; and what is wrong."""
     translation = translate(given)
-    problems += translation.problems
+    problems = [*translation.problems]
     settings = _defaults(path)
     for where, key, found, origin in translation.given:
-        problem = _set(settings, key, placed(key, found, origin, folder), origin)
-        if problem:
+        if problem := _set(settings, key, placed(key, found, origin, empty.folder), origin):
             problems.append(f"{where}: {problem}")
-    legacy_notes = list(apply_legacy_defaults(settings, translation))
+    legacy_notes = tuple(apply_legacy_defaults(settings, translation))
     problems += [f"{path}: {problem}" for problem in derive(settings)]
-    recipe = Recipe(name=path.stem, settings=settings, folder=folder, text=text)
-    problems += [f"{path}: {problem}" for problem in check(recipe)]
-    return replace(recipe, notes=(*legacy_notes, *(() if problems else notes(recipe)))), problems
+    return replace(empty, settings=settings, notes=legacy_notes), problems
 
 
 def _override(item: str) -> tuple[str, Any]:
     key, equals, value = item.partition("=")
-    if not equals or not key.strip():
+    key = key.strip().removeprefix("--")
+    if not equals or not key:
         raise RecipeError(f"override {shown_override(item)!r}: expected key=value")
-    try:
-        return key.strip().removeprefix("--"), read_yaml(value) if value.strip() else None
-    except BadYamlError:
-        return key.strip().removeprefix("--"), value
+    with contextlib.suppress(BadYamlError):
+        return key, read_yaml(value) if value.strip() else None
+    return key, value
 
 
 def recipe_of(name: str, known: Mapping[str, Any], text: str) -> Recipe:

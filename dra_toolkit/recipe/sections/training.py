@@ -37,6 +37,9 @@ class Output(Section):
 
     output_dir: str = ours(None, "Run directory; by default runs/ and the recipe's file name.")
     run_name: str | None = trls()
+    sweep: str | None = ours(
+        None, "What runs share that `dra train` started together for several values of a key; it says so itself."
+    )
     record_groups: bool = ours(True, "Keep every sampled group in the run directory.")
     record_embeddings: bool = ours(False, "Keep the embeddings too (2 bytes for each dimension).")
     save_strategy: str = trls()
