@@ -16,7 +16,7 @@ from dra_toolkit.errors import RunError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dra_toolkit.inspection.group_list import GroupPage, Pair, PromptHistory
+    from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory
     from dra_toolkit.runs import Run
 
 
