@@ -83,7 +83,7 @@ def train(recipe: Recipe, *, resume: bool, overwrite: bool, show: Show) -> Ended
     if resume and is_finished(recipe):
         return Ended(run=RunDirectory(recipe.output_dir), state="was finished")
     gpus = visible_gpus()
-    problems = [*missing(recipe, gpus), *login_problems(recipe)]
+    problems = [*missing(recipe, gpus), *login_problems(recipe), *import_problems(recipe)]
     if problems:
         raise LaunchError(*problems)
     if not recipe.launch.is_first_machine:
