@@ -182,13 +182,13 @@ def _first_and_last(metrics: Path) -> Iterator[str]:
     """Yield what a run's main figures were in its first and its last logged steps, none of them in both."""
     from dra_toolkit.group_measures import GROUP_MEASURES
     from dra_toolkit.groups import mean_of_known
-    from dra_toolkit.runs.metrics import read_metrics
+    from dra_toolkit.runs.metrics import read_metrics, unjudged
 
     rows: list[dict[str, Any]] = [row for row in read_metrics(metrics) if row.get("reward") is not None]
+    if rows and (unread := mean_of_known(map(unjudged, rows))):
+        yield f"{'golds not read':<16} {unread:6.0%} of the completions got no reward for their answer"
     count = min(SHOWN_STEPS, len(rows) // 2)
-    if not count:
-        return
-    for name in ("reward", "adjusted", "similarity", "vendi_score"):
+    for name in ("reward", "adjusted", "similarity", "vendi_score") if count else ():
         label, key = GROUP_MEASURES[name].label, GROUP_MEASURES[name].logged or name
         first, last = (mean_of_known(row.get(key) for row in part) for part in (rows[:count], rows[-count:]))
         if not math.isnan(first + last):

@@ -125,3 +125,14 @@ def test_vllm_is_asked_with_a_seed_and_a_length_for_each_request(lab):
     assert lab["vllm"]["greedy"]["top_p"] == 1.0
     assert lab["vllm"]["engine"]["tensor_parallel_size"] == 2
     assert lab["vllm"]["engine"]["max_model_len"] == 64
+
+
+def test_the_judge_stands_beside_the_metric_of_a_named_task_too():
+    from dra_toolkit.evaluation.child.metric import judged
+
+    asked = {"task": "lab_tasks.letters"}
+    several = {"gold": "4", "choices": ["4", "5"], "gold_index": [0, 1]}
+    verdicts = [judged(asked, several, text) for text in (r"\boxed{5.0}", r"\boxed{6}", "none")]
+    assert verdicts == [True, False, False]
+    assert judged(asked, {"gold": " B", "choices": [" A", " B"], "gold_index": 1}, r"so \boxed{B}") is True
+    assert judged(asked, {"gold": "", "choices": [], "gold_index": None}, r"\boxed{6}") is None

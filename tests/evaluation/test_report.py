@@ -7,6 +7,7 @@ import re
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from evaluated import eval_, evaluate, three_steps
 from writable_hub import OWNER, PLACE, writable_hub
@@ -68,6 +69,19 @@ class TestReport:
         (row,) = [line for line in shown.splitlines() if "step-50" in line]
         assert expected in row
         assert "average" in shown
+
+    def test_a_second_verdict_from_before_the_judge_is_still_read(self, tmp_path):
+        folder = evaluate(tmp_path / "evals", 50, "minerva", [[1, 0], [0, 0]], judged=[[1, 1], [0, 1]])
+        path = folder / "outcomes.parquet"
+        table = pq.read_table(path)
+        names = ["correct_repaired" if name == "correct_judged" else name for name in table.column_names]
+        pq.write_table(table.rename_columns(names), path)
+        told = json.loads(eval_("report", tmp_path / "evals", "--json").stdout)
+        scores = told["rows"][0]["benchmarks"]["minerva"]["scores"]
+        assert scores["repaired"]["value"] == 0.75
+        assert scores["avg"]["value"] == 0.25
+        assert "judged" not in scores
+        assert eval_("report", tmp_path / "evals", "--metric", "repaired").stdout.count("75.0") >= 1
 
     def test_json_has_every_number(self, evals):
         told = json.loads(eval_("report", evals, "--json").stdout)

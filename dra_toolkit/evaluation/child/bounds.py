@@ -29,7 +29,7 @@ def score_within_bounds(metric: Mapping[str, Any], row: Mapping[str, Any], text:
     made, how = _bounded(lambda: score(metric, row, text), CPU_SECONDS)
     if how == "scored" and alarms.out_of_time > before:
         how = "out of time inside the metric"
-    made = made or Score(correct=False, judged=None, answer=None)
+    made = made or Score(correct=False, answer=None)
     verdict, judged_how = _bounded(lambda: judged(metric, row, text), JUDGE_SECONDS)
     if judged_how != "scored":
         verdict, how = False, f"judge: {judged_how}" if how == "scored" else how

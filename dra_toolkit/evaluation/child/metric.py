@@ -18,8 +18,6 @@ class Score:
     """What was made of one answer."""
 
     correct: bool
-    judged: bool | None
-    """The judge's verdict; None where it could not read the gold, or a task of another's has its own golds."""
     answer: str | None
     """The final answer as parsed, in one notation; None where none was found."""
 
@@ -57,23 +55,23 @@ def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> Score
     doc = doc_of(row)
     response = ModelResponse(text=[text])
     if metric.get("task"):
-        return Score(correct=task_metric(metric["task"])(doc, response) >= 0.5, judged=None, answer=_answer(doc))
-    correct = open_rs_metric(metric["extraction"]).compute(doc, response) >= 0.5
-    return Score(correct=correct, judged=None, answer=_answer(doc))
+        return Score(correct=task_metric(metric["task"])(doc, response) >= 0.5, answer=_answer(doc))
+    return Score(correct=open_rs_metric(metric["extraction"]).compute(doc, response) >= 0.5, answer=_answer(doc))
 
 
 def judged(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> bool | None:
-    """Return the judge's verdict of a completion; metric: `repaired` where decimal golds have a tolerance."""
+    """Return the judge's verdict, None if no gold can be read; metric: `repaired` where decimals have a tolerance."""
     from dra_toolkit.judge import Verdict
     from dra_toolkit.judge.judging import judge, near
 
-    if metric.get("task"):
+    index = row.get("gold_index")
+    golds = [row["choices"][i] for i in index] if isinstance(index, list) and row.get("choices") else [row["gold"]]
+    found = {gold: judge(gold, text) for gold in map(str, golds)}
+    if all(one.verdict is Verdict.unreadable_gold for one in found.values()):
         return None
-    found = judge(row["gold"], text)
-    if found.verdict is Verdict.unreadable_gold:
-        return None
-    close = bool(metric.get("repaired")) and found.answer is not None and near(row["gold"], found.answer)
-    return found.verdict is Verdict.right or close
+    if any(one.verdict is Verdict.right for one in found.values()):
+        return True
+    return bool(metric.get("repaired")) and any(one.answer and near(gold, one.answer) for gold, one in found.items())
 
 
 def _answer(doc: Any) -> str | None:
