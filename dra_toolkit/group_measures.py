@@ -15,7 +15,7 @@ import numpy as np
 
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.diversity.group_statistics import ZERO_SPREAD
-from dra_toolkit.group_outcomes import above, answers_of, correct_share, flipped, is_measured, largest_similarity
+from dra_toolkit.group_outcomes import above, answers_of, correct_share, flipped, is_measured
 from dra_toolkit.groups import GroupRecord, mean_of_known
 
 View = Literal["steps", "runs", "prompt", "notebook"]
@@ -118,7 +118,7 @@ _ALL = (
     _measure(
         ("max_similarity", "similarity of the nearest", "nearest", "largest cosine similarity"),
         "similarity of the two most similar completions",
-        of=lambda r, _: largest_similarity(r.adjustment.similarity),
+        of=lambda r, _: np.max(r.adjustment.similarity[np.triu_indices(len(r.group), 1)], initial=-np.inf),
         sql=f"nullif(list_max({_PAIRS}), 'nan')",
     ),
     _measure(

@@ -29,13 +29,6 @@ def answers_of(record: GroupRecord) -> list[str]:
     return [answer for answer in joined(map(final_answer, record.group.completions)) if answer is not None]
 
 
-def largest_similarity(similarity: Array) -> float:
-    """Return the similarity of the two most similar of G completions, given all, (G, G); NaN for a group of one."""
-    G = len(similarity)
-    pairs = similarity[np.triu_indices(G, 1)]
-    return float(pairs.max()) if pairs.size else float("nan")
-
-
 def correct_share(record: GroupRecord, correct_by: str | None) -> float | None:
     """Return the share of completions that are correct, of those of which it is known; None where nothing says it."""
     correct = correct_of(record, correct_by)

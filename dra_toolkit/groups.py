@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from dra_toolkit.errors import RunError
 
 Array = NDArray[np.floating[Any]]
 Mode = Literal["train", "eval", "discarded"]
@@ -93,14 +95,24 @@ class CompletionGroup:
     """The reference answer that the reward functions saw."""
     verdicts: tuple[str | None, ...] | None = None
     """What a judge said of each completion given the gold: `right`, `wrong`, or why it said neither."""
+    texts_dropped: bool | None = None
+    """Whether the record did not keep the texts (`record_texts`); `completions` then say so instead."""
 
     def __len__(self) -> int:
         return len(self.completions)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The completions, for what is computed from them; raises RunError where the record did not keep them."""
+        if self.texts_dropped:
+            raise RunError("texts of this group were not kept (record_texts); its numbers and similarity are there")
+        return self.completions
 
     def shown(self, i: int) -> str:
         """Return completion i as it is read: its text, or its turns, each after the role that said it."""
         turns = self.turns[i] if self.turns else None
         return self.completions[i] if turns is None else "\n".join(f"[{turn.role}] {turn}" for turn in turns)
+
 
     def all_shown(self) -> list[str]:
         """Return every completion as it is read."""
@@ -126,14 +138,9 @@ class Adjustment:
 
     def __getitem__(self, index: Any) -> Adjustment:
         """Select along the leading axes: `adjustment[p]` is the adjustment of group p."""
-        return Adjustment(
-            similarity=self.similarity[index],
-            redundancy=self.redundancy[index],
-            weights=self.weights[index],
-            totals=self.totals[index],
-            adjusted=self.adjusted[index],
-            bonus=None if self.bonus is None else self.bonus[index],
-        )
+        found = ((field.name, getattr(self, field.name)) for field in fields(self))
+        chosen: dict[str, Any] = {name: None if value is None else value[index] for name, value in found}
+        return Adjustment(**chosen)
 
     def __iter__(self) -> Iterator[Adjustment]:
         return (self[p] for p in range(len(self.totals)))

@@ -13,10 +13,8 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
 from dra_toolkit.recipe import recipe_of
-from dra_toolkit.runs.facts import FileFacts
-from dra_toolkit.runs.layout import RunDirectory
+from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
 from dra_toolkit.runs.metrics import append_metrics
-from dra_toolkit.runs.recorder import Recorder
 
 
 class EngineRecord:
@@ -49,6 +47,7 @@ class EngineRecord:
             estimator=estimator,
             diversity=settings.diversity,
             embedder=settings.recipe.embedder.name,
+            record_texts=settings.recipe.output.record_texts,
         )
         self._recorder = Recorder(self.directory.groups, facts, tell=tell)
         atexit.register(self.close)

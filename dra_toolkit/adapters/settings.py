@@ -23,6 +23,7 @@ KEYS = (
     *measure_options(),
     *EMBEDDER,
     "record_embeddings",
+    "record_texts",
 )
 """What a settings file may say. A rank slice means the rows of one device of TRL; here groups are compared."""
 ACTORS = ("embedder_actors", "embedder_gpus")

@@ -154,7 +154,7 @@ def nearest_pairs(
     earlier: GroupRecord, later: GroupRecord, embedder: Embedder, *, limit: int | None = None
 ) -> list[Pair]:
     """Return, for each different completion of the later group, the earlier one most like it, the least alike first."""
-    before, after = earlier.group.completions, later.group.completions
+    before, after = earlier.group.texts, later.group.texts
     similarity = embedder.embed(list(after)).vectors @ embedder.embed(list(before)).vectors.T
     first_of = {text: j for j, text in reversed(list(enumerate(after)))}
     order = sorted(first_of.values(), key=lambda j: (float(similarity[j].max()), j))

@@ -159,7 +159,7 @@ def distinct_right(run: Run, steps: Array) -> tuple[float, float] | None:
     Of each third some steps are read. None where nothing tells right from wrong, or no group has two right ones.
     """
     right = correct_sql(run, ("train",))
-    if right is None:
+    if right is None or run.texts_left_out():
         return None
     third = max(1, len(steps) // 3)
     key = "mode, step, batch, group_index"

@@ -73,7 +73,7 @@ def nearest(
     """
     best: list[Neighbour] = []
     seen: set[str] = set()
-    for _, table in run.store.read(mode=mode, steps=steps):
+    for _, table in run.store.read(mode=mode, steps=steps, with_texts=True):
         vectors = vectors_of(table)
         if vectors is not None and vectors.shape[1] == len(wanted):
             for found in _candidates(table, vectors @ wanted, best, seen, limit):

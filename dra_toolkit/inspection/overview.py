@@ -53,16 +53,16 @@ class RunOverview:
 
 def summarise(run: Run) -> RunOverview:
     """Return the run at a glance; only the groups' measures are read, so its size hardly matters."""
-    sizes = run.query("SELECT sum(size)::BIGINT AS completions FROM groups")
     return RunOverview(
         name=run.name,
         state=str(run.directory.status()["state"]),
         settings={key: run.recipe[key] for key in SHOWN_SETTINGS if key in run.recipe},
-        completions=sizes.column(0)[0].as_py() or 0,
+        completions=run.query("SELECT sum(size)::BIGINT FROM groups").column(0)[0].as_py() or 0,
         steps=look_at_steps(run),
         notes=health_notes(run),
         problems=(
             *run.directory.problems(),
+            *filter(None, [run.texts_left_out()]),
             *(f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())),
         ),
     )

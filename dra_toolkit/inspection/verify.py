@@ -13,7 +13,7 @@ from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.replay.run import TOLERANCE, replay_run
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.importing import read_provenance
-from dra_toolkit.runs.names import MODES, BatchName, SegmentName
+from dra_toolkit.runs.names import MODES, Source
 from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.schema import GROUP_PREFIX, read_facts
 from dra_toolkit.runs.segments import FILES, OF_FILE
@@ -90,7 +90,7 @@ def _files(run: Run, found: Verified) -> Iterator[str]:
             yield from _other_columns(segment)
 
 
-def _other_columns(segment: SegmentName) -> Iterator[str]:
+def _other_columns(segment: Source) -> Iterator[str]:
     """Tell of columns that are not as they were written: the end of the file, which no checksum guards, is damaged."""
     for name in FILES:
         with closing(RowReader(segment.path / name)) as reader:
@@ -100,11 +100,11 @@ def _other_columns(segment: SegmentName) -> Iterator[str]:
                 yield f"{error}; {_MEND}"
 
 
-def _other_rows(file: BatchName) -> Iterator[str]:
+def _other_rows(file: Source) -> Iterator[str]:
     """Tell of rows that are not those that the file's name promises: it was copied or renamed."""
     with closing(RowReader(file.path, ["mode", "step", "batch"])) as reader:
         held = {tuple(row.values()) for row in reader.rows(0, len(reader)).to_pylist()}
-    for mode, step, batch in sorted(held - {(file.mode, file.step, file.batch)})[:1]:
+    for mode, step, batch in sorted(held - {(file.mode, *file.key)})[:1]:
         yield (
             f"groups/{file.path.name}: holds {mode} step {step}, batch {batch}, which its name does not say; it was copied "
             "or renamed: delete it, or give it its name again"

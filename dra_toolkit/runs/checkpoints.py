@@ -44,7 +44,7 @@ def what_is_missing(checkpoint: Path) -> str | None:
     except FileNotFoundError:
         return f"{MANIFEST}, which is written last"
     except (OSError, ValueError):
-        return f"a readable {MANIFEST}"
+        found = None
     files = found.get("files") if isinstance(found, dict) else None
     if not isinstance(files, dict):
         return f"a readable {MANIFEST}"

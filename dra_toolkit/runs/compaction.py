@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.facts import SCHEMA_VERSION, FileFacts
 from dra_toolkit.runs.files import publish_folder, remove_folder
-from dra_toolkit.runs.names import MODES, BatchName, SegmentName, segment_folder
+from dra_toolkit.runs.names import MODES, Source, segment_folder
+from dra_toolkit.runs.retention import texts_to_drop, without_texts
 from dra_toolkit.runs.schema import KNOWN, OPTIONAL
-from dra_toolkit.runs.segments import COMPLETIONS, TEXTS, Batch, SegmentReader, SegmentWriter
-from dra_toolkit.runs.store import GroupStore, Source
+from dra_toolkit.runs.segments import COMPLETIONS, GROUPS, TEXTS, Batch, SegmentReader, SegmentWriter
+from dra_toolkit.runs.store import GroupStore, Snapshot
 
 FILES = 64
 """Batch files that make a segment."""
@@ -94,13 +96,16 @@ def remove_replaced(folder: Path, grace: float = GRACE) -> int:
 def _due(store: GroupStore, mode: Mode, everything: bool) -> list[Source] | None:
     """Return what is to be joined next, or None."""
     snapshot = store.snapshot(mode=mode)
+    thins = any(facts.record_texts < 1 for facts in snapshot.facts.values())
+    while thins and not store.require_sound(snapshot, {GROUPS}):
+        snapshot = store.snapshot(mode=mode)  # what is damaged is not in it
     replaced = _replaced(snapshot.segments)
     whole = {path for path, columns in snapshot.columns.items() if columns <= KNOWN}  # nothing that would be lost
-    files = [file for file in snapshot.files if file.path in whole and not _is_in(file.path, replaced)]
-    segments = [s for s in snapshot.segments if s.path in whole and not _is_in(s.path, replaced)]
-    fewest = FILES if not everything else 1 if segments else 2
+    files = [file for file in snapshot.files if file.path in whole and _identity(file.path) not in replaced]
+    segments = [s for s in snapshot.segments if s.path in whole and _identity(s.path) not in replaced]
+    fewest = FILES if not everything else 1 if segments or thins else 2
     for run in _alike(files, snapshot.facts):
-        for start, end in _stretches([_bytes(file) for file in run], fewest, alike=False):
+        for start, end in _stretches([_bytes(file) for file in run], fewest, alike=False, alone=thins):
             return list(run[start:end])
     for run in _alike(segments, snapshot.facts):
         for start, end in _stretches([_bytes(s) for s in run], 2 if everything else FAN, alike=not everything):
@@ -108,10 +113,11 @@ def _due(store: GroupStore, mode: Mode, everything: bool) -> list[Source] | None
     return None
 
 
-def _stretches(sizes: Sequence[int], fewest: int, *, alike: bool) -> Iterator[tuple[int, int]]:
+def _stretches(sizes: Sequence[int], fewest: int, *, alike: bool, alone: bool = False) -> Iterator[tuple[int, int]]:
     """Yield the first stretch of neighbours worth joining: at least `fewest`, or as many as are allowed together.
 
-    alike: only neighbours of about the same size, so that what is large is not written again and again.
+    alike: only neighbours of about the same size, so that what is large is not written again and again. alone: also one that
+    is larger than what is allowed together.
     """
     for start in range(len(sizes)):
         total, end, is_full = 0, start, False
@@ -120,8 +126,8 @@ def _stretches(sizes: Sequence[int], fewest: int, *, alike: bool) -> Iterator[tu
                 break
             is_full = total + sizes[end] > MOST_BYTES
             total += sizes[end]
-            end += not is_full
-        if end - start >= (min(2, fewest) if is_full else fewest):
+            end += not is_full or (alone and end == start)
+        if end - start >= (min(1 if alone else 2, fewest) if is_full else fewest):
             yield start, end
             return
 
@@ -129,7 +135,7 @@ def _stretches(sizes: Sequence[int], fewest: int, *, alike: bool) -> Iterator[tu
 def _alike(sources: Sequence[Any], facts: dict[Path, FileFacts]) -> Iterator[list[Any]]:
     """Yield neighbours whose facts are the same."""
     run: list[Any] = []
-    for source in sorted(sources, key=lambda s: s.step if isinstance(s, BatchName) else s.first):
+    for source in sorted(sources, key=lambda source: source.key):
         if run and _facts(facts, source) != _facts(facts, run[0]):
             yield run
             run = []
@@ -148,6 +154,10 @@ def _join(store: GroupStore, mode: Mode, sources: Sequence[Source], stopped: Cal
     wanted = _wanted(store, snapshot.segments, sources)
     facts = _facts(snapshot.facts, sources[0])
     optional = frozenset().union(*(snapshot.columns[source.path] for source in sources)) & frozenset(OPTIONAL)
+    dropped = {}
+    if facts.record_texts < 1:
+        dropped = texts_to_drop(snapshot, _joined(store, snapshot, wanted), mode, facts.record_texts)
+    optional |= {"texts_dropped"} if dropped else set()
     identities = _identities(sources)
     steps = [step for step, _ in wanted]
     sequence = 1 + max((segment.sequence for segment in store.listing().segments), default=0)
@@ -161,13 +171,13 @@ def _join(store: GroupStore, mode: Mode, sources: Sequence[Source], stopped: Cal
             if table is None:
                 name = wanted[batch].path.name
                 raise RunError(f"{store.folder / name}: {store.problems[name]}; it cannot be compacted")
-            writer.add(table)
+            writer.add(without_texts(table, dropped.get(batch, ())))
         writer.close()
 
     publish_folder(store.folder / segment_folder(mode, min(steps), max(steps), sequence), write)
 
 
-def _wanted(store: GroupStore, segments: Sequence[SegmentName], sources: Sequence[Source]) -> dict[Batch, Source]:
+def _wanted(store: GroupStore, segments: Sequence[Source], sources: Sequence[Source]) -> dict[Batch, Source]:
     """Return the batches that the new segment must hold, each with where its newest version is.
 
     The new segment will be the newest of all, so it must not hold what an older one outside of the sources has in a newer
@@ -179,18 +189,24 @@ def _wanted(store: GroupStore, segments: Sequence[SegmentName], sources: Sequenc
     for segment in sorted(segments, key=lambda s: s.order):
         if segment.path in chosen:
             wanted |= dict.fromkeys(store.batches_of(segment), segment)
-        elif not _is_in(segment.path, replaced):
+        elif _identity(segment.path) not in replaced:
             for batch in store.batches_of(segment):
                 wanted.pop(batch, None)
-    return wanted | {(file.step, file.batch): file for file in sources if isinstance(file, BatchName)}
+    return wanted | {file.key: file for file in sources if not file.is_segment}
 
 
-def _sources(segment: SegmentName) -> list[dict[str, Any]]:
-    reader = SegmentReader(segment.path)
-    try:
+def _joined(store: GroupStore, snapshot: Snapshot, wanted: dict[Batch, Source]) -> Snapshot:
+    """Return what a new segment is read from."""
+    sources = set(wanted.values())
+    segments = tuple(source for source in sources if source.is_segment)
+    unwanted = {s.path: frozenset(b for b in store.batches_of(s) if wanted.get(b) != s) for s in segments}
+    hidden = {path: batches for path, batches in unwanted.items() if batches}
+    return replace(snapshot, files=tuple(sources.difference(segments)), segments=segments, hidden=hidden)
+
+
+def _sources(segment: Source) -> list[dict[str, Any]]:
+    with closing(SegmentReader(segment.path)) as reader:
         return reader.sources
-    finally:
-        reader.close()
 
 
 def _identities(sources: Sequence[Source]) -> list[dict[str, Any]]:
@@ -199,20 +215,16 @@ def _identities(sources: Sequence[Source]) -> list[dict[str, Any]]:
     inherited = [
         before
         for source in sources
-        if isinstance(source, SegmentName)
+        if source.is_segment
         for before in _sources(source)
         if _identity(source.path.with_name(before["name"])) == before
     ]
     return own + inherited
 
 
-def _replaced(segments: Sequence[SegmentName]) -> list[dict[str, Any]]:
+def _replaced(segments: Sequence[Source]) -> list[dict[str, Any]]:
     """Return the identity of everything that one of the segments was made from."""
     return [source for segment in segments for source in _sources(segment)]
-
-
-def _is_in(path: Path, identities: Sequence[dict[str, Any]]) -> bool:
-    return _identity(path) in identities
 
 
 def _identity(path: Path) -> dict[str, Any] | None:
@@ -225,5 +237,5 @@ def _identity(path: Path) -> dict[str, Any] | None:
 
 
 def _bytes(source: Source) -> int:
-    files = [source.path / COMPLETIONS, source.path / TEXTS] if isinstance(source, SegmentName) else [source.path]
+    files = [source.path / COMPLETIONS, source.path / TEXTS] if source.is_segment else [source.path]
     return sum(os.stat(file).st_size for file in files)

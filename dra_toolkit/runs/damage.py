@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from dra_toolkit.errors import RunError
@@ -9,22 +10,11 @@ from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.rows import check_rows
 from dra_toolkit.runs.schema import KEY, OLD_NAMES, read_facts
-from dra_toolkit.runs.seals import BrokenSealError, require_sound
 from dra_toolkit.runs.segments import SegmentReader
 from dra_toolkit.safe_text import first_line
 
 Contents = tuple[FileFacts, frozenset[str]]
 """What holds for all groups of a file or segment, and the names of its columns."""
-
-
-def broken_seal(place: tuple[Path, Path]) -> tuple[Path, str] | None:
-    """Return which file or segment is not as it was written, and why, given it and one of its files; None if it is."""
-    source, path = place
-    try:
-        require_sound(path)
-    except BrokenSealError as error:
-        return source, f"{path.name} is damaged ({error})" if source != path else f"damaged ({error})"
-    return None
 
 
 def contents_of(path: Path) -> Contents | str:
@@ -33,22 +23,16 @@ def contents_of(path: Path) -> Contents | str:
         if path.is_dir():
             if links := sorted(inner.name for inner in path.iterdir() if inner.is_symlink()):
                 return f"its file {links[0]} is a link, left alone"
-            segment = SegmentReader(path)
-            try:
+            with closing(SegmentReader(path)) as segment:
                 segment.check()
                 return segment.facts(), segment.columns()
-            finally:
-                segment.close()
         if not path.is_file():
             return "not a regular file"
-        reader = RowReader(path)
-        try:
+        with closing(RowReader(path)) as reader:
             facts = read_facts(reader.schema, path.name)
             if not reader.is_sealed:
                 _check_batch(path, facts)
             return facts, frozenset(reader.schema.names)
-        finally:
-            reader.close()
     except RunError as error:
         return str(error).removeprefix(f"{path.name}: ")
     except FileNotFoundError:
@@ -64,9 +48,8 @@ def _check_batch(path: Path, facts: FileFacts) -> None:
     import numpy as np
 
     wanted = [*KEY, *OLD_NAMES, "similarity", "group_size"]
-    reader = RowReader(path, wanted)
-    table = reader.rows(0, len(reader)) if len(reader) else reader.schema.empty_table()
-    reader.close()
+    with closing(RowReader(path, wanted)) as reader:
+        table = reader.rows(0, len(reader)) if len(reader) else reader.schema.empty_table()
     if facts.version == 1:
         table = table.rename_columns([OLD_NAMES.get(name, name) for name in table.column_names])
     check_rows(table)
@@ -79,10 +62,9 @@ def _check_batch(path: Path, facts: FileFacts) -> None:
 def why_undecodable(path: Path) -> str | None:
     """Decode all of one file, checksums included, and return why it cannot be; None if it can, or is no longer there."""
     try:
-        reader = RowReader(path)
-        for start in range(0, len(reader), 1024):
-            reader.rows(start, min(start + 1024, len(reader)))
-        reader.close()
+        with closing(RowReader(path)) as reader:
+            for start in range(0, len(reader), 1024):
+                reader.rows(start, min(start + 1024, len(reader)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

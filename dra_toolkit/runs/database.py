@@ -27,6 +27,7 @@ MEMORY = "700MB"
 PARTS = {"groups": GROUPS, "completions": COMPLETIONS, "texts": TEXTS}
 TABLES = ("steps", *PARTS)
 _OF_GROUPS = (*GROUP_KEY, "attempt", "prompt_hash")
+_MAY_LACK = ("texts_dropped",)
 
 
 def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
@@ -69,7 +70,7 @@ def table_columns(name: str) -> list[tuple[str, str, str]]:
             for m in GROUP_MEASURES.values()
         ]
     if name == "groups":
-        keys = [(column, *described[column]) for column in _OF_GROUPS]
+        keys = [(column, *described[column]) for column in (*_OF_GROUPS, *_MAY_LACK)]
         return keys + [(m.name, m.type, m.meaning) for m in GROUP_MEASURES.values()]
     return [(column, *described[column]) for column in columns_of("key", "number" if name == "completions" else "text")]
 
@@ -123,9 +124,8 @@ def _columns(snapshot: Snapshot, name: str, paths: Sequence[Path]) -> str:
     held = frozenset[str]().union(*(snapshot.columns[path] for path in paths))
     if name == "groups":
         stored = {f"{GROUP_PREFIX}{m.name}": m for m in GROUP_MEASURES.values()}
-        return ", ".join(
-            [*_OF_GROUPS, *(f"{m.stored.format(column)} AS {m.name}" for column, m in stored.items() if column in held)]
-        )
+        known = [f"{m.stored.format(column)} AS {m.name}" for column, m in stored.items() if column in held]
+        return ", ".join([*_OF_GROUPS, *held.intersection(_MAY_LACK), *known])
     held |= {OLD_NAMES[old] for old in held & OLD_NAMES.keys()}
     return ", ".join(column for column, _, _ in table_columns(name) if column in held)
 

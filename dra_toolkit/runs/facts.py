@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, cast
 
 from dra_toolkit.diversity import DiversitySettings, Estimator, Scaling, estimator_of
@@ -34,6 +34,8 @@ class FileFacts:
     """The reward function that tells right from wrong: a completion is correct where it gives more than 0."""
     estimator: Estimator | None = None
     """How advantages were made of the totals, where `scale_rewards` does not say it: TRL's otherwise."""
+    record_texts: float = 1.0
+    """Share of the groups whose texts are kept when files are joined."""
     version: int = SCHEMA_VERSION
     """Version of this schema."""
 
@@ -41,11 +43,6 @@ class FileFacts:
     def made(self) -> Estimator:
         """How advantages were made of the totals."""
         return self.estimator or estimator_of(cast(Scaling, self.scale_rewards))
-
-
-def as_metadata(facts: FileFacts) -> dict[bytes, bytes]:
-    """Return the facts as the metadata of a Parquet file."""
-    return {METADATA_KEY: json.dumps(asdict(facts)).encode()}
 
 
 def stored_facts(schema: pa.Schema, where: str) -> FileFacts:

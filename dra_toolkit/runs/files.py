@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 TEMPORARY_PREFIX = ".tmp-"
 
 
-def publish(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write `path` through a temporary file, fsync and rename; on failure nothing of it is left behind."""
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
     try:
@@ -30,24 +30,20 @@ def publish(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 def publish_text(path: Path, text: str) -> None:
     """Publish a text file in UTF-8."""
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode("utf-8"))
-
-    publish(path, write)
+    publish(path, lambda file: file.write(text.encode("utf-8")))
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, errors: str = "strict") -> str:
     """Return the text of a file in UTF-8; raises OSError, or ValueError for bytes that are no text and for what is no file.
 
     A pipe, which would keep a reader waiting for ever, is not opened.
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError("not a regular file")
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8", errors=errors)
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str | bytes) -> Any:
     """Return what JSON says, of whatever shape; raises ValueError for what is none, however deeply nested."""
     try:
         return json.loads(text)
@@ -87,7 +83,8 @@ def publish_folder(path: Path, write: Callable[[Path], None]) -> None:
         temporary.mkdir()
         write(temporary)
         for file in temporary.iterdir():
-            _sync_file(file)
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
         _sync_directory(temporary)
         os.rename(temporary, path)
     except BaseException:
@@ -97,12 +94,9 @@ def publish_folder(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a published folder; a reader sees all of it or nothing, also after a crash in between."""
+    """Remove a published folder, if there is one; a reader sees all of it or nothing, also after a crash in between."""
+    if not path.is_dir():
+        return
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
     os.rename(path, temporary)
     shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _sync_file(path: Path) -> None:
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())

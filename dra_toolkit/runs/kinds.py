@@ -59,6 +59,11 @@ def _from_triangle(cells: Cells) -> np.ndarray:
     return similarity
 
 
+def _texts(cells: Cells) -> tuple[str, ...]:
+    """Return texts; one that was not kept says so, each in other words, so that no two of them are called equal."""
+    return tuple(f"(text of completion {i} not kept)" if cell is None else cell for i, cell in enumerate(cells))
+
+
 def _messages(prompt: Prompt) -> list[dict[str, str]]:
     return [{"role": message.role, "content": message.content} for message in prompt]
 
@@ -78,7 +83,7 @@ def _turn_type(pa: Any) -> pa.DataType:
 
 KINDS: dict[str, Kind] = {
     "dictionary": Kind(arrow=lambda pa: pa.dictionary(pa.int32(), pa.string()), sql="VARCHAR"),
-    "string": Kind(arrow=lambda pa: pa.string(), sql="VARCHAR"),
+    "string": Kind(arrow=lambda pa: pa.string(), sql="VARCHAR", from_cells=_texts),
     "bool": Kind(arrow=lambda pa: pa.bool_(), sql="BOOL"),
     "int32": Kind(
         arrow=lambda pa: pa.int32(),

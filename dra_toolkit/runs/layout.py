@@ -21,7 +21,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -151,23 +151,16 @@ class RunDirectory:
         found = [self.status().get("problem"), unreadable_lines(self.metrics)]
         return [problem for problem in found if problem]
 
+    def launched(self) -> AbstractContextManager[None]:
+        """Hold the run for starting processes in it; raises RunError if another launcher does or did."""
+        return self.held(".launch")
+
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, name: str = ".lock") -> Iterator[None]:
         """Hold the run for writing; raises RunError if another process trains in it.
 
         Readers never ask for the lock. It only keeps two trainers apart, and ends with the process that holds it.
         """
-        with self._locked(".lock"):
-            yield
-
-    @contextmanager
-    def launched(self) -> Iterator[None]:
-        """Hold the run for starting processes in it; raises RunError if another launcher does or did."""
-        with self._locked(".launch"):
-            yield
-
-    @contextmanager
-    def _locked(self, name: str) -> Iterator[None]:
         with open(self.path / name, "a+") as file:
             if not _locked_within(file, seconds=1.0):  # a reader asking `is_held` has it for an instant
                 file.seek(0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.runs.files import parse_json, publish_text
+from dra_toolkit.runs.files import parse_json, publish_text, read_text
 from dra_toolkit.safe_text import first_line
 
 
@@ -35,39 +35,30 @@ def _plain(value: Any) -> Any:
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows in order; a line that is torn or has no step is skipped."""
-    yield from (row for row in _rows(path) if row is not None)
+    """Yield the rows in order; a line that is torn or has no step is skipped, and so is a file that cannot be read."""
+    with suppress(OSError, ValueError):
+        yield from (row for row in _rows(path) if row is not None)
 
 
 def unreadable_lines(path: Path) -> str | None:
     """Return in one line what of the file cannot be read; None if all can, a torn last line apart."""
     try:
-        rows = list(_rows(path, quiet=False))
+        rows = list(_rows(path))
     except (OSError, ValueError) as error:
         return f"{path.name}: cannot be read ({first_line(error)})"
     count = sum(row is None for row in rows[:-1])
     return f"{path.name}: {count} lines are no rows with a step; skipped" if count else None
 
 
-def _rows(path: Path, *, quiet: bool = True) -> Iterator[dict[str, Any] | None]:
-    """Yield each line's row, or None for one that is none. quiet: a file that cannot be read at all has no rows."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ValueError("not a regular file")
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError):
-        if quiet:
-            return
-        raise
+def _rows(path: Path) -> Iterator[dict[str, Any] | None]:
+    """Yield each line's row, or None for one that is none."""
+    lines = read_text(path, errors="replace").splitlines() if path.exists() else []
     for line in lines:
         try:
             row = parse_json(line)
         except ValueError:
             row = None
-        is_row = isinstance(row, dict) and type(row.get("step")) is int
-        yield row if is_row else None
+        yield row if isinstance(row, dict) and type(row.get("step")) is int else None
 
 
 def unjudged(values: Mapping[str, Any], verdict: str = "unreadable_gold") -> float:

@@ -12,40 +12,40 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.runs.files import TEMPORARY_PREFIX
 
 MODES: tuple[Mode, ...] = ("train", "eval", "discarded")
-_MODE = "|".join(MODES)
-_BATCH = re.compile(rf"(?P<mode>{_MODE})-(?P<step>\d{{8,}})-(?P<batch>\d{{3,}})\.parquet")
-_SEGMENT = re.compile(
-    rf"(?P<mode>{_MODE})-(?P<first>\d{{8,}})-(?P<last>\d{{8,}})-s(?P<sequence>\d{{6,}})-[0-9a-f]{{8}}"
+_NAME = re.compile(
+    rf"(?P<mode>{'|'.join(MODES)})-(?P<first>\d{{8,}})-"
+    r"(?:(?P<batch>\d{3,})\.parquet|(?P<last>\d{8,})-s(?P<sequence>\d{6,})-[0-9a-f]{8})"
 )
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class BatchName:
-    """A file with one generation batch."""
-
-    mode: Mode
-    step: int
-    batch: int
-    path: Path
-
-
-@dataclass(frozen=True, kw_only=True)
-class SegmentName:
-    """A folder with many batches."""
+class Source:
+    """A file with one generation batch, or a segment: a folder with many batches."""
 
     mode: Mode
     first: int
-    """First step that it holds batches of."""
+    """The step of a batch, or the first step that a segment holds batches of."""
+    batch: int = -1
+    """Which generation batch of the step; -1 for a segment."""
     last: int
-    sequence: int
+    sequence: int = 0
     """Counts the segments of a run in the order in which they were made; the newest version of a batch holds."""
     path: Path
+
+    @property
+    def is_segment(self) -> bool:
+        return self.batch < 0
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Step and generation batch of a file."""
+        return self.first, self.batch
 
     @property
     def order(self) -> tuple[int, str]:
@@ -57,8 +57,8 @@ class SegmentName:
 class Listing:
     """What a folder of groups holds, by name."""
 
-    batches: tuple[BatchName, ...]
-    segments: tuple[SegmentName, ...]
+    batches: tuple[Source, ...]
+    segments: tuple[Source, ...]
     foreign: tuple[str, ...]
 
 
@@ -81,13 +81,13 @@ def list_folder(folder: Path) -> Listing:
         names = []
     found = [(name, _parse(folder, name)) for name in names]
     return Listing(
-        batches=tuple(sorted(f for _, f in found if isinstance(f, BatchName))),
-        segments=tuple(f for _, f in found if isinstance(f, SegmentName)),
+        batches=tuple(sorted(f for _, f in found if f and not f.is_segment)),
+        segments=tuple(f for _, f in found if f and f.is_segment),
         foreign=tuple(name for name, f in found if f is None),
     )
 
 
-def overlapping(segments: tuple[SegmentName, ...]) -> Iterator[tuple[SegmentName, SegmentName]]:
+def overlapping(segments: tuple[Source, ...]) -> Iterator[tuple[Source, Source]]:
     """Yield (older, newer) for every two segments of one mode whose steps overlap."""
     by_start = sorted(segments, key=lambda s: (s.mode, s.first))
     for i, left in enumerate(by_start):
@@ -98,19 +98,15 @@ def overlapping(segments: tuple[SegmentName, ...]) -> Iterator[tuple[SegmentName
 
 
 @functools.lru_cache(maxsize=50_000)  # a folder that is followed is listed every few seconds
-def _parse(folder: Path, name: str) -> BatchName | SegmentName | None:
-    path = folder / name
-    if match := _BATCH.fullmatch(name):
-        return BatchName(mode=cast(Mode, match["mode"]), step=int(match["step"]), batch=int(match["batch"]), path=path)
-    if match := _SEGMENT.fullmatch(name):
-        return SegmentName(
-            mode=cast(Mode, match["mode"]),
-            first=int(match["first"]),
-            last=int(match["last"]),
-            sequence=int(match["sequence"]),
-            path=path,
-        )
-    return None
+def _parse(folder: Path, name: str) -> Source | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    first = int(match["first"])
+    where: dict[str, Any] = {"mode": cast(Mode, match["mode"]), "first": first, "path": folder / name}
+    if match["batch"]:
+        return Source(**where, batch=int(match["batch"]), last=first)
+    return Source(**where, last=int(match["last"]), sequence=int(match["sequence"]))
 
 
 def quoted_name(name: str) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.facts import FileFacts
-from dra_toolkit.runs.names import SegmentName
+from dra_toolkit.runs.names import Source
 from dra_toolkit.runs.rows import starts_of
 from dra_toolkit.runs.seals import require_sound
 from dra_toolkit.runs.segments import COMPLETIONS, Batch
-from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore, Snapshot, Source
+from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -54,13 +54,13 @@ def _read(
     for _ in range(LOOKS):
         try:
             snapshot = store.snapshot(mode=mode, steps=steps)
-            sources: list[Source] = [*snapshot.files, *snapshot.segments]
-            for source in sorted(sources, key=_first_step):
+            for source in sorted([*snapshot.files, *snapshot.segments], key=lambda source: source.key):
                 facts = snapshot.facts[source.path]
-                for table in _source(store, snapshot, source, columns, steps):
-                    left = _without(table, done)
-                    if len(left):
-                        done.update(_batches(left))
+                hidden = snapshot.hidden.get(source.path, frozenset())
+                for table in _source(store, source, columns):
+                    left, read = _only(table, steps, done | hidden)
+                    done.update(read)
+                    if read:
                         yield facts, left
             return
         except FileNotFoundError:
@@ -68,22 +68,14 @@ def _read(
     raise RunError(f"{store.folder}: files vanish faster than they can be read")
 
 
-def _first_step(source: Source) -> tuple[int, int]:
-    return (source.first, 0) if isinstance(source, SegmentName) else (source.step, source.batch)
-
-
-def _source(
-    store: GroupStore, snapshot: Snapshot, source: Source, columns: list[str], steps: tuple[int, int]
-) -> Iterator[pa.Table]:
-    if not isinstance(source, SegmentName):
-        table = store.read_batch(source, (source.step, source.batch))
+def _source(store: GroupStore, source: Source, columns: list[str]) -> Iterator[pa.Table]:
+    if not source.is_segment:
+        table = store.read_batch(source, source.key)
         if table is not None:
             yield table.select([name for name in columns if name in table.column_names])
         return
-    hidden = snapshot.hidden.get(source.path, frozenset())
     try:
-        for table in _whole_batches(source.path / COMPLETIONS, columns):
-            yield _only(table, steps, hidden)
+        yield from _whole_batches(source.path / COMPLETIONS, columns)
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
@@ -109,31 +101,17 @@ def _whole_batches(path: Path, columns: list[str]) -> Iterator[pa.Table]:
         yield kept
 
 
-def _only(table: pa.Table, steps: tuple[int, int], hidden: frozenset[Batch]) -> pa.Table:
-    found = table["step"].to_numpy()
-    low, high = (int(found[0]), int(found[-1])) if len(found) else ALL_STEPS
-    if steps[0] <= low and high <= steps[1] and not hidden:
-        return table
-    wanted = (found >= steps[0]) & (found <= steps[1])
-    return _without(table.filter(wanted), hidden)
-
-
-def _without(table: pa.Table, batches: frozenset[Batch] | set[Batch]) -> pa.Table:
-    """Return the rows of a table without some generation batches."""
-    there = _batches(table)
-    if not batches or not any(batch in batches for batch in there):
-        return table
+def _only(
+    table: pa.Table, steps: tuple[int, int], unwanted: frozenset[Batch] | set[Batch]
+) -> tuple[pa.Table, list[Batch]]:
+    """Return the rows of the generation batches of some steps, and which these are."""
     starts = batch_starts(table)
-    keep = np.repeat([batch not in batches for batch in there], np.diff(starts))
-    return table.filter(keep)
-
-
-def _batches(table: pa.Table) -> list[Batch]:
-    if not len(table):
-        return []
-    first = batch_starts(table)[:-1]
-    step, batch = (table[name].to_numpy()[first].tolist() for name in KEYS[:2])
-    return list(zip(step, batch, strict=True))
+    step, batch = (table[name].to_numpy()[starts[:-1]].tolist() for name in KEYS[:2])
+    there = list(zip(step, batch, strict=True))
+    keep = [steps[0] <= key[0] <= steps[1] and key not in unwanted for key in there]
+    if not all(keep):
+        table = table.filter(np.repeat(keep, np.diff(starts)))
+    return table, [key for key, is_kept in zip(there, keep, strict=True) if is_kept]
 
 
 def _ahead(tables: Iterator[tuple[FileFacts, pa.Table]]) -> Iterator[tuple[FileFacts, pa.Table]]:

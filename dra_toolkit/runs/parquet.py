@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,30 +67,21 @@ class RowReader:
 
         self._path, self._seal = path, read_seal(path)
         self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        self.schema: pa.Schema = self._file.schema_arrow
+        """The Arrow schema of the whole file, facts included."""
+        self.is_sealed = self._seal is not None
+        """Whether the file is as it was written, or anything that differs is told."""
         self._columns = list(columns) if columns is not None else None
         metadata = self._file.metadata
-        self._starts = [0]
-        for i in range(metadata.num_row_groups):
-            self._starts.append(self._starts[-1] + metadata.row_group(i).num_rows)
+        sizes = (metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
+        self._starts = [0, *itertools.accumulate(sizes)]
         self._held: dict[int, pa.Table] = {}
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema of the whole file, facts included."""
-        return self._file.schema_arrow
-
-    @property
-    def is_sealed(self) -> bool:
-        """Whether the file is as it was written, or anything that differs is told."""
-        return self._seal is not None
 
     def __len__(self) -> int:
         return self._starts[-1]
 
     def rows(self, start: int, end: int) -> pa.Table:
         """Return the rows from `start` up to, not including, `end`."""
-        import bisect
-
         import pyarrow as pa
 
         first = bisect.bisect_right(self._starts, start) - 1

@@ -16,6 +16,7 @@ from dra_toolkit.runs.database import TABLES, connect, parts_of
 from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.layout import RunDirectory, named_run
 from dra_toolkit.runs.metrics import read_metrics
+from dra_toolkit.runs.retention import texts_left_out
 from dra_toolkit.runs.rows import from_table
 from dra_toolkit.runs.store import GroupStore, Snapshot
 from dra_toolkit.safe_text import first_line, visible
@@ -89,6 +90,10 @@ class Run:
         """Return what holds for the recorded groups of a mode: once, or more where settings changed along the run."""
         found = self.store.snapshot(mode=mode).facts.values()
         return list({repr(facts): facts for facts in found}.values())
+
+    def texts_left_out(self) -> str | None:
+        """Return in one line how many groups' texts were not kept, and of which kinds worth keeping; None if all were."""
+        return texts_left_out(self.store)
 
     def groups(
         self, *, step: int | None = None, steps: tuple[int, int] | None = None, mode: Mode = "train"

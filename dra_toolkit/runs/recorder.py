@@ -6,8 +6,9 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord
@@ -16,8 +17,10 @@ from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.files import publish, remove_temporaries
 from dra_toolkit.runs.names import batch_file
 from dra_toolkit.runs.parquet import write_options
+from dra_toolkit.runs.retention import texts_left_out
 from dra_toolkit.runs.rows import to_table
 from dra_toolkit.runs.seals import seal
+from dra_toolkit.runs.store import GroupStore
 
 QUEUED_BATCHES = 8
 """Batches that may wait for the disk before the trainer waits too."""
@@ -47,7 +50,7 @@ class Recorder:
         self._failing = False
         folder.mkdir(parents=True, exist_ok=True)
         remove_temporaries(folder)
-        self._compactor = Compactor(folder, tell=tell)
+        self._compactor = Compactor(folder, tell=tell, thins=facts.record_texts < 1)
         self._thread = threading.Thread(target=self._work, name="dra-recorder", daemon=True)
         self._thread.start()
 
@@ -123,40 +126,38 @@ class Recorder:
 class Compactor:
     """Compacts a folder of groups beside the recording; trouble is told once and never raised."""
 
-    def __init__(self, folder: Path, *, tell: Callable[[str], None]) -> None:
-        self._folder, self._tell = folder, tell
+    def __init__(self, folder: Path, *, tell: Callable[[str], None], thins: bool = False) -> None:
+        self._folder, self._tell, self._thins = folder, tell, thins
         self._written = 0
         self._failed = False
-        self._wanted, self._stop = threading.Event(), threading.Event()
-        self._wanted.set()  # an earlier attempt may have left something to do
-        self._thread = threading.Thread(target=self._work, name="dra-compactor", daemon=True)
-        self._thread.start()
+        self._stop = threading.Event()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="dra-compactor")
+        self._last = self._worker.submit(self._compact)  # an earlier attempt may have left something to do
 
     def poke(self) -> None:
         """Count one more file; returns at once."""
         self._written += 1
-        if self._written % LOOK_EVERY == 0:
-            self._wanted.set()
+        if (self._thins or self._written % LOOK_EVERY == 0) and self._last.done():
+            self._last = self._worker.submit(self._compact)
 
     def close(self) -> None:
-        """Stop; a segment that is being made is given up, nothing is lost by it."""
+        """Stop; a segment that is being made is given up, nothing is lost by it. Then the share of the texts is applied."""
         self._stop.set()
-        self._wanted.set()
-        self._thread.join()
+        self._worker.shutdown()
+        if self._thins:
+            self._stop.clear()
+            self._compact(everything=True, grace=0)
+            if told := texts_left_out(GroupStore(self._folder)):
+                self._tell(f"recording: {told}")
 
-    def _work(self) -> None:
-        while True:
-            self._wanted.wait()
-            self._wanted.clear()
-            if self._stop.is_set():
-                return
-            try:
-                compact(self._folder, stopped=self._stop.is_set)
-                self._failed = False
-            except CompactionStoppedError:
-                return
-            except (OSError, RunError, ValueError) as error:
-                self._say(error)
+    def _compact(self, **how: Any) -> None:
+        try:
+            compact(self._folder, stopped=self._stop.is_set, **how)
+            self._failed = False
+        except CompactionStoppedError:
+            return
+        except (OSError, RunError, ValueError) as error:
+            self._say(error)
 
     def _say(self, error: Exception) -> None:
         if not self._failed:

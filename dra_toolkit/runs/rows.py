@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
 from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, OPTIONAL, arrow_schema
@@ -92,3 +93,11 @@ def starts_of(table: pa.Table, keys: Sequence[str]) -> np.ndarray:
         values = table[name].to_numpy()
         is_first[1:] |= values[1:] != values[:-1]
     return np.append(np.flatnonzero(is_first), len(table))
+
+
+def texts_of(table: pa.Table) -> list[str]:
+    """Return the completions of some rows; raises RunError where some were not kept."""
+    if table["completion"].null_count:
+        raise RunError("what was asked for needs the texts, of which the record kept a share alone (record_texts)")
+    texts: list[str] = table["completion"].to_pylist()
+    return texts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +14,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.rewards.answers import final_answer
-from dra_toolkit.runs.facts import FileFacts, as_metadata, stored_facts
+from dra_toolkit.runs.facts import METADATA_KEY, FileFacts, stored_facts
 from dra_toolkit.runs.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ COLUMNS = (
         "mean log-probability of its tokens when sampled, where the measure reads it",
     ),
     _where_any("discard_reason", "dictionary", "discard_reason", "why the group was not trained on", per_group=True),
+    _where_any("texts_dropped", "bool", "group.texts_dropped", "true: its texts were not kept", per_group=True),
     _where_any("embedding", "list<float16>", "embeddings", "unit vector; only where asked for", "text"),
     *(
         Column(f"{GROUP_PREFIX}{m.name}", m.type, m, f"the group's {m.meaning}", "group", per_group=True)
@@ -182,7 +184,7 @@ def arrow_schema(facts: FileFacts, *, optional: frozenset[str] = frozenset()) ->
     columns = [c for c in COLUMNS if not c.optional or c.name in optional]
     return pa.schema(
         [(c.name, rewards if c.type == "rewards" else KINDS[c.type].arrow(pa)) for c in columns],
-        metadata=as_metadata(facts),
+        metadata={METADATA_KEY: json.dumps(asdict(facts)).encode()},
     )
 
 

@@ -86,6 +86,15 @@ def require_sound(path: Path) -> None:
         _sound.add(version)
 
 
+def why_broken(path: Path) -> str | None:
+    """Return why a sealed file is not as it was written; None if it is."""
+    try:
+        require_sound(path)
+    except BrokenSealError as error:
+        return str(error)
+    return None
+
+
 _sound: set[tuple[str, int, int]] = set()
 
 

@@ -10,6 +10,7 @@ The numbers are scanned often and as a whole, the texts rarely and in pieces: ap
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,9 +161,8 @@ class SegmentReader:
     def _check_rows(self, name: str, keys: np.ndarray, starts: np.ndarray) -> None:
         """Raise ValueError if the rows of a file that another tool wrote are not those of the groups, in their order."""
         columns = [column for column in (*KEY, "similarity") if column in self._reader(name).schema.names]
-        reader = RowReader(self.folder / name, columns)
-        table = reader.rows(0, len(reader))
-        reader.close()
+        with closing(RowReader(self.folder / name, columns)) as reader:
+            table = reader.rows(0, len(reader))
         check_rows(table)
         found = starts_of(table, GROUP_KEY)
         if not np.array_equal(found, starts):
@@ -200,9 +200,8 @@ class SegmentReader:
     def _groups(self) -> tuple[np.ndarray, np.ndarray]:
         """Return step, batch and index of each group, (M, 3), and where its rows start, (M + 1,)."""
         if self._index is None:
-            reader = RowReader(self.folder / GROUPS, ["step", "batch", "group_index", "group_size"])
-            table = reader.rows(0, len(reader))
-            reader.close()
+            with closing(RowReader(self.folder / GROUPS, ["step", "batch", "group_index", "group_size"])) as reader:
+                table = reader.rows(0, len(reader))
             columns = [table[name].to_numpy() for name in ("step", "batch", "group_index", "group_size")]
             self._index = np.stack(columns[:3], axis=1), np.concatenate([[0], np.cumsum(columns[3])])
         return self._index
@@ -214,14 +213,10 @@ class SegmentReader:
         texts = self._reader(TEXTS).rows(start, stop)
         groups = self._reader(GROUPS).rows(first, end)
         repeated = groups.take(np.repeat(np.arange(end - first), np.diff(starts[first : end + 1])))
-        parts = {**_columns(repeated), **_columns(texts), **_columns(numbers)}
+        parts = {name: part[name] for part in (repeated, texts, numbers) for name in part.column_names}
         import pyarrow as pa
 
         return pa.table({column.name: parts[column.name] for column in COLUMNS if column.name in parts})
-
-
-def _columns(table: pa.Table) -> dict[str, Any]:
-    return dict(zip(table.column_names, table.columns, strict=True))
 
 
 def _keep(schema: pa.Schema, names: frozenset[str]) -> pa.Schema:

@@ -7,21 +7,24 @@ snapshot by listing the folder; nothing is locked.
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
-from dra_toolkit.runs.damage import Contents, broken_seal, contents_of, why_undecodable
+from dra_toolkit.runs.damage import Contents, contents_of, why_undecodable
 from dra_toolkit.runs.facts import FileFacts
-from dra_toolkit.runs.names import BatchName, Listing, SegmentName, list_folder, overlapping
+from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.schema import read_facts
+from dra_toolkit.runs.seals import why_broken
 from dra_toolkit.runs.segments import Batch, SegmentReader
 from dra_toolkit.runs.version_1 import renewed
 from dra_toolkit.safe_text import first_line
@@ -32,23 +35,37 @@ if TYPE_CHECKING:
 ALL_STEPS = (0, 1 << 62)
 LOOKS = 20
 """How often a read is tried again when files were replaced under it."""
-Source = BatchName | SegmentName
-Found = TypeVar("Found")
+Look = TypeVar("Look", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
     """What a run's groups were made of at one moment; files that cannot be read are not in it."""
 
-    files: tuple[BatchName, ...]
+    files: tuple[Source, ...]
     """Batches in their own file."""
-    segments: tuple[SegmentName, ...]
+    segments: tuple[Source, ...]
     hidden: dict[Path, frozenset[Batch]] = field(default_factory=dict)
     """Segment -> those of its batches of which a newer version holds."""
     facts: dict[Path, FileFacts] = field(default_factory=dict)
     """File or segment -> what holds for all its groups."""
     columns: dict[Path, frozenset[str]] = field(default_factory=dict)
     """File or segment -> the names of its columns."""
+
+
+def _looking_again(look: Look) -> Look:
+    """Make a question look anew if a file was replaced under it."""
+
+    @functools.wraps(look)
+    def asked(*given: Any, **named: Any) -> Any:
+        for _ in range(LOOKS):
+            try:
+                return look(*given, **named)
+            except FileNotFoundError:
+                continue
+        return look(*given, **named)
+
+    return cast(Look, asked)
 
 
 class GroupStore:
@@ -68,53 +85,26 @@ class GroupStore:
         listing = list_folder(self.folder)
         for name in listing.foreign:
             self.problems[name] = "not a file of recorded groups"
-        if mode is None:
-            return listing
-        return Listing(
-            batches=tuple(b for b in listing.batches if b.mode == mode),
-            segments=tuple(s for s in listing.segments if s.mode == mode),
-            foreign=listing.foreign,
+        batches, segments = (
+            tuple(source for source in sources if mode in (None, source.mode))
+            for sources in (listing.batches, listing.segments)
         )
+        return replace(listing, batches=batches, segments=segments)
 
+    @_looking_again
     def snapshot(self, *, mode: Mode | None = None, steps: tuple[int, int] | None = None) -> Snapshot:
         """Return what can be read of one mode, or all, and of the steps from first to last, or all.
 
         Torn and foreign files and those of a newer schema are named in `problems` and left out.
         """
-        return self.again(lambda: self._snapshot(mode, steps))
-
-    def batches_of(self, segment: SegmentName) -> list[Batch]:
-        """Return the batches that a segment holds, hidden ones included."""
-        if segment.path not in self._indices:
-            reader = SegmentReader(segment.path)
-            self._indices[segment.path] = reader.batches()
-            reader.close()
-        return self._indices[segment.path]
-
-    def read_batch(self, source: Source, batch: Batch, index: int | None = None) -> pa.Table | None:
-        """Return the rows of a batch, or of one group of it; None, with the reason in `problems`, if they are damaged."""
-        try:
-            if isinstance(source, SegmentName):
-                with self._reading:
-                    return self._segment(source).read(batch, index)
-            return _rows_of_file(source.path, index)
-        except FileNotFoundError:
-            with self._reading:
-                self._open = None
-            raise
-        except (OSError, ValueError) as error:
-            self.problems[source.path.name] = f"cannot be read ({first_line(error)})"
-            return None
-
-    def _snapshot(self, mode: Mode | None, steps: tuple[int, int] | None) -> Snapshot:
         listing = self.listing(mode)
         low, high = steps or ALL_STEPS
         found: dict[Path, Contents] = {}
-        files = [b for b in listing.batches if low <= b.step <= high and self._holds(b.path, found)]
+        files = [b for b in listing.batches if low <= b.first <= high and self._holds(b.path, found)]
         segments = [s for s in listing.segments if s.first <= high and low <= s.last and self._holds(s.path, found)]
         hidden: dict[Path, set[Batch]] = {}
         for segment in segments:
-            newer = {(f.step, f.batch) for f in files if f.mode == segment.mode}
+            newer = {f.key for f in files if f.mode == segment.mode}
             hidden.setdefault(segment.path, set()).update(
                 batch for batch in newer if segment.first <= batch[0] <= segment.last
             )
@@ -128,16 +118,45 @@ class GroupStore:
             columns={path: columns for path, (_, columns) in found.items()},
         )
 
+    def batches_of(self, segment: Source) -> list[Batch]:
+        """Return the batches that a segment holds, hidden ones included."""
+        if segment.path not in self._indices:
+            with closing(SegmentReader(segment.path)) as reader:
+                self._indices[segment.path] = reader.batches()
+        return self._indices[segment.path]
+
+    def read_batch(self, source: Source, batch: Batch, index: int | None = None) -> pa.Table | None:
+        """Return the rows of a batch, or of one group of it; None, with the reason in `problems`, if they are damaged."""
+        try:
+            if source.is_segment:
+                with self._reading:
+                    return self._segment(source).read(batch, index)
+            return _rows_of_file(source.path, index)
+        except FileNotFoundError:
+            with self._reading:
+                self._open = None
+            raise
+        except (OSError, ValueError) as error:
+            self.problems[source.path.name] = f"cannot be read ({first_line(error)})"
+            return None
+
+    @_looking_again
     def steps(self, mode: Mode = "train") -> list[int]:
         """Return the steps with recorded groups, ascending."""
-        return self.again(lambda: self._steps(mode))
+        listing = self.listing(mode)
+        found = {file.first for file in listing.batches}
+        for segment in listing.segments:
+            if self._holds(segment.path, {}):
+                found.update(step for step, _ in self.batches_of(segment))
+        return sorted(found)
 
     def read(
-        self, *, mode: Mode = "train", steps: tuple[int, int] | None = None
+        self, *, mode: Mode = "train", steps: tuple[int, int] | None = None, with_texts: bool = False
     ) -> Iterator[tuple[FileFacts, pa.Table]]:
         """Yield the rows of each batch with its file's facts, by step and batch, one batch in memory at a time.
 
-        What is replaced while this runs is read in its new place, and nothing is yielded twice.
+        What is replaced while this runs is read in its new place, and nothing is yielded twice. with_texts: only the rows
+        whose texts were kept.
         """
         done: tuple[int, int] = (-1, -1)
         first, last = steps or ALL_STEPS
@@ -148,6 +167,8 @@ class GroupStore:
                     if batch > done:
                         table = self.read_batch(source, batch)
                         done = batch
+                        if table is not None and with_texts:
+                            table = table.filter(table["completion"].is_valid())
                         if table is not None:
                             yield snapshot.facts[source.path], table
                 return
@@ -155,18 +176,13 @@ class GroupStore:
                 first = max(first, done[0])
         raise RunError(f"{self.folder}: files vanish faster than they can be read")
 
+    @_looking_again
     def read_group(self, mode: Mode, batch: Batch, index: int) -> tuple[FileFacts, pa.Table] | None:
         """Return the rows of one group with its file's facts, or None if it was not recorded."""
-        return self.again(lambda: self._read_group(mode, batch, index))
-
-    def again(self, look: Callable[[], Found]) -> Found:
-        """Return what `look` finds, looking anew if a file was replaced under it."""
-        for _ in range(LOOKS):
-            try:
-                return look()
-            except FileNotFoundError:
-                continue
-        return look()
+        snapshot = self.snapshot(mode=mode, steps=(batch[0], batch[0]))
+        source = next((found for held, found in self._in_order(snapshot, (batch[0], batch[0])) if held == batch), None)
+        rows = None if source is None else self.read_batch(source, batch, index)
+        return (snapshot.facts[source.path], rows) if source is not None and rows is not None and len(rows) else None
 
     def require_sound(self, snapshot: Snapshot, parts: Collection[str]) -> bool:
         """Return whether files that SQL will read are as they were written; those that are not are refused from then on.
@@ -176,16 +192,16 @@ class GroupStore:
         inside = [(s.path, s.path / part) for s in snapshot.segments for part in parts]
         of_source = [*((file.path, file.path) for file in snapshot.files), *inside]
         with ThreadPoolExecutor(max_workers=2) as workers:
-            broken = [found for found in workers.map(broken_seal, of_source) if found is not None]
-        for source, why in broken:
-            self._refuse(source, why)
-        return not broken
+            broken = list(workers.map(lambda place: why_broken(place[1]), of_source))
+        for (source, path), why in zip(of_source, broken, strict=True):
+            if why:
+                self._refuse(source, f"{path.name} is damaged ({why})" if source != path else f"damaged ({why})")
+        return not any(broken)
 
     def damaged(self) -> list[Path]:
         """Decode every file, checksums included, and return those that cannot be; they are skipped from then on."""
         found = []
-        sources: list[Source] = [*self.listing().batches, *self.listing().segments]
-        for source in sources:
+        for source in (*self.listing().batches, *self.listing().segments):
             for path in sorted(source.path.iterdir()) if source.path.is_dir() else [source.path]:
                 why = why_undecodable(path)
                 if why:
@@ -193,30 +209,16 @@ class GroupStore:
                     found.append(path)
         return found
 
-    def _read_group(self, mode: Mode, batch: Batch, index: int) -> tuple[FileFacts, pa.Table] | None:
-        snapshot = self.snapshot(mode=mode, steps=(batch[0], batch[0]))
-        source = next((found for held, found in self._in_order(snapshot, (batch[0], batch[0])) if held == batch), None)
-        rows = None if source is None else self.read_batch(source, batch, index)
-        return (snapshot.facts[source.path], rows) if source is not None and rows is not None and len(rows) else None
-
     def _in_order(self, snapshot: Snapshot, steps: tuple[int, int]) -> list[tuple[Batch, Source]]:
         """Return each batch of a snapshot of one mode with where it is read from, by step and batch."""
-        found: list[tuple[Batch, Source]] = [((file.step, file.batch), file) for file in snapshot.files]
+        found: list[tuple[Batch, Source]] = [(file.key, file) for file in snapshot.files]
         for segment in snapshot.segments:
             hidden = snapshot.hidden.get(segment.path, frozenset())
             there = (batch for batch in self.batches_of(segment) if steps[0] <= batch[0] <= steps[1])
             found += [(batch, segment) for batch in there if batch not in hidden]
         return sorted(found, key=lambda item: item[0])
 
-    def _steps(self, mode: Mode) -> list[int]:
-        listing = self.listing(mode)
-        found = {file.step for file in listing.batches}
-        for segment in listing.segments:
-            if self._holds(segment.path, {}):
-                found.update(step for step, _ in self.batches_of(segment))
-        return sorted(found)
-
-    def _segment(self, segment: SegmentName) -> SegmentReader:
+    def _segment(self, segment: Source) -> SegmentReader:
         """Return an open reader of a segment; the last one is kept, since batches are read in order."""
         if self._open is None or self._open.folder != segment.path:
             if self._open is not None:
@@ -253,10 +255,7 @@ def _rows_of_file(path: Path, index: int | None) -> pa.Table:
     """Return the rows of a batch's own file, or of one group of it; the numbers of groups only with whole batches."""
     import pyarrow.compute as pc
 
-    reader = RowReader(path)
-    try:
+    with closing(RowReader(path)) as reader:
         facts = read_facts(reader.schema, path.name)
         table = renewed(reader.rows(0, len(reader)), facts, measured=index is None)
-    finally:
-        reader.close()
     return table if index is None else table.filter(pc.equal(table["group_index"], index))

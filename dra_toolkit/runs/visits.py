@@ -33,9 +33,5 @@ def visits(run: Run, *, mode: Mode = "train", until: int | None = None) -> list[
         "WHERE g.mode = $1 AND g.step <= $2 ORDER BY g.step, g.batch, g.group_index",
         [mode, (1 << 31) - 1 if until is None else until],
     )
-    return [
-        Visit(place=(step, batch, group), prompt=prompt, right=right, wrong=size - right)
-        for step, batch, group, prompt, size, right in zip(
-            *(column.to_pylist() for column in rows.columns), strict=True
-        )
-    ]
+    found = zip(*(column.to_pylist() for column in rows.columns), strict=True)
+    return [Visit(place=tuple(place), prompt=p, right=right, wrong=size - right) for *place, p, size, right in found]

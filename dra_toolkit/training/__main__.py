@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,7 +104,8 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     if main_process:
         write_environment(run.environment)
         if recipe.output.record_groups:
-            recorder = Recorder(run.groups, file_facts(run.name, trainer), tell=events.notice)
+            facts = replace(file_facts(run.name, trainer), record_texts=recipe.output.record_texts)
+            recorder = Recorder(run.groups, facts, tell=events.notice)
     events.tell("phase", text="training")
     try:
         with tracker_errors():

@@ -37,10 +37,7 @@ def write_environment(path: Path) -> None:
 
 
 def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    return next((found.version for found in metadata.distributions(name=package)), None)
 
 
 def file_facts(run: str, trainer: Any) -> FileFacts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -33,7 +34,10 @@ def open_run(run: str | None) -> Run:
     """Return the run of a folder or name, or the latest."""
     from dra_toolkit.runs import Run, latest_run
 
-    return Run(latest_run()) if run is None else Run.open(run)
+    opened = Run(latest_run()) if run is None else Run.open(run)
+    if left_out := opened.texts_left_out():
+        print(left_out, file=sys.stderr)
+    return opened
 
 
 def selection(modes: tuple[Mode, ...], steps: str | None, where: list[str] | None) -> Selection:

@@ -90,7 +90,7 @@ def near(
         record = opened.group(step, group, mode=mode, batch=batch)
         if not 0 <= completion < len(record.group):
             raise RunError(f"near: the group has completions 0 to {len(record.group) - 1}, found {completion}")
-        text = record.group.completions[completion]
+        text = record.group.texts[completion]
     require_unicode(text, "--text")
     vector, vectors_of, source = _source(opened, embedder, text, record, completion)
     with counting("comparing", lambda: common.completions_of(opened, mode, wanted)) as done:

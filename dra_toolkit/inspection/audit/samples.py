@@ -54,23 +54,22 @@ def from_run(
             f"--labels: found {labels!r}, expected one of {', '.join(LABELS)} or a dotted path package.module.function"
             f"{did_you_mean(labels, LABELS)}"
         )
-    keys = run.query("SELECT step, batch, group_index FROM groups WHERE mode = $1 ORDER BY ALL", [mode]).to_pylist()
+    sql = "SELECT step, group_index, batch FROM groups WHERE mode = $1 AND texts_dropped IS NOT TRUE ORDER BY 1, 3, 2"
+    keys = run.query(sql, [mode]).to_pylist()
     if not keys:
         raise RunError(f"{run.name}: no {mode} groups are recorded")
     label = (
         load_dotted("--labels", labels, expected="a function of texts", error=RunError) if is_dotted(labels) else None
     )
-    found = []
-    for i in chosen(len(keys), groups, seed):
-        record = run.group(keys[i]["step"], keys[i]["group_index"], mode=mode, batch=keys[i]["batch"])
-        found.append(
-            LabelledGroup(
-                texts=record.group.completions,
-                labels=tuple(map(known, _labels(record, labels, label, run.name))),
-                lengths=tuple(record.group.token_counts.tolist()),
-            )
+    places = (keys[i] for i in chosen(len(keys), groups, seed))
+    return [
+        LabelledGroup(
+            texts=record.group.texts,
+            labels=tuple(map(known, _labels(record, labels, label, run.name))),
+            lengths=tuple(record.group.token_counts.tolist()),
         )
-    return found
+        for record in (run.group(p["step"], p["group_index"], mode=mode, batch=p["batch"]) for p in places)
+    ]
 
 
 def from_file(
@@ -137,8 +136,7 @@ def _rows(path: Path, wanted: set[str | None]) -> Iterator[dict[str, Any]]:
 
 def chosen(there: int, wanted: int, seed: int) -> list[int]:
     """Return the positions of up to `wanted` of `there` groups, drawn at random, in order."""
-    drawn: list[int] = np.random.default_rng(seed).choice(there, size=min(wanted, there), replace=False).tolist()
-    return sorted(drawn)
+    return sorted(np.random.default_rng(seed).choice(there, size=min(wanted, there), replace=False).tolist())
 
 
 def known(label: Any) -> Hashable:
@@ -153,7 +151,7 @@ def known(label: Any) -> Hashable:
 def _labels(
     record: GroupRecord, labels: str, label: Callable[[list[str]], Iterable[Any]] | None, name: str
 ) -> Sequence[Any]:
-    texts = list(record.group.completions)
+    texts = list(record.group.texts)
     if label is not None:
         returned = call_users("--labels", labels, lambda: list(label(texts)), error=RunError)
         if len(returned) != len(texts):

@@ -148,7 +148,7 @@ def _rollouts(record: GroupRecord) -> list[Rollout]:
             step=record.step,
             group=str(record.index),
             prompt=group.prompt,
-            text=group.completions[i],
+            text=f"{record!r} {i}" if group.texts_dropped else group.completions[i],
             rewards={name: float(values[i]) for name, values in group.rewards.items()},
             tokens=int(group.token_counts[i]),
             finish_reason=group.finish_reasons[i],

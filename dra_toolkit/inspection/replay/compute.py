@@ -175,4 +175,4 @@ def _correct(record: GroupRecord, correct_by: str | None) -> Values | None:
 def _labels(record: GroupRecord, settings: DiversitySettings) -> Values | None:
     if "labels" not in settings.needs or is_dotted(settings.labels):
         return record.labels
-    return equal_labels(joined(map(final_answer, record.group.completions)))
+    return equal_labels(joined(map(final_answer, record.group.texts)))

@@ -17,6 +17,7 @@ from dra_toolkit.inspection.replay.settings import Changes, recorded_settings
 from dra_toolkit.inspection.replay.tables import COLUMNS_READ, Earlier, columns_for, needs_embeddings, piece_of
 from dra_toolkit.runs import FileFacts, Run
 from dra_toolkit.runs.numbers import read_numbers
+from dra_toolkit.runs.rows import texts_of
 
 Tell = Callable[[int], None]
 TOLERANCE = 1e-5
@@ -105,7 +106,7 @@ def pieces_of(
     for facts, table in tables:
         vectors = recorded_vectors(table)
         if embedder is not None:
-            vectors = embedder.embed(table["completion"].to_pylist()).vectors
+            vectors = embedder.embed(texts_of(table)).vectors
             embedded(len(table))
         settings, recorded, anew = changes.settings(facts, mode), recorded_settings(facts, mode), embedder is not None
         piece = piece_of(table, facts, settings, recorded, vectors, anew=anew, labeller=labeller, correct=correct)

@@ -20,7 +20,7 @@ from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.numbers import KEYS
-from dra_toolkit.runs.rows import starts_of
+from dra_toolkit.runs.rows import starts_of, texts_of
 from dra_toolkit.runs.schema import COLUMNS
 from dra_toolkit.runs.visits import visits
 
@@ -113,7 +113,7 @@ def _labels(
     if "labels" not in settings.needs:
         return None
     if labeller is not None:
-        texts = table["completion"].to_pylist()
+        texts = texts_of(table)
         return np.concatenate([labeller(texts[a:b]) for a, b in pairwise(starts_of(table, KEYS))])
     column = _column(table, "labels")
     if column is not None and settings.labels == recorded.labels:

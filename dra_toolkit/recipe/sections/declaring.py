@@ -36,17 +36,9 @@ class Key:
     """Whether the summary of a run shows it."""
 
 
-def ours(
-    default: Any,
-    help: str,
-    *,
-    choices: tuple[str, ...] = (),
-    dotted: bool = False,
-    low: float | None = None,
-    **uses: bool,
-) -> Any:
-    """Return the field of a key of our own; its kinds are the field's type. uses: flags of `Key`."""
-    declared = {"default": default, "help": help, "choices": choices, "dotted": dotted, "low": low, **uses}
+def ours(default: Any, help: str, *, choices: tuple[str, ...] = (), dotted: bool = False, **uses: Any) -> Any:
+    """Return the field of a key of our own; its kinds are the field's type. uses: range and flags of `Key`."""
+    declared = {"default": default, "help": help, "choices": choices, "dotted": dotted, **uses}
     return field(metadata={"ours": True, "declared": declared})
 
 

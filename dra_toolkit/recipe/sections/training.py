@@ -41,6 +41,9 @@ class Output(Section):
         None, "What runs share that `dra train` started together for several values of a key; it says so itself."
     )
     record_groups: bool = ours(True, "Keep every sampled group in the run directory.")
+    record_texts: float = ours(
+        1.0, "Share of the groups that keep their texts; numbers are kept of all.", low=0, high=1
+    )
     record_embeddings: bool = ours(False, "Keep the embeddings too (2 bytes for each dimension).")
     save_strategy: str = trls()
     save_steps: float = trls()

@@ -78,7 +78,7 @@ def import_run(
     if not is_free and not (overwrite and RunDirectory(output).exists()):
         raise RunError(f"{output}: is there already; choose another --output, or replace a run with --overwrite")
     directory = RunDirectory(output.parent / f".{output.name}.importing")
-    _remove(directory.path)
+    remove_folder(directory.path)
     problems, report = Problems(), Imported(run=str(output), format=found.name, seen=seen)
     rows = batches(found.read(source, options, problems), consecutive=found.consecutive)
     try:
@@ -96,13 +96,13 @@ def import_run(
         facts_of_source = _provenance(source, report, estimates, fitted)
         publish_text(directory.path / PROVENANCE, json.dumps(facts_of_source, indent=1, ensure_ascii=False) + "\n")
         directory.write_status("imported")
-        _remove(output)  # only what --overwrite allows, and only once the new run is whole
+        remove_folder(output)  # only what --overwrite allows, and only once the new run is whole
         directory.path.rename(output)
     except OSError as error:
-        _remove(directory.path)
+        remove_folder(directory.path)
         raise RunError(f"{output}: cannot be written ({error.strerror or error})") from None
     except BaseException:
-        _remove(directory.path)
+        remove_folder(directory.path)
         raise
     return report
 
@@ -172,11 +172,6 @@ def _weights(names: list[str], given: dict[str, float]) -> dict[str, float]:
     return {name: given.get(name, 1.0) for name in names}
 
 
-def _remove(folder: Path) -> None:
-    if folder.is_dir():
-        remove_folder(folder)
-
-
 def _recipe(source: Path, output: Path, format: str, facts: FileFacts, size: int) -> Recipe:
     """Return a recipe that says what is known of the run, and that it was imported; nobody can train it."""
     known = {
@@ -220,13 +215,10 @@ def _provenance(source: Path, report: Imported, estimates: Estimates, fitted: Fi
     recorded = bool(estimates.advantages_known) and (fitted is None or bool(estimates.advantages))
     return {
         "source": str(source.resolve()),
-        "format": report.format,
-        "seen": report.seen,
         "time": time.time(),
         "advantages": "recorded" if recorded else "reproduced" if estimates.advantages_known else "computed",
         "estimates": asdict(estimates),
-        "skipped": report.skipped,
-        "notes": report.notes,
+        **{name: getattr(report, name) for name in ("format", "seen", "skipped", "notes")},
     }
 
 

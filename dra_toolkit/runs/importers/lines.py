@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -11,30 +11,30 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RunError
+from dra_toolkit.runs.files import parse_json
 from dra_toolkit.runs.importers.rollout import Problems
 
 PEEK = 200
 """Lines at the beginning in which an object is looked for."""
 
 
-def objects(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield `file:line` and the object of each line of a JSONL file, which may be compressed with gzip or zstd."""
+def objects(path: Path, problems: Problems, lines: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield `file:line` and the object of each line of a JSONL file, which may be compressed with gzip or zstd.
+
+    lines: only those at the beginning.
+    """
     if path.suffix == ".csv":
         yield from ((f"{path}:{number}", row) for number, row in enumerate(_csv_rows(path), start=2))
         return
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(islice(_lines(path), lines), start=1):
         if line.isspace():
             continue
         where = f"{path}:{number}"
         try:
-            found = json.loads(line)
-        except ValueError:
-            problems.add(
-                where, "not JSON, perhaps torn" if line.endswith(b"\n") else "not JSON: the file ends in this line"
-            )
-            continue
-        except RecursionError:
-            problems.add(where, "nested too deeply to be a rollout")
+            found = parse_json(line)
+        except ValueError as error:
+            end = "perhaps torn" if line.endswith(b"\n") else "the file ends in this line"
+            problems.add(where, "nested too deeply to be a rollout" if "nested" in str(error) else f"not JSON: {end}")
             continue
         if isinstance(found, dict):
             yield where, found
@@ -44,19 +44,12 @@ def objects(path: Path, problems: Problems) -> Iterator[tuple[str, dict[str, Any
 
 def first_object(path: Path) -> dict[str, Any] | None:
     """Return the first object of a JSONL file, or None if its beginning has none."""
-    if path.suffix == ".csv":
-        return next(_csv_rows(path), None)
     try:
-        for line in islice(_lines(path), PEEK):
-            try:
-                found = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(found, dict):
-                return found
+        return next((row for _, row in objects(path, Problems(), PEEK)), None)
     except RunError:
-        pass
-    return None
+        if path.suffix == ".csv":
+            raise
+        return None
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -87,21 +80,9 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
 def _lines(path: Path) -> Iterator[bytes]:
     import pyarrow as pa
 
+    kind = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix)
     try:
-        if path.suffix in (".gz", ".zst"):
-            with pa.input_stream(str(path), compression={".gz": "gzip", ".zst": "zstd"}[path.suffix]) as stream:
-                yield from _split(stream)
-            return
-        with open(path, "rb") as file:
+        with io.BufferedReader(pa.input_stream(str(path), compression=kind)) if kind else open(path, "rb") as file:
             yield from file
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
-
-
-def _split(stream: Any) -> Iterator[bytes]:
-    rest = b""
-    while block := stream.read(1 << 20):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from (line + b"\n" for line in whole)
-    if rest:
-        yield rest

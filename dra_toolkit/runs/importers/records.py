@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dra_toolkit.diversity import (
     DiversitySettings,
@@ -19,7 +18,7 @@ from dra_toolkit.diversity import (
     total_rewards,
 )
 from dra_toolkit.embedding import Embedder
-from dra_toolkit.groups import Adjustment, Array, CompletionGroup, GroupRecord
+from dra_toolkit.groups import Array, CompletionGroup, GroupRecord
 from dra_toolkit.runs.importers.grouping import ImportedBatch
 from dra_toolkit.runs.importers.rollout import Rollout
 
@@ -56,6 +55,11 @@ def as_records(
     for index, group in enumerate(batch.groups):
         embedded = None if vectors is None else vectors[start : start + len(group)]
         start += len(group)
+        known: dict[str, Any] = {"totals": totals[index], "settings": PLAIN}
+        if embedded is None:
+            adjustment = adjust_similarity(similarity=np.full((len(group), len(group)), np.nan), **known)
+        else:
+            adjustment = adjust(embeddings=embedded, **known)
         records.append(
             GroupRecord(
                 mode=batch.mode,
@@ -64,7 +68,7 @@ def as_records(
                 index=index,
                 attempt=1,
                 group=_group(group, reward_weights, estimates),
-                adjustment=_measured(embedded, totals[index]),
+                adjustment=adjustment,
                 plain_advantages=plain[index],
                 advantages=_advantages(group, plain[index], estimates),
                 discard_reason=next((r.discard_reason for r in group if r.discard_reason), None),
@@ -111,13 +115,6 @@ def _totals(group: Sequence[Rollout], reward_weights: Mapping[str, float]) -> Ar
     return total_rewards(rewards, np.array(list(reward_weights.values())))
 
 
-def _measured(embedded: Array | None, totals: Array) -> Adjustment:
-    if embedded is not None:
-        return adjust(embeddings=embedded, totals=totals, settings=PLAIN)
-    G = len(totals)
-    return adjust_similarity(similarity=np.full((G, G), np.nan), totals=totals, settings=PLAIN)
-
-
 def _group(group: Sequence[Rollout], reward_weights: Mapping[str, float], estimates: Estimates) -> CompletionGroup:
     estimates.tokens += sum(rollout.tokens is None for rollout in group)
     estimates.finish_reasons += sum(rollout.finish_reason is None for rollout in group)
@@ -131,20 +128,9 @@ def _group(group: Sequence[Rollout], reward_weights: Mapping[str, float], estima
         finish_reasons=tuple(rollout.finish_reason or "unknown" for rollout in group),
         rewards={name: np.array([r.rewards.get(name, np.nan) for r in group]) for name in reward_weights},
         reward_weights=dict(reward_weights),
-        turns=_unless_none(rollout.turns for rollout in group),
-        policy_tokens=_counts([rollout.policy_tokens for rollout in group]),
+        turns=tuple(rollout.turns for rollout in group) if any(rollout.turns for rollout in group) else None,
         gold=next((rollout.gold for rollout in group if rollout.gold is not None), None),
-        verdicts=_unless_none(rollout.verdict for rollout in group),
     )
-
-
-def _unless_none(values: Iterable[Any]) -> tuple[Any, ...] | None:
-    found = tuple(values)
-    return None if all(value is None for value in found) else found
-
-
-def _counts(values: Sequence[int | None]) -> NDArray[np.int32] | None:
-    return None if any(value is None for value in values) else np.array(values, dtype=np.int32)
 
 
 def _advantages(group: Sequence[Rollout], plain: Array, estimates: Estimates) -> Array:

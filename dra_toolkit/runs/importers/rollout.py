@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from dra_toolkit.groups import Message, Mode, Prompt, Turns
@@ -29,9 +29,7 @@ class Rollout:
     discard_reason: str | None = None
     turns: Turns | None = None
     """What was said in turn, where that is more than one text."""
-    policy_tokens: int | None = None
     gold: str | None = None
-    verdict: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +51,7 @@ class Options:
     @property
     def names_columns(self) -> bool:
         """Whether the caller names columns, as only one format of any columns needs."""
-        return self != replace(Options(), mode=self.mode, reward_columns=self.reward_columns) or bool(
-            self.reward_columns
-        )
+        return self != Options(mode=self.mode)
 
 
 @dataclass

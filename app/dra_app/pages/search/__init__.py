@@ -49,7 +49,7 @@ def count(run: Run, params: read.Params) -> Answer:
     """Return in how many completions the text is: the whole run is read for it, so it is asked after the hits."""
     text = str(params.get("q") or "")[:LONGEST]
     found = search(run, wanted_from(params, text), selection_from(params), limit=0, count=True)
-    return {"parts": {"count": f"{found.total:,} completions in all"}}
+    return {"parts": {"count": "; ".join(filter(None, (f"{found.total:,} completions in all", run.texts_left_out())))}}
 
 
 def _facts(run: Run, hits: Hits) -> Facts:
