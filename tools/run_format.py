@@ -78,7 +78,7 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
         "in its group gets (`alone`). `dra_toolkit.ESTIMATORS` has those of "
         f"{_engines()}.\n\n"
         f"{_seals()}"
-        f"{_compaction()}\n{_tables(table)}"
+        f"{_compaction()}\n{_retention()}{_tables(table)}"
         "## metrics.jsonl\n\n"
         "One JSON object for each logged step: `step`, `attempt`, `time` (seconds since 1970) and what the trainer logged. "
         "`reward`, `reward_std` and `rewards/NAME/mean` are raw; `diversity/...` are ours:\n\n"
@@ -104,6 +104,27 @@ def _seals() -> str:
         "It is checked before SQL reads a file, once by each process while size and time of the file stand, and by every "
         "other reader for what it decodes; a file that differs is named and skipped. A file without a seal, written before "
         "there were any or by another tool, is read; that its rows are whole groups in order is checked instead.\n\n"
+    )
+
+
+def _retention() -> str:
+    from dra_toolkit.runs.retention import REASONS
+
+    return (
+        "## Texts of a share of the groups\n\n"
+        "With `record_texts: 0.05` in the recipe 5 % of the groups keep their texts, `completion` and `turns`; all else, "
+        "prompts, answers, similarity and embeddings too, is kept of every group. A generation batch is written with all "
+        "its texts. The share is applied when files are joined into a segment, to the groups that are joined, and again "
+        "when segments are joined; files larger than 256 MiB together are joined at once, and when the recording ends "
+        "everything is. What is worth keeping fills the share in this order: groups with "
+        f"{', '.join(REASONS)}, as far as it is recorded by then; groups that are none of these come last, drawn by a hash "
+        "of their place. What is left out has null there and `texts_dropped` true, in the tables `groups` and "
+        "`completions` too; how many groups worth keeping did not fit is told when the recording ends, and by "
+        "`dra inspect summary`. Texts are gone for good when the files that were joined are removed. Nothing else is ever "
+        "left out, whatever interrupts this.\n\n"
+        "Whatever needs a text then says so: in memory and in every view a completion reads `(text of completion 0 not "
+        "kept)` and `group.texts` raises; search and `inspect near` look at the texts that are there; exports have null; "
+        "another embedder, labels by a function and the audit of texts refuse, or take the groups that have theirs.\n\n"
     )
 
 

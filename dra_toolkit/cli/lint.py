@@ -23,6 +23,7 @@ def lint(
     reward_columns: list[str] = exchange.REWARD_COLUMNS,
     step_column: str = exchange.STEP_COLUMN,
     group_column: str = exchange.GROUP_COLUMN,
+    trajectory_column: str = exchange.TRAJECTORY_COLUMN,
     advantage_column: str = exchange.ADVANTAGE_COLUMN,
     as_json: bool = JSON,
 ) -> None:
@@ -36,13 +37,11 @@ def lint(
         reward_columns=tuple(reward_columns or ()),
         step_column=step_column,
         group_column=group_column,
+        trajectory_column=trajectory_column,
         advantage_column=advantage_column,
     )
     report = look(source, format=format, options=options)
-    if as_json:
-        print_json(report)
-    else:
-        _show(report)
+    print_json(report) if as_json else _show(report)
     if report.findings:
         raise typer.Exit(1)
 

@@ -69,8 +69,7 @@ def unjudged(values: Mapping[str, Any], verdict: str = "unreadable_gold") -> flo
 
 def never_paid(path: Path) -> bool:
     """Return whether a run has logged steps and none of them had a reward."""
-    rewards = [row["reward"] for row in read_metrics(path) if "reward" in row]
-    return bool(rewards) and all(reward is None for reward in rewards)
+    return {row["reward"] for row in read_metrics(path) if "reward" in row} == {None}
 
 
 def rewind_metrics(path: Path, *, step: int, aside: Path) -> int:

@@ -285,6 +285,31 @@ class TestMended:
         assert record.group.completions == tuple(f"it is {i} turn 1" for i in (0, 2, 4, 6))
         assert record.group.gold == "5"
 
+    def test_sequences_of_one_trajectory_are_one_completion_where_a_column_tells_them(self, tmp_path):
+        """A trainer that breaks a conversation into training rows stamps the same reward and advantage on each."""
+        rows = [
+            {
+                "prompt": PROMPTS[i // 4], "completion": f"c{i} turn {turn}", "reward": i % 2, "group_id": i // 4,
+                "rollout": i % 4, "step": step,
+            }
+            for step in (1, 2)
+            for i in range(8)
+            for turn in range(1 + i % 3)
+        ]  # fmt: skip
+        of = ("--group-column", "group_id", "--trajectory-column", "rollout", "--json")
+        told = json.loads(import_(lines(tmp_path / "rows.jsonl", rows), tmp_path / "run", *of).stdout)
+        assert (told["completions"], told["groups"]) == (16, 4)
+        texts = [record.group.completions for record in Run.open(tmp_path / "run").groups(step=2)]
+        assert texts == [tuple(f"c{i} turn {i % 3}" for i in range(first, first + 4)) for first in (0, 4)]
+        assert (
+            "no column 'roll'" in import_(tmp_path / "rows.jsonl", tmp_path / "other", *of[:3], "roll", status=2).stderr
+        )
+
+    def test_parquet_with_named_columns(self, tmp_path):
+        pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "mine.parquet")
+        import_(tmp_path / "mine.parquet", tmp_path / "run", "--format", "jsonl", *TestGeneric.COLUMNS)
+        assert len(Run.open(tmp_path / "run").group(7, 0).group) == 4
+
     def test_neighbouring_groups_of_one_prompt_are_told_apart_by_their_size(self, tmp_path):
         rows = [
             {

@@ -24,6 +24,7 @@ PROMPT_COLUMN = typer.Option("prompt", "--prompt-column", help="jsonl: the colum
 COMPLETION_COLUMN = typer.Option("completion", "--completion-column", help="jsonl: that of the completions.")
 REWARD_COLUMNS = typer.Option(None, "--reward-column", help="A column with a reward; may be repeated.")
 STEP_COLUMN = typer.Option(None, "--step-column", help="jsonl: the column of the step.")
+TRAJECTORY_COLUMN = typer.Option(None, "--trajectory-column", help="Rows alike in it are turns of one completion.")
 GROUP_COLUMN = typer.Option(None, "--group-column", help="The column that tells which group a row is of.")
 ADVANTAGE_COLUMN = typer.Option(None, "--advantage-column", help="jsonl: that of the advantages.")
 
@@ -73,6 +74,7 @@ def import_(
     reward_columns: list[str] = REWARD_COLUMNS,
     step_column: str = STEP_COLUMN,
     group_column: str = GROUP_COLUMN,
+    trajectory_column: str = TRAJECTORY_COLUMN,
     advantage_column: str = ADVANTAGE_COLUMN,
     reward_weights: list[str] = typer.Option(
         None, "--reward-weight", metavar="NAME=NUMBER", help="Factor of a reward in the total, 1 if left out."
@@ -99,6 +101,7 @@ def import_(
             reward_columns=tuple(reward_columns or ()),
             step_column=step_column,
             group_column=group_column,
+            trajectory_column=trajectory_column,
             advantage_column=advantage_column,
             mode=mode,
         ),

@@ -147,5 +147,4 @@ def find_format(name: str | None, source: Path, options: Options | None = None) 
 def _content(source: Path) -> str:
     if source.is_file():
         return f"a file {source.suffix or 'without an ending'}"
-    names = sorted(path.name for path in source.iterdir())[:5]
-    return f"{', '.join(names)}" if names else "nothing"
+    return ", ".join(sorted(path.name for path in source.iterdir())[:5]) or "nothing"

@@ -115,7 +115,8 @@ class Table:
 
     def _files(self, source: Path) -> list[Path]:
         if source.is_file():
-            return [source]
+            kind = Path(self.files[0]).suffix == ".parquet"
+            return [source] if self.named or kind == (source.suffix == ".parquet") else []
         for pattern in self.files:
             if found := jsonl_files(source, pattern):
                 return found

@@ -153,7 +153,7 @@ def _damage(run: Run, step: int, mode: Mode) -> list[tuple[str, str]]:
     if not problems:
         return []
     read_from = run.store.snapshot(mode=mode, steps=(step, step)).facts
-    of_step = [file.path for file in run.store.listing(mode).batches if file.step == step]
+    of_step = [file.path for file in run.store.listing(mode).batches if file.first == step]
     lost = [path.name for path in of_step if path not in read_from]
     return [(name, problems.get(name, "cannot be read")) for name in lost]
 
