@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -36,7 +35,7 @@ def open_run(run: str | None) -> Run:
 
     opened = Run(latest_run()) if run is None else Run.open(run)
     if left_out := opened.texts_left_out():
-        print(left_out, file=sys.stderr)
+        typer.echo(left_out, err=True)
     return opened
 
 

@@ -110,10 +110,7 @@ def import_(
         embedder=None if embedder == "none" else EmbedderSettings(name=embedder),
         overwrite=overwrite,
     )
-    if as_json:
-        print_json(done)
-    else:
-        _show(done)
+    print_json(done) if as_json else _show(done)
 
 
 def _weights(items: list[str]) -> dict[str, float]:
@@ -141,9 +138,7 @@ def _show(done: Imported) -> None:
             f"{done.run}: {found}; {done.skipped:,} rows skipped",
             f"format {done.format}: {done.seen}",
             *done.notes,
-            "",
-            "Next:",
-            f"  dra inspect summary {done.run}",
+            f"\nNext:\n  dra inspect summary {done.run}",
             f"  dra inspect replay {done.run} diversity=graph_cut",
         ]
     )

@@ -115,8 +115,7 @@ class Table:
 
     def _files(self, source: Path) -> list[Path]:
         if source.is_file():
-            kind = Path(self.files[0]).suffix == ".parquet"
-            return [source] if self.named or kind == (source.suffix == ".parquet") else []
+            return [source] if self.named or (source.suffix == ".parquet") == self.files[0].endswith(".parquet") else []
         for pattern in self.files:
             if found := jsonl_files(source, pattern):
                 return found
