@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import json
 import sys
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 from dra_toolkit.errors import DRAError
 from dra_toolkit.safe_text import visible
@@ -113,3 +115,23 @@ def counting(what: str, total: Callable[[], int]) -> Iterator[Callable[[int], No
     with Progress(*columns, console=shown, transient=True) as progress:
         task = progress.add_task(what, total=total())
         yield lambda completions: progress.advance(task, completions)
+
+
+def with_default(command: str, *, alone: bool) -> type[TyperGroup]:
+    """Return a class of groups whose `command` takes what names no command, unless it is one misspelt.
+
+    alone: whether the group without any argument means that command too
+    """
+
+    class WithDefault(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            if args and args[0] not in self.commands and args[0] != "--help":
+                is_word = not args[0].startswith("-")
+                misspelt = is_word and difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
+                if (is_word and not misspelt) or alone:
+                    args = [command, *args]
+            elif not args and alone:
+                args = [command]
+            return super().parse_args(ctx, args)
+
+    return WithDefault

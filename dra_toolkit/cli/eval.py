@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from dra_toolkit.cli.common import console, print_json, print_lines, print_problems, user_errors
-from dra_toolkit.cli.default_command import with_default
+from dra_toolkit.cli.common import print_json, print_lines, print_problems, user_errors, with_default
 from dra_toolkit.cli.eval_report import compare, report
 from dra_toolkit.errors import EvaluationError
 
@@ -98,15 +97,9 @@ def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool)
     with nullcontext() if dry_run else held(chosen.evals):
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
-        notes: list[str] = []
         display = make_display(EvaluationEvents(), as_json=as_json)
-        # a plan in JSON is one document, so what would be told on the way stands in it
-        told = as_json and dry_run
-        show = (
-            (lambda event: notes.append(event["text"]) if event["event"] == "notice" else None)
-            if told
-            else display.show
-        )
+        told: list[dict[str, Any]] = []  # a plan in JSON is one document, so what is told on the way stands in it
+        show = told.append if as_json and dry_run else display.show
         for note in chosen.notes:
             show({"event": "notice", "text": note})
         evaluator: Evaluator | None = None
@@ -121,7 +114,7 @@ def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool)
             if dry_run:
                 rows = evaluator.plan(list(chosen.targets.values()), strict=True, remember=False)
                 display.close()
-                _show_plan(rows, notes, as_json=as_json)
+                _show_plan(rows, [event["text"] for event in told if event["event"] == "notice"], as_json=as_json)
                 return 0
             run_chosen(chosen, options, evaluator)
         except KeyboardInterrupt:
@@ -140,9 +133,6 @@ def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _show_plan(rows: list[Any], notes: list[str], *, as_json: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     planned = [
         {
             "label": row.target.label,
@@ -158,11 +148,9 @@ def _show_plan(rows: list[Any], notes: list[str], *, as_json: bool) -> None:
     if as_json:
         print_json({"planned": planned, "notes": notes})
         return
-    table = Table("model", "benchmark", "n", "answers there", "of", box=None, pad_edge=False)
     for row in planned:
-        table.add_row(*(Text(str(row[name])) for name in ("label", "benchmark", "n", "answers", "of")))
-    console().print(table)
-    print_lines(["", *(f"{row['label']} {row['benchmark']}: {row['folder']}" for row in planned)])
+        there = f"{row['answers']} of {row['of']} answers are there, {row['n']} for each problem"
+        print_lines([f"{row['label']}  {row['benchmark']}: {there}", f"    {row['folder']}"])
 
 
 def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:

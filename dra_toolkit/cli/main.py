@@ -12,11 +12,11 @@ from dra_toolkit.cli.app import dashboard
 from dra_toolkit.cli.audit import audit
 from dra_toolkit.cli.doctor import doctor
 from dra_toolkit.cli.eval import app as eval_app
-from dra_toolkit.cli.export_settings import export_settings
 from dra_toolkit.cli.inspect import app as inspect_app
-from dra_toolkit.cli.lint import lint
+from dra_toolkit.cli.inspect.exchange import lint
 from dra_toolkit.cli.overrides import SETTINGS
 from dra_toolkit.cli.recipes import app as recipes_app
+from dra_toolkit.cli.recipes import export_settings
 from dra_toolkit.cli.train import train
 
 app = typer.Typer(

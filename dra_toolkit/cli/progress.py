@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -53,28 +53,18 @@ class Shown:
 Reader = Callable[[Event], Iterable[Shown]]
 
 
-class Display(Protocol):
-    """Shows events as they come."""
+class Display:
+    """Shows events as they come: here each as a JSON line on standard output."""
 
     def show(self, event: Event) -> None:
         """Show one event."""
+        print(json.dumps(event), flush=True)
 
     def close(self) -> None:
         """Leave the terminal as it was found."""
 
 
-class JsonDisplay:
-    """Passes each event on as a JSON line on standard output."""
-
-    def show(self, event: Event) -> None:
-        """Print the event."""
-        print(json.dumps(event), flush=True)
-
-    def close(self) -> None:
-        """Nothing to restore."""
-
-
-class Lines:
+class Lines(Display):
     """Plain lines on standard error."""
 
     def __init__(self, read: Reader) -> None:
@@ -89,11 +79,8 @@ class Lines:
                 self._last = now if shown.is_progress else self._last
                 print(visible(shown.line, one_line=True), file=sys.stderr, flush=True)
 
-    def close(self) -> None:
-        """Nothing to restore."""
 
-
-class Bars:
+class Bars(Display):
     """Bars that are redrawn, and lines above them."""
 
     def __init__(self, read: Reader, console: Console) -> None:
@@ -132,7 +119,7 @@ class Bars:
 def make_display(read: Reader, *, as_json: bool) -> Display:
     """Return what suits the terminal."""
     if as_json:
-        return JsonDisplay()
+        return Display()
     console = Console(stderr=True)
     return Bars(read, console) if console.is_terminal else Lines(read)
 

@@ -1,4 +1,4 @@
-"""`dra recipes`: the shipped recipes and launch configurations, to read and to start one's own from."""
+"""`dra recipes` and `dra export-settings`: what is shipped, to start one's own from, and a recipe for another trainer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
@@ -95,6 +95,25 @@ def copy(
         raise RecipeError(f"{target}: cannot be written ({error.strerror})") from None
     document = {"name": name, "copied_to": str(target)}
     answer(as_json, document, lambda out: [f"Copied to {target}."], _next_steps(source, target))
+
+
+@user_errors
+def export_settings(
+    recipe: str = typer.Argument(..., help="A recipe, or the name of a shipped one."),
+    engine: Literal["verl", "slime", "ms-swift"] = typer.Argument(..., help="The engine that is to train."),
+    overrides: list[str] = typer.Argument(None, help="key=value over the recipe."),
+    output: Path = typer.Option(None, help="The file to write; left out, RECIPE.dra.yaml here."),
+) -> None:
+    """Write what a recipe says of the adjustment to a file, and print the engine's command that uses it."""
+    from dra_toolkit.adapters.settings import command, settings_text
+    from dra_toolkit.recipe import load_recipe
+    from dra_toolkit.runs.files import publish_text
+
+    found = load_recipe(recipe, overrides or ())
+    file = output or Path(f"{found.name}.dra.yaml")
+    text, line = settings_text(found), command(engine, found, file.resolve())
+    publish_text(file, text)
+    typer.echo(f"# {file} says how rewards are adjusted; add your own arguments to\n{line}")
 
 
 def _find(name: str) -> Path:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from dra_toolkit.cli.default_command import with_default
+from dra_toolkit.cli.common import with_default
 
 if TYPE_CHECKING:
     from dra_toolkit.inspection.selection import Selection

@@ -1,4 +1,4 @@
-"""`dra inspect export` and `import`: recorded groups for other programs, and rollouts of other trainers as a run."""
+"""`dra inspect export`, `import` and `dra lint`: groups for other programs, and rollouts of other trainers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
+    from dra_toolkit.inspection.lint.group_checks import LintReport
     from dra_toolkit.runs.importers.importing import Imported
 
 SHOWN = 20
@@ -142,3 +143,50 @@ def _show(done: Imported) -> None:
             f"  dra inspect replay {done.run} diversity=graph_cut",
         ]
     )
+
+
+@user_errors
+def lint(
+    source: Path = typer.Argument(..., metavar="PATH", help="A run, or a file or folder with rollouts of any trainer."),
+    format: Format = FORMAT,
+    prompt_column: str = PROMPT_COLUMN,
+    completion_column: str = COMPLETION_COLUMN,
+    reward_columns: list[str] = REWARD_COLUMNS,
+    step_column: str = STEP_COLUMN,
+    group_column: str = GROUP_COLUMN,
+    advantage_column: str = ADVANTAGE_COLUMN,
+    trajectory_column: str = TRAJECTORY_COLUMN,
+    as_json: bool = JSON,
+) -> None:
+    """Look for broken groups in a run or dump: ends with status 1 where something was found."""
+    from dra_toolkit.inspection.lint.linting import lint as look
+    from dra_toolkit.runs.importers.rollout import Options
+
+    options = Options(
+        prompt_column=prompt_column,
+        completion_column=completion_column,
+        reward_columns=tuple(reward_columns or ()),
+        step_column=step_column,
+        group_column=group_column,
+        advantage_column=advantage_column,
+        trajectory_column=trajectory_column,
+    )
+    report = look(source, format=format, options=options)
+    if as_json:
+        print_json(report)
+    else:
+        _show_findings(report)
+    if report.findings:
+        raise typer.Exit(1)
+
+
+def _show_findings(report: LintReport) -> None:
+    looked = f"{report.completions:,} completions in {report.groups:,} groups of {report.steps:,} steps"
+    lines = [f"{report.source}: {looked} ({report.format}: {report.seen})"]
+    for found in report.findings:
+        lines += [
+            f"{found.kind}: {found.count:,} of {found.of:,} {found.unit}, such as {found.example}",
+            f"    {found.why}",
+            f"    What mends it: {found.mends}.",
+        ]
+    print_lines(lines if report.findings else [*lines, "nothing found"])
