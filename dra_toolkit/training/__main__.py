@@ -106,7 +106,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         if recipe.output.record_groups:
             facts = replace(file_facts(run.name, trainer), record_texts=recipe.output.record_texts)
             recorder = Recorder(run.groups, facts, tell=events.notice)
-    events.tell("phase", text="training")
+    events.tell("phase", text="training", step=0, of=max(0, recipe.training.max_steps) or None)
     try:
         with tracker_errors():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -103,6 +103,22 @@ def uninterrupted(policy, tmp_path_factory):
     return folder / "run", said
 
 
+class TestSeveralSeeds:
+    def test_they_run_one_after_another_and_know_that_they_belong_together(self, recipe):
+        said = finish(dra("train", recipe, "seed=1,2", "max_steps=2"))
+        places = [recipe.parent / f"run-seed-{seed}" for seed in (1, 2, 3)]
+        assert "run 2 of 2" in said
+        assert f"dra inspect compare {places[0]} {places[1]}" in said
+        runs = [Run.open(place) for place in places[:2]]
+        assert [(run.recipe["seed"], run.recipe["sweep"]) for run in runs] == [(1, "run by seed"), (2, "run by seed")]
+        assert essence(places[0]) != essence(places[1])
+        before = essence(places[1])
+        more = finish(dra("train", recipe, "seed=1,2,3", "max_steps=2", "--resume"))
+        assert more.count("is finished") == 2, "those that are there are left alone, the new one starts"
+        assert essence(places[1]) == before
+        assert Run.open(places[2]).recipe["sweep"] == "run by seed"
+
+
 class TestFinished:
     def test_says_what_happened_and_what_to_do_next(self, uninterrupted):
         run, said = uninterrupted
