@@ -83,9 +83,8 @@ def run(
 def _check_installed() -> None:
     missing = [name for name in ("lighteval", "torch", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
-        raise EvaluationError(
-            f"dra eval needs {', '.join(missing)}; install with: pip install 'dra-toolkit[train,eval]'"
-        )
+        install = "pip install 'dra-toolkit[train,eval]'"
+        raise EvaluationError(f"dra eval needs {', '.join(missing)}; install with: {install}")
 
 
 def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool) -> int:
@@ -104,13 +103,8 @@ def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool)
             show({"event": "notice", "text": note})
         evaluator: Evaluator | None = None
         try:
-            evaluator = Evaluator(
-                evals=chosen.evals,
-                benchmarks=chosen.prepared(),
-                engine=chosen.engine,
-                slots=chosen.slots,
-                show=show,
-            )
+            said: dict[str, Any] = {"evals": chosen.evals, "engine": chosen.engine, "slots": chosen.slots, "show": show}
+            evaluator = Evaluator(benchmarks=chosen.prepared(), **said)
             if dry_run:
                 rows = evaluator.plan(list(chosen.targets.values()), strict=True, remember=False)
                 display.close()

@@ -22,7 +22,10 @@ def derive(settings: dict[str, Setting]) -> Iterator[str]:
         if settings[key].origin == "dra default":
             settings[key] = Setting(value=value, origin="derived")
     if settings["accelerate_config"].value is not None:
-        _derive_layout(settings)
+        with contextlib.suppress(RecipeError):  # a file that cannot be read is told by the checks
+            for key, value in read_accelerate_config(settings["accelerate_config"].value).layout.items():
+                if settings[key].origin == "dra default":
+                    settings[key] = Setting(value=value, origin="derived")
     if settings["completions_per_step"].value is not None:
         yield from _derive_accumulation(settings)
     if settings["vllm_gpus"].value > 0:
@@ -64,15 +67,6 @@ def chosen_project(recipe: Recipe) -> str | None:
     return recipe.output.project if recipe.settings["project"].origin != "TRL default" else None
 
 
-def _derive_layout(settings: dict[str, Setting]) -> None:
-    """Take from accelerate's file what the recipe leaves open about processes and machines."""
-    with contextlib.suppress(RecipeError):  # a file that cannot be read is told by the checks
-        layout = read_accelerate_config(settings["accelerate_config"].value).layout
-        for key, value in layout.items():
-            if settings[key].origin == "dra default":
-                settings[key] = Setting(value=value, origin="derived")
-
-
 def _derive_accumulation(settings: dict[str, Setting]) -> Iterator[str]:
     wanted = settings["completions_per_step"].value
     batch, processes = settings["per_device_train_batch_size"].value, settings["num_processes"].value
@@ -80,10 +74,8 @@ def _derive_accumulation(settings: dict[str, Setting]) -> Iterator[str]:
     if at_once < 1 or wanted < 1:
         return  # told where they were read
     if wanted % at_once:
-        yield (
-            f"completions_per_step: {wanted} is not a multiple of {at_once} "
-            f"({batch} per device x {processes} processes)"
-        )
+        each = f"({batch} per device x {processes} processes)"
+        yield f"completions_per_step: {wanted} is not a multiple of {at_once} {each}"
         return
     yield from _follow(settings, "gradient_accumulation_steps", wanted // at_once, "completions_per_step")
 

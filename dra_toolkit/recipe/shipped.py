@@ -57,6 +57,5 @@ def read_header(path: Path) -> dict[str, str]:
 
 
 def _nearest(path: Path, shipped: dict[str, Path]) -> str:
-    siblings = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-    beside = did_you_mean(path.name, siblings)
+    beside = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
     return beside or did_you_mean(path.stem, shipped)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 
 from dra_toolkit.diversity import MEASURES
-from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.recipe import Recipe
@@ -137,10 +136,7 @@ def _keeps_float32_copy(recipe: Recipe) -> bool:
     """Return whether the processes keep a float32 copy of the weights for the optimizer, as DeepSpeed and FSDP do."""
     if recipe["accelerate_config"] is None:
         return recipe["deepspeed"] is not None
-    try:
-        return read_accelerate_config(recipe["accelerate_config"]).distributed_type in ("DEEPSPEED", "FSDP")
-    except RecipeError:
-        return True  # told by the checks
+    return read_accelerate_config(recipe["accelerate_config"]).distributed_type in ("DEEPSPEED", "FSDP")
 
 
 def _resuming(recipe: Recipe) -> Iterator[str]:

@@ -20,12 +20,12 @@ KIND_NAMES = {
     "list[float]": "a list of numbers",
     "none": "null",
 }
+_TYPES = {"bool": bool, "str": str, "dict": dict}
 
 
 def _in_range(key: Key, number: float) -> bool:
-    if not math.isfinite(number):
-        return False
-    return number in key.also or ((key.low is None or number >= key.low) and (key.high is None or number <= key.high))
+    low, high = -math.inf if key.low is None else key.low, math.inf if key.high is None else key.high
+    return math.isfinite(number) and (number in key.also or low <= number <= high)
 
 
 def range_of(key: Key) -> str:
@@ -86,20 +86,14 @@ def _as_kind(kind: str, found: Any) -> tuple[bool, Any]:
         return found is None, None
     if found is None:
         return False, None
-    if kind == "bool":
-        return isinstance(found, bool), found
+    if kind in _TYPES:
+        return isinstance(found, _TYPES[kind]), found
     if kind == "int":
         whole = isinstance(found, int) or (isinstance(found, float) and found.is_integer())
         return whole and not isinstance(found, bool), int(found) if whole else None
     if kind == "float":
         return _as_float(found)
-    if kind == "str":
-        return isinstance(found, str), found
-    if kind == "dict":
-        return isinstance(found, dict), found
-    if kind.startswith("list"):
-        return _as_list(kind, found)
-    return False, None
+    return _as_list(kind, found) if kind.startswith("list") else (False, None)
 
 
 def _as_float(found: Any) -> tuple[bool, Any]:
