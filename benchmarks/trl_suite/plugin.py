@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
+import vision  # noqa: F401 - before anything imports torchvision
 from PIL import Image
 
-ROWS = int(os.environ.get("SUITE_ROWS", "3"))
+ROWS = int(os.environ.get("SUITE_ROWS", "2"))
 ASKED = ("What is better than ugly?", "Say it simply.", "Is flat better than nested?", "Now or never?", "Why not?")
 
 
@@ -35,7 +37,15 @@ def load_dataset(name: str, config: str = "", split: str | None = None, streamin
     return kind({"train": rows, "test": rows}) if split is None else rows
 
 
+def _not_there(name: str) -> Any:
+    """Return for a package that the tests' version of TRL knows, and the installed one does not, that it is missing."""
+    if name.startswith("is_"):
+        return lambda: False
+    raise AttributeError(name)
+
+
 datasets.load_dataset = load_dataset
+import_module("trl.import_utils").__getattr__ = _not_there  # type: ignore[method-assign]
 
 
 def pytest_collection_modifyitems(items: list[Any]) -> None:
@@ -45,10 +55,10 @@ def pytest_collection_modifyitems(items: list[Any]) -> None:
 
         for module in {item.module for item in items}:
             module.GRPOTrainer = DRATrainer
-    known = (
-        {json.loads(line)["test"] for line in _outcomes().read_text().splitlines()} if _outcomes().exists() else set()
-    )
-    items[:] = [item for item in items if _name(item.nodeid) not in known]
+    known = {line["test"] for line in _lines(os.environ["SUITE_OUTCOMES"])}
+    failed = {line["test"] for line in _lines(os.environ["SUITE_FAILED"]) if line["outcome"] == "failed"}
+    wanted = failed if os.environ["SUITE_FAILED"] else {_name(item.nodeid) for item in items}
+    items[:] = [item for item in items if _name(item.nodeid) in wanted - known]
 
 
 def pytest_runtest_logreport(report: Any) -> None:
@@ -58,12 +68,13 @@ def pytest_runtest_logreport(report: Any) -> None:
         why = next((line[4:] for line in reversed(said) if line.startswith("E  ")), said[-1] if said else "")
         line = {"test": _name(report.nodeid), "outcome": report.outcome, "why": why.strip()[:300]}
         if report.when != "teardown":
-            with open(_outcomes(), "a", encoding="utf-8") as file:
+            with open(os.environ["SUITE_OUTCOMES"], "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
 
 
-def _outcomes() -> Path:
-    return Path(os.environ["SUITE_OUTCOMES"])
+def _lines(path: str) -> list[dict[str, str]]:
+    found = Path(path).read_text(encoding="utf-8").splitlines() if path and Path(path).exists() else []
+    return list(map(json.loads, found))
 
 
 def _name(nodeid: str) -> str:

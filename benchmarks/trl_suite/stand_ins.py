@@ -7,6 +7,7 @@ The tokenizer is Qwen's whole vocabulary, whose token ids the tests write out; a
 from __future__ import annotations
 
 import base64
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 import torch
 import transformers
+import vision  # noqa: F401 - before anything imports torchvision
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -130,24 +132,20 @@ def _save_remote(home: Path, checkout: Path, tokenizer: PreTrainedTokenizerFast)
         each: f"modeling_remote.Remote{each.removeprefix('Auto')}"
         for each in ("AutoModel", "AutoModelForCausalLM", "AutoModelForSequenceClassification")
     }
-    import json
-
     config = json.loads((place / "config.json").read_text())
     config |= {"model_type": "remote", "architectures": ["RemoteForCausalLM"], "auto_map": classes}
     (place / "config.json").write_text(json.dumps(config))
 
 
-def _qwen_vl(kind: str, template: str, vision: dict[str, Any]) -> Callable[[Any], tuple[Any, Any]]:
+def _qwen_vl(kind: str, template: str, changes: dict[str, Any]) -> Callable[[Any], tuple[Any, Any]]:
     def build(tokenizer: PreTrainedTokenizerFast) -> tuple[Any, Any]:
-        sizes = {"hidden_size": 16, "num_heads": 4, "depth": 2} | vision
+        sizes = {"hidden_size": 16, "num_heads": 4, "depth": 2} | changes
         text = {**VISION_TEXT, "max_position_embeddings": 4096}
         config = getattr(transformers, f"{kind}Config")(text_config=text, vision_config=sizes, **IMAGE_TOKENS)
         torch.manual_seed(0)
         model = getattr(transformers, f"{kind}ForConditionalGeneration")(config).to(torch.bfloat16)
         processor = getattr(transformers, f"{kind}Processor")(
-            image_processor=transformers.AutoImageProcessor.for_model("qwen2_vl")
-            if hasattr(transformers.AutoImageProcessor, "for_model")
-            else transformers.Qwen2VLImageProcessor(),
+            image_processor=transformers.Qwen2VLImageProcessor(),
             tokenizer=_with_template(tokenizer, template),
             video_processor=transformers.Qwen2VLVideoProcessor(),
             chat_template=_template(template),
@@ -221,3 +219,7 @@ def _signs() -> list[str]:
         signs.append(chr(byte if byte in printable else further))
         further += byte not in printable
     return signs
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -97,40 +96,38 @@ def settings_text(recipe: Recipe) -> str:
     return "\n".join([f"# How rewards are adjusted in {recipe.name}, for an adapter of the DRA Toolkit.", *lines, ""])
 
 
-def _verl(recipe: Recipe, file: Path) -> list[str]:
-    std = recipe.objective.scale_rewards == "group"
-    return [
+ENGINES = {
+    "verl": (
         "python -m verl.trainer.main_ppo",
-        f"trainer.v1.trainer_mode=dra_sync +dra.settings={shlex.quote(str(file))}",
-        f"algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo={std} algorithm.use_kl_in_reward=False",
-        f"actor_rollout_ref.rollout.n={recipe.objective.num_generations}",
-    ]
-
-
-def _slime(recipe: Recipe, file: Path) -> list[str]:
-    std = "" if recipe.objective.scale_rewards == "group" else " --disable-grpo-std-normalization"
-    return [
-        f"DRA_SETTINGS={shlex.quote(str(file))} python train.py",
+        "trainer.v1.trainer_mode=dra_sync +dra.settings={file}",
+        "algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo={std} algorithm.use_kl_in_reward=False",
+        "actor_rollout_ref.rollout.n={size}",
+    ),
+    "slime": (
+        "DRA_SETTINGS={file} python train.py",
         "--custom-reward-post-process-path dra_toolkit.adapters.slime.post_process",
-        f"--advantage-estimator grpo --n-samples-per-prompt {recipe.objective.num_generations}{std}",
-    ]
-
-
-def _ms_swift(recipe: Recipe, file: Path) -> list[str]:
-    plugin = files("dra_toolkit.adapters").joinpath("swift_plugin", "register.py")
-    return [
-        f"DRA_SETTINGS={shlex.quote(str(file))} swift rlhf --rlhf_type grpo",
-        f"--external_plugins {shlex.quote(str(plugin))}",
-        f"--num_generations {recipe.objective.num_generations} --scale_rewards {recipe.objective.scale_rewards}",
-    ]
-
-
-ENGINES: dict[str, Callable[[Recipe, Path], list[str]]] = {"verl": _verl, "slime": _slime, "ms-swift": _ms_swift}
-"""Engine -> from a recipe and its settings file to the parts of the command, to which one's own arguments are added."""
+        "--advantage-estimator grpo --n-samples-per-prompt {size}{without_std}",
+    ),
+    "ms-swift": (
+        "DRA_SETTINGS={file} swift rlhf --rlhf_type grpo",
+        "--external_plugins {plugin}",
+        "--num_generations {size} --scale_rewards {scaling}",
+    ),
+}
+"""Engine -> the parts of its command, to which one's own arguments are added."""
 
 
 def command(engine: str, recipe: Recipe, file: Path) -> str:
     """Return the command of an engine, a line for each part; raises RecipeError for what the engine cannot do."""
-    if recipe.objective.scale_rewards == "batch" and engine != "ms-swift":
+    scaling = recipe.objective.scale_rewards
+    if scaling == "batch" and engine != "ms-swift":
         raise RecipeError(f"scale_rewards: batch is not known to {engine}; group and none are")
-    return " \\\n  ".join(ENGINES[engine](recipe, file))
+    plugin = files("dra_toolkit.adapters").joinpath("swift_plugin", "register.py")
+    return " \\\n  ".join(ENGINES[engine]).format(
+        file=shlex.quote(str(file)),
+        plugin=shlex.quote(str(plugin)),
+        size=recipe.objective.num_generations,
+        scaling=scaling,
+        std=scaling == "group",
+        without_std="" if scaling == "group" else " --disable-grpo-std-normalization",
+    )

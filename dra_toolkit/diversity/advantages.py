@@ -38,6 +38,8 @@ class Estimator:
     """Added to it."""
     clip: float | None = None
     """The largest absolute advantage; None if there is none."""
+    normalized: bool = False
+    """Whether the advantages of a whole batch are then brought to mean 0 and, but for epsilon, standard deviation 1."""
     alone: Literal["nothing", "total"] = "nothing"
     """What a completion gets that is alone in its group: no advantage, or its total as it is."""
 
@@ -62,6 +64,7 @@ ESTIMATORS = {
     "trl_none": Estimator(spread="none"),
     "trl_async": Estimator(spread="population", epsilon=1e-8),
     "rloo": Estimator(baseline="leave_one_out", spread="none"),
+    "rloo_normalized": Estimator(baseline="leave_one_out", spread="none", scope="batch", normalized=True),
     "verl": Estimator(epsilon=1e-6, alone="total"),
     "verl_none": Estimator(spread="none", alone="total"),
     "ms_swift": Estimator(),
@@ -126,6 +129,8 @@ def group_advantages(
         scale = 1.0 if made.spread == "none" else 1.0 + made.epsilon
         centred = np.where(count == 1, totals / scale, centred)
     found = np.nan_to_num(centred, nan=0.0)
+    if made.normalized:
+        found = (found - found.mean()) / (found.std(ddof=1) + made.epsilon)
     return found if made.clip is None else np.clip(found, -made.clip, made.clip)
 
 

@@ -8,18 +8,14 @@ from collections.abc import Iterator
 from dra_toolkit.diversity import MEASURES
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.keys import stored
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, can_be_negative
 
 SMALL_LEARNING_RATE = 1e-5
 """Below it most updates of a bfloat16 weight are smaller than half its last digit, about 0.2 % of it."""
 
-NO_EFFECT = {
-    "label_smoothing_factor": "GRPO's loss has no labels",
-    "prediction_loss_only": "evaluation in GRPO predicts nothing",
-    "do_eval": "eval_strategy says when to evaluate",
-    "max_tool_calling_iterations": "the recipe names no tools and no environment_factory",
-}
+NO_EFFECT: dict[str, str] = stored("key_rules.json")["no_effect"]
 """Keys of TRL's that do nothing in GRPO, or not without others."""
 USED_WITH = {"max_tool_calling_iterations": ("tools", "environment_factory")}
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import ExitStack
-from dataclasses import replace
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,17 +73,15 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     processing_class = load_processor(recipe, tokenizer, train)
 
     events.tell("phase", text="loading libraries and model")
-    from dra_toolkit.runs import Recorder
     from dra_toolkit.runs.layout import STOP_FILE
     from dra_toolkit.training.build import build_trainer
     from dra_toolkit.training.callbacks import MetricsCallback, StopCallback
-    from dra_toolkit.training.facts import file_facts, history_of, write_environment
     from dra_toolkit.training.hub import Publishing
+    from dra_toolkit.training.script_run import history_of, recorded, write_environment
 
     publishing = Publishing(recipe, run, events.notice)
     launcher = os.environ.get("DRA_LAUNCHER")
     stop = StopCallback(run.attempt_logs(attempt) / STOP_FILE, int(launcher) if launcher else None)
-    recorder: Recorder | None = None
     trainer = build_trainer(
         recipe,
         run.checkpoints,
@@ -92,10 +89,6 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         train=train,
         test=test,
         callbacks=[MetricsCallback(run, events, attempt), stop, publishing],
-        on_groups=(lambda records: recorder.submit(records) if recorder else None)
-        if recipe.output.record_groups
-        else None,
-        before_save=lambda: recorder.flush() if recorder else None,
         attempt=attempt,
         card=publishing.card,
         tell=events.notice,
@@ -103,16 +96,11 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
     )
     if main_process:
         write_environment(run.environment)
-        if recipe.output.record_groups:
-            facts = replace(file_facts(run.name, trainer), record_texts=recipe.output.record_texts)
-            recorder = Recorder(run.groups, facts, tell=events.notice)
     events.tell("phase", text="training", step=0, of=max(0, recipe.training.max_steps) or None)
-    try:
-        with tracker_errors():
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    finally:
-        if recorder:
-            recorder.close()
+    records = main_process and recipe.output.record_groups
+    recording = recorded(trainer, run, attempt, record_texts=recipe.output.record_texts) if records else nullcontext()
+    with recording, tracker_errors():
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     stopped = stop.requested is not None and trainer.state.global_step < trainer.state.max_steps
     if recipe.hub.push_to_hub:
         events.tell("phase", text="pushing to the Hub")

@@ -3,8 +3,7 @@
 Rewards are adjusted inside `_calculate_rewards`, after TRL has gathered them: one more reward column, which is 0 before and
 `adjusted - total` after, is filled in, so that TRL's own advantages are those of the adjusted rewards.
 `_generate_and_score_completions` is called through, and the advantages that TRL used are read for the record; where the
-measure acts on advantages, or large ones are capped, ours take their place. `_generate` is listened to for the
-log-probabilities of the tokens, where the measure reads them.
+measure acts on advantages, or large ones are capped, ours take their place.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -32,16 +31,16 @@ from dra_toolkit.diversity import (
     replaces_advantages,
     zero_spread,
 )
-from dra_toolkit.diversity.advantages import STD_OFFSET
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder, offline_embedder
-from dra_toolkit.groups import Array, GroupRecord
+from dra_toolkit.errors import SettingsError
+from dra_toolkit.groups import GroupRecord
 from dra_toolkit.rewards import tells_right_from_wrong
 from dra_toolkit.rewards.judged import GOLD_COLUMN, recent_verdicts
 from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, measure
-from dra_toolkit.training.group_recording import GroupRecording
+from dra_toolkit.training.dynamic_sampling import DynamicSampling
 from dra_toolkit.training.log_probs import mean_log_probs, read_log_probs
-from dra_toolkit.training.reward_checks import checked, distinct, drop_infinities, refuse_classes
+from dra_toolkit.training.reward_checks import checked, distinct, drop_infinities, listed, refuse_classes
 
 COLUMN = "diversity"
 """Name of the reward column that carries the adjustment, in TRL's logs too."""
@@ -52,7 +51,7 @@ def diversity(completions: Sequence[Any], **_: Any) -> list[None]:
     return [None] * len(completions)
 
 
-class GroupAdjustment(GroupRecording):
+class GroupAdjustment(DynamicSampling):
     """Mixin, to stand before one of TRL's trainers among the bases; its arguments are those of `DRATrainer`."""
 
     reward_funcs: list[Any]
@@ -71,6 +70,7 @@ class GroupAdjustment(GroupRecording):
         attempt: int = 1,
         keep_embeddings: bool = False,
         history: PromptHistory | None = None,
+        dynamic_sampling_rounds: int = 0,
         tell: Callable[[str], None] = print,
         **kwargs: Any,
     ) -> None:
@@ -82,8 +82,11 @@ class GroupAdjustment(GroupRecording):
         if is_dotted(self.diversity.measure):
             load_measure(self.diversity.measure)
         self._labeller = load_labeller(self.diversity.labels) if is_dotted(self.diversity.labels) else None
-        self._check(_given(super().__init__, args, kwargs))
+        given = _given(super().__init__, args, kwargs)
+        self._check(given)
+        self._check_sampling(dynamic_sampling_rounds, given)
         super().__init__(*args, **kwargs)
+        self._rounds = dynamic_sampling_rounds
         names = list(self.reward_func_names)
         self._scored_by = dict(zip(distinct(names), self.reward_funcs, strict=True))
         self.reward_funcs = [checked(function, name) for function, name in zip(self.reward_funcs, names, strict=True)]
@@ -92,7 +95,6 @@ class GroupAdjustment(GroupRecording):
         self.embedder = None if settings.name == "none" else self._load_embedder(settings)
         self._record_into(on_groups, attempt)
         self._keep_embeddings, self._tell = keep_embeddings, tell
-        self._generated: Any = None
         reads_history = "history" in self.diversity.needs
         self._history = history or (PromptHistory(discount_of(self.diversity)) if reads_history else None)
         self._measured: MeasuredBatch | None = None
@@ -103,20 +105,19 @@ class GroupAdjustment(GroupRecording):
         refuse_classes(given.get("reward_funcs"))
         if not self._adjusts:
             return
-        if self.embedder_name == "none" and self.diversity.needs & {"similarity", "embeddings"}:
-            raise ValueError(f"measure {self.diversity.measure!r} needs an embedder")
+        needs, name = self.diversity.needs, self.diversity.measure
+        if self.embedder_name == "none" and needs & {"similarity", "embeddings"}:
+            raise SettingsError([("embedder", f"found none, and diversity: {name} needs an embedder")])
         if isinstance(self, RLOOTrainer) and self.diversity.acts_on == "advantage":
-            raise ValueError(f"measure {self.diversity.measure!r} acts on advantages, which RLOO makes its own way")
-        if isinstance(self, RLOOTrainer) and "log_probs" in self.diversity.needs:
-            raise ValueError(f"measure {self.diversity.measure!r} reads log-probabilities, which RLOO's sampler keeps")
+            raise ValueError(f"measure {name!r} acts on advantages, which RLOO makes its own way")
+        if isinstance(self, RLOOTrainer) and "log_probs" in needs:
+            raise ValueError(f"measure {name!r} reads log-probabilities, which RLOO's sampler keeps")
         if getattr(given.get("args"), "multi_objective_aggregation", "sum_then_normalize") != "sum_then_normalize":
             raise ValueError(
                 "normalize_then_sum scales each reward by itself and would undo the adjustment of their sum"
             )
-        functions = given.get("reward_funcs")
-        for function in functions if isinstance(functions, list) else [functions]:
-            if getattr(function, "__name__", "") == COLUMN:
-                raise ValueError(f"a reward function named {COLUMN!r} cannot be told from the adjustment; rename it")
+        if any(getattr(function, "__name__", "") == COLUMN for function in listed(given.get("reward_funcs"))):
+            raise ValueError(f"a reward function named {COLUMN!r} cannot be told from the adjustment; rename it")
 
     def _add_column(self) -> None:
         """Append the adjustment's column, of weight 1, to the rewards that TRL has checked and named."""
@@ -140,16 +141,37 @@ class GroupAdjustment(GroupRecording):
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         rewards = drop_infinities(rewards, self.reward_func_names, self._tell_once)
+        measured = self._measure(inputs, prompts, completions, completion_ids_list, rewards)
+        self._measured = measured
+        for name, value in self._measured.metrics().items():
+            self._log_metric(f"diversity/{name}", value)
+        if self._adjusts:
+            rewards[:, -1] = torch.from_numpy(measured.shift).to(rewards)
+        return rewards
+
+    def _measure(
+        self,
+        inputs: Any,
+        prompts: Any,
+        completions: Any,
+        completion_ids_list: Any,
+        rewards: torch.Tensor,
+        *,
+        without_spread: bool = False,
+    ) -> MeasuredBatch:
+        """Measure and adjust whole groups; `without_spread`: only to see which groups have totals that are all equal."""
         training = self.model.training
-        settings = self.diversity if training else DiversitySettings(measure="none")
+        settings = self.diversity if training and not without_spread else DiversitySettings(measure="none")
         texts, masks = list(map(policy_text, completions)), self._tool_masks()
-        own_ids = completion_ids_list if masks is None else list(map(_where, completion_ids_list, masks))
-        measured = measure(
+        own_ids = completion_ids_list
+        if masks is not None:
+            own_ids = [list(compress(ids, mask)) for ids, mask in zip(completion_ids_list, masks, strict=True)]
+        return measure(
             samples=self._gather_samples(inputs, prompts, completions, completion_ids_list, masks),
             rewards=rewards[:, : len(self._scored_by)].double().cpu().numpy(),
             reward_weights=self.reward_columns(),
             correct_by=self.correct_by,
-            embeddings=self._gather_embeddings(texts, own_ids),
+            embeddings=None if without_spread else self._gather_embeddings(texts, own_ids),
             group_size=self.num_generations if training else self.num_generations_eval,
             settings=settings,
             scale_rewards=self.estimator or self.scale_rewards,
@@ -157,36 +179,18 @@ class GroupAdjustment(GroupRecording):
             step=self.state.global_step + 1,
             log_probs=self._gather_log_probs() if "log_probs" in settings.needs else None,
             labeller=self._labeller,
-            history=self._history if training else None,
+            history=self._history if training and not without_spread else None,
         )
-        self._measured = self._normalized(measured)
-        for name, value in self._measured.metrics().items():
-            self._log_metric(f"diversity/{name}", value)
-        if self._adjusts:
-            rewards[:, -1] = torch.from_numpy(measured.shift).to(rewards)
-        return rewards
 
     @property
     def estimator(self) -> Estimator | None:
         """How this trainer makes advantages, where that is not what `scale_rewards` says."""
-        return ESTIMATORS["rloo"] if isinstance(self, RLOOTrainer) else None
-
-    def _normalized(self, measured: MeasuredBatch) -> MeasuredBatch:
-        """Return the batch with advantages normalized over all of it, where RLOO is told to."""
-        if not getattr(self, "normalize_advantages", False):
-            return measured
-
-        def over_all(found: Array) -> Array:
-            return (found - found.mean()) / (found.std(ddof=1) + STD_OFFSET)
-
-        plain, adjusted = over_all(measured.plain_advantages), over_all(measured.adjusted_advantages)
-        return replace(measured, plain_advantages=plain, adjusted_advantages=adjusted)
-
-    def _generate(self, prompts: Any) -> Any:
-        self._generated = super()._generate(prompts)
-        return self._generated
+        if not isinstance(self, RLOOTrainer):
+            return None
+        return ESTIMATORS["rloo_normalized" if self.normalize_advantages else "rloo"]
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        self._inputs = inputs
         output = super()._generate_and_score_completions(inputs)
         self._generated = None
         if self.model.training and self._measured and replaces_advantages(self.diversity, self.scale_rewards):
@@ -199,18 +203,15 @@ class GroupAdjustment(GroupRecording):
         return output
 
     def _load_embedder(self, settings: EmbedderSettings) -> Embedder:
-        devices = [self.accelerator.device] if self.accelerator.device.type == "cuda" else []
+        gather, device = self.accelerator.gather, self.accelerator.device
+        devices = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):  # a second model must not move the policy's random numbers
             return load_embedder(
                 settings,
-                device=str(self.accelerator.device),
+                device=str(device),
                 policy=lambda: self.accelerator.unwrap_model(self.model),
-                passes=self._most_passes,
+                passes=lambda local: int(gather(torch.tensor([local], device=device)).max()),
             )
-
-    def _most_passes(self, local: int) -> int:
-        """Return the largest number of forward passes that any process needs: partitioned weights need all at each."""
-        return int(self.accelerator.gather(torch.tensor([local], device=self.accelerator.device)).max())
 
     def _gather_samples(
         self, inputs: Any, prompts: Any, completions: Any, completion_ids: Any, masks: Any
@@ -260,8 +261,7 @@ class GroupAdjustment(GroupRecording):
     def _replace_advantages(self, output: dict[str, Any], measured: MeasuredBatch) -> None:
         """Put our advantages where TRL's stand: in this process's part of the batch, and in TRL's table."""
         ours = torch.from_numpy(measured.adjusted_advantages.reshape(-1)).to(output["advantages"])
-        count, first = len(output["advantages"]), self.accelerator.process_index * len(output["advantages"])
-        output["advantages"] = ours[first : first + count]
+        output["advantages"] = ours.split(len(output["advantages"]))[self.accelerator.process_index]
         shown = self._logs["advantages"]
         for _ in range(min(len(ours), len(shown))):
             shown.pop()
@@ -270,16 +270,12 @@ class GroupAdjustment(GroupRecording):
     def _tell_embedding_limits(self, embedded: Embeddings, count: int) -> None:
         if embedded.truncated:
             limit = getattr(self.embedder, "max_length", None)
-            self._tell_once(
-                "truncated",
-                f"embedder: {embedded.truncated} of {count} completions are longer than {limit} tokens and were embedded "
-                "cut there; diversity/truncated_ratio follows it, embedder_max_length changes it",
-            )
+            cut = f"{embedded.truncated} of {count} completions are longer than {limit} tokens and were embedded cut there"
+            follows = "diversity/truncated_ratio follows it, embedder_max_length changes it"
+            self._tell_once("truncated", f"embedder: {cut}; {follows}")
         if embedded.invalid:
-            self._tell_once(
-                "invalid",
-                f"embedder: {embedded.invalid} of {count} embeddings were not finite and count as unlike all others",
-            )
+            found = f"{embedded.invalid} of {count} embeddings were not finite"
+            self._tell_once("invalid", f"embedder: {found} and count as unlike all others")
 
     def _tell_once(self, what: str, line: str) -> None:
         if what not in self._told and self.accelerator.is_main_process:
@@ -292,8 +288,8 @@ class GroupAdjustment(GroupRecording):
             return
         logged = self._metrics["train" if self.model.training else "eval"]
         totals = measured.adjustment.totals
-        logged["reward"][-1] = float(np.nanmean(totals)) if not np.isnan(totals).all() else float("nan")
         scorable = totals[~np.isnan(totals)]
+        logged["reward"][-1] = float(scorable.mean()) if scorable.size else float("nan")
         logged["reward_std"][-1] = float(scorable.std(ddof=1)) if scorable.size > 1 else float("nan")
         if self.scale_rewards != "batch":
             logged["frac_reward_zero_std"][-1] = float(zero_spread(totals).mean())
@@ -306,7 +302,3 @@ def _given(construct: Callable[..., None], args: tuple[Any, ...], kwargs: Mappin
     except TypeError:
         return {}
     return found | found.pop("kwargs", {})
-
-
-def _where(ids: Sequence[int], mask: Sequence[int]) -> list[int]:
-    return [token for token, own in zip(ids, mask, strict=True) if own]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,6 +93,7 @@ class MeasuredBatch:
         """Return one record for each group, with the (N,) advantages that the trainer used."""
         signals = self.signals
         P, G = signals.totals.shape
+        kept = {name: getattr(signals, name) for name in ("embeddings", "labels", "log_probs")}
         used = np.asarray(advantages, dtype=np.float64).reshape(P, G)
         return [
             GroupRecord(
@@ -105,32 +106,30 @@ class MeasuredBatch:
                 adjustment=self.adjustment[p],
                 plain_advantages=self.plain_advantages[p],
                 advantages=used[p],
-                embeddings=None if signals.embeddings is None else signals.embeddings[p],
-                labels=None if signals.labels is None else signals.labels[p],
-                log_probs=None if signals.log_probs is None else signals.log_probs[p],
+                **{name: values[p] for name, values in kept.items() if values is not None},
             )
             for p in range(P)
         ]
 
     def _group(self, rows: slice) -> CompletionGroup:
         samples = self.samples[rows]
+
+        def of(name: str) -> Any:
+            found = tuple(getattr(sample, name) for sample in samples)
+            return None if all(value is None for value in found) else found
+
         return CompletionGroup(
             prompt=samples[0].prompt,
-            completions=tuple(sample.text for sample in samples),
-            token_counts=np.array([sample.tokens for sample in samples], dtype=np.int32),
-            finish_reasons=tuple(sample.finish_reason for sample in samples),
+            completions=of("text"),
+            token_counts=np.array(of("tokens"), dtype=np.int32),
+            finish_reasons=of("finish_reason"),
             rewards={name: self.rewards[rows, k] for k, name in enumerate(self.reward_weights)},
             reward_weights=self.reward_weights,
-            turns=_unless_none(sample.turns for sample in samples),
-            policy_tokens=None if samples[0].policy_tokens is None else np.array([s.policy_tokens for s in samples]),
+            turns=of("turns"),
+            policy_tokens=None if samples[0].policy_tokens is None else np.array(of("policy_tokens")),
             gold=samples[0].gold,
-            verdicts=_unless_none(sample.verdict for sample in samples),
+            verdicts=of("verdict"),
         )
-
-
-def _unless_none(values: Iterable[Any]) -> tuple[Any, ...] | None:
-    found = tuple(values)
-    return None if all(value is None for value in found) else found
 
 
 def measure(
@@ -160,10 +159,13 @@ def measure(
     """
     totals = total_rewards(rewards, np.array(list(reward_weights.values()))).reshape(-1, group_size)
     P, G = totals.shape
+    correct: Any = None
+    if correct_by is not None:
+        correct = (rewards[:, list(reward_weights).index(correct_by)] > CORRECT_ABOVE).reshape(P, G)
     signals = Signals(
         totals=totals,
         embeddings=None if embeddings is None else embeddings.reshape(P, G, -1),
-        correct=_correct(rewards, reward_weights, correct_by, (P, G)),
+        correct=correct,
         labels=_labels(samples, G, labeller) if "labels" in settings.needs else None,
         log_probs=None if log_probs is None else log_probs.reshape(P, G),
         lengths=np.array([sample.tokens for sample in samples], dtype=np.float64).reshape(P, G),
@@ -180,13 +182,6 @@ def measure(
         adjusted_advantages=adjusted_advantages(adjustment, scale_rewards, settings),
         signals=signals if keep_embeddings else replace(signals, embeddings=None),
     )
-
-
-def _correct(rewards: Array, names: Iterable[str], correct_by: str | None, shape: tuple[int, int]) -> Any:
-    """Return which completions the reward function that tells right from wrong calls correct; None without one."""
-    if correct_by is None:
-        return None
-    return (rewards[:, list(names).index(correct_by)] > CORRECT_ABOVE).reshape(shape)
 
 
 def _history(signals: Signals, samples: Sequence[Sample], history: PromptHistory) -> Array:

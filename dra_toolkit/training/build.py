@@ -14,9 +14,8 @@ from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
-from dra_toolkit.diversity import is_dotted, load_labeller, load_measure
 from dra_toolkit.dotted import load_dotted
-from dra_toolkit.errors import MeasureError, RecipeError
+from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.derived import reward_arguments
 from dra_toolkit.rewards import build_rewards, names_model
@@ -42,8 +41,6 @@ def build_trainer(
     """
     model_name = model_path(recipe)
     model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
-    settings = recipe.embedder
-    check_measure(recipe)
     args = grpo_config(recipe, checkpoints, model_config)
     own = _own_code(recipe)
     generation = _generation(args, checkpoints.parent / "vllm-weights")
@@ -57,26 +54,13 @@ def build_trainer(
             peft_config=get_peft_config(model_config),
             quantization_config=get_quantization_config(model_config),
             diversity=recipe.diversity,
-            embedder=settings,
+            embedder=recipe.embedder,
+            dynamic_sampling_rounds=recipe.objective.dynamic_sampling_rounds,
             record=False,
             keep_embeddings=recipe.output.record_embeddings,
             **own,
             **hooks,
         )
-
-
-def check_measure(recipe: Recipe) -> None:
-    """Load a measure of the user's own, and labels; raises MeasureError if the recipe's embedder cannot serve them."""
-    name, labels = recipe.diversity.measure, recipe.diversity.labels
-    if not is_dotted(name):
-        return
-    needs = set(load_measure(name).needs)
-    if "labels" in needs and is_dotted(labels):
-        load_labeller(labels)
-    clusters = "labels" in needs and labels == "similarity"
-    if recipe.embedder.name == "none" and (clusters or {"similarity", "embeddings"} & needs):
-        reason = "diversity_labels: similarity" if clusters else f"diversity: {name}"
-        raise MeasureError(f"embedder: none cannot measure the similarity that {reason} needs")
 
 
 def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:
@@ -103,7 +87,6 @@ def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) ->
 
 
 def _generation(args: GRPOConfig, weights: Path) -> AbstractContextManager[None]:
-    """Return what is in place while the trainer is constructed: where it uses vLLM on a CPU, generation made for that."""
     if not (args.use_vllm and args.use_cpu):
         return nullcontext()
     from dra_toolkit.training.vllm_cpu import vllm_without_gpu
@@ -114,8 +97,11 @@ def _generation(args: GRPOConfig, weights: Path) -> AbstractContextManager[None]
 def _own_code(recipe: Recipe) -> dict[str, Any]:
     """Return the trainer's arguments for what the recipe names; raises RecipeError for what cannot be loaded."""
     objective = recipe.objective
+    model = {"num_labels": 1, "trust_remote_code": recipe.model.trust_remote_code}
     rewards = [
-        _model(recipe, reward) if isinstance(reward, str) else reward
+        _pretrained(AutoModelForSequenceClassification, reward, "reward_funcs", **model)
+        if isinstance(reward, str)
+        else reward
         for reward in build_rewards(objective.reward_funcs, reward_arguments(recipe))
     ]
     environments: Any = objective.environment_factory
@@ -152,20 +138,15 @@ def _load(key: str, path: str) -> Any:
     return load_dotted(key, path, accepts=accepts, expected=expected)
 
 
-def _model(recipe: Recipe, name: str) -> Any:
-    with model_errors(name, None, key="reward_funcs"):
-        return AutoModelForSequenceClassification.from_pretrained(
-            str(Path(name).expanduser()), num_labels=1, trust_remote_code=recipe.model.trust_remote_code
-        )
+def _pretrained(auto: Any, name: str, key: str, **arguments: Any) -> Any:
+    with model_errors(name, None, key=key):
+        return auto.from_pretrained(str(Path(name).expanduser()), **arguments)
 
 
 def _tokenizers(tokenizers: list[str], names: list[str]) -> list[Any] | None:
     """Return a tokenizer for each reward model that the recipe gives one, None for the others; None if it gives none."""
     given = iter(tokenizers)
     chosen = [next(given, None) if names_model(name) else None for name in names]
-    return [name and _tokenizer(name) for name in chosen] if any(chosen) else None
-
-
-def _tokenizer(name: str) -> Any:
-    with model_errors(name, None, key="reward_processing_classes"):
-        return AutoTokenizer.from_pretrained(str(Path(name).expanduser()))
+    if not any(chosen):
+        return None
+    return [name and _pretrained(AutoTokenizer, name, "reward_processing_classes") for name in chosen]

@@ -50,11 +50,10 @@ class MetricsCallback(TrainerCallback):
         try:
             append_metrics(self._run.metrics, step=state.global_step, attempt=self._attempt, values=logs)
         except OSError as error:
-            if not self._told_failure:
-                self._told_failure = True
-                self._events.notice(
-                    f"metrics: {self._run.metrics} cannot be written ({error.strerror}); training goes on"
-                )
+            told, self._told_failure = self._told_failure, True
+            if not told:
+                where = self._run.metrics
+                self._events.notice(f"metrics: {where} cannot be written ({error.strerror}); training goes on")
         if "loss" in logs:
             facts = {name: logs.get(key) for name, key in STEP_FACTS.items()} | {"unread_golds": unjudged(logs)}
             self._events.tell("step", step=state.global_step, of=state.max_steps, **facts)
@@ -132,10 +131,8 @@ def _allows_stop(args: GRPOConfig, state: TrainerState) -> bool:
 def _alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
 
 

@@ -14,11 +14,11 @@ from transformers import PreTrainedTokenizerBase
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.rewards.registry import REWARDS
 from dra_toolkit.rewards.text import content_text
 from dra_toolkit.training.conversation import Tell, as_conversations
 from dra_toolkit.training.data_sources import Source, read_split, sources
-from dra_toolkit.training.golds import needs_golds, reached, with_read_golds
-from dra_toolkit.training.mixture import mixed
+from dra_toolkit.training.mixture import mixed, with_read_golds
 
 BATCH = 256
 
@@ -46,11 +46,11 @@ def _split(
     held_out: bool = False,
 ) -> Dataset:
     members, system_prompt = sources(recipe), recipe.data.system_prompt
+    judged = any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe.objective.reward_funcs)
     datasets = []
     for member in members:
-        rows = reached(read_split(recipe, member.name, held_out=held_out), member.solution_column)
-        dataset = as_conversations(rows, member, system_prompt, tell)
-        datasets.append(with_read_golds(dataset, member, tell) if needs_golds(recipe) else dataset)
+        dataset = as_conversations(read_split(recipe, member, held_out=held_out), member, system_prompt, tell)
+        datasets.append(with_read_golds(dataset, member, tell) if judged else dataset)
     datasets = _that_fit(recipe, tokenizer, members, datasets, tell)
     _tell_of_rendered(datasets, tokenizer, system_prompt, tell)
     if len(datasets) == 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,21 +33,17 @@ class Source:
 
 def sources(recipe: Recipe) -> list[Source]:
     """Return the recipe's data sets, each with the columns to take from it."""
-    columns = zip(
-        recipe.data.names,
-        recipe.data.for_each(recipe.data.prompt_column),
-        recipe.data.for_each(recipe.data.solution_column),
-        strict=True,
-    )
+    data = recipe.data
+    columns = zip(data.names, data.for_each(data.prompt_column), data.for_each(data.solution_column), strict=True)
     return [Source(name=name, prompt_column=str(prompt), solution_column=gold) for name, prompt, gold in columns]
 
 
-def read_split(recipe: Recipe, name: str, *, held_out: bool = False) -> Dataset:
+def read_split(recipe: Recipe, source: Source, *, held_out: bool = False) -> Dataset:
     """Read the training split of a data set, or the held-out one.
 
     Raises RecipeError where it cannot be found or read, or has no rows.
     """
-    which = "test" if held_out else "train"
+    name, which = source.name, "test" if held_out else "train"
     split = recipe.data.dataset_test_split if held_out else recipe.data.dataset_train_split
     try:
         dataset = _load(recipe, name, split, held_out=held_out)
@@ -56,7 +53,7 @@ def read_split(recipe: Recipe, name: str, *, held_out: bool = False) -> Dataset:
         raise RecipeError(_problem(error, name, split, which)) from None
     if len(dataset) == 0:
         raise RecipeError(f"dataset_name: {name} has no rows in split {split!r}")
-    return dataset
+    return _reached(dataset, source.solution_column)
 
 
 def made_ways() -> QuickstartAssets:
@@ -105,3 +102,16 @@ def _problem(error: Exception, name: str, split: str, which: str) -> str:
     if not path.exists() and (problem := hub_problem(error, name, "dataset")):
         return f"dataset_name: {problem}"
     return f"dataset_name: {name} cannot be read ({first_words(error.__cause__ or error)})"
+
+
+def _reached(dataset: Dataset, column: str | None) -> Dataset:
+    """Return a data set that has a column named with dots, `reward_model.ground_truth`, beside the one it lies in."""
+    if column is None or column in dataset.column_names or column.partition(".")[0] not in dataset.column_names:
+        return dataset
+    outer, *inner = column.split(".")
+    values = []
+    for value in dataset[outer]:
+        for key in inner:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        values.append(value)
+    return dataset if all(value is None for value in values) else dataset.add_column(column, values)

@@ -41,9 +41,10 @@ class AdjustedReward:
         names = [getattr(reward, "__name__", type(reward).__name__) for reward in rewards]
         self.weights = dict(zip(names, weights or [1.0] * len(names), strict=True))
         lacking = self.diversity.needs & {"log_probs", "history"}
-        if lacking or self.diversity.acts_on == "advantage" or len(self.weights) < len(names):
+        if len(self.weights) < len(names):
+            raise ValueError(f"rewards: found {', '.join(names)}, expected functions of different names")
+        if lacking or self.diversity.acts_on == "advantage":
             problem = f"reads {', '.join(sorted(lacking))}" if lacking else "acts on advantages"
-            problem = problem if len(self.weights) == len(names) else "needs rewards of different names"
             raise ValueError(f"measure {self.diversity.measure!r} {problem}, which a reward function cannot give")
         self._settings = embedder or offline_embedder()
         self._embedder: Embedder | None = None
@@ -59,8 +60,7 @@ class AdjustedReward:
         labels = self.diversity.labels
         measured = measure(
             samples=[
-                Sample(prompt=(), text=text, tokens=count, finish_reason="stop")
-                for text, count in zip(texts, counts, strict=True)
+                Sample(prompt=(), text=t, tokens=n, finish_reason="stop") for t, n in zip(texts, counts, strict=True)
             ],
             rewards=self._scores(completions=completions, completion_ids=completion_ids, **columns),
             reward_weights=self.weights,

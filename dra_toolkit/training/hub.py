@@ -111,8 +111,8 @@ class Revisions:
 
         patience: seconds that each revision may take.
         """
-        if self._waiting() or self._failed:
-            self._tell(f"hub_revisions: {self._waiting() + len(self._failed)} on their way to {self._where}; waiting")
+        if waiting := self._queue.unfinished_tasks + len(self._failed):
+            self._tell(f"hub_revisions: {waiting} on their way to {self._where}; waiting")
         self._wait(patience)
         again, self._failed = self._failed, []
         for folder in again:
@@ -130,14 +130,11 @@ class Revisions:
                 self._folder.rmdir()
 
     def _wait(self, patience: float) -> None:
-        waiting, deadline = self._waiting(), time.monotonic() + patience
-        while self._waiting() and time.monotonic() < deadline:
+        waiting, deadline = self._queue.unfinished_tasks, time.monotonic() + patience
+        while (left := self._queue.unfinished_tasks) and time.monotonic() < deadline:
             time.sleep(0.05)
-            if self._waiting() < waiting:
-                waiting, deadline = self._waiting(), time.monotonic() + patience
-
-    def _waiting(self) -> int:
-        return self._queue.unfinished_tasks
+            if left < waiting:
+                waiting, deadline = left, time.monotonic() + patience
 
     def _work(self) -> None:
         while True:

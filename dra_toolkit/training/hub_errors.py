@@ -28,14 +28,19 @@ UNREACHABLE = (httpx.HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, C
 def hub_problem(error: BaseException, name: str, kind: Kind, revision: str | None = None) -> str | None:
     """Return what kept the Hub from giving `name` and what to do, or None if the error has another cause."""
     causes = list(_chain(error))
+
+    def has(*types: type[BaseException]) -> bool:
+        return any(isinstance(cause, types) for cause in causes)
+
     page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'dataset' else ''}{name}"
-    if _has(causes, GatedRepoError) or _is_gated(error):
+    # The `datasets` library tells a gated data set apart by its message alone.
+    if has(GatedRepoError) or (isinstance(error, DatasetNotFoundError) and "is a gated dataset" in str(error)):
         if get_token() is None:
             return f"{name} is gated and needs a login; ask for access at {page}, then log in with `hf auth login`"
         return f"{name} is gated and this login has no access to it; ask for it at {page}"
-    if _has(causes, RevisionNotFoundError):
+    if has(RevisionNotFoundError):
         return f"{name} has no revision {revision!r}; choose one of those at {page}/commits/main"
-    if _has(causes, RepositoryNotFoundError, DatasetNotFoundError):
+    if has(RepositoryNotFoundError, DatasetNotFoundError):
         return (
             f"there is no {WORDS[kind]} {name} on the Hub ({constants.ENDPOINT}) that "
             f"{'can be read without a login' if get_token() is None else 'this login can read'}, and no such folder here; "
@@ -44,7 +49,7 @@ def hub_problem(error: BaseException, name: str, kind: Kind, revision: str | Non
     answers = [cause.response for cause in causes if isinstance(cause, HfHubHTTPError) and cause.response is not None]
     if answers:
         return _refusal(name, answers[-1])
-    return _unreachable(causes, name, kind) if _has(causes, *UNREACHABLE) else None
+    return _unreachable(causes, name, kind) if has(*UNREACHABLE) else None
 
 
 def first_words(error: BaseException, characters: int = 300) -> str:
@@ -73,29 +78,17 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _has(causes: list[BaseException], *types: type[BaseException]) -> bool:
-    return any(isinstance(cause, types) for cause in causes)
-
-
-def _is_gated(error: BaseException) -> bool:
-    """Say whether the `datasets` library means a gated data set: it tells it apart by its message alone."""
-    return isinstance(error, DatasetNotFoundError) and "is a gated dataset" in str(error)
-
-
 def _refusal(name: str, answer: httpx.Response) -> str:
     said = answer.headers.get("X-Error-Message") or answer.reason_phrase
-    status = f"the Hub at {constants.ENDPOINT} answered {answer.status_code} ({said}) when asked for {name}"
-    if answer.status_code not in (401, 403):
-        return f"{status}; try again later"
-    return f"{status}; log in with `hf auth login`" + ("" if get_token() is None else ", its present login is refused")
+    mend = "log in with `hf auth login`" + ("" if get_token() is None else ", its present login is refused")
+    mend = mend if answer.status_code in (401, 403) else "try again later"
+    return f"the Hub at {constants.ENDPOINT} answered {answer.status_code} ({said}) when asked for {name}; {mend}"
 
 
 def _unreachable(causes: list[BaseException], name: str, kind: Kind) -> str:
-    fetch = (
-        f"`hf download {name}`"
-        if kind == "model"
-        else f"`hf download {name} --repo-type dataset --local-dir FOLDER` and name the folder"
-    )
+    fetch = f"`hf download {name}`"
+    if kind == "dataset":
+        fetch = f"`hf download {name} --repo-type dataset --local-dir FOLDER` and name the folder"
     if constants.HF_HUB_OFFLINE:
         return (
             f"{name} is neither a folder nor in the cache, and HF_HUB_OFFLINE forbids the Hub; unset it, or fetch the "

@@ -1,7 +1,8 @@
-"""Several data sets as one: which rows of each, and which columns they share."""
+"""Several data sets as one: which rows of each, which columns they share, and their golds, read once before training."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -10,9 +11,9 @@ import numpy as np
 from datasets import Dataset, Features, Value, concatenate_datasets
 
 from dra_toolkit.errors import RecipeError
+from dra_toolkit.judge.golds import as_texts, report_golds
 from dra_toolkit.training.conversation import Tell
 from dra_toolkit.training.data_sources import Source
-from dra_toolkit.training.golds import with_texts_as_golds
 
 TEXTS = ("string", "large_string", "string_view")
 
@@ -101,8 +102,39 @@ def _with_equal_solutions(datasets: list[Dataset], members: Sequence[Source], te
         return datasets
     numbers = [member.name for member, found in zip(members, types, strict=True) if not _is_text(found)]
     texts = [
-        with_texts_as_golds(dataset, member.name, str(member.solution_column), short=True)
+        _with_texts_as_golds(dataset, member.name, str(member.solution_column), short=True)
         for dataset, member in zip(datasets, members, strict=True)
     ]
     tell(f"solution_column: the solutions of {', '.join(numbers)} become texts, as the data sets differ in their type")
     return texts
+
+
+def with_read_golds(dataset: Dataset, source: Source, tell: Tell) -> Dataset:
+    """Return a data set in TRL's shape with golds as texts, and tell how they are read.
+
+    Raises RecipeError for a gold that is a list of several, an object or a date, and where most cannot be read.
+    """
+    if source.solution_column is None:
+        return dataset
+    name, column = source.name, source.solution_column
+    dataset = _with_texts_as_golds(dataset, name, column)
+    if int(os.environ.get("RANK", "0")) == 0:  # a mistake that one process finds ends all
+        from dra_toolkit.judge.service import shared_judge
+
+        report = report_golds(dataset["solution"][:], shared_judge().read_golds, name=name, column=column)
+        tell(f"{name}: {report.line}")
+    return dataset
+
+
+def _with_texts_as_golds(dataset: Dataset, name: str, column: str, *, short: bool = False) -> Dataset:
+    """Return a data set in TRL's shape whose golds are texts; raises RecipeError for one that cannot be.
+
+    short: write 12.0, which is 12 in a file with missing values, as 12
+    """
+    found = dataset["solution"]
+    if short:
+        found = [int(gold) if isinstance(gold, float) and gold.is_integer() else gold for gold in found]
+    golds = as_texts(found, name=name, column=column)
+    if dataset.features["solution"] == Value("string"):
+        return dataset
+    return dataset.remove_columns("solution").add_column("solution", golds, feature=Value("string"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -48,22 +49,19 @@ def model_card(
     text: the recipe as it was written. step: optimizer steps behind the weights. repo: where the Hub has them.
     tags: further tags for the header. links: addresses of the run in its trackers.
     """
-    sections = (
-        _header(recipe, tags),
-        f"# {_plain(recipe.output_dir.name)}\n",
-        *_summary(recipe, step, links),
-        "## Diversity\n",
-        *(_setting(recipe, key) for key in DIVERSITY_KEYS),
-        "\n## Rewards\n",
-        *_rewards(recipe),
-        "\n## Training\n",
-        *(_setting(recipe, key) for key in TRAINING_KEYS),
-        *_use(recipe, repo),
-        *_recipe(recipe, text),
-        "\n## Versions\n",
-        *_versions(),
-    )
-    return "\n".join(sections) + "\n"
+    sections = {
+        "Diversity": _settings(recipe, DIVERSITY_KEYS),
+        "Rewards": _rewards(recipe),
+        "Training": _settings(recipe, TRAINING_KEYS),
+        "Use": _use(recipe, repo),
+        "Recipe": _recipe(recipe, text),
+        "Versions": _versions(),
+    }
+    title = re.sub(r"([\\`*_\[\]<>#!|])", r"\\\1", visible(recipe.output_dir.name, one_line=True))
+    lines = [_header(recipe, tags), f"# {title}\n", *_summary(recipe, step, links)]
+    for heading, found in sections.items():
+        lines += [f"\n## {heading}\n", *found]
+    return "\n".join(lines) + "\n"
 
 
 def method_name(recipe: Recipe) -> str:
@@ -73,23 +71,22 @@ def method_name(recipe: Recipe) -> str:
     return name if recipe.diversity.measure == "none" else f"DRA-{name}"
 
 
-def public_name(name: str) -> str:
-    """Return a model's or data set's name as it may be published: a local path by its last component alone."""
-    return name if _is_public(name) else Path(name).expanduser().name or "local"
-
-
 def code(value: Any) -> str:
     """Return a value as a Markdown code span that its text cannot leave."""
     text = visible(str(value), one_line=True) or " "
-    fence = "`" * (_longest_run(text) + 1)
+    fence = _fence(text, 1)
     padding = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{padding}{text}{padding}{fence}"
 
 
 def block(text: str, language: str = "") -> str:
     """Return a text as a fenced code block that it cannot end."""
-    fence = "`" * max(3, _longest_run(text) + 1)
+    fence = _fence(text, 3)
     return f"{fence}{language}\n{visible(text).rstrip()}\n{fence}"
+
+
+def _fence(text: str, shortest: int) -> str:
+    return "`" * max(shortest, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 
 def without_local_paths(text: str, recipe: Recipe) -> str:
@@ -98,12 +95,6 @@ def without_local_paths(text: str, recipe: Recipe) -> str:
     for path in sorted(paths, key=len, reverse=True):
         text = text.replace(path, Path(path).name)
     return _LOCAL_PATH.sub(lambda match: match[1] or "local", text)
-
-
-def _is_public(name: str) -> bool:
-    if name.startswith(BUILTIN_PREFIX):
-        return True
-    return bool(HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
 
 
 def _local_paths(value: Any) -> Iterator[str]:
@@ -115,14 +106,24 @@ def _local_paths(value: Any) -> Iterator[str]:
             yield from _local_paths(inner)
 
 
+def _on_hub(name: str) -> bool:
+    return bool(HUB_ID.fullmatch(name)) and not Path(name).expanduser().exists()
+
+
+def _named(name: str, kind: str = "") -> str:
+    """Return a model or data set for the card: a link where the Hub has it, a local path by its last component alone."""
+    if _on_hub(name):
+        return f"[{name}]({HUB}/{kind}{name})"
+    return code(name if name.startswith(BUILTIN_PREFIX) else Path(name).expanduser().name or "local")
+
+
 def _header(recipe: Recipe, tags: Iterable[str]) -> str:
     from huggingface_hub import ModelCardData
 
     model = recipe.model.model_name_or_path
-    data = [name for name in recipe.data.names if _on_hub(name)]
     facts = ModelCardData(
         base_model=model if _on_hub(model) else None,
-        datasets=data or None,
+        datasets=[name for name in recipe.data.names if _on_hub(name)] or None,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=list(dict.fromkeys([*TAGS, *(visible(tag, one_line=True) for tag in tags)])),
@@ -130,47 +131,42 @@ def _header(recipe: Recipe, tags: Iterable[str]) -> str:
     return f"---\n{facts.to_yaml()}\n---\n"
 
 
-def _on_hub(name: str) -> bool:
-    return _is_public(name) and not name.startswith(BUILTIN_PREFIX)
-
-
 def _summary(recipe: Recipe, step: int, links: Sequence[str]) -> Iterator[str]:
-    model, data = recipe.model.model_name_or_path, recipe.data.names
+    data = recipe.data.names
     shares: Sequence[float | None] = recipe.data.dataset_weights or [None] * len(data)
     mixed = [
         _named(name, "datasets/") + (f" (share {share:g})" if share else "")
         for name, share in zip(data, shares, strict=False)
     ]
     yield f"- Method: {method_name(recipe)} ([paper]({PAPER})), with DRA Toolkit {__version__} on [TRL]({TRL})"
-    yield f"- Base model: {_named(model, '')}, revision {code(recipe.model.model_revision)}"
+    yield f"- Base model: {_named(recipe.model.model_name_or_path)}, revision {code(recipe.model.model_revision)}"
     yield f"- Data: {', '.join(mixed)}, split {code(recipe.data.dataset_train_split)}"
     yield f"- Steps: {step}, with groups of {recipe.objective.num_generations} completions"
     yield from (f"- Curves: <{link}>" for link in links if re.fullmatch(r"https?://[\w.:/?&=%+-]+", link))
     yield ""
 
 
-def _named(name: str, kind: str) -> str:
-    return f"[{name}]({HUB}/{kind}{name})" if _on_hub(name) else code(public_name(name))
+def _settings(recipe: Recipe, keys: Iterable[str]) -> Iterator[str]:
+    for key in keys:
+        value = recipe[key]
+        shown = "null" if value is None else _plain_name(value) if key == "embedder" else value
+        yield f"- {key}: {code(shown)}"
 
 
-def _setting(recipe: Recipe, key: str) -> str:
-    value = recipe[key]
-    shown = public_name(value) if key == "embedder" and isinstance(value, str) else value
-    return f"- {key}: {code('null' if shown is None else shown)}"
+def _plain_name(name: str) -> str:
+    return Path(name).name if "/" in name and not _on_hub(name) else name
 
 
 def _rewards(recipe: Recipe) -> Iterator[str]:
     names = recipe.objective.reward_funcs
     for name, weight in zip(names, recipe.objective.reward_weights or [1.0] * len(names), strict=True):
-        yield f"- {code(public_name(name) if '/' in name else name)}, weight {weight:g}"
-    for key, value in sorted(recipe.owned_by("reward").items()):
-        if recipe.settings[key].origin in ("recipe", "override"):
-            yield f"- {key}: {code(value)}"
+        yield f"- {code(_plain_name(name))}, weight {weight:g}"
+    given = ("recipe", "override")
+    yield from _settings(recipe, [k for k in sorted(recipe.owned_by("reward")) if recipe.settings[k].origin in given])
 
 
 def _use(recipe: Recipe, repo: str | None) -> Iterator[str]:
     where = repo if repo and HUB_ID.fullmatch(repo) else "FOLDER_OR_HUB_ID"
-    yield "\n## Use\n"
     yield block(
         "from transformers import pipeline\n\n"
         f'generate = pipeline("text-generation", model="{where}")\n'
@@ -181,14 +177,12 @@ def _use(recipe: Recipe, repo: str | None) -> Iterator[str]:
     if recipe.data.system_prompt:
         yield "\nIt was trained with the system prompt that the recipe below states."
     yield "\nGo on training from these weights with the recipe below, or from a whole checkpoint in the run directory:\n"
-    again = f"dra train recipe.yaml model_name_or_path={where}"
-    if recipe.hub.hub_revisions:
-        again += " model_revision=step-00050"
-    yield block(f"{again}\ndra train recipe.yaml --resume", "sh")
+    revision = " model_revision=step-00050" if recipe.hub.hub_revisions else ""
+    yield block(f"dra train recipe.yaml model_name_or_path={where}{revision}\ndra train recipe.yaml --resume", "sh")
 
 
 def _recipe(recipe: Recipe, text: str) -> Iterator[str]:
-    yield "\n## Recipe\n\nPaths of the machine that it ran on are cut to their last part.\n"
+    yield "Paths of the machine that it ran on are cut to their last part.\n"
     yield block(without_local_paths(text, recipe) or " ", "yaml")
     changed = [
         f"{key}={without_local_paths(str(setting.value), recipe)}"
@@ -203,16 +197,5 @@ def _recipe(recipe: Recipe, text: str) -> Iterator[str]:
 def _versions() -> Iterator[str]:
     yield f"- dra-toolkit: {__version__}"
     for package in PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             yield f"- {package}: {metadata.version(package)}"
-        except metadata.PackageNotFoundError:
-            continue
-
-
-def _plain(text: str) -> str:
-    """Return a text for a heading, its Markdown marks made literal."""
-    return re.sub(r"([\\`*_\[\]<>#!|])", r"\\\1", visible(text, one_line=True))
-
-
-def _longest_run(text: str) -> int:
-    return max((len(run) for run in re.findall("`+", text)), default=0)

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dra_toolkit.safe_text import first_line
+
 MATRIX = {"cpu": 1024, "cuda": 8192}
 """Side of the matrices that are multiplied: long enough to reach the device's speed, short enough for a moment."""
 COPIED = {"cpu": 1 << 26, "cuda": 1 << 29}
@@ -28,14 +30,10 @@ def look() -> dict[str, Any]:
     try:
         import torch
     except Exception as error:  # a broken build raises OSError, ImportError, RuntimeError, ...
-        return {"problem": f"it cannot be imported ({_line(error)})"}
+        return {"problem": f"it cannot be imported ({first_line(error, 200)})"}
     devices, trouble = _devices(torch)
-    facts: dict[str, Any] = {
-        "version": str(torch.__version__),
-        "build": _build(torch),
-        "devices": devices,
-        "device_problem": trouble,
-    }
+    facts: dict[str, Any] = {"version": str(torch.__version__), "build": _build(torch)}
+    facts |= {"devices": devices, "device_problem": trouble}
     try:
         return facts | _measure(torch, "cuda" if devices else "cpu")
     except RuntimeError:
@@ -43,10 +41,8 @@ def look() -> dict[str, Any]:
 
 
 def _build(torch: Any) -> str:
-    if torch.version.cuda:
-        return f"CUDA {torch.version.cuda}"
-    hip = getattr(torch.version, "hip", None)
-    return f"ROCm {hip}" if hip else "CPU"
+    cuda, hip = torch.version.cuda, getattr(torch.version, "hip", None)
+    return f"CUDA {cuda}" if cuda else f"ROCm {hip}" if hip else "CPU"
 
 
 def _devices(torch: Any) -> tuple[list[dict[str, Any]], str]:
@@ -56,7 +52,7 @@ def _devices(torch: Any) -> tuple[list[dict[str, Any]], str]:
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
-        return [], _line(error)
+        return [], first_line(error, 200)
     return [_device(torch, index) for index in range(torch.cuda.device_count())], ""
 
 
@@ -96,10 +92,6 @@ def _seconds(work: Callable[[], Any], synchronize: Callable[[], Any]) -> float:
         synchronize()
         calls += 1
     return (time.perf_counter() - start) / calls
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 if __name__ == "__main__":

@@ -18,9 +18,14 @@ LARGEST = 1e30
 """Rewards beyond it count as infinite: their weighted sums leave the numbers that the trainer has."""
 
 
+def listed(functions: Any) -> list[Any]:
+    """Return one reward function, or several, as a list."""
+    return functions if isinstance(functions, list) else [functions]
+
+
 def refuse_classes(functions: Any) -> None:
     """Raise RewardError for a class in place of a function: it would be called as one."""
-    for function in functions if isinstance(functions, list) else [functions]:
+    for function in listed(functions):
         if inspect.isclass(function):
             name = function.__name__
             raise RewardError(f"reward_funcs: found the class {name}, expected a function or an instance: {name}(...)")
@@ -75,30 +80,22 @@ def drop_infinities(rewards: torch.Tensor, names: Sequence[str], tell: Callable[
 
 def numbers(found: Any, name: str, count: int) -> list[Any]:
     """Return what a reward function returned as a list of `count` numbers and None; raises RewardError for anything else."""
-    if found is None or isinstance(found, str | bytes | dict | Real) or not _is_iterable(found):
-        raise _problem(name, f"returned {_shown(found)}", count)
-    values = list(found)
-    if len(values) != count:
-        raise _problem(name, f"returned {len(values)} rewards", count)
-    for value in values:
-        if not (value is None or isinstance(value, Real) or _is_scalar(value)):
-            raise _problem(name, f"returned a list with {_shown(value)}", count)
-    return values
-
-
-def _is_iterable(value: Any) -> bool:
-    return hasattr(value, "__iter__") and getattr(value, "ndim", 1) > 0
+    is_list = hasattr(found, "__iter__") and getattr(found, "ndim", 1) > 0
+    if not is_list or isinstance(found, str | bytes | dict):
+        problem = _shown(found)
+    else:
+        values = list(found)
+        wrong = [value for value in values if not (value is None or isinstance(value, Real) or _is_scalar(value))]
+        if len(values) == count and not wrong:
+            return values
+        problem = f"a list with {_shown(wrong[0])}" if len(values) == count else f"{len(values)} rewards"
+    expected = f"expected a list of {count} numbers or None, one for each completion"
+    raise RewardError(f"reward_funcs: {name} returned {problem}, {expected}")
 
 
 def _is_scalar(value: Any) -> bool:
     """Return whether a value is a tensor of one number, of whatever library."""
     return isinstance(value, np.number | np.bool_ | np.ndarray | torch.Tensor) and math.prod(value.shape) == 1
-
-
-def _problem(name: str, found: str, count: int) -> RewardError:
-    return RewardError(
-        f"reward_funcs: {name} {found}, expected a list of {count} numbers or None, one for each completion"
-    )
 
 
 def _shown(value: Any) -> str:

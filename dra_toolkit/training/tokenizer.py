@@ -25,19 +25,11 @@ def model_path(recipe: Recipe) -> str:
 
 def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
     """Load the tokenizer; raises RecipeError if there is none, it cannot be fetched, or it has no chat template."""
-    name, revision = model_path(recipe), recipe.model.model_revision
-    arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": recipe.model.trust_remote_code}
-    try:
-        with model_errors(name, revision):
-            tokenizer = AutoTokenizer.from_pretrained(name, **arguments)
-    except ValueError as error:
-        raise RecipeError(
-            f"model_name_or_path: no tokenizer could be loaded from {name} ({first_words(error)})"
-        ) from None
+    tokenizer = _load(recipe, AutoTokenizer, "tokenizer")
     if not tokenizer.chat_template:
         raise RecipeError(
-            f"model_name_or_path: the tokenizer of {name} has no chat template; use an instruct model's, or set "
-            "tokenizer.chat_template and save it"
+            f"model_name_or_path: the tokenizer of {model_path(recipe)} has no chat template; use an instruct model's, or "
+            "set tokenizer.chat_template and save it"
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -54,18 +46,19 @@ def load_processor(
     images = reads_images(dataset)
     if images is None:
         return tokenizer
+    found = _load(recipe, AutoProcessor, "processor")
+    if not isinstance(found, ProcessorMixin):
+        raise RecipeError(
+            f"dataset_name: the data have {images}, and the policy {model_path(recipe)} reads no images; rename or drop "
+            "it, or name a vision-language model"
+        )
+    return found
+
+
+def _load(recipe: Recipe, auto: Any, what: str) -> Any:
     name, revision = model_path(recipe), recipe.model.model_revision
     try:
         with model_errors(name, revision):
-            arguments: dict[str, Any] = {"revision": revision, "trust_remote_code": recipe.model.trust_remote_code}
-            found = AutoProcessor.from_pretrained(name, **arguments)
+            return auto.from_pretrained(name, revision=revision, trust_remote_code=recipe.model.trust_remote_code)
     except (ValueError, ImportError) as error:
-        raise RecipeError(
-            f"model_name_or_path: no processor could be loaded from {name} ({first_words(error)})"
-        ) from None
-    if not isinstance(found, ProcessorMixin):
-        raise RecipeError(
-            f"dataset_name: the data have {images}, and the policy {name} reads no images; rename or drop it, or name a "
-            "vision-language model"
-        )
-    return found
+        raise RecipeError(f"model_name_or_path: no {what} could be loaded from {name} ({first_words(error)})") from None

@@ -49,8 +49,8 @@ def prepare_trackers(recipe: Recipe, folder: Path) -> None:
         settings |= {f"WANDB_{key.upper()}": stored[key] for key in ("mode", "base_url", "entity") if key in stored}
         settings |= {
             "WANDB_DIR": str(folder.absolute()),
-            "WANDB_RUN_ID": _wandb_run_id(folder),
             "WANDB_RESUME": "allow",
+            "WANDB_RUN_ID": _wandb_run_id(folder),
         }
     for name, value in settings.items():
         os.environ.setdefault(name, value)

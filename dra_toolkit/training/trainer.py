@@ -2,15 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from huggingface_hub import ModelCard
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Sampler
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import GRPOTrainer, RLOOTrainer
 
+from dra_toolkit.runs.checkpoints import mark_complete
+from dra_toolkit.runs.files import publish_text
 from dra_toolkit.training.adjusted import GroupAdjustment
-from dra_toolkit.training.resumable import Resumable
-from dra_toolkit.training.script_run import ScriptRun
+from dra_toolkit.training.hub import reason
+from dra_toolkit.training.script_run import recording
+
+if TYPE_CHECKING:
+    from trl import GRPOTrainer as Trained
+else:
+    Trained = object
+
+
+class Resumable(Trained):
+    """Saves that are whole, and a resumed run that goes on as if it had never stopped: a mixin beside `GroupAdjustment`."""
+
+    _before_save: Callable[[], None] | None = None
+    _card: Callable[[int, str | None, Iterable[str]], str] | None = None
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self._before_save is not None:
+            self._before_save()
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # sharded states come from every process
+        if self.accelerator.is_main_process:
+            mark_complete(Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        super().create_model_card(*args, **kwargs)
+        if self._card is None or not self.is_world_process_zero():
+            return
+        path = Path(self.args.output_dir) / "README.md"
+        tags = ModelCard.load(path).data.tags or []
+        publish_text(path, self._card(self.state.global_step, self.hub_model_id, sorted(tags)))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        try:
+            super()._push_from_checkpoint(checkpoint_folder)
+        except Exception as error:  # whatever the Hub or its client does, training goes on
+            self._tell_once("push", f"push_to_hub: a save could not be pushed ({reason(error)}); training goes on")
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        return EpochSampler(super()._get_train_sampler(dataset), lambda: self.state.epoch)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            _follow_schedule(self)
+
+
+class EpochSampler(Sampler[int]):
+    """TRL's sampler, whose n-th pass is that of epoch n also in a process that did not see the passes before.
+
+    TRL's draws a permutation of the prompts from one generator at every pass, so that a process that resumes in the third
+    epoch would go on in the order of the first.
+    """
+
+    def __init__(self, sampler: Any, epoch: Callable[[], float | None]) -> None:
+        """Wrap a sampler; `epoch` says how many epochs were trained when a pass begins."""
+        self._sampler, self._epoch, self._passes = sampler, epoch, 0
+
+    def __iter__(self) -> Iterator[int]:
+        while self._passes < int(self._epoch() or 0):
+            next(iter(self._sampler), None)  # draws the order of a pass that another process has seen
+            self._passes += 1
+        self._passes += 1
+        return iter(self._sampler)
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+
+def _follow_schedule(trainer: Any) -> None:
+    """Give the optimizer the learning rate that the schedule has at the step reached.
+
+    A checkpoint holds the rate of the schedule it was planned with: 0 at its end, which a longer run has not reached.
+    """
+    scheduler = getattr(trainer.lr_scheduler, "scheduler", trainer.lr_scheduler)
+    if not isinstance(scheduler, LambdaLR):
+        return
+    planned = zip(scheduler.base_lrs, scheduler.lr_lambdas, strict=True)
+    rates = [base * share(scheduler.last_epoch) for base, share in planned]
+    for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    scheduler._last_lr = rates
 
 
 class DiversityMixin(GroupAdjustment, Resumable):
@@ -30,11 +116,11 @@ class DiversityMixin(GroupAdjustment, Resumable):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._before_save, self._card = before_save, card
-        self._run = ScriptRun(self) if record and self._on_groups is None else None
+        self._records_itself = record and self._on_groups is None
 
     def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
         """Train as TRL does, recording the groups into `args.output_dir` unless they go elsewhere."""
-        with self._run.recording(resume_from_checkpoint) if self._run else nullcontext():
+        with recording(self, resume_from_checkpoint) if self._records_itself else nullcontext():
             return super().train(resume_from_checkpoint, *args, **kwargs)
 
 
@@ -54,6 +140,8 @@ class DRATrainer(DiversityMixin, GRPOTrainer):
         attempt           number of this start of the run, for the records
         keep_embeddings   put the embeddings into the records
         history           the prompts' earlier groups, for a measure that reads them; left out, it starts empty
+        dynamic_sampling_rounds   how often, at most, groups whose totals are all equal give way to groups of other prompts
+                          before a step; those are recorded as discarded, with the reason
         card              called on the main process for the model card of a save, with its step, its repository on the
                           Hub, if any, and TRL's tags; None leaves TRL's card
         tell              called with one line when something should reach the user

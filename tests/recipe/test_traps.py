@@ -287,3 +287,25 @@ class TestObjectives:
         (found,) = notes(diversity=measure)
         assert found.startswith("diversity_labels: the correct completions of a problem share one answer")
         assert ("scale_rewards: group cancels" in found) == cancels
+
+
+class TestKeysOfTRLThatDoNothing:
+    """Each given another value than TRL's default; tests/training/test_trl_contract.py says why it is in the table."""
+
+    @pytest.mark.parametrize(
+        ("key", "value", "why"),
+        [
+            ("log_multimodal", "false", "unless the data have images"),
+            ("router_aux_loss_coef", "0.1", "unless the model is a mixture of experts; TRL refuses it for any other"),
+            ("label_names", "[labels]", "GRPO's loss has no labels"),
+            ("label_smoothing_factor", "0.1", "GRPO's loss has no labels"),
+            ("eval_do_concat_batches", "false", "evaluation in GRPO predicts nothing"),
+            ("batch_eval_metrics", "true", "evaluation in GRPO predicts nothing"),
+            ("include_for_metrics", "[loss]", "evaluation in GRPO predicts nothing"),
+            ("eval_accumulation_steps", "2", "evaluation in GRPO predicts nothing"),
+            ("train_sampling_strategy", "sequential", "GRPO has an order of prompts of its own"),
+            ("length_column_name", "tokens", "GRPO has an order of prompts of its own"),
+        ],
+    )
+    def test_say_so(self, notes, key, value, why):
+        assert notes(**{key: value}) == (f"{key}: has no effect, {why}",)

@@ -293,8 +293,7 @@ class TestOtherTrainers:
             if normalize:
                 expected = (expected - expected.mean()) / (expected.std(ddof=1) + 1e-4)
             np.testing.assert_allclose(np.stack([getattr(r, name) for r in records]), expected, atol=1e-5)
-        if not normalize:
-            faithful(tmp_path)
+        faithful(tmp_path)
         assert np.abs(records[0].advantages - records[0].plain_advantages).max() > 1e-3
 
     def test_a_measure_on_advantages_is_refused_for_rloo(self, tmp_path):

@@ -41,6 +41,17 @@ def test_signatures():
     assert parameters(gather_object) == ["object"]
 
 
+def test_what_recipes_call_without_effect_is_not_read():
+    """Evaluation returns a loss alone, so nothing gathers predictions; the order of prompts is GRPO's own."""
+    assert "return loss, None, None" in inspect.getsource(GRPOTrainer.prediction_step)
+    sampler = inspect.getsource(GRPOTrainer._get_train_sampler)
+    assert "train_sampling_strategy" not in sampler
+    assert "length_column_name" not in sampler
+    assert "images is not None and self.log_multimodal" in inspect.getsource(
+        GRPOTrainer._generate_and_score_completions
+    )
+
+
 def test_the_docs_name_all_that_is_overridden():
     ours = [kind for kind in DRATrainer.__mro__ if kind not in GRPOTrainer.__mro__]
     overridden = {name for kind in ours for name in vars(kind) if callable(getattr(GRPOTrainer, name, None))}

@@ -21,7 +21,7 @@ class Objective(Section):
 
     reward_funcs: list[str] = ours(
         [],
-        "Rewards by name, dotted paths to your own functions, or reward models: a Hub id or a folder.",
+        "Rewards by name, dotted paths to your own functions, or reward models: Hub ids or folders.",
         in_summary=True,
     )
     reward_weights: list[float] | None = trls()
@@ -48,6 +48,7 @@ class Objective(Section):
     scale_rewards: str = trls(on_card=True, in_summary=True)
     beta: float = trls(on_card=True)
     num_generations: int = trls(needed=True, on_card=True, in_summary=True)
+    dynamic_sampling_rounds: int = ours(0, "Rounds, at most, that replace groups of equal rewards by others.", low=0)
     num_iterations: int = trls()
     temperature: float = trls(on_card=True)
     max_completion_length: int | None = trls(on_card=True)
