@@ -19,6 +19,8 @@ from dra_toolkit.safe_text import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from dra_toolkit.runs import Run
+
 USER_MISTAKE = 2
 JSON_VERSION = 1
 """Of the documents that commands print with --json, `errors` among them; raised when a key goes or changes its meaning."""
@@ -26,6 +28,8 @@ JSON = typer.Option(False, "--json", help="Print one JSON document.")
 Format = Literal["trl", "verl", "ms-swift", "prime-rl", "jsonl"]
 """Whose rollouts a file holds."""
 
+OPENED: list[Run] = []
+"""The runs that a command has opened: files of groups that were skipped are told when it ends."""
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -45,6 +49,10 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
                 print_json({"errors": error.problems})
             print_problems(error.problems)
             raise typer.Exit(USER_MISTAKE) from None
+        finally:
+            left_out = [f"groups/{name} is left out: {why}" for run in OPENED for name, why in run.problems.items()]
+            print_problems(left_out[:5] if command.__name__ != "verify" else [])
+            OPENED.clear()
 
     return wrapped
 

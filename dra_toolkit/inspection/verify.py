@@ -171,7 +171,7 @@ def _gaps(run: Run, found: Verified) -> Iterator[str]:
 def _measures(run: Run, found: Verified) -> Iterator[str]:
     """Compare the measures that were stored with every group with its rows."""
     wrong = 0
-    written = frozenset.intersection(*run.store.snapshot().columns.values())
+    written = frozenset.intersection(*(run.store.snapshot().columns.values() or [frozenset()]))
     differs = " OR ".join(_differs(name, may_lack=f"{GROUP_PREFIX}{name}" not in written) for name in _MEASURES)
     steps = sorted({step for mode in MODES for step in run.steps(mode)})
     for start in range(0, len(steps), STEPS_AT_ONCE):

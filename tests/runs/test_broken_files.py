@@ -110,3 +110,12 @@ def test_an_evaluation_of_any_content_is_told(tmp_path, content):
     (tmp_path / "evaluation.json").write_bytes(CONTENTS[content])
     found = read_evaluation(tmp_path)
     assert found.problems
+
+
+@pytest.mark.parametrize("question", [("sql", "SELECT step FROM steps"), ("groups",), ("search", "text")])
+def test_a_damaged_file_of_groups_is_told_by_whatever_leaves_it_out(root, question):
+    (file,) = (root / "broken" / "groups").glob("*.parquet")
+    file.write_bytes(file.read_bytes()[:-200])
+    ran = inspect(question[0], root / "broken", *question[1:])
+    assert f"groups/{file.name} is left out: " in ran.stderr
+    assert "is left out" not in inspect(question[0], root / "sound", *question[1:]).stderr

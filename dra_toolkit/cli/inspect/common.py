@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from dra_toolkit.cli.common import with_default
+from dra_toolkit.cli.common import OPENED, with_default
 
 if TYPE_CHECKING:
     from dra_toolkit.inspection.selection import Selection
@@ -36,6 +36,7 @@ def open_run(run: str | None) -> Run:
     opened = Run(latest_run()) if run is None else Run.open(run)
     if left_out := opened.texts_left_out():
         typer.echo(left_out, err=True)
+    OPENED.append(opened)
     return opened
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import sys
@@ -40,34 +41,32 @@ def sql(
         _list_tables(opened, as_json)
         return
     require_unicode(statement, "SQL")
-    names, batches = _answer(opened, statement)
+    names, found = _answer(opened, statement)
     if as_csv:
-        _print_csv(names, batches)
+        _print_csv(names, found)
     elif as_json:
-        _print_rows(names, batches)
+        _print_rows(names, found)
     else:
-        rows: list[tuple[object, ...]] = []
-        for batch in batches:
-            rows += _rows(batch)
-            if len(rows) > limit:
-                break
+        rows = list(itertools.islice(found, limit + 1))
         out = console()
         out.print(rows_view(names, rows[:limit]))
         out.print(f"the first {limit:,} rows; --limit shows more" if len(rows) > limit else f"{len(rows):,} rows")
 
 
-def _answer(run: Run, statement: str) -> tuple[list[str], Iterator[pa.RecordBatch]]:
-    """Return the columns of the answer and its pieces; whatever is wrong with the statement is a RunError."""
+def _answer(run: Run, statement: str) -> tuple[list[str], Iterator[tuple[object, ...]]]:
+    """Return the columns of the answer and its rows; whatever is wrong with the statement is a RunError."""
     try:
         reader = run.reader(statement)
     except RunError as error:
         raise RunError(*(line + _nearest_column(line) for line in error.problems)) from None
-    return reader.schema.names, _pieces(reader)
+    return reader.schema.names, _rows(reader)
 
 
-def _pieces(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[object, ...]]:
+    """Yield the rows, a piece of the answer in memory at a time."""
     try:
-        yield from reader
+        for batch in reader:
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
     except (OSError, ValueError) as error:  # what DuckDB finds wrong in later rows arrives through Arrow
         raise RunError(f"SQL: {first_line(error)}") from None
 
@@ -80,24 +79,18 @@ def _nearest_column(problem: str) -> str:
     return did_you_mean(unknown[1], known) if unknown else ""
 
 
-def _rows(batch: pa.RecordBatch) -> list[tuple[object, ...]]:
-    return list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-
-
-def _print_rows(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
-    """Print the rows as JSON, a piece of the answer in memory at a time."""
+def _print_rows(names: list[str], rows: Iterator[tuple[object, ...]]) -> None:
     from dra_toolkit.inspection.plain import plain
 
     print(f'{{"version": {JSON_VERSION}, "rows": [', end="")
     separator = ""
-    for batch in batches:
-        for row in _rows(batch):
-            print(separator + json.dumps(plain(dict(zip(names, row, strict=True)))), end="")
-            separator = ",\n"
+    for row in rows:
+        print(separator + json.dumps(plain(dict(zip(names, row, strict=True)))), end="")
+        separator = ",\n"
     print("]}")
 
 
-def _print_csv(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
+def _print_csv(names: list[str], rows: Iterator[tuple[object, ...]]) -> None:
     import csv
 
     from dra_toolkit.inspection.export.writers import cell
@@ -109,8 +102,7 @@ def _print_csv(names: list[str], batches: Iterator[pa.RecordBatch]) -> None:
 
     writer = csv.writer(sys.stdout)
     writer.writerow(map(shown, names))
-    for batch in batches:
-        writer.writerows(map(shown, row) for row in _rows(batch))
+    writer.writerows(map(shown, row) for row in rows)
 
 
 def _list_tables(run: Run, as_json: bool) -> None:
@@ -119,11 +111,8 @@ def _list_tables(run: Run, as_json: bool) -> None:
 
     found = {name: table_columns(name) for name in TABLES}
     if as_json:
-        told = {
-            name: [{"column": column, "type": kind, "meaning": meaning} for column, kind, meaning in columns]
-            for name, columns in found.items()
-        }
-        print_json({"tables": told})
+        keys = ("column", "type", "meaning")
+        print_json({"tables": {name: [dict(zip(keys, c, strict=True)) for c in found[name]] for name in found}})
         return
     out = console()
     rows = [

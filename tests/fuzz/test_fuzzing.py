@@ -1,0 +1,14 @@
+"""A few of the mutated inputs of `fuzzing.py`; `python tests/fuzz/fuzzing.py --inputs 10000` tries as many as asked for."""
+
+from __future__ import annotations
+
+import os
+
+from fuzzing import summary, tried
+
+
+def test_mutated_inputs_end_in_what_is_read_or_told(tmp_path):
+    found = tried(range(int(os.environ.get("DRA_FUZZ", "120"))), tmp_path, workers=2)
+    told = summary(found)
+    assert told["findings"] == []
+    assert all(told["outcomes"].values())
