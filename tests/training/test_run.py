@@ -55,7 +55,7 @@ def dra(*arguments: object, **options) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate()  # pytest's own limit ends what hangs; a busy machine may take long
     assert process.returncode == status, out + err
     return out + err
 
@@ -70,7 +70,15 @@ def kill_family(process: subprocess.Popen[str]) -> None:
     for member in family:
         member.kill()
     process.communicate()
-    psutil.wait_procs(family, timeout=10)
+    wait_until(lambda: all(map(has_ended, family)))  # until then they hold the run's lock
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process has ended; nobody may have waited for it yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def essence(run: Path):

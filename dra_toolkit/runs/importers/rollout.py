@@ -98,11 +98,9 @@ def as_number(found: Any, what: str) -> float:
         return found
     if found is None:
         return math.nan
-    if isinstance(found, bool | int | float):
-        return float(found)
     try:
         return float(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadRowError(f"{what} is {_kind(found)}, expected a number") from None
 
 
