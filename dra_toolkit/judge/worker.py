@@ -44,7 +44,7 @@ def call(cpu_seconds: float, function: Callable[..., Any], *arguments: Any) -> A
     it, a while later.
     """
     limit(resource.RLIMIT_CPU, int(time.process_time() + KILLED_AFTER * cpu_seconds) + 2)
-    previous = signal.signal(signal.SIGPROF, _out_of_time)
+    previous = signal.signal(signal.SIGPROF, out_of_time)
     try:
         try:
             signal.setitimer(signal.ITIMER_PROF, cpu_seconds, 0.5)
@@ -62,7 +62,8 @@ def limit(kind: int, wanted: int) -> None:
     resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
-def _out_of_time(number: int, frame: FrameType | None) -> NoReturn:
+def out_of_time(number: int, frame: FrameType | None) -> NoReturn:
+    """Raise OutOfTimeError, as the handler of an alarm."""
     raise OutOfTimeError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -94,3 +95,28 @@ def test_a_torn_last_line_is_passed_over_and_what_follows_is_whole(tmp_path):
     third.close()
     assert list(third.rows) == [("p", 0), ("p", 1)]
     assert third.rows["p", 0]["text"] == "\ud800 line\nbreak"
+
+
+@pytest.mark.parametrize("part", ["evaluation.json", "outcomes.parquet", "k1", "b", "step-50"])
+def test_a_link_inside_a_folder_of_evaluations_is_told_and_not_followed(tmp_path, part):
+    elsewhere = written(tmp_path / "elsewhere")
+    evals = tmp_path / "evals"
+    folder = written(evals)
+    path = next(at for at in (folder / part, folder, *folder.parents) if at.name == part)
+    target = tmp_path / "elsewhere" / path.relative_to(evals)
+    path.rename(tmp_path / "moved")
+    path.symlink_to(target)
+    (found,) = find_evaluations(evals)
+    assert any(f"{part} is a link, which is not followed" in line for line in found.problems), found.problems
+    with pytest.raises(EvaluationError, match="is a link"):
+        read_outcomes(found)
+    assert read_evaluation(elsewhere).problems == ()
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "outcomes.parquet"])
+def test_a_pipe_among_the_files_keeps_nobody_waiting(tmp_path, name):
+    folder = written(tmp_path)
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    (found,) = find_evaluations(tmp_path)
+    assert found.problems

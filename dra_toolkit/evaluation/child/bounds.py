@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
-from dra_toolkit.judge.worker import OutOfTimeError
+from dra_toolkit.judge.worker import OutOfTimeError, limit, out_of_time
 
 CPU_SECONDS, KILLED_AFTER = 8.0, 20
 JUDGE_SECONDS = 5.0
@@ -39,7 +38,7 @@ def score_within_bounds(metric: Mapping[str, Any], row: Mapping[str, Any], text:
 def _bounded(function: Callable[[], Any], seconds: float) -> tuple[Any, str]:
     """Return what a function returns, and "scored"; or None, and why it returned nothing."""
     _renew_kernel_limit()
-    previous = signal.signal(signal.SIGVTALRM, _out_of_time)
+    previous = signal.signal(signal.SIGVTALRM, out_of_time)
     try:
         try:
             signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1.0)
@@ -57,20 +56,13 @@ def _bounded(function: Callable[[], Any], seconds: float) -> tuple[Any, str]:
         return None, f"metric failed: {type(error).__name__}"
 
 
-def _out_of_time(number: int, frame: FrameType | None) -> NoReturn:
-    raise OutOfTimeError
-
-
 def _renew_kernel_limit() -> None:
     """Have the kernel kill this process if one answer uses much more than its time inside one long operation."""
-    used = time.process_time()
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + KILLED_AFTER, hard))
+    limit(resource.RLIMIT_CPU, int(time.process_time()) + KILLED_AFTER)
 
 
 def limit_memory() -> None:
     """Bound the memory of a worker, where the system says how much it has."""
     with suppress(OSError, ValueError):
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, hard))
+        limit(resource.RLIMIT_AS, pages * resource.getpagesize() + MEMORY)

@@ -22,7 +22,7 @@ def as_text(report: Report, format: str, *, metric: str = "avg", published: bool
     notes = [visible(note, one_line=True) for note in report.notes] + ([NOTE] if published else [])
     if format == "latex":
         return _latex(rows) + "".join(f"% {note}\n" for note in notes)
-    return _markdown(rows) + "".join(f"\n{note}\n" for note in notes)
+    return _markdown(rows) + "".join(f"\n{note.translate(_MARKDOWN)}\n" for note in notes)
 
 
 def points(score: Score | None) -> str:
@@ -77,9 +77,13 @@ def _reported(report: Report) -> list[Reported]:
     return [each for each in REPORTED if asked & set(each.scores) or asked == set(SIZES)]
 
 
+_MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {c: f"\\{c}" for c in "\\|[]`*"})
+
+
 def _markdown(rows: list[list[str]]) -> str:
-    lines = [rows[0], ["---", *("---:" for _ in rows[0][1:])], *rows[1:]]
-    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+    shown = [[visible(cell, one_line=True).translate(_MARKDOWN) for cell in line] for line in rows]
+    lines = [shown[0], ["---", *("---:" for _ in rows[0][1:])], *shown[1:]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"}
@@ -89,7 +93,7 @@ _LATEX |= {"±": "$\\pm$", "≤": "$\\leq$", "≥": "$\\geq$", "≈": "$\\approx
 
 def _latex(rows: list[list[str]]) -> str:
     def line(cells: list[str]) -> str:
-        return " & ".join("".join(_LATEX.get(c, c) for c in cell) for cell in cells) + " \\\\\n"
+        return " & ".join("".join(_LATEX.get(c, c) for c in visible(cell, one_line=True)) for cell in cells) + " \\\\\n"
 
     columns = "l" + "r" * (len(rows[0]) - 1)
     body = "".join(line(row) for row in rows[1:])

@@ -42,7 +42,7 @@ def details_file(results: Path, task: str) -> Path | None:
             continue
         found = folder.glob(f"details_*{ending}") if folder == results.parent else folder.rglob(f"details_*{ending}")
         for path in sorted(found):
-            if path.name.removeprefix("details_").removesuffix(ending) in (task, canonical(task)):
+            if path.name.removeprefix("details_").removesuffix(ending) in (task, canonical(task)) and path.is_file():
                 return path
     return None
 

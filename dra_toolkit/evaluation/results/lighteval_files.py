@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
 from dra_toolkit.evaluation.results.lighteval_details import Details, details_file, read_details
 from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, canonical, metric_of, single_metric
 from dra_toolkit.evaluation.statistics.scores import Score, interval, score
+from dra_toolkit.runs.files import read_json
 
 PATTERN = "results_*.json"
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)
@@ -48,8 +48,8 @@ def read_foreign(path: Path) -> Foreign:
     notes: list[str] = []
     for file in files:
         try:
-            document = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            document = read_json(file)
+        except (OSError, ValueError) as error:
             problems.append(f"{file}: torn or no JSON ({error}); skipped")
             continue
         results = document.get("results") if isinstance(document, dict) else None

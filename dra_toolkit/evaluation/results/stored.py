@@ -110,8 +110,7 @@ def find_evaluations(evals_root: Path) -> list[Evaluation]:
 
     One whose files are damaged is returned too, with what is wrong in its `problems`.
     """
-    folders = sorted(path.parent for path in evals_root.glob(f"*/*/*/{FACTS_FILE}"))
-    found = [read_evaluation(folder) for folder in folders]
+    found = [read_evaluation(path.parent) for path in sorted(evals_root.glob(f"*/*/*/{FACTS_FILE}"))]
     found.sort(key=lambda e: str(e.facts.get("finished", "")), reverse=True)
     return sorted(found, key=lambda e: (e.step is None, e.step or 0, e.label, e.benchmark))
 
@@ -120,8 +119,11 @@ def read_evaluation(folder: Path) -> Evaluation:
     """Return the evaluation in `folder`; what is wrong with its files stands in `problems`."""
     problems: list[str] = []
     facts: dict[str, Any] = {}
-    path = folder / FACTS_FILE
+    path, outcomes = folder / FACTS_FILE, folder / OUTCOMES_FILE
+    linked = [at.name for at in (path, outcomes, folder, folder.parent, folder.parent.parent) if at.is_symlink()]
     try:
+        if linked:
+            raise ValueError(f"{linked[0]} is a link, which is not followed")
         read = read_json(path)
         facts = read if isinstance(read, dict) else {}
         if not facts:
@@ -130,10 +132,10 @@ def read_evaluation(folder: Path) -> Evaluation:
         problems.append(f"{path}: cannot be read ({error})")
     if facts and facts.get("version") != VERSION:
         problems.append(f"{path}: version {facts.get('version')!r}, this release reads {VERSION}")
-    if not (folder / OUTCOMES_FILE).is_file():
+    if not outcomes.is_file():
         problems.append(f"{folder}: {OUTCOMES_FILE} is missing")
-    else:
-        problems.extend(_parquet_problems(folder / OUTCOMES_FILE))
+    elif not linked:
+        problems.extend(_parquet_problems(outcomes))
     step, n, settings = facts.get("step"), facts.get("n"), facts.get("settings")
     if not isinstance(n or 0, int) or not isinstance(settings or {}, dict):
         problems.append(f"{path}: expected n as a whole number and settings as an object")
