@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 
@@ -130,6 +131,22 @@ class TestReport:
         assert "\x1b" not in eval_("report", tmp_path).stdout
         assert "'=cmd" in eval_("report", tmp_path, "--format", "csv").stdout
         assert "\\_\\&\\%" in eval_("report", tmp_path, "--format", "latex").stdout
+
+    @pytest.mark.parametrize(
+        ("format", "harmful"), [("markdown", r"<img|(?<!\\)\[y|(?<!\\)`c|\x1b"), ("latex", r"\\input|\x1b|[^\\]_z")]
+    )
+    def test_hostile_labels_are_only_text_in_every_format(self, tmp_path, format, harmful):
+        label = "<img src=http://a/b onerror=x> [y](javascript:z) `c` \\input{/etc/passwd} _z \x1b[31m | 5"
+        folder = evaluate(tmp_path, 50, "b", [[1, 0], [0, 0]])
+        facts = json.loads((folder / "evaluation.json").read_text())
+        (folder / "evaluation.json").write_text(json.dumps(facts | {"label": label}))
+        shown = eval_("report", tmp_path, "--format", format).stdout
+        assert "onerror" in shown
+        assert not re.search(harmful, shown), shown
+
+    def test_a_pipe_among_the_results_of_lighteval_keeps_nobody_waiting(self, tmp_path):
+        os.mkfifo(tmp_path / "results_2025-01-01.json")
+        assert "not a regular file" in eval_("report", tmp_path, status=2).stderr.replace("\n", " ")
 
     @pytest.mark.parametrize(
         ("arguments", "told"),
