@@ -41,14 +41,11 @@ class CompactionStoppedError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Compacted:
-    """What a compaction did."""
+    """What a compaction did: segments made, what went into them, and what was removed that is replaced."""
 
     segments: int
-    """Segments made."""
     sources: int
-    """Files and segments that went into them."""
     removed: int
-    """Files and segments removed, of this compaction or an earlier one."""
 
 
 def compact(
@@ -86,7 +83,7 @@ def remove_replaced(folder: Path, grace: float = GRACE) -> int:
         except FileNotFoundError:
             continue
         for source in sources:
-            path = folder / Path(source["name"]).name
+            path = folder / source["name"]
             if _identity(path) == source:
                 remove_folder(path) if path.is_dir() else path.unlink(missing_ok=True)
                 removed += 1

@@ -21,8 +21,9 @@ def contents_of(path: Path) -> Contents | str:
     """Return what a file or segment says of itself, or why it cannot be read."""
     try:
         if path.is_dir():
-            if links := sorted(inner.name for inner in path.iterdir() if inner.is_symlink()):
-                return f"its file {links[0]} is a link, left alone"
+            for inner in sorted(path.iterdir()):
+                if inner.is_symlink() or not inner.is_file():
+                    return f"its file {inner.name} is {'a link' if inner.is_symlink() else 'no file'}, left alone"
             with closing(SegmentReader(path)) as segment:
                 segment.check()
                 return segment.facts(), segment.columns()

@@ -21,7 +21,6 @@ class FileFacts:
     """What holds for every group of a file, and lets it be replayed alone; stored as JSON in its metadata."""
 
     run: str
-    """Name of the run."""
     reward_weights: dict[str, float]
     """Factor of each reward function in the total."""
     scale_rewards: str
@@ -37,7 +36,6 @@ class FileFacts:
     record_texts: float = 1.0
     """Share of the groups whose texts are kept when files are joined."""
     version: int = SCHEMA_VERSION
-    """Version of this schema."""
 
     @property
     def made(self) -> Estimator:

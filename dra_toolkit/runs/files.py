@@ -7,14 +7,30 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dra_toolkit.errors import RunError
+
 TEMPORARY_PREFIX = ".tmp-"
+MOST_BYTES = 1 << 30
+"""Bytes of a text file that is read at once; no run writes larger ones."""
+
+
+class UnwritableError(RunError, OSError):
+    """A file of a run cannot be written: the disk is full, or its folder is gone."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(f"{path}: cannot be written ({error.strerror or error})")
+        self.errno, self.strerror = error.errno, error.strerror
 
 
 def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write `path` through a temporary file, fsync and rename; on failure nothing of it is left behind."""
+    """Write `path` through a temporary file, fsync and rename; on failure nothing of it is left behind.
+
+    Raises UnwritableError, a RunError and an OSError, where the disk refuses.
+    """
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name}")
     try:
         with open(temporary, "w+b") as file:
@@ -22,10 +38,13 @@ def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        _sync_directory(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UnwritableError(path, error) from None
         raise
-    _sync_directory(path.parent)
 
 
 def publish_text(path: Path, text: str) -> None:
@@ -38,8 +57,11 @@ def read_text(path: Path, errors: str = "strict") -> str:
 
     A pipe, which would keep a reader waiting for ever, is not opened.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
         raise ValueError("not a regular file")
+    if found.st_size > MOST_BYTES:
+        raise ValueError(f"larger than {MOST_BYTES >> 20} MiB")
     return path.read_text(encoding="utf-8", errors=errors)
 
 

@@ -87,6 +87,11 @@ def list_folder(folder: Path) -> Listing:
     )
 
 
+def is_own_name(name: object) -> bool:
+    """Return whether a file or folder of recorded groups can have this name: nothing that leads elsewhere."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
 def overlapping(segments: tuple[Source, ...]) -> Iterator[tuple[Source, Source]]:
     """Yield (older, newer) for every two segments of one mode whose steps overlap."""
     by_start = sorted(segments, key=lambda s: (s.mode, s.first))

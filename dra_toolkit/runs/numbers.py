@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,7 @@ from dra_toolkit.groups import Mode
 from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.names import Source
 from dra_toolkit.runs.rows import starts_of
-from dra_toolkit.runs.seals import require_sound
-from dra_toolkit.runs.segments import COMPLETIONS, Batch
+from dra_toolkit.runs.segments import COMPLETIONS, Batch, SegmentReader
 from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore
 from dra_toolkit.safe_text import first_line
 
@@ -75,6 +75,8 @@ def _source(store: GroupStore, source: Source, columns: list[str]) -> Iterator[p
             yield table.select([name for name in columns if name in table.column_names])
         return
     try:
+        with closing(SegmentReader(source.path)) as segment:
+            segment.require_sound(COMPLETIONS)
         yield from _whole_batches(source.path / COMPLETIONS, columns)
     except FileNotFoundError:
         raise
@@ -87,7 +89,6 @@ def _whole_batches(path: Path, columns: list[str]) -> Iterator[pa.Table]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    require_sound(path)
     kept: pa.Table | None = None
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         for piece in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):

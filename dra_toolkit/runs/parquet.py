@@ -20,6 +20,8 @@ QUICK, DENSE = 3, 6
 """Levels of zstd: for a batch beside the training, and for texts that are kept."""
 PAGE = 16 << 20
 """Bytes of a page: each is compressed alone, and texts are smaller together, by 3 % with 3,800 characters each."""
+MOST_DECODED = 4 << 30
+"""Bytes of a row group, as its file states them, that are decoded."""
 _SPLIT = ("redundancy", "weight", "adjusted", "advantage_plain", "advantage", "similarity.list.element")
 _PLAIN = ("completion", "embedding", "similarity")
 
@@ -60,7 +62,10 @@ def _is_searched(name: str) -> bool:
 
 
 class RowReader:
-    """Reads stretches of rows from one file, in order or not, decoding each row group once while it moves forward."""
+    """Reads stretches of rows from one file, in order or not, decoding each row group once while it moves forward.
+
+    Of a file that `is_sealed`, anything that differs from what was written is told.
+    """
 
     def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
         import pyarrow.parquet as pq
@@ -68,11 +73,12 @@ class RowReader:
         self._path, self._seal = path, read_seal(path)
         self._file = pq.ParquetFile(path, page_checksum_verification=True)
         self.schema: pa.Schema = self._file.schema_arrow
-        """The Arrow schema of the whole file, facts included."""
         self.is_sealed = self._seal is not None
-        """Whether the file is as it was written, or anything that differs is told."""
         self._columns = list(columns) if columns is not None else None
         metadata = self._file.metadata
+        largest = max((metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)), default=0)
+        if largest > MOST_DECODED:
+            raise ValueError(f"{largest >> 20} MiB at once, more than any run writes")
         sizes = (metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
         self._starts = [0, *itertools.accumulate(sizes)]
         self._held: dict[int, pa.Table] = {}

@@ -87,6 +87,7 @@ GROUP_KEY = KEY[:-1]
 _always = functools.partial(Column, required=True)
 _of_group = functools.partial(Column, required=True, per_group=True)
 _where_any = functools.partial(Column, optional=True)
+_ANSWER = "final answer: the last `\\boxed{...}` or `<answer>`, or null"
 _SIMILARITY = "cosine similarity to the completions after it in the group: one row of the upper triangle"
 
 COLUMNS = (
@@ -102,38 +103,19 @@ COLUMNS = (
     _of_group("prompt", "messages", "group.prompt", "messages of the prompt; role `text` if plain", "text"),
     _always("completion", "string", "group.completions", "the text, without special tokens", "text"),
     _where_any(
-        "prompt_turns",
-        "turns",
-        "group.prompt",
-        "the prompt once more with calls of tools, as JSON, and images, where it has any",
-        "text",
-        per_group=True,
+        "prompt_turns", "turns", "group.prompt", "the prompt with its calls of tools and images", "text", per_group=True
     ),
-    _where_any(
-        "turns",
-        "turns",
-        "group.turns",
-        "what was said in turn, by the policy and by tools, where that is more than one text",
-        "text",
-    ),
+    _where_any("turns", "turns", "group.turns", "what policy and tools said in turn, if not one text", "text"),
     _where_any(
         "gold", "dictionary", "group.gold", "the reference answer that the reward functions saw", per_group=True
     ),
     _where_any(
         "verdict", "dictionary", "group.verdicts", "what a judge said of it: `right`, `wrong`, or why it said neither"
     ),
-    Column(
-        "answer",
-        "string",
-        lambda r, _: map(final_answer, r.group.completions),
-        "final answer: the last `\\boxed{...}` or `<answer>`, or null",
-    ),
+    Column("answer", "string", lambda r, _: map(final_answer, r.group.completions), _ANSWER),
     _always("tokens", "int32", "group.token_counts", "tokens of the completion"),
     _always(
-        "finish_reason",
-        "dictionary",
-        "group.finish_reasons",
-        "`stop`: ended by itself; `length`: cut at the longest length allowed",
+        "finish_reason", "dictionary", "group.finish_reasons", "`stop`: ended by itself; `length`: cut; or `unknown`"
     ),
     _always("rewards", "rewards", "group.rewards", "raw value of each reward function; null where it abstained"),
     _always("total", "float64", "adjustment.totals", "weighted sum of the raw rewards"),
@@ -143,21 +125,11 @@ COLUMNS = (
     _always("adjusted", "float64", "adjustment.adjusted", "total after the adjustment"),
     _always("advantage_plain", "float64", "plain_advantages", "advantage of the unadjusted totals"),
     _always("advantage", "float64", "advantages", "advantage that the trainer used"),
-    _where_any(
-        "policy_tokens",
-        "int32",
-        "group.policy_tokens",
-        "how many of the tokens the policy wrote, where tools wrote others",
-    ),
+    _where_any("policy_tokens", "int32", "group.policy_tokens", "tokens of the policy, where tools wrote others"),
     _where_any("bonus", "float64", "adjustment.bonus", "what the measure adds after the factor"),
+    _where_any("label", "int32", "labels", "its cluster in its group, where the measure reads clusters"),
     _where_any(
-        "label", "int32", "labels", "which cluster of its group it belongs to, where the measure reads clusters"
-    ),
-    _where_any(
-        "log_prob",
-        "float64 or null",
-        "log_probs",
-        "mean log-probability of its tokens when sampled, where the measure reads it",
+        "log_prob", "float64 or null", "log_probs", "mean log-probability of its tokens, where a measure reads it"
     ),
     _where_any("discard_reason", "dictionary", "discard_reason", "why the group was not trained on", per_group=True),
     _where_any("texts_dropped", "bool", "group.texts_dropped", "true: its texts were not kept", per_group=True),

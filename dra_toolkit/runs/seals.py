@@ -27,12 +27,10 @@ class BrokenSealError(ValueError):
 
 @dataclass(frozen=True)
 class Seal:
-    """What a file was when it was written."""
+    """What a file was when it was written: bytes before the seal, and the checksum of each block of them."""
 
     data: int
-    """Bytes before the seal."""
     checksums: tuple[int, ...]
-    """Of each block of them."""
 
     def check(self, path: Path, start: int = 0, end: int | None = None) -> None:
         """Raise BrokenSealError if a block with one of the bytes from `start` up to `end` is not as it was written."""
@@ -77,8 +75,7 @@ def read_seal(path: Path) -> Seal | None:
 
 def require_sound(path: Path) -> None:
     """Raise BrokenSealError if a sealed file is not as it was written; each version of a file is read once by a process."""
-    stat = os.stat(path)
-    version = (str(path), stat.st_size, stat.st_mtime_ns)
+    version = version_of(path)
     if version not in _sound:
         found = read_seal(path)
         if found is not None:
@@ -86,13 +83,10 @@ def require_sound(path: Path) -> None:
         _sound.add(version)
 
 
-def why_broken(path: Path) -> str | None:
-    """Return why a sealed file is not as it was written; None if it is."""
-    try:
-        require_sound(path)
-    except BrokenSealError as error:
-        return str(error)
-    return None
+def version_of(path: Path) -> tuple[str, int, int]:
+    """Return what tells one version of a file from another."""
+    stat = os.stat(path)
+    return str(path), stat.st_size, stat.st_mtime_ns
 
 
 _sound: set[tuple[str, int, int]] = set()

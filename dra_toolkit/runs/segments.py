@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.runs.facts import FileFacts
+from dra_toolkit.runs.names import is_own_name
 from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, write_options
 from dra_toolkit.runs.rows import check_rows, starts_of
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, KEY, arrow_schema, columns_of, read_facts
-from dra_toolkit.runs.seals import seal
+from dra_toolkit.runs.seals import require_sound, seal, version_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,7 @@ OF_FILE = {
 
 Batch = tuple[int, int]
 """Step and generation batch."""
+_right_rows: set[tuple[str, int, int]] = set()
 
 
 class SegmentWriter:
@@ -91,13 +93,9 @@ class _Part:
         self._rows += len(table)
         if self._most_bytes is not None:
             self._bytes += table["completion"].nbytes
-        if self._is_full():
+        is_long = self._most_bytes is not None and self._bytes >= self._most_bytes and self._rows >= FEWEST_TEXTS
+        if is_long or self._rows >= ROWS:
             self._flush()
-
-    def _is_full(self) -> bool:
-        if self._most_bytes is not None and self._bytes >= self._most_bytes and self._rows >= FEWEST_TEXTS:
-            return True
-        return self._rows >= ROWS
 
     def _flush(self) -> None:
         import pyarrow as pa
@@ -140,35 +138,47 @@ class SegmentReader:
 
     @property
     def sources(self) -> list[dict[str, Any]]:
-        """What the segment was made from: name, size and time of each."""
-        found: list[dict[str, Any]] = json.loads((self._reader(GROUPS).schema.metadata or {})[SOURCES_KEY])
-        return found
+        """What the segment was made from: name, size and time of each; names that we never write are left alone."""
+        stored = json.loads((self._reader(GROUPS).schema.metadata or {}).get(SOURCES_KEY, b"[]"))
+        return [each for each in stored if isinstance(each, dict) and is_own_name(each.get("name"))]
 
     def check(self) -> None:
         """Raise what pyarrow raises if one of the three files is torn, and ValueError if they do not fit together."""
         completions, texts = len(self._reader(COMPLETIONS)), len(self._reader(TEXTS))
         if completions != texts:
             raise ValueError(f"{completions} completions but {texts} texts")
-        keys, starts = self._groups()
-        if int(starts[-1]) != completions:
-            raise ValueError(f"{completions} completions but groups of {int(starts[-1])}")
+        groups = int(self._groups()[1][-1])
+        if groups != completions:
+            raise ValueError(f"{completions} completions but groups of {groups}")
         if not completions:
             raise ValueError("no rows")
-        if not all(self._reader(name).is_sealed for name in FILES):
-            for name in (COMPLETIONS, TEXTS):
-                self._check_rows(name, keys, starts)
+        if not (np.sign(np.diff(self._groups()[0], axis=0)) @ [4, 2, 1] > 0).all():
+            raise ValueError(f"{GROUPS}: its groups are doubled or in another order")
 
-    def _check_rows(self, name: str, keys: np.ndarray, starts: np.ndarray) -> None:
-        """Raise ValueError if the rows of a file that another tool wrote are not those of the groups, in their order."""
-        columns = [column for column in (*KEY, "similarity") if column in self._reader(name).schema.names]
-        with closing(RowReader(self.folder / name, columns)) as reader:
-            table = reader.rows(0, len(reader))
+    def require_sound(self, name: str) -> None:
+        """Raise ValueError if one of the files is not as it was written; each version of it is read once by a process.
+
+        Of a file without a seal, which another tool or version wrote, the rows must be those of the groups, in their order.
+        """
+        path, reader = self.folder / name, self._reader(name)
+        if name == GROUPS or reader.is_sealed:
+            require_sound(path)
+        elif (version := version_of(path)) not in _right_rows:
+            columns = [column for column in (*KEY, "similarity") if column in reader.schema.names]
+            with closing(RowReader(path, columns)) as keys:
+                self._check_rows(keys.rows(0, len(keys)), name)
+            _right_rows.add(version)
+
+    def _check_rows(self, table: pa.Table, name: str, first: int = 0) -> None:
+        """Raise ValueError if rows from the group `first` on are not those of the groups, in their order."""
         check_rows(table)
+        keys, starts = self._groups()
         found = starts_of(table, GROUP_KEY)
-        if not np.array_equal(found, starts):
-            raise ValueError(f"{name}: its rows are not those of {GROUPS}")
         at = np.stack([table[key].to_numpy()[found[:-1]] for key in GROUP_KEY[1:]], axis=1)
-        if not np.array_equal(at, keys):
+        end = first + len(at)
+        if not np.array_equal(found, starts[first : end + 1] - starts[first]) or not np.array_equal(
+            at, keys[first:end]
+        ):
             raise ValueError(f"{name}: its rows are not those of {GROUPS}")
 
     def batches(self) -> list[Batch]:
@@ -211,6 +221,9 @@ class SegmentReader:
         start, stop = int(starts[first]), int(starts[end])
         numbers = self._reader(COMPLETIONS).rows(start, stop)
         texts = self._reader(TEXTS).rows(start, stop)
+        for name, table in ((COMPLETIONS, numbers), (TEXTS, texts)):
+            if len(table) and not self._reader(name).is_sealed:
+                self._check_rows(table, name, first)
         groups = self._reader(GROUPS).rows(first, end)
         repeated = groups.take(np.repeat(np.arange(end - first), np.diff(starts[first : end + 1])))
         parts = {name: part[name] for part in (repeated, texts, numbers) for name in part.column_names}

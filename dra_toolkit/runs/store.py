@@ -24,7 +24,7 @@ from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader
 from dra_toolkit.runs.schema import read_facts
-from dra_toolkit.runs.seals import why_broken
+from dra_toolkit.runs.seals import require_sound
 from dra_toolkit.runs.segments import Batch, SegmentReader
 from dra_toolkit.runs.version_1 import renewed
 from dra_toolkit.safe_text import first_line
@@ -43,7 +43,6 @@ class Snapshot:
     """What a run's groups were made of at one moment; files that cannot be read are not in it."""
 
     files: tuple[Source, ...]
-    """Batches in their own file."""
     segments: tuple[Source, ...]
     hidden: dict[Path, frozenset[Batch]] = field(default_factory=dict)
     """Segment -> those of its batches of which a newer version holds."""
@@ -189,13 +188,12 @@ class GroupStore:
 
         parts: which files of the segments.
         """
-        inside = [(s.path, s.path / part) for s in snapshot.segments for part in parts]
-        of_source = [*((file.path, file.path) for file in snapshot.files), *inside]
+        places = [(file, "") for file in snapshot.files] + [(s, part) for s in snapshot.segments for part in parts]
         with ThreadPoolExecutor(max_workers=2) as workers:
-            broken = list(workers.map(lambda place: why_broken(place[1]), of_source))
-        for (source, path), why in zip(of_source, broken, strict=True):
+            broken = list(workers.map(lambda place: _why_broken(*place), places))
+        for (source, part), why in zip(places, broken, strict=True):
             if why:
-                self._refuse(source, f"{path.name} is damaged ({why})" if source != path else f"damaged ({why})")
+                self._refuse(source.path, f"{part} is damaged ({why})" if part else f"damaged ({why})")
         return not any(broken)
 
     def damaged(self) -> list[Path]:
@@ -259,3 +257,16 @@ def _rows_of_file(path: Path, index: int | None) -> pa.Table:
         facts = read_facts(reader.schema, path.name)
         table = renewed(reader.rows(0, len(reader)), facts, measured=index is None)
     return table if index is None else table.filter(pc.equal(table["group_index"], index))
+
+
+def _why_broken(source: Source, part: str) -> str | None:
+    """Return why a file, or a part of a segment, is not as it was written; None if it is."""
+    try:
+        if not source.is_segment:
+            require_sound(source.path)
+            return None
+        with closing(SegmentReader(source.path)) as segment:
+            segment.require_sound(part)
+    except ValueError as error:
+        return first_line(error)
+    return None

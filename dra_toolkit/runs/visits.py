@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.reader import Run
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Visit:
-    """One recorded group of a prompt."""
+class Visit(NamedTuple):
+    """One recorded group of a prompt, by its hash; place: step, batch and group."""
 
-    place: tuple[int, int, int]
-    """Step, batch and group."""
+    place: tuple[int, ...]
     prompt: str
-    """Its hash."""
     right: int
     wrong: int
 

@@ -1,13 +1,10 @@
 """The formats that can be imported: what each declares, in which order they are tried, and how one is recognised.
 
-trl       Columns: step, prompt, completion, one for each reward function and for each column of `log_extra`, advantage;
-          rows in the order of the generation batch, so groups follow each other. Described by trl/trainer/grpo_trainer.py
-          (`GRPOTrainer.log`), TRL 1.16. The file of a step holds its last generation batch; steps that train on one
-          generation batch again repeat it.
+trl       Rows in the order of the generation batch, so groups follow each other. Described by trl/trainer/grpo_trainer.py
+          (`GRPOTrainer.log`), TRL 1.16. Steps that train on one generation batch again repeat it.
 ms-swift  A line for each log holds a table by columns: `step` (texts; `gen_step` in Megatron runs), prompt, completion, one
           for each reward function, advantages, then what else was logged. Described by swift/rlhf_trainers/grpo_trainer.py
-          and swift/megatron/trainers/grpo_trainer.py (`jsonl_writer.append(table)`) of modelscope/ms-swift. A batch that
-          was logged twice is repeated. Lines with one row each are read as well.
+          and swift/megatron/trainers/grpo_trainer.py (`jsonl_writer.append(table)`) of modelscope/ms-swift.
 verl      A line for each completion: input, output, score, step, gts (the gold), and more that the reward function returned.
           Described by verl/trainer/ppo/ray_trainer.py (`_dump_generations`, `_log_rollout_data`) of verl-project/verl. The
           score is the sum of the token rewards; there are no advantages. `uid`, which newer versions write, is the group, or

@@ -31,10 +31,9 @@ PROVENANCE = "imported.json"
 
 @dataclass(kw_only=True)
 class Imported:
-    """What an import did."""
+    """What an import did; skipped: rows and lines that could not be read, and the first of them as `problems`."""
 
     run: str
-    """Where the run is."""
     format: str
     seen: str
     """What showed the format."""
@@ -44,9 +43,7 @@ class Imported:
     by_mode: dict[str, int] = field(default_factory=dict)
     """Mode -> completions."""
     skipped: int = 0
-    """Rows and lines that could not be read."""
     problems: list[str] = field(default_factory=list)
-    """The first of them, a line each."""
     notes: list[str] = field(default_factory=list)
     """What the source did not say, and what stands in its place."""
 

@@ -196,16 +196,14 @@ def _inner(trace: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """One file of traces, and what its place says."""
+    """One file of traces, and what its place says: its kind, `train` or `eval`, and its step."""
 
     path: Path
     kind: str | None = None
-    """`train` or `eval`, where the folder or the name says so."""
     step: int | None = None
     effective: Path | None = None
     """The file with those of the traces that reached the trainer."""
     annotations: tuple[Path, ...] = ()
-    """Files that say afterwards what became of the traces."""
 
 
 def _trace_files(source: Path) -> list[_File]:

@@ -47,7 +47,6 @@ class Table:
 
     name: str
     meaning: str
-    """In one line, for people who choose."""
     files: tuple[str, ...]
     """Patterns of its files' names; those of the first pattern that has any are read."""
     shown_by: tuple[str, ...]
