@@ -14,12 +14,13 @@ from typing import Any, BinaryIO
 from dra_toolkit.errors import RunError
 
 TEMPORARY_PREFIX = ".tmp-"
-MOST_BYTES = 1 << 30
-"""Bytes of a text file that is read at once; no run writes larger ones."""
+MOST_BYTES = 1 << 30  # of a text file that is read at once; no run writes larger ones
 
 
 class UnwritableError(RunError, OSError):
     """A file of a run cannot be written: the disk is full, or its folder is gone."""
+
+    __str__ = Exception.__str__
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(f"{path}: cannot be written ({error.strerror or error})")
@@ -81,10 +82,7 @@ def read_json(path: Path) -> Any:
 def remove_temporaries(folder: Path) -> None:
     """Remove what an interrupted `publish` left behind."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)
+        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
 def _sync_directory(folder: Path) -> None:

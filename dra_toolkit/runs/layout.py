@@ -148,8 +148,7 @@ class RunDirectory:
 
     def problems(self) -> list[str]:
         """Return a line for each file, groups apart, that is there and cannot be read, or not all of it."""
-        found = [self.status().get("problem"), unreadable_lines(self.metrics)]
-        return [problem for problem in found if problem]
+        return [found for found in (self.status().get("problem"), unreadable_lines(self.metrics)) if found]
 
     def launched(self) -> AbstractContextManager[None]:
         """Hold the run for starting processes in it; raises RunError if another launcher does or did."""
@@ -204,10 +203,8 @@ def runs_root() -> Path:
 
 def find_runs(root: Path) -> list[RunDirectory]:
     """Return the runs directly under `root`, the most recently written last."""
-    if not root.is_dir():
-        return []
-    runs = [RunDirectory(p) for p in root.iterdir() if (p / "resolved.json").is_file()]
-    return sorted(runs, key=_last_written)
+    there = root.iterdir() if root.is_dir() else ()
+    return sorted((RunDirectory(p) for p in there if (p / "resolved.json").is_file()), key=_last_written)
 
 
 def _last_written(run: RunDirectory) -> float:

@@ -29,9 +29,8 @@ def append_metrics(path: Path, *, step: int, attempt: int, values: dict[str, Any
 
 def _plain(value: Any) -> Any:
     """Return the value as JSON can hold it: not-a-number and infinity are null."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, int | float | str | bool | None) else str(value)
+    is_number = not isinstance(value, float) or math.isfinite(value)
+    return (value if isinstance(value, int | float | str | bool | None) else str(value)) if is_number else None
 
 
 def read_metrics(path: Path) -> Iterator[dict[str, Any]]:

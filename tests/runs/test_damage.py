@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +18,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact
+from dra_toolkit.runs.names import list_folder
 from dra_toolkit.runs.seals import BLOCK, BrokenSealError, read_seal, require_sound, seal
 
 FLIPS = int(os.environ.get("DRA_FLIPS", "60"))
@@ -179,3 +182,45 @@ def test_a_link_inside_a_segment_and_a_pipe_are_left_alone(sound, tmp_path):
     assert [g.step for g in run.groups() if g.index == 0] == ([] if is_segment else [2, 3])
     (why,) = run.problems.values()
     assert why == (f"its file {path.name} is a link, left alone" if is_segment else "not a regular file")
+
+
+def test_a_pipe_in_a_segment_and_names_that_lead_elsewhere_are_left_alone(tmp_path):
+    run = make_run(tmp_path / "run")
+    (tmp_path / "run" / "groups" / "mine").mkdir()
+    record_all(run, [record(1)], [record(2)])
+    compact(run.groups, everything=True, grace=1000)
+    (segment,) = list_folder(run.groups).segments
+    path = segment.path / "groups.parquet"
+    table = pq.read_table(path)
+    sources = [{"name": name, "size": 1, "time": 1} for name in ("..", ".", "mine", "../run", "/etc", 3)]
+    sources += [{"size": 1}, 5]
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"dra_sources": json.dumps(sources)}), path)
+    for name in ("..", ".", "mine"):
+        place = run.groups / name
+        sources += [{"name": name, "size": place.stat().st_size, "time": place.stat().st_mtime_ns}]
+    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"dra_sources": json.dumps(sources)}), path)
+    assert compact(run.groups, grace=-1).removed == 0
+    assert (run.groups / "mine").is_dir()
+    assert len(list(Run.open(run.path).groups())) == 2
+    path.unlink()
+    os.mkfifo(path)
+    reader = Run.open(run.path)
+    assert len(list(reader.groups())) == 2, "their own files are still there"
+    assert "groups.parquet is no file" in reader.problems[segment.path.name]
+
+
+def test_a_row_group_larger_than_any_run_writes_is_not_decoded(sound, monkeypatch):
+    monkeypatch.setattr("dra_toolkit.runs.parquet.MOST_DECODED", 100)
+    run = Run.open(sound)
+    assert list(run.groups()) == []
+    assert all("more than any run writes" in problem for problem in run.problems.values())
+
+
+def test_a_disk_that_refuses_is_one_line_for_who_asked_and_an_error_of_the_system_for_who_goes_on(tmp_path):
+    run = make_run(tmp_path / "run")
+    shutil.rmtree(run.path)
+    with pytest.raises(RunError, match=r"status\.json: cannot be written") as raised:
+        run.write_status("running")
+    assert isinstance(raised.value, OSError)
+    assert raised.value.errno == errno.ENOENT
+    assert raised.value.strerror

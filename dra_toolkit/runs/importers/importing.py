@@ -202,10 +202,8 @@ def _notes(
         yield f"tokens: {estimates.tokens} completions come without a count; their words were counted instead"
     if estimates.finish_reasons:
         yield f"finish_reason: unknown for {estimates.finish_reasons} completions, and recorded as unknown"
-    if consecutive:
-        yield "groups: completions of the same prompt that follow each other"
-    else:
-        yield "groups: by the identity that the source gives; without one, completions of the same prompt in a step"
+    by_identity = "by the identity that the source gives; without one, completions of the same prompt in a step"
+    yield f"groups: {'completions of the same prompt that follow each other' if consecutive else by_identity}"
 
 
 def _provenance(source: Path, report: Imported, estimates: Estimates, fitted: Fitted) -> dict[str, Any]:
