@@ -102,7 +102,7 @@ def test_a_link_inside_a_folder_of_evaluations_is_told_and_not_followed(tmp_path
     elsewhere = written(tmp_path / "elsewhere")
     evals = tmp_path / "evals"
     folder = written(evals)
-    path = next(at for at in (folder / part, folder, *folder.parents) if at.name == part)
+    path = next((at for at in (folder, *folder.parents) if at.name == part), folder / part)
     target = tmp_path / "elsewhere" / path.relative_to(evals)
     path.rename(tmp_path / "moved")
     path.symlink_to(target)
