@@ -642,6 +642,14 @@ def dra(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.fixture
+def without_torch(tmp_path) -> dict[str, str]:
+    """The environment of a command for which torch is not the question: asking a real one takes seconds."""
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("raise OSError('not asked')")
+    return {"PYTHONPATH": str(tmp_path)}
+
+
 class TestCommand:
     def test_the_machine_alone(self):
         ran = dra("doctor")
@@ -657,15 +665,16 @@ class TestCommand:
         assert {finding["level"] for finding in said["findings"]} == {"ok"} or said["estimate"] is None
         assert all(set(finding) == set(Finding.__dataclass_fields__) for finding in said["findings"])
 
-    def test_problems_are_lines_with_their_fix_and_status_1(self, published):
-        ran = dra("doctor", published, "attn_implementation=flash_attention_2", "report_to=wandb", WANDB_MODE="online")
+    def test_problems_are_lines_with_their_fix_and_status_1(self, published, without_torch):
+        changes = ("attn_implementation=flash_attention_2", "report_to=wandb")
+        ran = dra("doctor", published, *changes, WANDB_MODE="online", **without_torch)
         assert ran.returncode == 1, ran.stdout + ran.stderr
         assert "flash-attn: needs a GPU" in ran.stdout
         assert "; fix: " in ran.stdout
         assert "Mend the problems" in ran.stdout
         assert ran.stderr == ""
 
-    def test_gpus_are_those_that_the_driver_names(self, published, tmp_path):
+    def test_gpus_are_those_that_the_driver_names(self, published, tmp_path, without_torch):
         smi = tmp_path / "bin" / "nvidia-smi"
         smi.parent.mkdir()
         lines = "\n".join(f"{i}, GPU-{i}, {A100}, 40960" for i in range(4))
@@ -674,7 +683,7 @@ class TestCommand:
         path = f"{smi.parent}{os.pathsep}{os.environ['PATH']}"
         said = {}
         for overrides in ([], ["num_processes=4", "gradient_accumulation_steps=3"]):
-            ran = dra("doctor", published, *overrides, "--json", PATH=path)
+            ran = dra("doctor", published, *overrides, "--json", PATH=path, **without_torch)
             assert ran.returncode == 1, ran.stderr
             said[len(overrides)] = json.loads(ran.stdout)
         by_subject = {finding["subject"]: finding for finding in said[0]["findings"]}
@@ -685,8 +694,8 @@ class TestCommand:
         refused = [f for f in said[2]["findings"] if f["level"] == "problem" and "need 5 GPUs" in f["found"]]
         assert refused
 
-    def test_a_recipe_with_problems_is_examined_all_the_same(self, published):
-        ran = dra("doctor", published, "num_generation=6", "max_step=3")
+    def test_a_recipe_with_problems_is_examined_all_the_same(self, published, without_torch):
+        ran = dra("doctor", published, "num_generation=6", "max_step=3", **without_torch)
         assert ran.returncode == 1
         recipe = [line for line in ran.stdout.splitlines() if line.startswith("problem     recipe: ")]
         assert len(recipe) == 2

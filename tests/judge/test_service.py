@@ -223,7 +223,7 @@ import multiprocessing, os, signal, sys, threading
 from dra_toolkit.judge.service import JudgeService, warm_up
 
 if __name__ == "__main__":
-    judge = JudgeService(cpu_seconds=10.0, workers=2)
+    judge = JudgeService(cpu_seconds=2.0, workers=2)
     assert judge.judge(golds=["42"], completions=[chr(92) + "boxed{42}"])[0].verdict.value == "right"
     if sys.argv[1] == "forked" and os.fork() == 0:
         signal.pause()  # keeps every pipe of the parent open

@@ -151,44 +151,18 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def machines(recipe: Path, run: Path, *arguments: str) -> list[subprocess.Popen[str]]:
-    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", f"main_process_port={free_port()}"]
-    return [dra(recipe, run, *meeting, f"machine_rank={rank}", *arguments) for rank in (1, 0)][::-1]
-
-
-def test_two_machines_train_as_one(recipe, plain):
-    run = recipe.parent / "machines"
-    first, second = machines(recipe, run)
-    finish(first)
-    finish(second)
-    assert first_groups(run) == first_groups(plain)
-    assert_rewards_follow_from_the_texts(run)
-
-
-def test_a_dead_machine_ends_the_other(recipe):
+def test_another_recipe_cannot_join_and_a_dead_machine_ends_the_other(recipe):
     run = recipe.parent / "dead_machine"
-    first, second = machines(recipe, run, "max_steps=4000")
+    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", f"main_process_port={free_port()}", "max_steps=4000"]
+    first = dra(recipe, run, *meeting)
+    said = finish(dra(recipe, run, *meeting, "machine_rank=1", "learning_rate=0.5"), status=2, seconds=60)
+    assert "learning_rate: the run has 0.01, the recipe now says 0.5" in said
+    second = dra(recipe, run, *meeting, "machine_rank=1")
     wait_for_step(run, 2)
     for worker in workers(second):
         worker.kill()
     assert "machine" in finish(second, status=1, seconds=90)
     finish(first, status=1, seconds=90)
-
-
-def test_another_recipe_cannot_join(recipe):
-    run = recipe.parent / "other"
-    first, second = machines(recipe, run, "max_steps=4000")
-    second.kill()
-    second.communicate()
-    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", "main_process_port=29512", "machine_rank=1"]
-    try:
-        said = finish(dra(recipe, run, *meeting, "learning_rate=0.5"), status=2, seconds=60)
-        assert "learning_rate: the run has 0.01, the recipe now says 0.5" in said
-    finally:
-        family = psutil.Process(first.pid).children(recursive=True)
-        for member in [first, *family]:
-            member.kill()
-        first.communicate()
 
 
 SRUN = """#!/bin/bash
@@ -228,5 +202,6 @@ def test_the_slurm_script_trains_on_two_machines_and_resumes(recipe, plain):
             timeout=300,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert first_groups(run) == first_groups(plain)
+    assert first_groups(run) == first_groups(plain), "two machines train as one"
+    assert_rewards_follow_from_the_texts(run)
     assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, 8))

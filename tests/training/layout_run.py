@@ -1,6 +1,6 @@
 """Train a few steps on fixed completions under whatever process layout this is started with; write the record.
 
-torchrun --nproc_per_node 2 layout_run.py POLICY OUT EMBEDDER COMPLETIONS_PER_PROCESS MEASURE
+torchrun --nproc_per_node 2 layout_run.py POLICY OUT COMPLETIONS_PER_PROCESS EMBEDDER-MEASURE ...
 """
 
 from __future__ import annotations
@@ -44,4 +44,5 @@ def main(policy: str, out: Path, embedder: str, per_process: int, measure: str) 
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])
+    for case in sys.argv[4:]:
+        main(sys.argv[1], Path(sys.argv[2]) / case, case.split("-")[0], int(sys.argv[3]), case.split("-")[1])

@@ -1,6 +1,6 @@
-"""Train three epochs straight, then resume after every step of them; print the prompts and learning rates of each run.
+"""Train three epochs straight, then resume after some steps of them; print the prompts and learning rates of each run.
 
-torchrun --nproc_per_node 2 resume_run.py POLICY OUT COMPLETIONS_PER_PROCESS
+torchrun --nproc_per_node 2 resume_run.py POLICY OUT COMPLETIONS_PER_PROCESS STEP ...
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def train(policy: str, out: Path, per_process: int, checkpoint: Path | None = No
     return {"asked": asked, "rates": rates, "main": trainer.accelerator.is_main_process}
 
 
-def main(policy: str, out: Path, per_process: int) -> None:
-    """Print one JSON line: the straight run, and those resumed after each step."""
+def main(policy: str, out: Path, per_process: int, steps: list[int]) -> None:
+    """Print one JSON line: the straight run, and those resumed after each of some steps."""
     straight = train(policy, out, per_process)
     resumed = {
         step: train(policy, out / "again", per_process, out / f"checkpoint-{step}", save_strategy="no")
-        for step in range(1, STEPS)
+        for step in steps
     }
     if straight["main"]:
         (out / "seen.json").write_text(json.dumps({"straight": straight, "resumed": resumed}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), [int(step) for step in sys.argv[4:]])

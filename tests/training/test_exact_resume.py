@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import resume_run
 
+RESUMED = {1: range(1, resume_run.STEPS), 2: (2, 3, 7)}
+"""Processes -> the steps after which it is resumed: within an epoch, at its end, and in the last of them.
+Of two processes each does what one does."""
 SCRIPT = Path(__file__).with_name("resume_run.py")
 
 
@@ -19,7 +22,7 @@ def seen(request, policy, tmp_path_factory):
     out = tmp_path_factory.mktemp("resume")
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(request.param)]
     ran = subprocess.run(
-        [*launcher, str(SCRIPT), str(policy), str(out), str(8 // request.param)],
+        [*launcher, str(SCRIPT), str(policy), str(out), str(8 // request.param), *map(str, RESUMED[request.param])],
         env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_TORCH_DEVICE": "cpu", "TRL_EXPERIMENTAL_SILENCE": "1"},
         capture_output=True,
         text=True,
@@ -36,14 +39,15 @@ def test_the_epochs_differ_in_their_order(seen):
     assert all(len({prompt for step in epoch for prompt in step}) == 6 for epoch in epochs)
 
 
-@pytest.mark.parametrize("step", range(1, resume_run.STEPS))
-def test_resumed_after_any_step_it_goes_on_as_the_straight_run(seen, step):
-    later = {str(number) for number in range(step + 1, resume_run.STEPS + 1)}
-    for what in ("asked", "rates"):
-        expected = {number: value for number, value in seen["straight"][what].items() if number in later}
-        assert set(expected) == later
-        found = {number: value for number, value in seen["resumed"][str(step)][what].items() if number in later}
-        assert found == expected
+def test_resumed_after_any_step_it_goes_on_as_the_straight_run(seen):
+    assert len(seen["resumed"]) in map(len, RESUMED.values())
+    for step, resumed in seen["resumed"].items():
+        later = {str(number) for number in range(int(step) + 1, resume_run.STEPS + 1)}
+        for what in ("asked", "rates"):
+            expected = {number: value for number, value in seen["straight"][what].items() if number in later}
+            assert set(expected) == later
+            found = {number: value for number, value in resumed[what].items() if number in later}
+            assert found == expected, f"resumed after step {step}"
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])

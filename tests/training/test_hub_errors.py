@@ -130,28 +130,17 @@ def test_hub_that_cannot_be_reached():
     assert hub_problem(ValueError("something else"), "org/x", "model") is None
 
 
-@pytest.mark.parametrize(
-    ("model", "data", "said"),
-    [
-        ("{policy}", "org/gated", "error: dataset_name: org/gated is gated and needs a login"),
-        (
-            "org/half",
-            "{data}",
-            "error: model_name_or_path: org/half cannot be loaded (org/half does not appear to have",
-        ),
-    ],
-)
-def test_dra_train_says_it_in_one_line(policy, environment, tmp_path, model, data, said):
-    """The last is a model with a tokenizer and without weights: TRL meets that inside its trainer."""
+def test_dra_train_says_it_in_one_line(environment, tmp_path):
+    """A model with a tokenizer and without weights: TRL meets that inside its trainer."""
     rows = tmp_path / "data.jsonl"
     rows.write_text("".join(json.dumps({"question": f"{i}?", "solution": str(i)}) + "\n" for i in range(16)))
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE.format(model=model.format(policy=policy), data=data.format(data=rows)))
+    recipe.write_text(RECIPE.format(model="org/half", data=rows))
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe)]
     command.append(f"output_dir={tmp_path}/run")
     child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert child.returncode == 2, child.stdout + child.stderr
-    errors = [line for line in child.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1
-    assert errors[0].startswith(said)
+    (error,) = (line for line in child.stderr.splitlines() if line.startswith("error:"))
+    said = "error: model_name_or_path: org/half cannot be loaded (org/half does not appear to have"
+    assert error.startswith(said)
     assert "Traceback" not in child.stdout + child.stderr

@@ -17,30 +17,41 @@ from dra_toolkit.runs.schema import read_facts
 SCRIPT = Path(__file__).with_name("layout_run.py")
 
 
-def train(policy: Path, out: Path, embedder: str, processes: int, measure: str):
+TOLERANCES = {"hash-graph_cut": 0.0, "policy-graph_cut": 1e-5, "hash-set_utility": 0.0, "hash-ucpo": 1e-5}
+"""Embedder and measure -> how far layouts may be apart. Hashed words are exact; what a model reads differs by rounding with
+the composition of its batches. Set utility and UCPO act on advantages, of which each process takes its part; UCPO reads
+log-probabilities."""
+
+
+def train(policy: Path, out: Path, processes: int) -> Path:
+    """Train every case, one after the other, in so many processes; they start once, since torch takes long to."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    arguments = [str(SCRIPT), str(policy), str(out), embedder, str(12 // processes), measure]
+    arguments = [str(SCRIPT), str(policy), str(out), str(12 // processes), *TOLERANCES]
     ran = subprocess.run([*launcher, *arguments], env=environment, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr[-3000:]
-    groups = []
-    for file in sorted((out / "groups").iterdir()):
+    return out
+
+
+def groups(folder: Path):
+    found = []
+    for file in sorted((folder / "groups").iterdir()):
         table = pq.read_table(file)
-        groups += from_table(table, read_facts(table.schema, file.name))
-    return groups
+        found += from_table(table, read_facts(table.schema, file.name))
+    return found
 
 
-@pytest.mark.parametrize(
-    ("embedder", "measure", "tolerance"),
-    [("hash", "graph_cut", 0.0), ("policy", "graph_cut", 1e-5), ("hash", "set_utility", 0.0), ("hash", "ucpo", 1e-5)],
-)
-def test_one_and_two_processes(policy, tmp_path, embedder, measure, tolerance):
-    """Hashed words are exact; what a model reads differs by rounding with the composition of its batches.
+@pytest.fixture(scope="module")
+def trained(policy, tmp_path_factory) -> tuple[Path, Path]:
+    """What one process trained, and what two did."""
+    out = tmp_path_factory.mktemp("layout")
+    return train(policy, out / "alone", 1), train(policy, out / "shared", 2)
 
-    Set utility and UCPO act on advantages, of which each process takes its part; UCPO reads log-probabilities.
-    """
-    alone = train(policy, tmp_path / "alone", embedder, 1, measure)
-    shared = train(policy, tmp_path / "shared", embedder, 2, measure)
+
+@pytest.mark.parametrize("case", TOLERANCES)
+def test_one_and_two_processes(trained, case):
+    tolerance = TOLERANCES[case]
+    alone, shared = (groups(out / case) for out in trained)
     assert len(alone) == len(shared) == 9
     for left, right in zip(alone, shared, strict=True):
         assert (left.step, left.index, left.prompt_hash) == (right.step, right.index, right.prompt_hash)

@@ -185,17 +185,6 @@ class TestInterrupted:
         assert groups == essence(uninterrupted[0])[0]
         assert metrics == essence(uninterrupted[0])[1]
 
-    def test_ctrl_c_saves_and_says_how_to_resume(self, recipe, uninterrupted):
-        run = recipe.parent / "run"
-        process = dra("train", recipe, "max_steps=500", "save_steps=100")
-        wait_for_step(run, 3)
-        process.send_signal(signal.SIGINT)
-        said = finish(process, status=130)
-        assert "--resume" in said
-        assert Run.open(run).directory.status()["state"] == "stopped"
-        (saved,) = (run / "checkpoints").glob("checkpoint-*")
-        assert int(saved.name.split("-")[1]) >= 3
-
     def test_second_ctrl_c_ends_at_once(self, recipe):
         changes = ("max_steps=5000", "save_steps=2", "reward_funcs=[tiny.endless_letters]")
         process = dra("train", recipe, *changes, DRA_TEST_FOLDER=str(recipe.parent))
@@ -220,13 +209,23 @@ class TestInterrupted:
         assert not alive
         assert Run.open(run).directory.status()["state"] == "stopped"
 
-    def test_second_trainer_in_the_same_run_is_refused(self, recipe):
-        process = dra("train", recipe, "max_steps=500")
-        wait_for_step(recipe.parent / "run", 1)
+    def test_second_trainer_in_the_same_run_is_refused_and_leaves_its_state_alone(self, recipe):
+        """By `dra train`, and by hand past the check that it makes."""
+        process, run = dra("train", recipe, "max_steps=500"), recipe.parent / "run"
+        wait_for_step(run, 1)
         assert "is still training in this run" in finish(dra("train", recipe, "--resume"), status=2)
         assert "is still training in this run" in finish(dra("train", recipe, "--overwrite"), status=2)
+        (run / "logs" / "attempt-2").mkdir()
+        command = [sys.executable, "-m", "dra_toolkit.training", str(run), "--attempt", "2"]
+        second = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert second.returncode == 2, second.stderr
+        assert "is still training in this run" in (run / "logs" / "attempt-2" / "events.jsonl").read_text()
+        assert Run.open(run).directory.status()["state"] == "running"
         process.send_signal(signal.SIGINT)
-        finish(process, status=130)
+        said = finish(process, status=130)
+        assert "--resume" in said
+        assert Run.open(run).directory.status()["state"] == "stopped"
+        assert max(int(path.name.split("-")[1]) for path in (run / "checkpoints").glob("checkpoint-*")) >= 1
 
 
 class TestRefused:
@@ -281,36 +280,17 @@ def test_dry_run_shows_everything_and_starts_nothing(recipe):
     assert not (recipe.parent / "run").exists()
 
 
-def test_json_events(recipe):
-    process = dra("train", recipe, "max_steps=2", "--json")
+def test_several_processes_record_one_run_and_tell_of_it_in_json(recipe):
+    """Through `accelerate launch`, as on a machine with several GPUs; the first process alone writes."""
+    run = recipe.parent / "run"
+    process = dra("train", recipe, "num_processes=2", "per_device_train_batch_size=4", "max_steps=2", "--json")
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     events = [json.loads(line) for line in out.splitlines()]
     steps = [event for event in events if event["event"] == "step"]
     assert [(event["step"], event["of"]) for event in steps] == [(1, 2), (2, 2)]
     assert np.isfinite([event["reward"] for event in steps]).all()
-
-
-def test_several_processes_record_one_run(recipe):
-    """Through `accelerate launch`, as on a machine with several GPUs; the first process alone writes."""
-    run = recipe.parent / "run"
-    finish(dra("train", recipe, "num_processes=2", "per_device_train_batch_size=4", "max_steps=2"))
     groups, metrics = essence(run)
     assert [group[:3] for group in groups] == [(step, 0, i) for step in (1, 2) for i in (0, 1)]
     assert [row[0] for row in metrics] == [1, 2]
     assert json.loads((run / "environment.json").read_text())["processes"] == 2
-
-
-def test_a_process_that_may_not_have_the_run_leaves_its_state_alone(recipe):
-    """Started by hand beside a running trainer, past the check that `dra train` makes."""
-    process = dra("train", recipe, "max_steps=500")
-    run = recipe.parent / "run"
-    wait_for_step(run, 1)
-    (run / "logs" / "attempt-2").mkdir()
-    command = [sys.executable, "-m", "dra_toolkit.training", str(run), "--attempt", "2"]
-    second = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert second.returncode == 2, second.stderr
-    assert "is still training in this run" in (run / "logs" / "attempt-2" / "events.jsonl").read_text()
-    assert Run.open(run).directory.status()["state"] == "running"
-    process.send_signal(signal.SIGINT)
-    finish(process, status=130)
