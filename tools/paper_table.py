@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dra_toolkit.errors import DRAError
+from dra_toolkit.evaluation.report.about import points
 from dra_toolkit.evaluation.report.gather import Report, Row, gather
-from dra_toolkit.evaluation.report.texts import points
 from dra_toolkit.evaluation.results.published import NOTE, REPORTED, SIZES
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -62,22 +61,19 @@ def run(
     coarse_to_fine: int = typer.Option(None, metavar="K", help="Every K-th step, then around the best."),
     watch: bool = typer.Option(False, "--watch", help="Evaluate checkpoints as the running training writes them."),
     output: Path = typer.Option(None, help="Folder of results. [default: RUN/evals; ./evals with --model]"),
+    slurm: Path = typer.Option(None, metavar="FILE", help="Write an array job that does it; start nothing."),
+    detect: float = typer.Option(None, metavar="POINTS", help="With --dry-run: the samples that show such a difference."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what is there and what is missing; start nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:  # fmt: skip
     """Evaluate checkpoints of a run, or a model; what is finished is kept and never done again."""
+    given: dict[str, Any] = dict(locals())
     from dra_toolkit.evaluation.running.options import Options, choose
 
-    options = Options(
-        run=name, all_steps=all_steps, steps=steps, model=model, revisions=revisions, base=base,
-        benchmarks=tuple(benchmark or ()), problem_column=problem_column, answer_column=answer_column,
-        data_dir=data_dir, limit=limit, n=n, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens,
-        seed=seed, system_prompt=system_prompt, chat_template=chat_template, backend=backend, dtype=dtype,
-        batch_size=batch_size, tensor_parallel=tensor_parallel, gpu_memory_utilization=gpu_memory_utilization,
-        max_model_length=max_model_length, slots=slots, coarse_to_fine=coarse_to_fine, watch=watch, output=output,
-    )  # fmt: skip
+    shown = {part: given.pop(part) for part in ("dry_run", "slurm", "detect", "as_json")}
+    options = Options(run=given.pop("name"), benchmarks=tuple(given.pop("benchmark") or ()), **given)
     _check_installed()
-    raise typer.Exit(_evaluate(choose(options), options, dry_run=dry_run, as_json=as_json))
+    raise typer.Exit(_evaluate(choose(options, lambda text: print(text, file=sys.stderr)), options, **shown))
 
 
 def _check_installed() -> None:
@@ -87,46 +83,52 @@ def _check_installed() -> None:
         raise EvaluationError(f"dra eval needs {', '.join(missing)}; install with: {install}")
 
 
-def _evaluate(chosen: Chosen, options: Options, *, dry_run: bool, as_json: bool) -> int:
+def _evaluate(
+    chosen: Chosen, options: Options, *, dry_run: bool, slurm: Path | None, detect: float | None, as_json: bool
+) -> int:
     from dra_toolkit.cli.eval_progress import EvaluationEvents
     from dra_toolkit.cli.progress import make_display
-    from dra_toolkit.evaluation.running.evaluator import Evaluator, held
+    from dra_toolkit.evaluation.running.evaluator import Evaluator
     from dra_toolkit.evaluation.running.options import run_chosen
+    from dra_toolkit.evaluation.running.slurm import write_array_job
 
-    with nullcontext() if dry_run else held(chosen.evals):
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
-        display = make_display(EvaluationEvents(), as_json=as_json)
-        told: list[dict[str, Any]] = []  # a plan in JSON is one document, so what is told on the way stands in it
-        show = told.append if as_json and dry_run else display.show
-        for note in chosen.notes:
-            show({"event": "notice", "text": note})
-        evaluator: Evaluator | None = None
-        try:
-            said: dict[str, Any] = {"evals": chosen.evals, "engine": chosen.engine, "slots": chosen.slots, "show": show}
-            evaluator = Evaluator(benchmarks=chosen.prepared(), **said)
-            if dry_run:
-                rows = evaluator.plan(list(chosen.targets.values()), strict=True, remember=False)
-                display.close()
-                _show_plan(rows, [event["text"] for event in told if event["event"] == "notice"], as_json=as_json)
-                return 0
-            run_chosen(chosen, options, evaluator)
-        except KeyboardInterrupt:
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    display = make_display(EvaluationEvents(), as_json=as_json)
+    told: list[dict[str, Any]] = []  # a plan in JSON is one document, so what is told on the way stands in it
+    show = told.append if as_json and dry_run else display.show
+    for note in chosen.notes:
+        show({"event": "notice", "text": note})
+    evaluator: Evaluator | None = None
+    try:
+        said: dict[str, Any] = {"evals": chosen.evals, "engine": chosen.engine, "slots": chosen.slots, "show": show}
+        evaluator = Evaluator(benchmarks=chosen.prepared(), **said)
+        if dry_run or slurm is not None:
+            rows = evaluator.plan(list(chosen.targets.values()), strict=True, remember=False)
             display.close()
-            print("Stopped; every finished answer is kept. The same command does the rest.", file=sys.stderr)
-            return INTERRUPTED
-        finally:
-            display.close()
-            if evaluator is not None:
-                evaluator.close()
-        return _say_how_it_went(evaluator, chosen, as_json=as_json)
+            if slurm is not None:
+                print(write_array_job(slurm, sys.argv[1:], rows, chosen.engine), file=sys.stderr)
+            else:
+                notes = [event["text"] for event in told if event["event"] == "notice"]
+                _show_plan(rows, notes, evaluator.power(rows, detect), as_json=as_json)
+            return 0
+        run_chosen(chosen, options, evaluator)
+    except KeyboardInterrupt:
+        display.close()
+        print("Stopped; every finished answer is kept. The same command does the rest.", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        display.close()
+        if evaluator is not None:
+            evaluator.close()
+    return _say_how_it_went(evaluator, chosen, as_json=as_json)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _show_plan(rows: list[Any], notes: list[str], *, as_json: bool) -> None:
+def _show_plan(rows: list[Any], notes: list[str], power: list[str], *, as_json: bool) -> None:
     planned = [
         {
             "label": row.target.label,
@@ -140,11 +142,12 @@ def _show_plan(rows: list[Any], notes: list[str], *, as_json: bool) -> None:
         for cell in row.cells
     ]
     if as_json:
-        print_json({"planned": planned, "notes": notes})
+        print_json({"planned": planned, "notes": notes, "power": power})
         return
     for row in planned:
         there = f"{row['answers']} of {row['of']} answers are there, {row['n']} for each problem"
         print_lines([f"{row['label']}  {row['benchmark']}: {there}", f"    {row['folder']}"])
+    print_lines(power)
 
 
 def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:

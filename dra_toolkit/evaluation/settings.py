@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,17 +30,18 @@ class Sampling:
     """Whether the prompt is put into the tokenizer's chat template."""
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.n < 1:
-            problems.append(f"--n: found {self.n}, expected 1 or more samples of each problem")
-        if self.temperature < 0:
-            problems.append(f"--temperature: found {self.temperature}, expected 0 or more")
-        if not 0 < self.top_p <= 1:
-            problems.append(f"--top-p: found {self.top_p}, expected more than 0, at most 1")
-        if self.max_new_tokens < 1:
-            problems.append(f"--max-new-tokens: found {self.max_new_tokens}, expected 1 or more")
-        if self.temperature == 0 and self.n > 1:
-            problems.append(f"--temperature 0: the {self.n} samples of a problem would be equal; give --n 1")
+        greedy = f"--temperature 0: the {self.n} samples of a problem would be equal; give --n 1"
+        problems = [
+            told
+            for told, is_right in (
+                (f"--n: found {self.n}, expected 1 or more samples of each problem", self.n >= 1),
+                (f"--temperature: found {self.temperature}, expected 0 or more", self.temperature >= 0),
+                (f"--top-p: found {self.top_p}, expected more than 0, at most 1", 0 < self.top_p <= 1),
+                (f"--max-new-tokens: found {self.max_new_tokens}, expected 1 or more", self.max_new_tokens >= 1),
+                (greedy, self.temperature != 0 or self.n <= 1),
+            )
+            if not is_right
+        ]
         if problems:
             raise EvaluationError(*problems)
 
@@ -85,3 +87,27 @@ def sample_seed(seed: int, benchmark: str, problem: str, sample: int) -> int:
     """
     digest = hashlib.sha256(f"{seed}|{benchmark}|{problem}|{sample}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One answer to generate."""
+
+    problem: str
+    sample: int
+    prompt_ids: tuple[int, ...]
+    seed: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """How the answers of a benchmark are generated."""
+
+    temperature: float
+    top_p: float
+    stop: tuple[str, ...] = ()
+
+
+Emit = Callable[[Request, str, int, str], None]
+"""Called by an engine with each finished answer: request, text, number of tokens, `stop` or `length`."""

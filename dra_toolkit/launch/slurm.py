@@ -39,7 +39,7 @@ def slurm_script(recipe: Recipe, recipe_file: Path, overrides: Sequence[str]) ->
     name, run = recipe.output_dir.name, shlex.quote(str(recipe.output_dir))
     recipe_path = recipe_file.resolve() if recipe_file.is_file() else recipe_file
     given = [item for item in overrides if not item.startswith(("machine_rank=", "main_process_ip="))]
-    command = shlex.join([*_dra(), "train", str(recipe_path), *given])
+    command = shlex.join([*dra_command(), "train", str(recipe_path), *given])
     place = ' machine_rank="$SLURM_NODEID" main_process_ip="$MAIN"' if machines > 1 else ""
     asked = {
         "job-name": name,
@@ -94,7 +94,7 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _dra() -> list[str]:
+def dra_command() -> list[str]:
     """Return the command of this installation, which need not be on the PATH of a batch job."""
     beside = Path(sys.executable).with_name("dra")
     return [str(beside)] if beside.is_file() else [sys.executable, "-c", "from dra_toolkit.cli import main; main()"]

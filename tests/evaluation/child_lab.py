@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import random
 import sys
-import types
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.child import bounds, scoring, shims
+from dra_toolkit.evaluation.child import metric, scoring
+from dra_toolkit.evaluation.results.answers import kept_scores
 
 HOSTILE = {
     "tower of powers": "$\\boxed{9^{9^{9^{9}}}}$",
@@ -27,41 +27,25 @@ ROW = {"id": "p", "query": "?", "gold": "\\boxed{4}"}
 LATEX = {"extraction": "latex", "repaired": False}
 
 
-def needed_shims() -> dict[str, Any]:
-    """Try what each shim stands for without it; say what happened."""
-    import inspect
-
-    from lighteval.logging.info_loggers import DetailsLogger
+def needed_shim() -> dict[str, Any]:
+    """Have lighteval read a file with and without the shim; say what happened."""
     from lighteval.tasks.lighteval_task import LightevalTask, LightevalTaskConfig
-    from lighteval.tasks.registry import Registry
 
-    found: dict[str, Any] = {}
-    config = LightevalTaskConfig(
-        name="aime24", prompt_function=print, hf_repo=__file__, hf_subset="default", metrics=[]
-    )
-    tasks: Any = types.ModuleType("tasks")
-    tasks.TASKS_TABLE = [config]
-    try:
-        Registry(tasks="aime24", custom_tasks=tasks)
-        found["registry"] = "works"
-    except Exception as error:
-        found["registry"] = type(error).__name__
-    found["hashing"] = "xxhash.xxh64(doc.query)" in inspect.getsource(DetailsLogger.log)
+    from dra_toolkit.evaluation.child.tasks import read_files
+
     path = Path(sys.argv[2]).with_suffix(".problems.jsonl")
     path.write_text(json.dumps(ROW) + "\n")
-    config.hf_repo = str(path)
+    config = LightevalTaskConfig(
+        name="aime24", prompt_function=print, hf_repo=str(path), hf_subset="default", metrics=[]
+    )
     try:
         LightevalTask.download_dataset_worker(LightevalTask(config))
-        found["data"] = "works"
+        found = {"data": "works"}
     except Exception as error:
-        found["data"] = type(error).__name__
-    shims.apply()
+        found = {"data": type(error).__name__}
+    read_files()
     loaded = LightevalTask.download_dataset_worker(LightevalTask(config))
-    found["after"] = {
-        "tasks": list(Registry(tasks="aime24", custom_tasks=tasks)._task_registry),
-        "rows": len(loaded["validation"]),
-    }
-    return found
+    return {**found, "rows": len(loaded["validation"])}
 
 
 def verdicts() -> dict[str, Any]:
@@ -105,36 +89,32 @@ def wrong_tasks() -> list[str]:
 
 def hostile(folder: Path) -> dict[str, Any]:
     """Score hostile answers among ordinary ones, with limits as tight as a test can wait for."""
-    bounds.CPU_SECONDS, bounds.KILLED_AFTER = 1.0, 4
+    metric.CPU_SECONDS = 1.0
     guardian = scoring.Scoring(2)
     guardian.open(folder / "scores.jsonl", LATEX)
     for number, (name, text) in enumerate(HOSTILE.items()):
         guardian.submit({**ROW, "id": name}, 0, text)
         guardian.submit({**ROW, "id": f"ordinary {number}"}, 0, "$\\boxed{4}$")
-    scores = guardian.finish()
+    guardian.finish()
+    guardian.open(folder / "scores-stubborn.jsonl", {"task": "lab_tasks.stubborn"})
+    guardian.submit({**ROW, "id": "stubborn"}, 0, "$\\boxed{4}$")
+    guardian.finish()
+    guardian.close()
+    scores = kept_scores(folder)
     first = {
         problem: {"correct": row["correct"], "how": row["how"], "seconds": row["seconds"]}
-        for (problem, _), row in scores.items()
+        for (problem, _, _), row in scores.items()
     }
-    guardian.open(folder / "scores.jsonl", LATEX)
-    for name, text in HOSTILE.items():
-        guardian.submit({**ROW, "id": name}, 0, text)
-    again = guardian.finish()
-    guardian.open(folder / "stubborn.jsonl", {"task": "lab_tasks.stubborn"})
-    guardian.submit(ROW, 0, "$\\boxed{4}$")
-    killed = guardian.finish()["p", 0]
-    guardian.close()
-    return {"scores": first, "kept": all(again[key] == row for key, row in scores.items()), "killed": killed}
+    return {"scores": first, "killed": first.pop("stubborn")}
 
 
 def sampling(policy: Path) -> dict[str, Any]:
     """Generate the same requests in other batches, another order, and in part."""
     import torch
 
-    from dra_toolkit.evaluation.child.requests import Generation, Request
     from dra_toolkit.evaluation.child.sampling import draw
     from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
-    from dra_toolkit.evaluation.settings import Engine, sample_seed
+    from dra_toolkit.evaluation.settings import Engine, Generation, Request, sample_seed
 
     engine = TransformersEngine({"path": str(policy), "base": None, "tokenizer": str(policy)}, Engine().as_dict())
     asked = []
@@ -187,9 +167,8 @@ def adapter(policy: Path, folder: Path) -> dict[str, Any]:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from dra_toolkit.evaluation.child.requests import Generation, Request
     from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
-    from dra_toolkit.evaluation.settings import Engine
+    from dra_toolkit.evaluation.settings import Engine, Generation, Request
 
     torch.manual_seed(1)
     base = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
@@ -217,9 +196,8 @@ def adapter(policy: Path, folder: Path) -> dict[str, Any]:
 
 def vllm_arguments(policy: Path) -> dict[str, Any]:
     """Return what vLLM would be given."""
-    from dra_toolkit.evaluation.child.requests import Generation, Request
     from dra_toolkit.evaluation.child.vllm_engine import engine_arguments, sampling_arguments
-    from dra_toolkit.evaluation.settings import Engine
+    from dra_toolkit.evaluation.settings import Engine, Generation, Request
 
     request = Request(problem="p", sample=3, prompt_ids=(1, 2), seed=77, max_tokens=9)
     model = {"path": str(policy), "base": None, "tokenizer": str(policy)}
@@ -234,7 +212,7 @@ def main() -> None:
     """Make every experiment."""
     policy, output = Path(sys.argv[1]), Path(sys.argv[2])
     results = {
-        "shims": needed_shims(),
+        "shim": needed_shim(),
         "verdicts": verdicts(),
         "wrong": wrong_tasks(),
         "hostile": hostile(output.parent),

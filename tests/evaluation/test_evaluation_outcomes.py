@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.results.json_lines import SampleRows
+from dra_toolkit.evaluation.results.answers import Lines, answered, digest, forget, kept_answers
+from dra_toolkit.evaluation.results.claims import Claims, shards
 from dra_toolkit.evaluation.results.stored import (
     OUTCOME_COLUMNS,
     find_evaluations,
@@ -30,6 +33,7 @@ ROW = {
     "correct": True,
     "correct_judged": None,
     "answer": "4",
+    "how": "scored",
     "tokens": 7,
     "finish_reason": "stop",
     "gold": "4",
@@ -80,21 +84,51 @@ def test_another_version_is_named(tmp_path):
     assert "version 9, this release reads 1" in find_evaluations(tmp_path)[0].problems[0]
 
 
-def test_a_torn_last_line_is_passed_over_and_what_follows_is_whole(tmp_path):
-    path = tmp_path / "answers.jsonl"
-    rows = SampleRows(path)
-    rows.add({"problem": "p", "sample": 0, "text": "\ud800 line\nbreak"})
-    rows.close()
-    whole = path.read_bytes()
-    path.write_bytes(whole + b'{"problem": "p", "sam')
-    again = SampleRows(path)
-    assert list(again.rows) == [("p", 0)]
-    again.add({"problem": "p", "sample": 1, "text": "x"})
-    again.close()
-    third = SampleRows(path)
-    third.close()
-    assert list(third.rows) == [("p", 0), ("p", 1)]
-    assert third.rows["p", 0]["text"] == "\ud800 line\nbreak"
+def test_a_torn_last_line_is_passed_over_and_every_writers_answers_count(tmp_path):
+    row = {"seed": 1, "tokens": 2, "finish": "stop"}
+    for writer, text in (("a", "\ud800 line\nbreak"), ("b", "x" * 100_000)):
+        lines = Lines(tmp_path / f"answers-{writer}.jsonl")
+        lines.add({"problem": f'"{writer}"', "sample": 0, **row, "text": text})
+        lines.close()
+    with open(tmp_path / "answers-a.jsonl", "ab") as file:
+        file.write(b'{"problem": "p", "sample": 3, "seed": 1, "text": "')
+    assert answered(tmp_path) == {('"a"', 0), ('"b"', 0)}
+    kept = kept_answers(tmp_path)
+    assert {key: answer.text for key, answer in kept.items()} == {
+        ('"a"', 0): "\ud800 line\nbreak",
+        ('"b"', 0): "x" * 100_000,
+    }
+    assert kept['"b"', 0].digest == digest("x" * 100_000)
+    forget(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_shard_is_of_one_process_until_it_lets_go_or_dies(tmp_path):
+    names = list(shards(range(200)))
+    assert names == ["00000", "00001", "00002", "00003"]
+    ours, theirs = Claims(tmp_path), Claims(tmp_path)
+    assert ours.take("00000")
+    assert not theirs.take("00000")
+    assert theirs.is_worked_on()
+    assert theirs.open(names) == 3
+    ours.done("00000", {"generated": 64})
+    assert not theirs.take("00000"), "what is done is done"
+    script = (
+        "from pathlib import Path; from dra_toolkit.evaluation.results.claims import Claims; "
+        f"c = Claims(Path({str(tmp_path)!r}))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{script}; print(c.take('00001'), flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"True\n"
+    assert not theirs.take("00001")
+    process.kill()
+    process.communicate()
+    assert theirs.take("00001"), "a dead claim is taken over"
+    assert [facts["generated"] for facts in theirs.facts(names)] == [64]
 
 
 @pytest.mark.parametrize("part", ["evaluation.json", "outcomes.parquet", "k1", "b", "step-50"])

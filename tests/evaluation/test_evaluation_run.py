@@ -6,6 +6,7 @@ import fcntl
 import json
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -60,7 +61,8 @@ def test_lighteval_files_hold_the_same_accuracy(undisturbed):
         figures = read["results"][f"{evaluation.benchmark}|0"]
         assert figures["extractive_match"] == pytest.approx(evaluation.facts["accuracy"])
         assert {"extractive_match_stderr", "pass@k:k=3&n=3"} <= set(figures)
-        assert len(list((evaluation.directory / "lighteval" / "details").rglob("*.parquet"))) == 1
+        assert not list(evaluation.directory.rglob("*details*")), "an answer's text is kept once"
+        assert not list(evaluation.directory.rglob("*.jsonl"))
 
 
 def test_a_second_call_does_nothing_and_says_so(run, undisturbed, benchmarks):
@@ -77,13 +79,13 @@ def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run,
     # batches of one, so that the kill falls into the middle of a benchmark
     command = (run, "--all-steps", *asked(benchmarks), "--output", evals, "--batch-size", 1)
     process = dra_eval(*command, "--slots", 2)
-    wait_until(lambda: any(p.read_bytes().count(b"\n") > 5 for p in evals.glob("*/*/*/answers.jsonl")), process)
+    wait_until(lambda: any(p.read_bytes().count(b"\n") > 5 for p in evals.glob("*/*/*/answers-*.jsonl")), process)
     family = family_of(process)
     for member in family:
         member.kill()
     process.communicate()
     psutil.wait_procs(family, timeout=10)
-    half = {path: path.read_bytes() for path in evals.glob("*/*/*/answers.jsonl")}
+    half = {path: path.read_bytes() for path in evals.glob("*/*/*/answers-*.jsonl")}
     there = sum(content.count(b"\n") for content in half.values())
     assert 5 < there < ANSWERS
     torn = next(iter(half))
@@ -168,19 +170,54 @@ def test_coarse_to_fine_looks_around_the_best(run, undisturbed, benchmarks, poli
     assert shown == {"step-0", "step-10", "step-30", "step-50"} | {f"step-{step}" for step in near}
 
 
-def test_a_second_evaluation_into_the_same_folder_is_refused(run, benchmarks, tmp_path):
-    with open(tmp_path / ".lock", "a+") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.write("123")
-        lock.flush()
-        said = finish(dra_eval(run, "--all-steps", *asked(benchmarks), "--output", tmp_path), status=2)
-    assert "process 123 is evaluating into this folder" in said
+@pytest.fixture(scope="module")
+def shards(run, tmp_path_factory) -> tuple[tuple[object, ...], dict]:
+    """A benchmark of five shards, the command that evaluates one step on it, and what one process makes of it."""
+    folder = tmp_path_factory.mktemp("shards")
+    rows = [{"problem": f"What is {i} + 3?", "answer": str(i + 3)} for i in range(100)]
+    (folder / "many.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = (run, "--steps", "10", "--no-base", *asked([folder / "many.jsonl"], 40), "--output")
+    finish(dra_eval(*command, folder / "alone"))
+    return command, samples(folder / "alone")
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_any_number_of_processes_evaluate_into_one_folder(shards, tmp_path, count):
+    """All but one or two are killed once answers are there; the others take over; plan and report work meanwhile."""
+    command, alone = shards
+    processes = [dra_eval(*command, tmp_path) for _ in range(count)]
+    wait_until(lambda: any(p.read_bytes() for p in tmp_path.glob("*/*/*/answers-*.jsonl")), processes[0])
+    finish(dra_eval(*command, tmp_path, "--dry-run"))
+    killed = processes[: count // 2]
+    for process in killed:
+        for member in reversed(family_of(process)):
+            member.kill()
+        process.communicate()
+    for process in processes[count // 2 :]:
+        finish(process)
+    assert len(alone) == 300
+    assert samples(tmp_path) == alone
+    assert not list(tmp_path.rglob("claims")), "nothing is left of who did what"
+    assert not list(tmp_path.rglob("answers-*")), "an answer's text is kept once"
+
+
+def test_an_array_job_is_the_command_itself(run, benchmarks, tmp_path):
+    script = tmp_path / "job.sh"
+    said = finish(dra_eval(run, "--all-steps", *asked(benchmarks), "--output", tmp_path / "e", "--slurm", script))
+    assert "for 6 tasks" in said, "one for each shard"
+    written = script.read_text()
+    assert "--array=0-5" in written
+    assert "--slurm" not in written.splitlines()[-1]
+    assert f"--output {tmp_path / 'e'}" in written
+    assert not (tmp_path / "e").exists(), "nothing is started"
+    assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
+    assert "exists already" in finish(dra_eval(run, "--all-steps", *asked(benchmarks), "--slurm", script), status=2)
 
 
 def test_a_lighteval_task_by_its_dotted_path_is_asked_and_scored_as_it_says(policies, tmp_path):
     folder = str(Path(__file__).parent)
     command = ("--model", policies[1], "--benchmark", "lab_tasks.letters", "--n", 3, "--output", tmp_path)
-    finish(dra_eval(*command, "--temperature", "1", PYTHONPATH=folder, DRA_EVALUATION_FORK="0"))  # as on a GPU
+    finish(dra_eval(*command, "--temperature", "1", PYTHONPATH=folder))
     (found,) = find_evaluations(tmp_path)
     rows = samples(tmp_path)
     assert len(rows) == 6 * 3

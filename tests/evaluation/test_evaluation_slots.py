@@ -39,7 +39,6 @@ def test_one_slot_for_each_gpu_and_each_job_a_process_from_the_start(four_gpus):
     slots = make_slots(None, tensor_parallel=1)
     assert given(slots) == ["0", "1", "2", "3"]
     assert {slot.device for slot in slots} == {"cuda"}
-    assert {slot.environment["DRA_EVALUATION_FORK"] for slot in slots} == {"0"}
 
 
 def test_groups_of_gpus_share_an_engine(four_gpus):

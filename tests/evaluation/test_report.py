@@ -1,24 +1,26 @@
-"""Reports of what was evaluated: numbers against the outcomes, tables, curves, and their upload."""
+"""Reports of what was evaluated: numbers against the outcomes, tables, curves, and the answers behind them."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
 import shutil
+import subprocess
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from evaluated import eval_, evaluate, three_steps
-from writable_hub import OWNER, PLACE, writable_hub
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.report.diversity import measure
-from dra_toolkit.evaluation.report.figures import HEIGHT, WIDTH, figures
+from dra_toolkit.evaluation.report.figures import drawn, figures
 from dra_toolkit.evaluation.report.gather import gather
-from dra_toolkit.evaluation.report.pictures import BROWSERS, write_html, write_png
 from dra_toolkit.evaluation.results.benchmark_result import cell_of
 from dra_toolkit.evaluation.results.published import REPORTED, SIZES
 from dra_toolkit.evaluation.results.stored import find_evaluations
@@ -44,8 +46,6 @@ class TestCells:
 
     def test_uneven_samples_are_refused(self, tmp_path):
         folder = evaluate(tmp_path, 5, "b", [[1, 0], [0, 0]])
-        import pyarrow.parquet as pq
-
         table = pq.read_table(folder / "outcomes.parquet")
         pq.write_table(table.slice(0, 3), folder / "outcomes.parquet")
         with pytest.raises(EvaluationError, match="1 to 2 samples"):
@@ -67,8 +67,9 @@ class TestReport:
         shown = eval_("report", evals).stdout
         cell = cell_of(next(e for e in find_evaluations(evals) if e.step == 50 and e.benchmark == "aime24"))
         expected = f"{100 * cell.scores['avg'].value:.1f} ± {100 * cell.scores['avg'].error:.1f}"
-        (row,) = [line for line in shown.splitlines() if "step-50" in line]
-        assert expected in row
+        scores, answers = [line for line in shown.splitlines() if line.startswith("step-50")][:2]
+        assert expected in scores
+        assert "aime24" in answers
         assert "average" in shown
 
     def test_a_second_verdict_from_before_the_judge_is_still_read(self, tmp_path):
@@ -99,10 +100,11 @@ class TestReport:
         told = eval_("report", evals, "--format", "markdown").stdout.splitlines()
         markdown = [line for line in told if line.startswith("|")]
         assert markdown[0] == "| model | aime24 | minerva | average |"
-        assert len(markdown) == 5
+        assert len(markdown) == 5 + 2 + 3 * 2, "the scores, and the answers of each step and benchmark"
+        assert markdown[3].startswith("| step-50 | **"), "the best of a column stands out"
         latex = eval_("report", evals, "--format", "latex").stdout
         assert latex.count("\\\\") == 4
-        assert "±" not in latex
+        assert latex.isascii()
         rows = eval_("report", evals, "--format", "csv").stdout.splitlines()
         assert len(rows) == 1 + 3 * 3
 
@@ -115,14 +117,38 @@ class TestReport:
         latex = eval_("report", evals, "--published", "--format", "latex").stdout
         assert "arXiv 2505.09655" in latex
 
-    def test_files(self, evals, tmp_path, monkeypatch):
-        monkeypatch.setenv("PATH", str(tmp_path))
-        eval_("report", evals, "--out", tmp_path / "out")
-        page = (tmp_path / "out" / "accuracy.html").read_text()
-        assert "minerva" in page
-        assert not re.search(r"<(script|link)[^>]+(src|href)=", page), "nothing is fetched"
-        assert (tmp_path / "out" / "pass-at-k.html").is_file()
-        assert (tmp_path / "out" / "table.tex").read_text().startswith("\\begin{tabular}")
+    def test_files_say_what_they_are_in_every_format(self, evals, tmp_path):
+        out = tmp_path / "out"
+        eval_("report", evals, "--out", out, "--metric", "avg,maj,judged")
+        names = {path.name for path in out.iterdir()}
+        curves = ("accuracy", "pass-at-k", "pass-at-k-by-step", "diversity")
+        assert names == {f"table.{kind}" for kind in ("md", "tex", "csv", "json", "html")} | {
+            f"{name}.{kind}" for name in curves for kind in ("png", "pdf", "svg")
+        }
+        for name in ("table.md", "table.tex", "table.html", "table.json", "accuracy.svg"):
+            told = " ".join((out / name).read_text().replace("\\", "").split())
+            for fact in ("n = 4", "prompts abc", "temperature", "2026-01-01", "standard error", "best step 50"):
+                assert fact in told, f"{name} does not say {fact!r}"
+        page = (out / "table.html").read_text()
+        assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page), "nothing is fetched"
+        assert page.count("<svg") == 4
+        assert {row["metric"] for row in csv.DictReader(io.StringIO((out / "table.csv").read_text()))} == {
+            "avg",
+            "maj",
+            "judged",
+        }
+        assert (out / "accuracy.pdf").read_bytes().startswith(b"%PDF")
+        assert (out / "accuracy.png").read_bytes().startswith(b"\x89PNG")
+
+    @pytest.mark.skipif(not any(map(shutil.which, ("tectonic", "pdflatex"))), reason="no LaTeX is installed")
+    def test_the_latex_table_compiles(self, evals, tmp_path):
+        table = eval_("report", evals, "--format", "latex", "--published").stdout
+        text = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{table}\\end{{document}}"
+        (tmp_path / "x.tex").write_text(text)
+        program = next(filter(None, map(shutil.which, ("tectonic", "pdflatex"))))
+        options = [] if program.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+        ran = subprocess.run([program, *options, "x.tex"], cwd=tmp_path, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout
 
     def test_a_name_that_would_be_markup_or_a_formula(self, tmp_path):
         folder = evaluate(tmp_path, 1, "b", [[1], [0]])
@@ -131,6 +157,11 @@ class TestReport:
         assert "\x1b" not in eval_("report", tmp_path).stdout
         assert "'=cmd" in eval_("report", tmp_path, "--format", "csv").stdout
         assert "\\_\\&\\%" in eval_("report", tmp_path, "--format", "latex").stdout
+        facts["label"] = "<b>x</b>|`*y*`"
+        (folder / "evaluation.json").write_text(json.dumps(facts))
+        assert "<td>&lt;b&gt;x&lt;/b&gt;|" in eval_("report", tmp_path, "--format", "html").stdout
+        markdown = eval_("report", tmp_path, "--format", "markdown").stdout
+        assert r"| &lt;b&gt;x&lt;/b&gt;\|\`\*y\*\` |" in markdown
 
     @pytest.mark.parametrize(
         ("format", "harmful"), [("markdown", r"<img|(?<!\\)\[y|(?<!\\)`c|\x1b"), ("latex", r"\\input|\x1b|[^\\]_z")]
@@ -155,9 +186,7 @@ class TestReport:
             (("--metric", "avgg"), "did you mean 'avg'"),
             (("--held-out", "amc23"), "is not among the benchmarks evaluated here"),
             (("--held-out", "minervaa"), "did you mean 'minerva'"),
-            (("--push", "me/report"), "expected --out FOLDER"),
             (("--published", "--metric", "maj"), "the reported figures are accuracies, not maj"),
-            (("--push", "a b", "--out", "."), "cannot name a data set on the Hub"),
         ],
     )
     def test_what_cannot_be_asked(self, evals, arguments, told):
@@ -177,6 +206,7 @@ class TestReport:
                 )
         shown = eval_("report", tmp_path, "--published").stdout.splitlines()
         assert max(map(len, shown)) <= columns
+        shown = shown[: next(i for i, line in enumerate(shown) if "benchmark" in line and line.startswith("model"))]
         for step in (0, 400):
             assert sum(line.count(" ± ") for line in shown if line.startswith(f"step-{step} ")) == 5
         wide = [line for line in shown if line.startswith("model")]
@@ -222,90 +252,71 @@ class TestReport:
         assert other["vendi_score"].low > 1
 
     def test_every_curve_is_drawn_from_several_samples(self, evals):
-        drawn = figures(gather(evals))
-        assert set(drawn) == {"accuracy", "pass-at-k", "pass-at-k-by-step", "diversity"}
-        names = [trace.name for trace in drawn["pass-at-k-by-step"].data]
-        assert names == ["pass@1", "pass@2", "pass@4"]
-        assert list(drawn["diversity"].data[-1].x) == [0, 50, 100]
+        made = figures(gather(evals))
+        assert set(made) == {"accuracy", "pass-at-k", "pass-at-k-by-step", "diversity"}
+        assert labels(made["pass-at-k-by-step"]) == ["pass@1", "pass@2", "pass@4"]
 
     def test_two_runs_are_two_lines_and_a_name_cannot_be_markup(self, tmp_path):
-        for name in ("one", "<a href='javascript:x'>"):
+        for name in ("one", "<a href='javascript:x'> $x$"):
             for step in (1, 2):
                 evaluate(tmp_path / name, step, "b", [[1], [0]])
-        drawn = figures(gather(*tmp_path.iterdir()))["accuracy"]
-        assert len(drawn.data) == 2
-        assert all(list(trace.x) == [1, 2] for trace in drawn.data)
-        assert any("&lt;a href" in trace.name for trace in drawn.data)
-        assert not any("<" in trace.name for trace in drawn.data)
+        figure = figures(gather(*tmp_path.iterdir()))["accuracy"]
+        assert len(labels(figure)) == 2
+        picture = drawn(figure, "svg").decode()
+        assert "&lt;a href=" in picture
+        assert "<a href" not in picture
 
-    @pytest.mark.skipif(not any(map(shutil.which, BROWSERS)), reason="no browser is installed")
-    def test_a_picture_is_drawn_by_an_installed_browser(self, evals, tmp_path):
-        write_png(figures(gather(evals))["accuracy"], tmp_path / "x.png")
-        head = (tmp_path / "x.png").read_bytes()[:24]
-        assert head.startswith(b"\x89PNG")
-        assert (int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")) == (2 * WIDTH, 2 * HEIGHT)
-
-    def test_without_a_browser_the_pages_remain_and_it_is_said_once(self, evals, tmp_path, monkeypatch):
-        monkeypatch.setenv("PATH", str(tmp_path))
-        told = eval_("report", evals, "--out", tmp_path / "out").stderr
-        assert told.count("install chromium") == 1
-        assert (tmp_path / "out" / "diversity.html").is_file()
-        assert not list((tmp_path / "out").glob("*.png"))
-
-    def test_figures_hold_the_numbers(self, evals, tmp_path):
+    def test_figures_hold_the_numbers_with_the_error_bars_of_the_table(self, evals):
         report = gather(evals)
-        drawn = figures(report)
-        trace = next(trace for trace in drawn["accuracy"].data if trace.name == "aime24")
-        expected = [100 * row.score("aime24").value for row in report.rows]
-        assert list(trace.y) == pytest.approx(expected)
-        assert list(trace.x) == [0, 50, 100]
-        write_html(drawn["accuracy"], tmp_path / "x.html")
-        assert (tmp_path / "x.html").stat().st_size > 1_000_000, "the page carries Plotly with it"
+        axes = figures(report)["accuracy"].axes[0]
+        line, _, (bars,) = axes.containers[labels(axes.figure).index("aime24")]
+        scores = [row.score("aime24") for row in report.rows]
+        assert list(line.get_ydata()) == pytest.approx([100 * score.value for score in scores])
+        assert list(line.get_xdata()) == pytest.approx([0, 50, 100], abs=1)
+        reach = [(segment[1][1] - segment[0][1]) / 2 for segment in bars.get_segments()]
+        assert reach == pytest.approx([100 * score.error for score in scores])
+
+    def test_the_chosen_step_is_in_the_figure_of_pass_at_k(self, tmp_path):
+        for step in range(10):
+            evaluate(tmp_path, step, "b", [[int(step == 4), 0]] * 4 + [[0, 1]])
+        assert "step-4" in labels(figures(gather(tmp_path))["pass-at-k"])
 
 
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """A Hub on 127.0.0.1 with a login that may write."""
-    monkeypatch.setattr("writable_hub.PLACE", re.compile(PLACE.pattern.replace("models", "datasets")))
-    with writable_hub() as state:
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", state.address)
-        monkeypatch.setenv("HF_TOKEN", "hf_ours")
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        yield state
+def labels(figure) -> list[str]:
+    """Return the names of a figure's lines."""
+    return [container.get_label() for container in figure.axes[0].containers]
 
 
-class TestPush:
-    def test_the_folder_becomes_a_private_data_set(self, evals, tmp_path, hub, monkeypatch):
-        monkeypatch.setenv("PATH", str(tmp_path))
-        ran = eval_("report", evals, "--out", tmp_path / "out", "--push", f"{OWNER}/report")
-        assert f"uploaded to {hub.address}" in ran.stderr
-        assert hub.repositories == {f"{OWNER}/report"}
-        table = (tmp_path / "out" / "table.md").read_bytes()
-        assert hub.branches["main"]["table.md"] == table
-        assert "accuracy.html" in hub.branches["main"]
-        assert not any("/api/models/" in request for request in hub.requests), "a data set, not a model"
+class TestAnswers:
+    """Answers whose ends are known: of four, one was cut, one has no result."""
 
-    def test_a_refusal_is_one_line_and_the_report_is_kept(self, evals, tmp_path, hub, monkeypatch):
-        monkeypatch.setenv("PATH", str(tmp_path))
-        hub.refuse = lambda method, path: 403 if path == "/api/repos/create" else None
-        told = eval_("report", evals, "--out", tmp_path / "out", "--push", f"{OWNER}/report", status=2).stderr
-        assert "the Hub did not take it" in told
-        assert (tmp_path / "out" / "table.md").is_file()
+    @pytest.fixture
+    def two(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "120")
+        answers = [["1", None], ["0", "0"]]
+        for step, correct in ((1, [[1, 0], [0, 0]]), (2, [[0, 0], [1, 1]])):
+            folder = evaluate(tmp_path, step, "b", correct, answers=answers, judged=[[1, 1], [0, 0]])
+            table = pq.read_table(folder / "outcomes.parquet")
+            ends = pa.array(["stop", "length", "stop", "stop"])
+            place = table.schema.get_field_index("finish_reason")
+            pq.write_table(table.set_column(place, "finish_reason", ends), folder / "outcomes.parquet")
+            facts = json.loads((folder / "evaluation.json").read_text())
+            (folder / "evaluation.json").write_text(json.dumps({**facts, "unscored": 2}))
+        return tmp_path
 
-    def test_a_token_that_may_only_read_is_refused_before_anything_is_written(self, evals, tmp_path, hub):
-        hub.role = "read"
-        told = eval_("report", evals, "--out", tmp_path / "out", "--push", f"{OWNER}/report", status=2).stderr
-        assert "may only read" in told
-        assert not (tmp_path / "out").exists()
+    def test_how_they_ended_is_told_of_each_step_and_benchmark(self, two):
+        told = json.loads(eval_("report", two, "--json").stdout)["rows"][0]["benchmarks"]["b"]["answers"]
+        assert told == {"cut": 0.25, "tokens": 3, "long": 3, "unread": 0.25, "unscored": 0.5}
+        (line,) = [line for line in eval_("report", two).stdout.splitlines() if line.split()[:2] == ["step-1", "b"]]
+        assert line.split()[2:8] == ["25.0", "±", "25.0", "50.0", "±", "50.0"], "accuracy, and the judge's beside it"
+        assert line.split()[8:] == ["25.0", "%", "3", "≤", "3", "25.0", "%", "50.0", "%"]
 
-    def test_without_a_login_the_command_that_logs_in_is_named(self, evals, tmp_path, monkeypatch):
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-        ran = eval_("report", evals, "--out", tmp_path / "out", "--push", "me/report", status=2)
-        assert "hf auth login" in ran.stderr
-        assert not (tmp_path / "out").exists()
+    def test_problems_that_flipped_are_shown_with_both_answers(self, two):
+        told = json.loads(eval_("compare", "1", "2", "--in", two, "--flips", "5", "--json").stdout)["flips"]
+        assert [(flip["problem"], flip["left"]["right"], flip["right"]["right"]) for flip in told] == [("p1", 0, 1)]
+        said = " ".join(eval_("compare", "1", "2", "--in", two, "--flips", "5").stdout.split())
+        assert "1 problems flipped" in said
+        assert "step-2, 100 % right, 3 tokens, ends by stop: I think 1 of 1" in said
 
 
 class TestPublished:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dra_toolkit.errors import EvaluationError, did_you_mean
 from dra_toolkit.evaluation.benchmarks.registry import Benchmark
+from dra_toolkit.runs.importers.lines import Problems, objects
 from dra_toolkit.safe_text import first_line
 
 ID_LENGTH = 12
@@ -34,61 +35,49 @@ def load_problems(benchmark: Benchmark, data_dir: Path | None = None) -> list[Pr
     if benchmark.kind == "builtin":
         from dra_toolkit.quickstart.task import problems
 
-        rows: Sequence[Mapping[str, Any]] = [
-            {"problem": p.prompt, "solution": p.solution} for p in problems(0).held_out
-        ]
-        return _problems(benchmark, rows, benchmark.source)
-    found = _file(benchmark, data_dir)
-    return _problems(benchmark, _read_rows(found), str(found))
+        held_out = problems(0).held_out
+        return _problems(benchmark, [{"problem": p.prompt, "solution": p.solution} for p in held_out], benchmark.source)
+    found = _files(benchmark, data_dir)
+    return _problems(benchmark, [row for path in found for row in _read_rows(path)], str(found[0]))
 
 
-def _file(benchmark: Benchmark, data_dir: Path | None) -> Path:
-    """Return the file with a benchmark's problems, fetched from the Hub unless it lies here."""
+def _files(benchmark: Benchmark, data_dir: Path | None) -> list[Path]:
+    """Return the files with a benchmark's problems, in order, fetched from the Hub unless they lie here."""
     if benchmark.kind == "file":
         path = Path(benchmark.source)
         if not path.is_file():
-            raise EvaluationError(f"--benchmark: {path} does not exist{_nearest(path)}")
-        return path
-    if data_dir is not None:
-        candidates = [data_dir / f"{benchmark.name}{suffix}" for suffix in (".jsonl", ".parquet")]
-        for path in candidates:
-            if path.is_file():
-                return path
-    from dra_toolkit.evaluation.models.hub import benchmark_file
+            names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            raise EvaluationError(f"--benchmark: {path} does not exist{did_you_mean(path.name, names)}")
+        return [path]
+    local = [data_dir / f"{benchmark.name}{suffix}" for suffix in (".jsonl", ".parquet")] if data_dir else []
+    if there := next(filter(Path.is_file, local), None):
+        return [there]
+    from dra_toolkit.evaluation.models.hub import benchmark_files
 
-    return benchmark_file(benchmark)
-
-
-def _nearest(path: Path) -> str:
-    names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    return did_you_mean(path.name, names)
+    return benchmark_files(benchmark)
 
 
 def _problems(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], where: str) -> list[Problem]:
     if not rows:
         raise EvaluationError(f"{where}: has no problems; expected a row for each")
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    asked, answer = _column(benchmark.problem_column, columns), _column(benchmark.answer_column, columns)
-    wanted = (
-        ("--problem-column", benchmark.problem_column, asked),
-        ("--answer-column", benchmark.answer_column, answer),
-    )
-    missing = [
+    wanted = {"--problem-column": benchmark.problem_column, "--answer-column": benchmark.answer_column}
+    found = [_column(name, columns) for name in wanted.values()]
+    mistakes = [
         f"{where}: has no column {name!r}, it has {', '.join(columns)}{did_you_mean(name, columns)}"
         + (f" (choose it with {option})" if benchmark.kind == "file" else "")
-        for option, name, found in wanted
-        if found is None
+        for (option, name), column in zip(wanted.items(), found, strict=True)
+        if column is None
     ]
-    if missing or asked is None or answer is None:
-        raise EvaluationError(*missing)
-    mistakes: list[str] = []
     texts: list[tuple[str, str]] = []
-    for number, row in enumerate(rows, start=1):
-        pair = _text(row.get(asked)), _answer(row.get(answer), lists=benchmark.kind != "file")
-        for name, found, expected in ((asked, pair[0], "a text"), (answer, pair[1], "a text or a number")):
-            if not found:
-                mistakes.append(f"{where}: row {number}: {name} is {row.get(name)!r:.60}, expected {expected}")
-        texts.append((pair[0] or "", pair[1] or ""))
+    asked, answer = found
+    if asked and answer:
+        for number, row in enumerate(rows, start=1):
+            pair = _text(row.get(asked)), _answer(row.get(answer), lists=benchmark.kind != "file")
+            for name, value, expected in ((asked, pair[0], "a text"), (answer, pair[1], "a text or a number")):
+                if not value:
+                    mistakes.append(f"{where}: row {number}: {name} is {row.get(name)!r:.60}, expected {expected}")
+            texts.append((pair[0] or "", pair[1] or ""))
     if mistakes:
         more = [f"{where}: and {len(mistakes) - 5} more such rows"] if len(mistakes) > 5 else []
         raise EvaluationError(*mistakes[:5], *more)
@@ -148,37 +137,16 @@ def data_hash(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a .jsonl or .parquet file."""
-    return _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
-
-
-def _json_rows(path: Path) -> list[dict[str, Any]]:
-    rows = []
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path}: cannot be read as text ({error})") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise EvaluationError(f"{path}: line {number} is no JSON ({error})") from None
-        if not isinstance(row, dict):
-            raise EvaluationError(
-                f"{path}: line {number} is {line[:40]!r}, expected an object with a problem and an answer"
-            )
-        rows.append(row)
-    return rows
-
-
-def _parquet_rows(path: Path) -> list[dict[str, Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    problems = Problems()
     try:
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        if path.suffix == ".parquet":
+            return list(pq.read_table(path).to_pylist())
+        rows = [row for _, row in objects(path, problems)]
     except (OSError, pa.ArrowException) as error:
-        raise EvaluationError(f"{path}: cannot be read as Parquet ({first_line(error)})") from None
+        raise EvaluationError(f"{path}: cannot be read ({first_line(error)})") from None
+    if problems.lines:
+        raise EvaluationError(*(line.removesuffix("; skipped") for line in problems.lines[:5]))
     return rows

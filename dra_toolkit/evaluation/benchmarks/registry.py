@@ -1,4 +1,4 @@
-"""The benchmarks by name: where their problems come from, how they are asked, and how answers are compared.
+"""The benchmarks by name, as `known.json` declares them: source, prompt, and how answers are compared.
 
 Prompts, golds and metric of the paper's five are those of Open-RS; `hash_examples` is lighteval's own hash over the
 prompts, as it stands in the logs that Open-RS published.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,6 @@ MATHS_PROMPT = (
     "just the final number or expression that solves the problem. Think step by step before answering.\n\n{problem}"
 )
 """Open-RS's prompt; `{problem}` is where the problem goes."""
-PLAIN_PROMPT = "{problem}"
 METRIC_VERSION = "1"
 """Raised whenever the same answer could be scored otherwise."""
 PAPER = ("aime24", "math_500", "amc23", "minerva", "olympiadbench")
@@ -39,6 +39,8 @@ class Benchmark:
     kind: str = "hub"
     """hub, builtin, file or task."""
     split: str = "test"
+    revision: str | None = None
+    """Of the data set; None is its newest, whose problems the hash over the prompts still tells apart."""
     problem_column: str = "problem"
     answer_column: str = "answer"
     prompt: str = MATHS_PROMPT
@@ -64,90 +66,8 @@ class Benchmark:
         return self.prompt.replace("{problem}", problem)
 
 
-UNCHECKED = "no log with these prompts is published, so their hash is not checked against one"
-
-
-def _integers(name: str, source: str) -> Benchmark:
-    """Return a contest of 30 problems whose answers are whole numbers, asked as aime24 is."""
-    return Benchmark(name=name, source=source, split="train", extraction="expression", n=16, size=30, note=UNCHECKED)
-
-
-def _formulas(name: str, source: str) -> Benchmark:
-    """Return a contest of 30 problems whose answers are formulas without a delimiter."""
-    return Benchmark(name=name, source=source, split="train", gold="boxed", n=16, size=30, note=UNCHECKED)
-
-
-REGISTRY = {
-    b.name: b
-    for b in (
-        Benchmark(
-            name="aime24",
-            source="HuggingFaceH4/aime_2024",
-            split="train",
-            extraction="expression",
-            n=16,
-            size=30,
-            hash_examples="ddec8fc79d0a014b",
-        ),
-        Benchmark(
-            name="math_500",
-            source="HuggingFaceH4/MATH-500",
-            answer_column="solution",
-            size=500,
-            hash_examples="adf0cc8311011db2",
-        ),
-        Benchmark(
-            name="amc23",
-            source="knoveleng/AMC-23",
-            split="train",
-            extraction="expression",
-            n=16,
-            size=40,
-            hash_examples="57f3ead69f601b6a",
-        ),
-        Benchmark(
-            name="minerva",
-            source="knoveleng/Minerva-Math",
-            split="train",
-            answer_column="solution",
-            tolerance=True,
-            size=272,
-            hash_examples="2380609739db80f4",
-            note="the comparison metric accepts about 65% of correct answers here; see the judged column",
-        ),
-        Benchmark(
-            name="olympiadbench",
-            source="knoveleng/OlympiadBench",
-            split="train",
-            problem_column="question",
-            gold="boxed",
-            size=675,
-            hash_examples="96eebb759f237c57",
-        ),
-        _integers("aime25", "MathArena/aime_2025"),
-        _integers("aime26", "MathArena/aime_2026"),
-        _formulas("hmmt25", "MathArena/hmmt_feb_2025"),
-        _formulas("brumo25", "MathArena/brumo_2025"),
-        Benchmark(
-            name="gpqa_diamond",
-            source=f"{LIGHTEVAL_TASKS}.gpqa.gpqa_diamond_instruct",
-            kind="task",
-            size=198,
-            note="asked with lighteval's own prompt and metric",
-        ),
-        Benchmark(
-            name=BUILTIN_QUICKSTART,
-            source="builtin:ways",
-            kind="builtin",
-            answer_column="solution",
-            prompt=PLAIN_PROMPT,
-            extraction="expression",
-            max_new_tokens=64,
-            limit=200,
-            note="two-digit additions of the quickstart, held out of its training",
-        ),
-    )
-}
+KNOWN = json.loads(Path(__file__).with_name("known.json").read_text(encoding="utf-8"))
+REGISTRY = {row["name"]: Benchmark(**row) for row in KNOWN}
 
 
 def choose_benchmarks(

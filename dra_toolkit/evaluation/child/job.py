@@ -1,39 +1,61 @@
-"""One job: a checkpoint, all its missing benchmarks, one engine."""
+"""One job: a checkpoint and its unfinished benchmarks, one engine; shards are taken as the engine asks for more."""
 
 from __future__ import annotations
 
 import datetime
-import json
+import shutil
 import time
-import types
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.child import shims
-from dra_toolkit.evaluation.child.events import Events
-from dra_toolkit.evaluation.results.json_lines import read_lines
-from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, write_outcomes
+import numpy as np
 
-SCORES_FILE = "scores.jsonl"
+from dra_toolkit.evaluation.child.lighteval_file import hash_examples, write_results
+from dra_toolkit.evaluation.results import claims
+from dra_toolkit.evaluation.results.answers import (
+    ANSWERS,
+    SCORES,
+    Kept,
+    Lines,
+    Sample,
+    forget,
+    kept_answers,
+    kept_scores,
+    read_lines,
+)
+from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, is_finished, taken_over, write_outcomes
+from dra_toolkit.evaluation.settings import Generation, Request, sample_seed
+
+PROGRESS_SECONDS = 0.3
+PARTS = ("loading", "generation", "scoring")
+Tell = Callable[..., None]
+Scores = Mapping[Sample, Mapping[str, Any]]
 
 
-def run_job(path: Path) -> None:
-    """Evaluate what the job file says; each finished benchmark is published at once."""
-    job = json.loads(path.read_text(encoding="utf-8"))
-    events = Events(Path(job["events"]))
-    events.tell("phase", text="loading libraries")
-    shims.apply()
+def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None]) -> None:
+    """Take shards of the job's benchmarks until none is free; a benchmark without any left is put together at once.
+
+    when_forked: called as soon as no further process is forked here.
+    """
     from dra_toolkit.evaluation.child.scoring import Scoring
 
     scoring = Scoring(job["scorers"])
-    events.tell("phase", text="loading the model")
+    when_forked()
+    present = f"{claims.PRESENT}-{claims.writer()}"
+    cells = [Cell(benchmark, scoring, tell) for benchmark in job["benchmarks"]]
+    for cell in cells:
+        cell.claims.take(present)  # so that other processes rather begin with other checkpoints
+    tell("phase", text="loading the model")
     started = time.perf_counter()
     engine = _engine(job)
     loading = time.perf_counter() - started
-    for benchmark in job["benchmarks"]:
-        _evaluate(job, benchmark, engine, scoring, events, loading)
+    for cell in cells:
+        if not is_finished(cell.folder):
+            cell.evaluate(engine, loading)
         loading = 0.0
+        cell.claims.release(present)
     scoring.close()
     engine.close()
 
@@ -48,126 +70,176 @@ def _engine(job: Mapping[str, Any]) -> Any:
     return TransformersEngine(job["model"], job["engine"])
 
 
-def _evaluate(
-    job: Mapping[str, Any], benchmark: dict[str, Any], engine: Any, scoring: Any, events: Events, loading: float
-) -> None:
-    """Generate and score what is missing of one benchmark, write lighteval's files and then ours."""
-    from lighteval.logging.evaluation_tracker import EvaluationTracker
-    from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
+class Cell:
+    """A checkpoint on a benchmark, as one of the processes sees it that work on it."""
 
-    from dra_toolkit.evaluation.child.model import KeepingModel
-    from dra_toolkit.evaluation.child.tasks import task_config
+    def __init__(self, benchmark: Mapping[str, Any], scoring: Any, tell: Tell) -> None:
+        self._benchmark, self._scoring, self._tell = benchmark, scoring, tell
+        self.folder, self._name, self._sampling = Path(benchmark["folder"]), benchmark["name"], benchmark["sampling"]
+        self.claims = claims.Claims(self.folder)
+        self._rows = {row["id"]: row for row in read_lines(Path(benchmark["problems_file"]))}
+        self._samples = [(problem, sample) for problem in self._rows for sample in range(self._sampling["n"])]
+        self._shards = claims.shards(self._samples)
+        self._prompts: dict[str, tuple[int, ...]] = {}
+        self._mine: list[str] = []
+        self._generated, self._told = 0, 0.0
 
-    started = time.perf_counter()
-    folder, name = Path(benchmark["folder"]), benchmark["name"]
-    folder.mkdir(parents=True, exist_ok=True)
-    rows = read_lines(Path(benchmark["problems_file"]))
-    benchmark["rows"] = {row["id"]: row for row in rows}
-    scoring.open(folder / SCORES_FILE, benchmark["metric"])
-    model = KeepingModel(engine, scoring, events, label=job["lighteval_name"], benchmark=benchmark)
-    made: dict[tuple[str, int], dict[str, Any]] = {}
-    waited = 0.0
+    def evaluate(self, engine: Any, loading: float) -> None:
+        """Generate and score what is missing of the shards that are free, and put everything together if that was all."""
+        started = time.perf_counter()
+        self._engine = engine
+        self._kept, self._scored = kept_answers(self.folder), kept_scores(self.folder)
+        self._alike = taken_over(Path(self._benchmark["alike"])) if self._benchmark["alike"] else {}
+        self._answers = Lines(self.folder / f"{ANSWERS}-{claims.writer()}.jsonl")
+        self._scoring.open(self.folder / f"{SCORES}-{claims.writer()}.jsonl", self._benchmark["metric"])
+        self._done = len(self._kept)
+        how = {name: self._sampling[name] for name in ("temperature", "top_p")}
+        engine.generate(self._requests(), Generation(**how, stop=tuple(self._benchmark["stop"])), self._emit)
+        generation = time.perf_counter() - started
+        self._scoring.finish(tell=lambda left: self._tell("scoring", benchmark=self._name, left=left))
+        self._answers.close()
+        scoring = time.perf_counter() - started - generation
+        took = {"loading": loading, "generation": generation, "scoring": scoring, "generated": self._generated}
+        for name in self._mine:
+            self.claims.done(name, took)
+            took = {}
+        if all(map(self.claims.is_done, self._shards)) and self.claims.take(claims.PUBLISH):
+            if not is_finished(self.folder):
+                self._publish()
+            self.claims.release(claims.PUBLISH)
 
-    def scores_of(problem: str) -> list[bool]:
-        nonlocal waited
-        if not made:
-            before = time.perf_counter()
-            made.update(scoring.finish(tell=lambda left: events.tell("scoring", benchmark=name, left=left)))
-            waited = time.perf_counter() - before
-        return [bool(made[problem, sample]["correct"]) for sample in range(benchmark["sampling"]["n"])]
+    def _requests(self) -> Iterator[Request]:
+        """Yield what is missing of one shard after the other, each claimed when the first of its answers is asked for."""
+        for name, samples in self._shards.items():
+            if not self.claims.take(name):
+                continue
+            self._mine.append(name)
+            missing = [self._request(*sample) for sample in samples if not self._is_there(*sample)]
+            self._progress()
+            for request in sorted(missing, key=lambda request: len(request.prompt_ids)):
+                self._generated += 1
+                if request.max_tokens > 0:
+                    yield request
+                else:
+                    self._emit(request, "", 0, "length")
 
-    tasks: Any = types.ModuleType("dra_tasks")
-    tasks.TASKS_TABLE = [task_config(benchmark, scores_of)]
-    tracker = EvaluationTracker(output_dir=str(folder / "lighteval"), save_details=True)
-    pipeline = Pipeline(
-        tasks=f"{name}|0",
-        pipeline_parameters=PipelineParameters(
-            launcher_type=ParallelismManager.NONE,
-            custom_tasks_directory=tasks,
-            remove_reasoning_tags=False,  # as Open-RS, whose answers have no opening tag
-        ),
-        evaluation_tracker=tracker,
-        model=model,
-    )
-    pipeline.evaluate()
-    pipeline.save_and_push_results()
-    hashes = tracker.details_logger.compiled_details[f"{name}|0"].hashes
-    model.answers.close()
-    outcomes = _outcomes(benchmark, rows, model.answers.rows, made)
-    wall = time.perf_counter() - started
-    facts = {
-        **benchmark["facts"],
-        **_compared(benchmark, hashes["hash_examples"]),
-        "backend": engine.name,
-        "seconds": {
-            "loading": round(loading, 3),
-            "generation": round(model.seconds, 3),
-            "scoring": round(waited, 3),
-            "other": round(wall - model.seconds - waited, 3),
-        },
-        "scoring_cpu_seconds": round(sum(row["seconds"] for row in made.values()), 3),
-        "generated": model.generated,
-        "accuracy": sum(row["correct"] for row in outcomes) / len(outcomes),
-        "unscored": sum(row["how"] != "scored" for row in made.values()),
-        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
-        "versions": _versions(engine.name),
-    }
-    write_outcomes(folder / OUTCOMES_FILE, outcomes, facts)
-    events.tell(
-        "evaluated", benchmark=name, accuracy=facts["accuracy"], seconds=facts["seconds"], generated=model.generated
-    )
+    def _is_there(self, problem: str, sample: int) -> bool:
+        """Return whether an answer is there, here or in an evaluation of another n, and have it scored if it is not yet."""
+        kept, alike = self._kept.get((problem, sample)), self._alike.get((problem, sample))
+        if kept is not None:
+            if (problem, sample, kept.digest) not in self._scored:
+                self._scoring.submit(self._rows[problem], sample, kept.text)
+        elif alike is not None:
+            self._add({"problem": problem, "sample": sample, **alike})
+        return kept is not None or alike is not None
 
+    def _request(self, problem: str, sample: int) -> Request:
+        if problem not in self._prompts:
+            self._prompts[problem] = self._prompt(self._rows[problem])
+        prompt = self._prompts[problem]
+        return Request(
+            problem=problem,
+            sample=sample,
+            prompt_ids=prompt,
+            seed=sample_seed(self._sampling["seed"], self._name, problem, sample),
+            max_tokens=min(self._sampling["max_new_tokens"], self._engine.max_length - len(prompt)),
+        )
 
-def _compared(benchmark: Mapping[str, Any], found: str) -> dict[str, Any]:
-    """Return lighteval's hash over the prompts, and a note where it is not that of Open-RS's logs."""
-    wanted, note = benchmark.get("hash_examples"), benchmark["facts"]["comparable_note"]
-    if wanted and wanted != found:
-        differs = f"the prompts are not those of Open-RS (hash_examples {found}, theirs {wanted})"
-        note = f"{note}; {differs}" if note else differs
-    return {"hash_examples": found, "comparable_note": note}
+    def _prompt(self, row: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return a problem's prompt as tokens, with one BOS at most."""
+        query, tokenizer = f"{row.get('instruction') or ''}{row['query']}", self._engine.tokenizer
+        if not self._sampling["chat_template"]:
+            return tuple(tokenizer.encode(query))
+        system = self._sampling["system_prompt"]
+        messages = [{"role": "system", "content": system}] if system else []
+        messages.append({"role": "user", "content": query})
+        text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        return tuple(tokenizer.encode(text, add_special_tokens=False))
 
+    def _emit(self, request: Request, text: str, tokens: int, finish: str) -> None:
+        stops = [at for stop in self._benchmark["stop"] if (at := text.find(stop)) >= 0]
+        told = {"text": text[: min(stops)] if stops else text, "tokens": tokens, "finish": "stop" if stops else finish}
+        self._add({"problem": request.problem, "sample": request.sample, "seed": request.seed, **told})
 
-def _outcomes(
-    benchmark: Mapping[str, Any], rows: list[dict[str, Any]], answers: Mapping[Any, Any], scores: Mapping[Any, Any]
-) -> list[dict[str, Any]]:
-    """Return one row for each sample, in the order of the problems."""
-    facts = benchmark["facts"]
-    same = {name: facts[name] for name in ("label", "run", "step", "model", "benchmark")}
-    outcomes = []
-    for index, row in enumerate(rows):
-        for sample in range(benchmark["sampling"]["n"]):
-            answer, score = answers[row["id"], sample], scores[row["id"], sample]
-            outcomes.append(
-                {
-                    **same,
-                    "problem": row["id"],
-                    "problem_index": index,
-                    "sample": sample,
-                    "seed": answer["seed"],
-                    "correct": score["correct"],
-                    "correct_judged": score.get("judged"),
-                    "answer": score["answer"],
-                    "tokens": answer["tokens"],
-                    "finish_reason": answer["finish"],
-                    "gold": row["gold"],
-                    "completion": answer["text"],
-                }
-            )
-    return outcomes
+    def _add(self, answer: dict[str, Any]) -> None:
+        answer["text"] = answer["text"].encode("utf-8", "replace").decode()
+        self._answers.add(answer)
+        self._scoring.submit(self._rows[answer["problem"]], answer["sample"], answer["text"])
+        self._done += 1
+        self._progress()
+
+    def _progress(self) -> None:
+        if self._done >= len(self._samples) or time.monotonic() - self._told >= PROGRESS_SECONDS:
+            self._told = time.monotonic()
+            self._tell("progress", benchmark=self._name, done=self._done, of=len(self._samples))
+
+    def _publish(self) -> None:
+        """Write outcomes and results, and delete what they were put together from."""
+        started = time.perf_counter()
+        answers, made = kept_answers(self.folder), kept_scores(self.folder)
+        digests = {sample: answers[sample].digest for sample in self._samples if sample in answers}
+        scores = {sample: made[(*sample, known)] for sample, known in digests.items() if (*sample, known) in made}
+        if len(scores) < len(self._samples):  # a machine that lost its power lost lines as well
+            shutil.rmtree(self.claims.folder)
+            raise RuntimeError(f"{self.folder}: answers of finished shards are missing; they are made anew")
+        facts = self._facts(scores)
+        correct = np.array([scores[sample]["correct"] for sample in self._samples], dtype=bool)
+        write_results(self.folder / "lighteval" / "results", facts, correct.reshape(len(self._rows), -1))
+        facts["seconds"]["other"] = round(time.perf_counter() - started, 3)
+        write_outcomes(self.folder / OUTCOMES_FILE, self._outcomes(answers, scores), facts)
+        forget(self.folder)
+        shutil.rmtree(self.claims.folder, ignore_errors=True)
+        self._tell(
+            "evaluated", benchmark=self._name, **{name: facts[name] for name in ("accuracy", "seconds", "generated")}
+        )
+
+    def _facts(self, scores: Scores) -> dict[str, Any]:
+        found, wanted = hash_examples(list(self._rows.values())), self._benchmark["hash_examples"]
+        notes = [self._benchmark["facts"]["comparable_note"]]
+        if wanted and wanted != found:
+            notes.append(f"the prompts are not those of Open-RS (hash_examples {found}, theirs {wanted})")
+        took = self.claims.facts(self._shards)
+        return {
+            **self._benchmark["facts"],
+            "hash_examples": found,
+            "comparable_note": "; ".join(filter(None, notes)) or None,
+            "backend": self._engine.name,
+            "seconds": {part: round(sum(each.get(part, 0.0) for each in took), 3) for part in PARTS},
+            "scoring_cpu_seconds": round(sum(score["seconds"] for score in scores.values()), 3),
+            "generated": sum(each.get("generated", 0) for each in took),
+            "accuracy": sum(score["correct"] for score in scores.values()) / len(scores),
+            "unscored": sum(score["how"] != "scored" for score in scores.values()),
+            "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds"),
+            "versions": _versions(self._engine.name),
+        }
+
+    def _outcomes(self, answers: Mapping[Sample, Kept], scores: Scores) -> Iterator[dict[str, Any]]:
+        """Yield one row for each sample, in the order of the problems."""
+        facts = self._benchmark["facts"]
+        same = {name: facts[name] for name in ("label", "run", "step", "model", "benchmark")}
+        places = {problem: index for index, problem in enumerate(self._rows)}
+        for problem, sample in self._samples:
+            answer, score = answers[problem, sample], scores[problem, sample]
+            yield {
+                **same,
+                "problem": problem,
+                "problem_index": places[problem],
+                "sample": sample,
+                "seed": answer.seed,
+                "correct": score["correct"],
+                "correct_judged": score.get("judged"),
+                "answer": score["answer"],
+                "how": score["how"],
+                "tokens": answer.tokens,
+                "finish_reason": answer.finish,
+                "gold": self._rows[problem]["gold"],
+                "completion": answer.text,
+            }
 
 
 def _versions(backend: str) -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
     found = {}
-    for name in (
-        "dra-toolkit",
-        "lighteval",
-        "torch",
-        "transformers",
-        "math-verify",
-        *([backend] if backend == "vllm" else []),
-    ):
+    for name in dict.fromkeys(("dra-toolkit", "lighteval", "torch", "transformers", "math-verify", backend)):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -1,16 +1,35 @@
-"""Score one answer: Open-RS's metric through lighteval, and beside it the toolkit's judge."""
+"""Score one answer: Open-RS's metric through lighteval, and beside it the toolkit's judge, within bounds on time and memory.
+
+lighteval gives each step of its metric a few seconds of wall time, and takes a step that has none left for one that found
+nothing: on a busy machine that makes right answers wrong without a word. Here its limits are processor time, and counted.
+"""
 
 from __future__ import annotations
 
 import functools
+import inspect
+import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import resource
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
 
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+from dra_toolkit.judge.worker import call, limit
+
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # lighteval imports git, which else insists on its program
 
 PRECISION = 5
+CPU_SECONDS, JUDGE_SECONDS = 8.0, 5.0
+MEMORY = 4 << 30
+"""Bytes that scoring one answer may take beyond what the worker has at its start."""
+NOTHING = {"correct": False, "judged": None, "answer": None}
+out_of_time = 0
+"""How many steps have run out of their time in this process so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +48,9 @@ def open_rs_metric(extraction: str) -> Any:
     from lighteval.metrics.utils.extractive_match_utils import ExprExtractionConfig, LatexExtractionConfig
     from lighteval.utils.language import Language
 
-    from dra_toolkit.evaluation.child import alarms
-
     gold = LatexExtractionConfig() if extraction == "latex" else ExprExtractionConfig()
-    alarms.use_processor_time()
+    use_processor_time()
+    logging.getLogger("lighteval").setLevel(logging.ERROR)  # it prints whole completions that it cannot parse
     return MultilingualExtractiveMatchMetric(
         language=Language.ENGLISH,
         fallback_mode="first_match",
@@ -79,3 +97,73 @@ def _answer(doc: Any) -> str | None:
     found = (doc.specific or {}).get("extracted_predictions") or []
     text = str(found[0]).strip() if found else ""
     return text[:500].encode("utf-8", "replace").decode() or None
+
+
+def score_within_bounds(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Score one answer in the main thread of this process; one that uses up its time or memory is wrong."""
+    before = out_of_time
+    made, how = _bounded(lambda: score(metric, row, text), CPU_SECONDS)
+    if how == "scored" and out_of_time > before:
+        how = "out of time inside the metric"
+    verdict, judged_how = _bounded(lambda: judged(metric, row, text), JUDGE_SECONDS)
+    if judged_how != "scored":
+        verdict, how = False, f"judge: {judged_how}" if how == "scored" else how
+    return {**(asdict(made) if made else NOTHING), "judged": verdict, "how": how}
+
+
+def _bounded(function: Callable[[], Any], seconds: float) -> tuple[Any, str]:
+    """Return what a function returns, and "scored"; or None, and why it returned nothing."""
+    try:
+        found = call(seconds, lambda: (function(),))
+    except MemoryError:
+        return None, "out of memory"
+    except RecursionError:
+        return None, "nested too deeply"
+    except Exception as error:  # whatever a parser makes of hostile text must not end the evaluation
+        return None, f"metric failed: {type(error).__name__}"
+    return (None, "out of time") if found is None else (found[0], "scored")
+
+
+def limit_memory() -> None:
+    """Bound the memory of a worker, where the system says how much it has."""
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit(resource.RLIMIT_AS, pages * resource.getpagesize() + MEMORY)
+
+
+def use_processor_time() -> None:
+    """Replace the limits of lighteval 0.13.0; calling it again changes nothing."""
+    from lighteval.metrics import dynamic_metrics
+    from lighteval.metrics.utils import extractive_match_utils, math_comparison
+
+    if extractive_match_utils.timeout is processor_timeout:
+        return
+    extractive_match_utils.timeout = math_comparison.timeout = processor_timeout
+    metric = dynamic_metrics.MultilingualExtractiveMatchMetric
+    original = inspect.getclosurevars(metric.add_to_specifics_with_timeout).nonlocals["func"]
+    metric.add_to_specifics_with_timeout = processor_timeout(2)(original)
+
+
+def processor_timeout(timeout_seconds: int = 10) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator like lighteval's `timeout`: TimeoutError after so many seconds of processor time."""
+
+    def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def bounded(*arguments: Any, **named: Any) -> Any:
+            previous = signal.signal(signal.SIGVTALRM, _stop)
+            try:
+                signal.setitimer(signal.ITIMER_VIRTUAL, timeout_seconds)
+                return function(*arguments, **named)
+            finally:
+                signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+                signal.signal(signal.SIGVTALRM, previous)
+
+        return bounded
+
+    return decorator
+
+
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    global out_of_time
+    out_of_time += 1
+    raise TimeoutError("Operation timed out!")

@@ -1,38 +1,32 @@
 """Score answers beside the generation, each within bounds, whatever a model wrote.
 
-A guardian process is forked before any model is loaded. It hands answers to worker processes, whose main thread scores:
-there lighteval's own time limits, which are signals, work. An answer may use 8 seconds of processor time; then an
-exception that no `except Exception` swallows is raised, and again every second. What does not heed it is killed by the
-kernel after 20 seconds of processor time, or by the guardian after 120 of wall time, and another worker takes its place.
+A guardian process is forked before any model is loaded, and with it a pool of workers, whose main thread scores: there
+limits that are signals work. An answer may use 8 seconds of processor time; then an exception that no `except Exception`
+swallows is raised, and again every half second. What does not heed it is killed by the kernel after 14 seconds of
+processor time, or after 120 of wall time, and another worker takes its place.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import json
 import os
+import queue
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.child import bounds
-from dra_toolkit.evaluation.results.json_lines import Sample, SampleRows
+from dra_toolkit.evaluation.child.metric import CPU_SECONDS, NOTHING, limit_memory, score_within_bounds
+from dra_toolkit.evaluation.results.answers import Lines, digest
 
 WALL_SECONDS = 120.0
+TELL_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
-
-
-def digest(text: str) -> str:
-    """Return what tells whether a score belongs to this completion."""
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
 
 
 class Scoring:
@@ -43,32 +37,26 @@ class Scoring:
         self._here, there = Pipe()
         self._process = _fork(lambda: _guard(there, workers), close=self._here)
         there.close()
-        self._path: Path | None = None
 
     def open(self, path: Path, metric: Mapping[str, Any]) -> None:
-        """Begin with a benchmark: scores are kept in the file `path`, and those already there are not made again."""
-        self._path = path
-        self._send({"open": str(path), "metric": dict(metric)})
+        """Begin with a benchmark, whose scores are appended to the file `path`."""
+        self._here.send(("open", str(path), dict(metric)))
 
     def submit(self, row: Mapping[str, Any], sample: int, text: str) -> None:
         """Have one answer scored; row: its problem as staged."""
-        self._send({"row": dict(row), "sample": sample, "text": text})
+        self._here.send(("score", dict(row), sample, text))
 
-    def finish(self, *, tell: Callable[[int], None] = lambda left: None) -> dict[Sample, dict[str, Any]]:
-        """Wait for every score of the benchmark and return them; `tell` hears how many are left."""
-        self._send({"finish": True})
+    def finish(self, *, tell: Callable[[int], None] = lambda left: None) -> None:
+        """Wait until every answer is scored; `tell` hears how many are left."""
+        self._here.send(("finish",))
         while True:
             try:
-                said = json.loads(self._here.recv_bytes())
+                left = self._here.recv()
             except EOFError:
                 raise RuntimeError("the process that scores answers has died") from None
-            if said["left"] == 0:
-                break
-            tell(said["left"])
-        assert self._path is not None
-        kept = SampleRows(self._path)
-        kept.close()
-        return kept.rows
+            if left == 0:
+                return
+            tell(left)
 
     def close(self) -> None:
         """End the guardian and its workers."""
@@ -76,157 +64,109 @@ class Scoring:
         with suppress(ChildProcessError):
             os.waitpid(self._process, 0)
 
-    def _send(self, message: Mapping[str, Any]) -> None:
-        self._here.send_bytes(json.dumps(message).encode())
-
-
-@dataclass
-class _Worker:
-    """A worker as the guardian sees it."""
-
-    pid: int
-    pipe: Connection
-    task: dict[str, Any] | None = None
-    deadline: float = 0.0
-
 
 class _Guardian:
-    """Hands out answers, keeps scores, replaces workers that are killed."""
+    """Hands answers to the workers and writes what they say; what was not scored is tried once more alone."""
 
     def __init__(self, pipe: Connection, workers: int) -> None:
-        self._pipe = pipe
-        self._wanted = workers
-        self._workers: list[_Worker] = []
-        self._queue: deque[dict[str, Any]] = deque()
-        self._again: deque[dict[str, Any]] = deque()
-        """What was not scored, each to be tried once more with nothing beside it."""
-        self._scores: SampleRows | None = None
-        self._metric: dict[str, Any] = {}
-        self._finishing = False
+        from pebble import ProcessPool
 
-    def run(self) -> None:
-        """Serve until the evaluating process is gone."""
-        while True:
-            busy = [worker for worker in self._workers if worker.task]
-            now = time.monotonic()
-            patience = min([1.0, *(max(0.0, worker.deadline - now) for worker in busy)]) if busy else None
-            ready = wait([self._pipe, *(worker.pipe for worker in busy)], patience)
-            if self._pipe in ready:
-                try:
-                    self._heed(json.loads(self._pipe.recv_bytes()))
-                except (EOFError, OSError):
-                    return
-            for worker in busy:
-                if worker.pipe in ready:
-                    self._collect(worker)
-                elif time.monotonic() > worker.deadline:
-                    self._replace(worker)
-            self._hand_out()
-            if self._finishing:
-                self._report()
+        self._pipe = pipe
+        self._pool: Any = ProcessPool(
+            max_workers=workers, initializer=_begin, initargs=(os.getpid(),), context=get_context("fork")
+        )
+        self._open: dict[Future[Any], tuple[Any, ...]] = {}
+        self._ready: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._again: list[tuple[Any, ...]] = []
+        self._scores: Lines | None = None
+        self._metric: dict[str, Any] = {}
+
+    def serve(self) -> None:
+        """Heed the evaluating process until it is gone."""
+        with suppress(EOFError, OSError):
+            while True:
+                kind, *rest = self._pipe.recv()
+                if kind == "open":
+                    self._scores, self._metric = Lines(Path(rest[0])), rest[1]
+                elif kind == "score":
+                    self._submit(tuple(rest))
+                    while not self._ready.empty():
+                        self._collect()
+                else:
+                    self._finish()
+
+    def _submit(self, task: tuple[Any, ...]) -> None:
+        row, _, text = task
+        future = self._pool.schedule(_score, args=(self._metric, row, text), timeout=WALL_SECONDS)
+        self._open[future] = task
+        future.add_done_callback(self._ready.put)
+
+    def _collect(self) -> None:
+        future = self._ready.get()
+        task = self._open.pop(future)
+        result = _result(future)
+        if result["how"] == "scored":
+            self._keep(task, result)
+        else:
+            self._again.append(task)
+
+    def _finish(self) -> None:
+        told = 0.0
+        while self._open:
+            if time.monotonic() - told >= TELL_SECONDS:
+                told = time.monotonic()
+                self._pipe.send(len(self._open) + len(self._again))
+            self._collect()
+        for task in self._again:
+            row, _, text = task
+            self._keep(task, _result(self._pool.schedule(_score, (self._metric, row, text), timeout=WALL_SECONDS)))
+        self._again.clear()
+        if self._scores is not None:
+            self._scores.close()
+        self._pipe.send(0)
+
+    def _keep(self, task: tuple[Any, ...], result: Mapping[str, Any]) -> None:
+        assert self._scores is not None
+        row, sample, text = task
+        self._scores.add({"problem": row["id"], "sample": sample, "digest": digest(text), **result})
 
     def end(self) -> None:
-        """Kill the workers."""
-        for worker in self._workers:
-            with suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(worker.pid, 0)
+        """End the workers."""
+        self._pool.stop()
+        self._pool.join()
 
-    def _heed(self, message: dict[str, Any]) -> None:
-        if "open" in message:
-            self._scores, self._metric = SampleRows(Path(message["open"])), message["metric"]
-        elif "finish" in message:
-            self._finishing = True
-        else:
-            assert self._scores is not None
-            kept = self._scores.rows.get((message["row"]["id"], message["sample"]))
-            if kept is None or kept.get("digest") != digest(message["text"]):
-                self._queue.append(message)
 
-    def _hand_out(self) -> None:
-        if self._finishing and not self._queue and self._again and not any(worker.task for worker in self._workers):
-            self._queue.append(self._again.popleft())
-        while self._queue:
-            idle = next((worker for worker in self._workers if worker.task is None), None)
-            if idle is None and len(self._workers) < self._wanted:
-                idle = self._start()
-            if idle is None:
-                return
-            idle.task = self._queue.popleft()
-            idle.deadline = time.monotonic() + WALL_SECONDS
-            with suppress(OSError):  # it has died; its end of the pipe says so
-                idle.pipe.send_bytes(json.dumps({"metric": self._metric, **idle.task}).encode())
+def _result(future: Future[Any]) -> dict[str, Any]:
+    """Return what a worker found; an answer whose worker hung or died is wrong."""
+    from pebble import ProcessExpired
 
-    def _start(self) -> _Worker:
-        here, there = Pipe()
-        others = [self._pipe, *(worker.pipe for worker in self._workers)]
-        pid = _fork(lambda: _work(there), close=(here, *others))
-        there.close()
-        worker = _Worker(pid, here)
-        self._workers.append(worker)
-        return worker
-
-    def _collect(self, worker: _Worker) -> None:
-        try:
-            self._keep(worker, json.loads(worker.pipe.recv_bytes()))
-        except (EOFError, OSError):
-            self._replace(worker)
-
-    def _replace(self, worker: _Worker) -> None:
-        """Count the answer of a worker that hangs or has died as wrong, and let another take its place."""
-        with suppress(ProcessLookupError):
-            os.kill(worker.pid, signal.SIGKILL)
-        os.waitpid(worker.pid, 0)
-        worker.pipe.close()
-        self._workers.remove(worker)
-        if worker.task:
-            lost = {"correct": False, "judged": None, "answer": None}
-            self._keep(worker, {**lost, "seconds": float(bounds.KILLED_AFTER), "how": "killed"})
-
-    def _keep(self, worker: _Worker, result: dict[str, Any]) -> None:
-        assert worker.task is not None
-        assert self._scores is not None
-        task, worker.task = worker.task, None
-        if result["how"] != "scored" and not task.get("again"):
-            self._again.append({**task, "again": True})
-            return
-        self._scores.add(
-            {"problem": task["row"]["id"], "sample": task["sample"], "digest": digest(task["text"]), **result}
-        )
-
-    def _report(self) -> None:
-        left = len(self._queue) + len(self._again) + sum(worker.task is not None for worker in self._workers)
-        if left == 0:
-            self._finishing = False
-            assert self._scores is not None
-            self._scores.close()
-        with suppress(OSError):
-            self._pipe.send_bytes(json.dumps({"left": left}).encode())
+    try:
+        return dict(future.result())
+    except (ProcessExpired, TimeoutError):
+        return {**NOTHING, "how": "killed", "seconds": CPU_SECONDS}
 
 
 def _guard(pipe: Connection, workers: int) -> None:
     guardian = _Guardian(pipe, workers)
     try:
-        guardian.run()
+        guardian.serve()
     finally:
         guardian.end()
 
 
-def _work(pipe: Connection) -> None:
-    """Score answers until the guardian is gone."""
-    bounds.limit_memory()
-    while True:
-        try:
-            task = json.loads(pipe.recv_bytes())
-        except (EOFError, OSError):
-            return
-        started = time.process_time()
-        result = bounds.score_within_bounds(task["metric"], task["row"], task["text"])
-        pipe.send_bytes(json.dumps({**result, "seconds": round(time.process_time() - started, 4)}).encode())
+def _begin(parent: int) -> None:
+    die_with(parent)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for a long operation to end
+    limit_memory()
 
 
-def _fork(function: Callable[[], None], *, close: Connection | tuple[Connection, ...]) -> int:
+def _score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
+    started = time.process_time()
+    result = score_within_bounds(metric, row, text)
+    return {**result, "seconds": round(time.process_time() - started, 4)}
+
+
+def _fork(function: Callable[[], None], *, close: Connection) -> int:
     """Run a function in a forked process that ends with it, and with its parent; return its process id."""
     parent = os.getpid()
     pid = os.fork()
@@ -235,12 +175,9 @@ def _fork(function: Callable[[], None], *, close: Connection | tuple[Connection,
     status = 1
     try:
         die_with(parent)
-        for connection in close if isinstance(close, tuple) else (close,):
-            connection.close()
+        close.close()
         function()
         status = 0
-    except KeyboardInterrupt:
-        pass
     except BaseException:
         import traceback
 

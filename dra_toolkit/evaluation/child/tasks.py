@@ -1,4 +1,8 @@
-"""Benchmarks as lighteval's tasks: configuration, documents, and a metric that reads the scores made beside."""
+"""lighteval's tasks by dotted path: their documents, their metric, and how they generate.
+
+lighteval 0.13.0 reads a task's data from the Hub or from a folder whose files are called like its splits, not from a file:
+`read_files` has a task whose `hf_repo` is a .jsonl file read that. A test fails when that is needed no longer.
+"""
 
 from __future__ import annotations
 
@@ -10,98 +14,24 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from lighteval.metrics.metrics_sample import SampleLevelComputation, SamplingMetric
-from lighteval.metrics.utils.metric_utils import SampleLevelMetricGrouping
+import datasets
+from lighteval.metrics.metrics_sample import SamplingMetric
 from lighteval.tasks.lighteval_task import LightevalTask, LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
 from dra_toolkit.dotted import load_dotted
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.child import shims
-from dra_toolkit.evaluation.results.json_lines import append_line
-
-ACCURACY = "extractive_match"
-"""The name that Open-RS's logs give the metric; with several samples it is their mean."""
+from dra_toolkit.evaluation.results.answers import read_lines
 
 
-def doc_of(row: Mapping[str, Any], task_name: str = "") -> Doc:
+def doc_of(row: Mapping[str, Any]) -> Doc:
     """Return lighteval's document for a staged problem."""
     return Doc(
-        task_name=task_name,
         query=row["query"],
         choices=list(row.get("choices") or [row["gold"]]),
         gold_index=row["gold_index"] if row.get("gold_index") is not None else 0,
         instruction=row.get("instruction"),
         specific={**json.loads(row.get("specific") or "{}"), "problem": row["id"]},
-    )
-
-
-class KeptScores(SampleLevelComputation, SamplingMetric):
-    """Reports the scores that were made of a problem's samples, each of which is scored once."""
-
-    def __init__(self, n: int, scores: Callable[[str], list[bool]]) -> None:
-        self._n, self._scores = n, scores
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> KeptScores:
-        return self
-
-    def __repr__(self) -> str:
-        return f"KeptScores(n={self._n})"
-
-    def num_samples(self) -> int:
-        """Return the samples of each problem."""
-        return self._n
-
-    def compute(self, doc: Doc, model_response: Any) -> dict[str, float]:
-        """Return the mean over the samples, and unbiased estimates of pass@k."""
-        right = self._scores(doc.specific["problem"])
-        return {
-            ACCURACY: float(np.mean(right)),
-            **{pass_name(k, self._n): pass_at_k(self._n, sum(right), k) for k in ks(self._n)},
-        }
-
-
-def pass_at_k(n: int, correct: int, k: int) -> float:
-    """Return the chance that k of n samples, drawn without putting back, hold a correct one (arXiv 2107.03374)."""
-    if n - correct < k:
-        return 1.0
-    return float(1.0 - np.prod(1.0 - k / np.arange(n - correct + 1, n + 1)))
-
-
-def ks(n: int) -> list[int]:
-    """Return the k of pass@k that lighteval's files state: powers of two up to n, and n."""
-    return sorted({2**i for i in range(1, 12) if 2**i <= n} | ({n} if n > 1 else set()))
-
-
-def pass_name(k: int, n: int) -> str:
-    """Return how lighteval calls pass@k."""
-    return f"pass@k:k={k}&n={n}"
-
-
-def task_config(benchmark: Mapping[str, Any], scores: Callable[[str], list[bool]]) -> LightevalTaskConfig:
-    """Return the configuration of a benchmark; scores: gives those of a problem's samples by its id."""
-    n = benchmark["sampling"]["n"]
-    names = [ACCURACY, *(pass_name(k, n) for k in ks(n))]
-    metric = SampleLevelMetricGrouping(
-        metric_name=names,
-        higher_is_better=dict.fromkeys(names, True),
-        category=SamplingMethod.GENERATIVE,
-        sample_level_fn=KeptScores(n, scores),
-        corpus_level_fn=dict.fromkeys(names, np.mean),
-    )
-    return LightevalTaskConfig(
-        name=benchmark["name"],
-        prompt_function=doc_of,
-        hf_repo=benchmark["problems_file"],
-        hf_subset="default",
-        hf_avail_splits=["test"],
-        evaluation_splits=["test"],
-        few_shots_split="test",
-        metrics=[metric],
-        generation_size=benchmark["sampling"]["max_new_tokens"],
-        stop_sequence=benchmark.get("stop", []),
-        version=1,
     )
 
 
@@ -123,23 +53,34 @@ def task_metric(dotted: str) -> Callable[[Any, Any], float]:
     """Return the metric of a named task that scores one answer."""
     for metric in named_task(dotted).metrics:
         computes = metric.sample_level_fn
-        if (
-            metric.category != SamplingMethod.GENERATIVE
-            or metric.batched_compute
-            or not isinstance(metric.metric_name, str)
-        ):
-            continue
-        if isinstance(computes, SamplingMetric):
-            return lambda doc, response: float(computes.compute_score(doc, response))
-        return lambda doc, response: float(computes.compute(doc=doc, model_response=response))
+        is_of_one = isinstance(metric.metric_name, str) and not metric.batched_compute
+        if metric.category == SamplingMethod.GENERATIVE and is_of_one:
+            if isinstance(computes, SamplingMetric):
+                return lambda doc, response: float(computes.compute_score(doc, response))
+            return lambda doc, response: float(computes.compute(doc=doc, model_response=response))
     raise EvaluationError(f"--benchmark {dotted}: the task has no metric that scores one generated answer")
 
 
-def describe(dotted: str, output: Path) -> None:
-    """Write the problems of a named task, and how it generates, to `output`: a line of facts, then one for each problem."""
-    import os
+def read_files() -> None:
+    """Have lighteval read .jsonl files; calling it again changes nothing."""
+    original = LightevalTask.download_dataset_worker
+    if getattr(original, "reads_files", False):
+        return
 
-    shims.apply()
+    def load(task: Any) -> Any:
+        if not str(task.dataset_path).endswith(".jsonl"):
+            return original(task)
+        rows = read_lines(Path(task.dataset_path))
+        return datasets.DatasetDict({split: datasets.Dataset.from_list(rows) for split in task.evaluation_split})
+
+    load.reads_files = True  # type: ignore[attr-defined]
+    LightevalTask.download_dataset_worker = staticmethod(load)
+    datasets.disable_progress_bars()
+
+
+def describe(dotted: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return how a named task generates, and its problems."""
+    read_files()
     config = named_task(dotted)
     task_metric(dotted)
     try:
@@ -152,11 +93,7 @@ def describe(dotted: str, output: Path) -> None:
     source = inspect.getsourcefile(config.prompt_function) or ""
     code = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else ""
     facts = {"code": code, "max_new_tokens": config.generation_size, "stop": list(config.stop_sequence or [])}
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    append_line(file, facts)
-    for doc in docs:
-        append_line(file, _described(doc))
-    os.close(file)
+    return facts, list(map(_described, docs))
 
 
 def _described(doc: Doc) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -14,8 +15,8 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from dra_toolkit.evaluation.child.requests import Emit, Generation, Request
 from dra_toolkit.evaluation.child.sampling import Finished, Sampler
+from dra_toolkit.evaluation.settings import Emit, Generation, Request
 
 CPU_BATCH, GPU_BATCH = 128, 64
 UNBOUNDED = 1 << 30
@@ -46,10 +47,13 @@ class TransformersEngine:
         self.max_length = min(made_for, engine["max_model_length"] or UNBOUNDED)
         self._batch = engine["batch_size"] or (CPU_BATCH if on_cpu else GPU_BATCH)
 
-    def generate(self, requests: Sequence[Request], how: Generation, emit: Emit) -> None:
-        """Generate in batches of prompts of like length; a batch that does not fit into memory is halved."""
-        waiting = sorted(requests, key=lambda request: len(request.prompt_ids))
-        while waiting:
+    def generate(self, requests: Iterable[Request], how: Generation, emit: Emit) -> None:
+        """Generate in batches, in the order of the requests; a batch that does not fit into memory is halved."""
+        asked, waiting = iter(requests), list[Request]()
+        while True:
+            waiting += islice(asked, max(0, self._batch - len(waiting)))
+            if not waiting:
+                return
             batch, done = waiting[: self._batch], set[int]()
 
             def finished(row: int, tokens: list[int], finish: str, batch: Any = batch, done: set[int] = done) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
-from dra_toolkit.evaluation.child.requests import Emit, Generation, Request
+from dra_toolkit.evaluation.settings import Emit, Generation, Request
+
+IN_FLIGHT = 512
+"""Requests that the engine has at once: twice what it runs side by side, so that it never waits."""
 
 
 class VLLMEngine:
@@ -29,22 +33,26 @@ class VLLMEngine:
 
             self._lora = LoRARequest("adapter", 1, model["path"])
 
-    def generate(self, requests: Sequence[Request], how: Generation, emit: Emit) -> None:
-        """Give every request to the engine and step it until all have ended."""
+    def generate(self, requests: Iterable[Request], how: Generation, emit: Emit) -> None:
+        """Keep the engine full of requests, and step it until all have ended."""
         from vllm import SamplingParams, TokensPrompt
 
-        engine = self._llm.llm_engine
-        by_id = {f"{request.problem}/{request.sample}": request for request in requests}
-        for name, request in by_id.items():
-            parameters = SamplingParams(**sampling_arguments(request, how))
-            prompt = TokensPrompt(prompt_token_ids=list(request.prompt_ids))
-            engine.add_request(name, prompt, parameters, lora_request=self._lora)
-        while engine.has_unfinished_requests():
+        engine, asked = self._llm.llm_engine, iter(requests)
+        running: dict[str, Request] = {}
+        while True:
+            for request in islice(asked, IN_FLIGHT - len(running)):
+                name = f"{request.problem}/{request.sample}"
+                running[name] = request
+                prompt = TokensPrompt(prompt_token_ids=list(request.prompt_ids))
+                parameters = SamplingParams(**sampling_arguments(request, how))
+                engine.add_request(name, prompt, parameters, lora_request=self._lora)
+            if not running:
+                return
             for output in engine.step():
                 if output.finished:
                     answer = output.outputs[0]
                     finish = "stop" if answer.finish_reason == "stop" else "length"
-                    emit(by_id[output.request_id], answer.text, len(answer.token_ids), finish)
+                    emit(running.pop(output.request_id), answer.text, len(answer.token_ids), finish)
 
     def close(self) -> None:
         """Let go of the engine; its processes end with this one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,33 +36,30 @@ def what_is_wrong(folder: Path) -> list[str]:
     return [*problems, *_weight_problems(folder)]
 
 
-def _weight_problems(folder: Path) -> Iterator[str]:
-    index = folder / INDEX
+def _weight_problems(folder: Path) -> list[str]:
+    index, single = folder / INDEX, folder / SINGLE
     if index.is_file():
         shards = _json(index).get("weight_map")
         if not isinstance(shards, dict) or not shards:
-            yield f"{index}: cannot be read as an index of shards"
-            return
+            return [f"{index}: cannot be read as an index of shards"]
         missing = sorted({str(name) for name in shards.values() if not (folder / str(name)).is_file()})
-        if missing:
-            of = len(set(shards.values()))
-            yield f"{folder}: {len(missing)} of its {of} shards missing: {', '.join(missing[:3])}"
-        return
-    if not (folder / SINGLE).is_file():
+        told = f"{len(missing)} of its {len(set(shards.values()))} shards missing: {', '.join(missing[:3])}"
+        return [f"{folder}: {told}"] if missing else []
+    if not single.is_file():
         others = [p.name for p in sorted(folder.glob("*.bin"))]
         found = f"; found {', '.join(others[:2])}, which is not read (convert it to safetensors)" if others else ""
-        yield f"{folder}: has no weights ({SINGLE} or {INDEX}){found}"
-        return
+        return [f"{folder}: has no weights ({SINGLE} or {INDEX}){found}"]
+    return [] if _is_whole(single) else [f"{single}: is cut off or no safetensors file"]
+
+
+def _is_whole(weights: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
     try:
-        with open(folder / SINGLE, "rb") as file:
-            header = int.from_bytes(file.read(8), "little")
-            body = json.loads(file.read(header)) if header < 100_000_000 else {}
-        ends = [entry["data_offsets"][1] for name, entry in body.items() if name != "__metadata__"]
-        whole = bool(ends) and (folder / SINGLE).stat().st_size == 8 + header + max(ends)
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        whole = False
-    if not whole:
-        yield f"{folder / SINGLE}: is cut off or no safetensors file"
+        with safe_open(weights, "np") as tensors:
+            return bool(tensors.keys())
+    except (SafetensorError, OSError):
+        return False
 
 
 def adapter_base(folder: Path) -> str | None:

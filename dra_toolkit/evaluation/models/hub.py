@@ -8,32 +8,35 @@ from typing import Any
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.benchmarks.registry import Benchmark
-from dra_toolkit.safe_text import first_line
 
 MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 DATA_SUFFIXES = (".parquet", ".jsonl")
+_SHARD = re.compile(r"[-_.]?\d{5}-of-\d{5}")
 _STEP = re.compile(r"(?:step|checkpoint|global_step)[-_]?0*(\d+)")
 
 
-def benchmark_file(benchmark: Benchmark) -> Path:
-    """Return the file with a benchmark's problems in the cache of the Hub, fetched where it is not there yet."""
+def benchmark_files(benchmark: Benchmark) -> list[Path]:
+    """Return the files with a benchmark's problems in the cache of the Hub, fetched where they are not there yet.
+
+    They are those that the upload's split is in, one or the shards of one.
+    """
     fetch = f"hf download {benchmark.source} --repo-type dataset"
     try:
-        folder = _snapshot(benchmark.source, "dataset", None, None)
+        folder = _snapshot(benchmark.source, "dataset", benchmark.revision, None)
     except Exception as error:
         raise EvaluationError(
-            f"--benchmark {benchmark.name}: {_reason(error, benchmark.source, 'dataset', None)}; fetch it beforehand with "
-            f"`{fetch}`, or put {benchmark.name}.jsonl into a folder and name that with --data-dir"
+            f"--benchmark {benchmark.name}: {_reason(error, benchmark.source, 'dataset', benchmark.revision)}; fetch it "
+            f"beforehand with `{fetch}`, or put {benchmark.name}.jsonl into a folder and name that with --data-dir"
         ) from None
-    files = sorted(p for p in folder.rglob("*") if p.suffix in DATA_SUFFIXES)
-    of_split = [p for p in files if benchmark.split in str(p.relative_to(folder))] or files
-    if len(of_split) != 1:
-        found = ", ".join(str(p.relative_to(folder)) for p in files) or "none"
+    files = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.suffix in DATA_SUFFIXES)
+    of_split = [p for p in files if benchmark.split in str(p)] or files
+    if len(of_split) != 1 and len({_SHARD.sub("", str(p)) for p in of_split}) != 1:
+        found = ", ".join(map(str, files)) or "none"
         raise EvaluationError(
-            f"--benchmark {benchmark.name}: {benchmark.source} has no single .parquet or .jsonl file of its split "
-            f"{benchmark.split} here (found: {found}); fetch it again with `{fetch}`"
+            f"--benchmark {benchmark.name}: {benchmark.source} has no .parquet or .jsonl file, or shards of one, of its "
+            f"split {benchmark.split} here (found: {found}); fetch it again with `{fetch}`"
         )
-    return of_split[0]
+    return [folder / p for p in of_split]
 
 
 def model_folder(name: str, revision: str | None = None) -> Path:
@@ -84,9 +87,7 @@ def _snapshot(name: str, kind: str, revision: str | None, patterns: list[str] | 
 
 def _reason(error: Exception, name: str, kind: str, revision: str | None) -> str:
     """Return in a few words why the Hub did not give `name`."""
-    try:
-        from dra_toolkit.training.hub_errors import first_words, hub_problem
-    except ImportError:
-        return f"{name} cannot be fetched ({first_line(error)})"
+    from dra_toolkit.training.hub_errors import first_words, hub_problem
+
     told = hub_problem(error, name, "dataset" if kind == "dataset" else "model", revision)
     return told or f"{name} cannot be fetched ({first_words(error, 200)})"

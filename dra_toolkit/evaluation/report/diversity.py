@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, sample_diversity
-from dra_toolkit.evaluation.results.stored import Evaluation
-from dra_toolkit.evaluation.statistics.scores import Score, Z
+from dra_toolkit.evaluation.statistics.scores import Score, plain_mean
 
 Measured = Mapping[str, Mapping[str, Score]]
 """Label -> similarity and vendi_score, means over the benchmarks."""
 
 
-def measure(
-    report: Report,
-    embedder: Embedder,
-    track: Callable[[Sequence[Evaluation]], Iterable[Evaluation]] = lambda evaluations: evaluations,
-) -> dict[str, dict[str, Score]]:
+def measure(report: Report, embedder: Embedder) -> dict[str, dict[str, Score]]:
     """Return by label the mean similarity and Vendi score of the samples of a problem, averaged over the benchmarks.
 
-    Labels without several samples of each problem are left out. track: wraps the evaluations, to show progress.
+    Labels without several samples of each problem are left out.
     """
     found: dict[str, dict[str, list[Score]]] = {}
-    for evaluation in track(report.evaluations):
-        if evaluation.benchmark not in report.benchmarks:
-            continue
-        for name, value in sample_diversity(evaluation, embedder).items():
-            found.setdefault(evaluation.label, {}).setdefault(name, []).append(value)
-    return {label: {name: _average(values) for name, values in by.items()} for label, by in found.items()}
+    for evaluation in report.evaluations:
+        if evaluation.benchmark in report.benchmarks:
+            for name, value in sample_diversity(evaluation, embedder).items():
+                found.setdefault(evaluation.label, {}).setdefault(name, []).append(value)
+    return {
+        label: {name: plain_mean([v.value for v in of], [v.error for v in of]) for name, of in by.items()}
+        for label, by in found.items()
+    }
 
 
 def distinct_answers(row: Row) -> float | None:
@@ -51,12 +48,3 @@ def sampled_pass(row: Row) -> dict[int, float]:
 
 def _sampled(row: Row) -> list[BenchmarkResult]:
     return [cell for cell in row.cells.values() if cell.n > 1 and cell.ks]
-
-
-def _average(scores: Sequence[Score]) -> Score:
-    """Return the unweighted mean of means that are no shares, so that nothing is cut at 0 and 1."""
-    value = float(np.mean([each.value for each in scores]))
-    error = float(np.sqrt(np.sum([each.error**2 for each in scores])) / len(scores))
-    reach = 0.0 if np.isnan(error) else Z * error
-    problems = sum(each.problems for each in scores)
-    return Score(value=value, error=error, low=value - reach, high=value + reach, problems=problems)

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dra_toolkit.errors import DRAError, EvaluationError, did_you_mean
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
 from dra_toolkit.evaluation.results.lighteval_files import read_foreign
 from dra_toolkit.evaluation.results.published import SIZES
-from dra_toolkit.evaluation.results.stored import FACTS_FILE, Evaluation, find_evaluations, read_evaluation
+from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations
 from dra_toolkit.evaluation.statistics.best_step import Choice, by_benchmarks, by_held_out, by_training_reward
 from dra_toolkit.evaluation.statistics.scores import Score, average
 from dra_toolkit.runs import Run, RunDirectory
@@ -29,6 +30,7 @@ class Row:
     label: str
     step: int | None
     cells: dict[str, BenchmarkResult]
+    experiment: str = ""
 
     def score(self, benchmark: str, metric: str = "avg") -> Score | None:
         """Return a score, or None where it was not evaluated or does not exist for its n."""
@@ -51,6 +53,8 @@ class Report:
     """Those behind the rows, the newest of each label and benchmark; empty for another tool's results."""
     notes: tuple[str, ...] = ()
     """What limits the comparison of the rows, one line each."""
+    base: str = ""
+    """The model that the runs began with."""
 
     def named(self, name: str) -> list[Row]:
         """Return the rows that a label, or a step as `50` or `step-50`, names: several where experiments share the step."""
@@ -85,18 +89,18 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
     """
     paths = (path, *more)
     read = _apart(paths, [_read(each) for each in paths])
-    cells = [cell for each in read for cell in each.cells]
-    problems = [problem for each in read for problem in each.problems]
+    cells, problems, notes, evaluations = (
+        [item for each in read for item in getattr(each, name)]
+        for name in ("cells", "problems", "notes", "evaluations")
+    )
     if not cells:
         nothing = f"{path}: nothing is evaluated here yet; `dra eval {path} --all-steps` does it"
         raise EvaluationError(*(problems or [nothing]))
     reported = [cell for cell in cells if cell.benchmark != held_out]
-    if held_out is not None and len(reported) == len(cells):
-        known = sorted({cell.benchmark for cell in cells})
-        raise EvaluationError(
-            f"--held-out: {held_out!r} is not among the benchmarks evaluated here{did_you_mean(held_out, known)}; "
-            f"there are {', '.join(known)}"
-        )
+    known = _in_order({cell.benchmark for cell in cells})
+    if held_out is not None and held_out not in known:
+        meant = f"{did_you_mean(held_out, known)}; there are {', '.join(known)}"
+        raise EvaluationError(f"--held-out: {held_out!r} is not among the benchmarks evaluated here{meant}")
     if not reported:
         raise EvaluationError(
             f"--held-out: {held_out!r} is the only benchmark evaluated here, so none is left to report"
@@ -107,8 +111,11 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         benchmarks=_in_order({cell.benchmark for cell in reported}),
         choices=_choices(cells, reported, read, held_out),
         problems=tuple(problems),
-        evaluations=tuple(evaluation for each in read for evaluation in each.evaluations),
-        notes=(*(note for each in read for note in each.notes), *_partial(reported), *_unlike(reported)),
+        evaluations=tuple(evaluations),
+        notes=(*notes, *_partial(reported), *_unlike(reported)),
+        base=" / ".join(
+            dict.fromkeys(str(each.run.read_recipe().model.model_name_or_path) for each in read if each.run)
+        ),
     )
 
 
@@ -116,21 +123,10 @@ def _read(path: Path) -> _Read:
     if not path.exists():
         raise EvaluationError(f"{path}: there is nothing; expected a run, its evals folder, or lighteval's results")
     run = RunDirectory(path) if (path / "resolved.json").is_file() else None
-    evaluations = _evaluations(path / EVALUATIONS if run is not None else path)
-    if evaluations:
+    if evaluations := find_evaluations(path / EVALUATIONS if run is not None else path):
         return _own(evaluations, run)
     foreign = read_foreign(path)
     return _Read(list(foreign.cells), list(foreign.problems), list(foreign.notes), [], run)
-
-
-def _evaluations(path: Path) -> list[Evaluation]:
-    """Return the evaluations in a folder of them, or in one of its parts: a label, a benchmark, or a single one."""
-    if not path.is_dir():
-        return []
-    if found := find_evaluations(path):
-        return found
-    folders = [file.parent for depth in ("*/*/", "*/", "") for file in sorted(path.glob(f"{depth}{FACTS_FILE}"))]
-    return sorted(map(read_evaluation, folders), key=lambda e: str(e.facts.get("finished", "")), reverse=True)
 
 
 def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
@@ -138,11 +134,11 @@ def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
     cells: list[BenchmarkResult] = []
     problems: list[str] = []
     used: dict[tuple[str, str], Evaluation] = {}
-    older: Counter[tuple[str, str]] = Counter()
+    older: dict[str, None] = {}
     for evaluation in evaluations:
         place = (evaluation.label, evaluation.benchmark)
         if place in used:
-            older[place] += 1
+            older[" on ".join(place)] = None
             continue
         try:
             cells.append(cell_of(evaluation))
@@ -151,9 +147,8 @@ def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
             problems += [f"{problem}; skipped" for problem in error.problems]
     notes = []
     if older:
-        some = ", ".join(f"{label} on {benchmark}" for label, benchmark in list(older)[:3])
-        rest = f" and {len(older) - 3} more" if len(older) > 3 else ""
-        notes = [f"evaluated more than once, with other settings or weights; the newest is shown: {some}{rest}"]
+        some = ", ".join(list(older)[:3]) + (f" and {len(older) - 3} more" if len(older) > 3 else "")
+        notes.append(f"evaluated more than once, with other settings or weights; the newest is shown: {some}")
     if run is not None and (names := _replaced(run, used.values())):
         notes.append(f"replaced weights, not evaluated since: {', '.join(names)}; `dra eval` asks them anew")
     return _Read(cells, problems, notes, list(used.values()), run)
@@ -162,13 +157,13 @@ def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
 def _replaced(run: RunDirectory, evaluations: Iterable[Evaluation]) -> list[str]:
     """Return the labels of checkpoints that are no longer those whose scores are shown."""
     hashes = Fingerprints(run.path / EVALUATIONS)
-    found = {}
+    found = []
     for evaluation in evaluations:
         model = evaluation.facts.get("depends_on", {}).get("model")
         folder = run.checkpoints / f"checkpoint-{evaluation.step}"
         if evaluation.step and isinstance(model, dict) and hashes.replaced(folder, model.get("weights", {})):
-            found[evaluation.label] = True
-    return list(found)
+            found.append(evaluation.label)
+    return list(dict.fromkeys(found))
 
 
 def _apart(paths: Sequence[Path], read: Sequence[_Read]) -> list[_Read]:
@@ -176,7 +171,8 @@ def _apart(paths: Sequence[Path], read: Sequence[_Read]) -> list[_Read]:
     if len(paths) == 1:
         return list(read)
     counts = Counter(label for each in read for label in {cell.label for cell in each.cells})
-    names = _names(paths)
+    ends = (["/".join(path.resolve().parts[-count:]) for path in paths] for count in range(1, 99))
+    names = next(names for names in ends if len(set(names)) == len(set(map(Path.resolve, paths))))
     found = []
     for name, each in zip(names, read, strict=True):
         labels = {cell.label: f"{name}/{cell.label}" if counts[cell.label] > 1 else cell.label for cell in each.cells}
@@ -190,18 +186,11 @@ def _apart(paths: Sequence[Path], read: Sequence[_Read]) -> list[_Read]:
     return found
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of paths that tell them apart."""
-    parts = [path.resolve().parts for path in paths]
-    most = max(map(len, parts))
-    ends = (["/".join(each[-count:]) for each in parts] for count in range(1, most + 1))
-    return next((names for names in ends if len(set(names)) == len(names)), [str(path) for path in paths])
-
-
 def _rows(cells: Sequence[BenchmarkResult]) -> tuple[Row, ...]:
     rows: dict[str, Row] = {}
     for cell in cells:
-        rows.setdefault(cell.label, Row(label=cell.label, step=cell.step, cells={})).cells[cell.benchmark] = cell
+        row = Row(label=cell.label, step=cell.step, cells={}, experiment=cell.experiment)
+        rows.setdefault(cell.label, row).cells[cell.benchmark] = cell
     return tuple(sorted(rows.values(), key=lambda row: (row.step is None, row.step or 0, row.label)))
 
 
@@ -222,29 +211,27 @@ def _choices(
             row = rows[choice.step]
             found.append(replace(choice, label=row.label, experiment=row.experiment))
     found.append(by_benchmarks(reported))
-    choices = [choice for choice in found if choice is not None]
     several = len({cell.experiment for cell in cells if cell.step}) > 1
-    return tuple(choice if several else replace(choice, experiment="") for choice in choices)
+    return tuple(choice if several else replace(choice, experiment="") for choice in found if choice is not None)
 
 
 def _rewards(run: RunDirectory) -> dict[int, float]:
     """Return the mean raw reward of each recorded training step, or what the metrics say where nothing was recorded."""
     opened = Run(run)
     recorded = opened.query("SELECT step, reward FROM steps WHERE mode = 'train' AND reward IS NOT NULL").to_pylist()
-    if recorded:
-        return {row["step"]: row["reward"] for row in recorded}
-    return {int(row["step"]): float(row["reward"]) for row in opened.metrics() if "reward" in row and "step" in row}
+    rows = recorded or [row for row in opened.metrics() if "reward" in row and "step" in row]
+    return {int(row["step"]): float(row["reward"]) for row in rows}
 
 
 def _partial(cells: Sequence[BenchmarkResult]) -> list[str]:
     """Return a line for each benchmark and reason why its scores are not those of the whole benchmark as published."""
-    found: dict[tuple[str, str], int] = {}
+    found: Counter[tuple[str, str]] = Counter()
     for cell in cells:
         problems = next((score.problems for score in cell.scores.values()), 0)
         whole = SIZES.get(cell.benchmark, problems)
         some = f"{problems} of {whole} problems; not comparable with figures for the whole"
         if note := cell.note or (some if 0 < problems < whole else None):
-            found[cell.benchmark, note] = found.get((cell.benchmark, note), 0) + 1
+            found[cell.benchmark, note] += 1
     return [f"{name}: {note} ({count} row{'s' if count > 1 else ''})" for (name, note), count in found.items()]
 
 
@@ -254,21 +241,14 @@ def _unlike(cells: Sequence[BenchmarkResult]) -> list[str]:
     for name in dict.fromkeys(cell.benchmark for cell in cells):
         rows = [cell for cell in cells if cell.benchmark == name]
         told = []
-        hashes = {cell.hash_examples for cell in rows if cell.hash_examples}
-        if len(hashes) > 1:
+        if len({cell.hash_examples for cell in rows if cell.hash_examples}) > 1:
             told.append("prompts or problems")
-        counts = sorted({cell.n for cell in rows if cell.n})
-        if len(counts) > 1:
-            told.append(f"n ({_some(counts)})")
-        for setting in SETTINGS:
-            values = {repr(cell.settings[setting]): cell.settings[setting] for cell in rows if setting in cell.settings}
-            if len(values) > 1:
-                told.append(f"{setting} ({_some(list(values.values()))})")
+        known: dict[str, list[Any]] = {"n": sorted(cell.n for cell in rows if cell.n)}
+        known |= {each: [cell.settings[each] for cell in rows if each in cell.settings] for each in SETTINGS}
+        for setting, values in known.items():
+            shown = list(dict.fromkeys("none" if value is None else str(value)[:40] for value in values))
+            if len(shown) > 1:
+                told.append(f"{setting} ({', '.join(shown[:4])}{', ...' if len(shown) > 4 else ''})")
         if told:
             found.append(f"{name}: the rows differ in {', '.join(told)}")
     return found
-
-
-def _some(values: Sequence[object]) -> str:
-    shown = ["none" if value is None else str(value)[:40] for value in values[:4]]
-    return ", ".join(shown) + (", ..." if len(values) > 4 else "")

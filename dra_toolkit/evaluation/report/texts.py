@@ -1,48 +1,80 @@
-"""A report as Markdown, LaTeX or CSV."""
+"""A report as Markdown, LaTeX, HTML or CSV, each saying itself what it shows."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from dra_toolkit.evaluation.report.gather import Report
+from dra_toolkit.evaluation.report.about import about, findings, points, title
+from dra_toolkit.evaluation.report.answers import HEADS, answer_rows
+from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.results.published import NOTE, REPORTED, SIZES, Reported
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
 
-FORMATS = ("markdown", "latex", "csv")
+FORMATS = ("markdown", "latex", "html", "csv")
 
 
-def as_text(report: Report, format: str, *, metric: str = "avg", published: bool = False) -> str:
-    """Return the table of a report in one of `FORMATS`; published: with the figures that others reported below it."""
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows below their heads, the first column of labels; `bold` names those that stand out."""
+
+    heads: list[str]
+    rows: list[list[str]]
+    bold: frozenset[tuple[int, int]] = frozenset()
+
+
+def as_text(
+    report: Report,
+    format: str,
+    *,
+    metrics: Sequence[str] = ("avg",),
+    published: bool = False,
+    figures: Mapping[str, str] | None = None,
+) -> str:
+    """Return a report in one of `FORMATS`; published: with the figures that others reported below it.
+
+    figures: SVG pictures by name, for the page.
+    """
     if format == "csv":
-        return _csv(report, metric, published)
-    rows = [*_table(report, metric), *(published_rows(report) if published else [])]
-    notes = [visible(note, one_line=True) for note in report.notes] + ([NOTE] if published else [])
+        return _csv(report, metrics, published)
+    table = score_table(report, metrics)
+    if published:
+        table = Table(table.heads, [*table.rows, *published_rows(report)], table.bold)
+    told = [f"{name}: {line}" for name, line in about(report).items()]
+    told += [visible(line, one_line=True) for line in (*findings(report), *report.notes, *report.problems)]
+    told += [NOTE] if published else []
+    head = visible(title(report, metrics), one_line=True)
+    second = Table(HEADS, [[visible(cell, one_line=True) for cell in row] for row in answer_rows(report)])
     if format == "latex":
-        return _latex(rows) + "".join(f"% {note}\n" for note in notes)
-    return _markdown(rows) + "".join(f"\n{note.translate(_MARKDOWN)}\n" for note in notes)
+        return _latex(table, head, told)
+    write = _html if format == "html" else _markdown
+    return write(head, [each for each in (table, second) if each.rows], told, figures or {})
 
 
-def points(score: Score | None) -> str:
-    """Return a score in per cent with its standard error in points, the bound at 0 and 100, or a dash."""
-    if score is None:
-        return "-"
-    if score.value == 0:
-        return f"0.0 (≤{100 * score.high:.1f})"
-    if score.value == 1:
-        return f"100 (≥{100 * score.low:.1f})"
-    return f"{100 * score.value:.1f}" + ("" if math.isnan(score.error) else f" ± {100 * score.error:.1f}")
+def score_table(report: Report, metrics: Sequence[str]) -> Table:
+    """Return the scores, a column for each benchmark and metric; the best of a column is bold."""
+    places = [(name, metric) for name in report.benchmarks for metric in metrics]
+    places += [("", metric) for metric in metrics if len(report.benchmarks) > 1]
+    heads = [f"{name or 'average'} {metric}" if len(metrics) > 1 else name or "average" for name, metric in places]
+    scores = [[score_of(report, row, *place) for place in places] for row in report.rows]
+    rows = [
+        [visible(row.label, one_line=True), *map(points, line)] for row, line in zip(report.rows, scores, strict=True)
+    ]
+    bold = set()
+    for column, found in enumerate(zip(*scores, strict=True), start=1):
+        best = max((score.value for score in found if score), default=None)
+        bold |= {(row, column) for row, score in enumerate(found) if score and score.value == best and len(found) > 1}
+    return Table(["model", *heads], rows, frozenset(bold))
 
 
-def _table(report: Report, metric: str) -> list[list[str]]:
-    rows = [["model", *report.benchmarks, *(["average"] if len(report.benchmarks) > 1 else [])]]
-    for row in report.rows:
-        cells = [points(row.score(name, metric)) for name in report.benchmarks]
-        mean = [points(report.average(row, metric))] if len(report.benchmarks) > 1 else []
-        rows.append([visible(row.label, one_line=True), *cells, *mean])
-    return rows
+def score_of(report: Report, row: Row, benchmark: str, metric: str) -> Score | None:
+    """Return a score of a row; the average over the benchmarks for an empty `benchmark`."""
+    return row.score(benchmark, metric) if benchmark else report.average(row, metric)
 
 
 def published_rows(report: Report) -> list[list[str]]:
@@ -54,21 +86,18 @@ def published_rows(report: Report) -> list[list[str]]:
     rows = []
     for each in _reported(report):
         cells = [
-            _reported_points(each.scores[name], each.error(name)) if name in each.scores else "-"
+            f"{each.scores[name]:.1f}{_plus_minus(each.error(name))}" if name in each.scores else "-"
             for name in report.benchmarks
         ]
-        error, about = each.average_error(), each.about_average_error()
-        mean = f"{each.average:.1f}" + (
-            "" if math.isnan(about) else f" {'≈' if math.isnan(error) else '±'} {about:.1f}"
-        )
+        sign = "≈" if math.isnan(each.average_error()) else "±"
+        mean = f"{each.average:.1f}{_plus_minus(each.about_average_error(), sign)}" if all_five else "-"
         sampled = "" if each.n == 1 else f", n {'unknown' if each.n is None else f'= {each.n}'}"
-        name = f"{each.name} ({each.source}{sampled})"
-        rows.append([name, *cells, *([mean if all_five else "-"] if len(report.benchmarks) > 1 else [])])
+        rows.append([f"{each.name} ({each.source}{sampled})", *cells, *([mean] if len(cells) > 1 else [])])
     return rows
 
 
-def _reported_points(value: float, error: float) -> str:
-    return f"{value:.1f}" + ("" if math.isnan(error) else f" ± {error:.1f}")
+def _plus_minus(error: float, sign: str = "±") -> str:
+    return "" if math.isnan(error) else f" {sign} {error:.1f}"
 
 
 def _reported(report: Report) -> list[Reported]:
@@ -77,70 +106,122 @@ def _reported(report: Report) -> list[Reported]:
     return [each for each in REPORTED if asked & set(each.scores) or asked == set(SIZES)]
 
 
-_MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {c: f"\\{c}" for c in "\\|[]`*"})
+_MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {c: f"\\{c}" for c in "\\|[]`*_{}#~"})
 
 
-def _markdown(rows: list[list[str]]) -> str:
-    shown = [[visible(cell, one_line=True).translate(_MARKDOWN) for cell in line] for line in rows]
-    lines = [shown[0], ["---", *("---:" for _ in rows[0][1:])], *shown[1:]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def _markdown(head: str, tables: Sequence[Table], told: Sequence[str], figures: Mapping[str, str]) -> str:
+    def safe(text: str) -> str:
+        return text.translate(_MARKDOWN)
+
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cells)} |\n"
+
+    parts = [f"# {safe(head)}\n"]
+    for table in tables:
+        body = [
+            [f"**{safe(cell)}**" if (r, c) in table.bold else safe(cell) for c, cell in enumerate(row)]
+            for r, row in enumerate(table.rows)
+        ]
+        ruler = ["---", *("---:" for _ in table.heads[1:])]
+        parts.append("".join(map(line, [list(map(safe, table.heads)), ruler, *body])))
+    return "\n".join([*parts, *(f"{safe(each)}\n" for each in told)])
+
+
+PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>body{{font:15px system-ui,sans-serif;margin:2rem auto;max-width:72rem}}table{{border-collapse:collapse;margin:1rem 0}}
+th,td{{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ccc}}th:first-child,td:first-child{{text-align:left}}
+svg{{max-width:100%;height:auto}}</style>
+<h1>{title}</h1>
+{body}
+</html>
+"""
+
+
+def _html(head: str, tables: Sequence[Table], told: Sequence[str], figures: Mapping[str, str]) -> str:
+    safe = html.escape
+    parts = []
+    for table in tables:
+        rows = "".join(
+            "<tr>"
+            + "".join(
+                f"<td><b>{safe(cell)}</b></td>" if (r, c) in table.bold else f"<td>{safe(cell)}</td>"
+                for c, cell in enumerate(row)
+            )
+            + "</tr>\n"
+            for r, row in enumerate(table.rows)
+        )
+        heads = "".join(f"<th>{safe(each)}</th>" for each in table.heads)
+        parts.append(f"<table><tr>{heads}</tr>\n{rows}</table>")
+    parts += [picture[picture.index("<svg") :] for picture in figures.values()]
+    return PAGE.format(title=safe(head), body="\n".join([*parts, *(f"<p>{safe(each)}</p>" for each in told)]))
 
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"}
 _LATEX |= {"~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}"}
-_LATEX |= {"±": "$\\pm$", "≤": "$\\leq$", "≥": "$\\geq$", "≈": "$\\approx$"}
+_LATEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "\\textquotedbl{}"}
+_LATEX |= {"±": "$\\pm$", "≤": "$\\leq$", "≥": "$\\geq$", "≈": "$\\approx$", "[": "{[}", "]": "{]}"}
 
 
-def _latex(rows: list[list[str]]) -> str:
-    def line(cells: list[str]) -> str:
-        return " & ".join("".join(_LATEX.get(c, c) for c in visible(cell, one_line=True)) for cell in cells) + " \\\\\n"
+def _latex(table: Table, head: str, told: Sequence[str]) -> str:
+    def safe(text: str) -> str:
+        return "".join(_LATEX.get(c, c if c.isascii() else "?") for c in text)
 
-    columns = "l" + "r" * (len(rows[0]) - 1)
-    body = "".join(line(row) for row in rows[1:])
+    def line(row: int, cells: Sequence[str]) -> str:
+        texts = [f"\\textbf{{{safe(cell)}}}" if (row, c) in table.bold else safe(cell) for c, cell in enumerate(cells)]
+        return " & ".join(texts) + " \\\\\n"
+
+    columns = "l" + "r" * (len(table.heads) - 1)
+    body = "".join(line(row, cells) for row, cells in enumerate(table.rows))
+    caption = ". ".join([safe(head), *(safe(each.rstrip(".")) for each in told)])
     return (
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{line(rows[0])}\\midrule\n{body}\\bottomrule\n\\end{{tabular}}\n"
+        "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\\small\n"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{line(-1, table.heads)}\\midrule\n{body}\\bottomrule\n"
+        "\\end{tabular}\n"
+        f"\\caption{{{caption}.}}\n\\label{{tab:dra-evaluation}}\n\\end{{table}}\n"
     )
 
 
-def _csv(report: Report, metric: str, published: bool) -> str:
-    """Return a row for each cell, in shares, not per cent: for programs, and harmless in a spreadsheet."""
+FACTS = ("model", "run", "backend", "finished", "hash_examples")
+SETTINGS = ("temperature", "top_p", "max_new_tokens", "seed", "limit")
+
+
+def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
+    """Return a row for each score, in shares, not per cent: for programs, and harmless in a spreadsheet."""
     from dra_toolkit.inspection.export.writers import cell as safe
 
+    numbers = ["value", "error", "low", "high", "problems"]
+    heads = ["label", "step", "benchmark", "metric", *numbers, "n", "source", *FACTS, *SETTINGS]
+    facts = {(each.label, each.benchmark): each.facts for each in report.evaluations}
+    rows: list[dict[str, object]] = []
+    for row in report.rows:
+        for metric in metrics:
+            for name, cell in row.cells.items():
+                if (found := row.score(name, metric)) is not None:
+                    known = {**facts.get((row.label, name), {}), "hash_examples": cell.hash_examples, **cell.settings}
+                    rows.append({**known, "label": row.label, "step": row.step, "benchmark": name, "metric": metric})
+                    rows[-1] |= {**_numbers(found), "n": cell.n, "source": cell.source}
+            if (mean := report.average(row, metric)) is not None:
+                rows.append({"label": row.label, "step": row.step, "benchmark": "average", "metric": metric})
+                rows[-1] |= _numbers(mean)
+    for each in _reported(report) if published else []:
+        named = {"label": each.name, "metric": "avg", "n": each.n or "unknown", "source": f"reported: {each.source}"}
+        told = {name: (each.scores[name], each.error(name), SIZES[name]) for name in each.scores}
+        if set(report.benchmarks) == set(SIZES):
+            told["average"] = (each.average, each.about_average_error(), sum(SIZES.values()))
+        for name, (value, error, problems) in told.items():
+            if name in report.benchmarks or name == "average":
+                share = {"value": round(value / 100, 6), "error": "" if math.isnan(error) else error / 100}
+                rows.append({**named, "benchmark": name, **share, "problems": problems})
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(
-        ["label", "step", "benchmark", "metric", "value", "error", "low", "high", "problems", "n", "source"]
-    )
-    for row in report.rows:
-        for name in report.benchmarks:
-            if (found := row.score(name, metric)) is not None:
-                cell = row.cells[name]
-                writer.writerow(map(safe, [row.label, row.step, name, metric, *_numbers(found), cell.n, cell.source]))
-        if (mean := report.average(row, metric)) is not None:
-            writer.writerow(map(safe, [row.label, row.step, "average", metric, *_numbers(mean), "", ""]))
-    for each in _reported(report) if published else []:
-        for name, value in each.scores.items():
-            if name in report.benchmarks:
-                numbers = [round(value / 100, 6), _share(each.error(name)), "", "", SIZES[name], each.n or "unknown"]
-                writer.writerow(map(safe, [each.name, "", name, "avg", *numbers, f"reported: {each.source}"]))
-        error = each.about_average_error()
-        numbers = [
-            round(each.average / 100, 6),
-            _share(error),
-            "",
-            "",
-            sum(SIZES.values()),
-            each.n or "unknown",
-        ]
-        if set(report.benchmarks) == set(SIZES):
-            writer.writerow(map(safe, [each.name, "", "average", "avg", *numbers, f"reported: {each.source}"]))
+    writer.writerow(heads)
+    writer.writerows([safe("" if row.get(name) is None else row[name]) for name in heads] for row in rows)
     return out.getvalue()
 
 
-def _share(points: float) -> object:
-    return "" if math.isnan(points) else points / 100
-
-
-def _numbers(score: Score) -> list[object]:
+def _numbers(score: Score) -> dict[str, object]:
     error = "" if math.isnan(score.error) else score.error
-    return [score.value, error, score.low, score.high, score.problems or ""]
+    return {
+        "value": score.value, "error": error, "low": score.low, "high": score.high, "problems": score.problems or ""
+    }  # fmt: skip

@@ -11,12 +11,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dra_toolkit.evaluation.report.about import CONVENTION, about, choice_text, findings, title
+from dra_toolkit.evaluation.report.answers import HEADS, Flip, answer_rows
 from dra_toolkit.evaluation.report.diversity import Measured, distinct_answers, sampled_pass
 from dra_toolkit.evaluation.report.gather import Report
-from dra_toolkit.evaluation.report.texts import points, published_rows
+from dra_toolkit.evaluation.report.texts import published_rows, score_table
 from dra_toolkit.evaluation.results.published import NOTE
-from dra_toolkit.evaluation.statistics.best_step import Choice
-from dra_toolkit.evaluation.statistics.comparison import AVERAGE, Paired
+from dra_toolkit.evaluation.statistics.comparison import Paired
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
 
@@ -25,29 +26,30 @@ LABEL = 24
 SHORT = {"olympiadbench": "olympiad"}
 
 
-def report_view(report: Report, *, metric: str, width: int, published: bool) -> RenderableType:
-    """Return the table of scores, the steps that the rules choose, and what could not be read."""
-    what = {"avg": "mean accuracy of n samples", "maj": "majority vote of n samples"}.get(metric, metric)
-    title = f"{visible(report.where, one_line=True)}: {what}, per cent ± standard error by problem"
-    names = list(report.benchmarks)
-    if len(names) > 1:
-        names.append("average")
-    lines = []
-    for row in report.rows:
-        scores = [*(row.score(name, metric) for name in report.benchmarks), report.average(row, metric)]
-        lines.append([visible(row.label, one_line=True), *map(points, scores)])
-    parts: list[RenderableType] = [Text(title, "bold"), *_tables(["model", *names], lines, width)]
+def report_view(
+    report: Report, *, metrics: Sequence[str], width: int, published: bool, detect: float | None = None
+) -> RenderableType:
+    """Return the scores, the answers behind them, the steps that the rules choose, what is shown, and what is damaged.
+
+    detect: a difference, in points, that is asked about.
+    """
+    table = score_table(report, metrics)
+    parts: list[RenderableType] = [Text(visible(title(report, metrics), one_line=True), "bold")]
+    parts += [*_tables(table.heads, table.rows, width), Text(CONVENTION, "dim")]
     if published:
+        heads = ["reported by others", *table.heads[1:]]
         others = published_rows(report)
-        told = _tables(["reported by others", *names], others, width, sparse=True)
-        if len(told) > 1:
-            others = [[cell.replace(" ± ", "±") for cell in line] for line in others]
-            told = _tables(["reported by others", *names], others, width, sparse=True)
-        parts += [Text(""), *told, Text(NOTE, "dim")]
+        shown = _tables(heads, others, width, sparse=True)
+        if len(shown) > 1:
+            shown = _tables(heads, [[cell.replace(" ± ", "±") for cell in line] for line in others], width, sparse=True)
+        parts += [Text(""), *shown, Text(NOTE, "dim")]
+    if answers := [[visible(cell, one_line=True) for cell in row] for row in answer_rows(report)]:
+        parts += [Text(""), *_tables(HEADS, answers, width), Text("")]
     parts += [Text(visible(note, one_line=True), "dim") for note in report.notes]
-    parts += [_choice(report, choice) for choice in report.choices]
+    parts += [Text(visible(choice_text(report, choice), one_line=True)) for choice in report.choices]
     if report.choices and not any(choice.honest for choice in report.choices):
         parts.append(Text("no rule that leaves these benchmarks out: training rewards are not known; see --held-out"))
+    parts += [Text(visible(line, one_line=True)) for line in findings(report, detect)]
     parts += [Text(visible(problem, one_line=True), "yellow") for problem in report.problems]
     return Group(*parts)
 
@@ -81,86 +83,88 @@ def _tables(head: list[str], lines: list[list[str]], width: int, *, sparse: bool
     return tables
 
 
-def _choice(report: Report, choice: Choice) -> Text:
-    """Return what a rule chooses, what that step scores here, and by how much that flatters it."""
-    of = f" of {visible(choice.experiment, one_line=True)}" if choice.experiment else ""
-    text = Text(f"best step {choice.step}{of} by {choice.rule}")
-    row = next((row for row in report.rows if row.label == choice.label), None)
-    if row is not None:
-        here = report.average(row) if len(report.benchmarks) > 1 else row.score(report.benchmarks[0])
-        text.append("" if here is None else f": {points(here)}")
-    if choice.optimism is not None:
-        text.append(f"; expect about {100 * max(0.0, choice.optimism):.1f} points less on other problems", "yellow")
-    elif choice.optimism_at_most is not None:
-        most = f"{100 * choice.optimism_at_most:.1f}"
-        text.append(f"; by luck alone the best of equal steps would look {most} points better than it is", "yellow")
-    return text
-
-
-def diversity_view(report: Report, measured: Measured) -> RenderableType:
+def diversity_view(report: Report, measured: Measured, width: int = 100) -> RenderableType:
     """Return how different the samples of a problem are, beside pass@1 and pass@n; averages over the benchmarks."""
-    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, title="samples of a problem", title_justify="left")
-    table.add_column("model", overflow="fold", max_width=LABEL)
-    for head in ("pass@1", "pass@n", "distinct answers", "similarity", "Vendi score"):
-        table.add_column(head, justify="right")
+    lines = []
     for row in report.rows:
-        passed, distinct = sampled_pass(row), distinct_answers(row)
-        if not passed:
-            continue
-        k = max(passed)
-        ends = (f"{100 * passed[1]:.1f}" if 1 in passed else "-", f"{100 * passed[k]:.1f} (n {k})")
-        found = measured.get(row.label, {})
-        means = [f"{found[name].value:.3f}" if name in found else "-" for name in ("similarity", "vendi_score")]
-        table.add_row(
-            Text(visible(row.label, one_line=True)), *ends, "-" if distinct is None else f"{distinct:.2f}", *means
-        )
-    return table if table.row_count else Text("no problem was sampled more than once, so there is no diversity to show")
+        if passed := sampled_pass(row):
+            k, found = max(passed), measured.get(row.label, {})
+            means = [f"{found[name].value:.3f}" if name in found else "-" for name in ("similarity", "vendi_score")]
+            ends = [f"{100 * passed[1]:.1f}", f"{100 * passed[k]:.1f} (n {k})", f"{distinct_answers(row) or 0:.2f}"]
+            lines.append([visible(row.label, one_line=True), *ends, *means])
+    heads = ["model", "pass@1", "pass@n", "distinct answers", "similarity", "Vendi score"]
+    nothing = Text("no problem was sampled more than once, so there is no diversity to show")
+    return Group(Text("samples of a problem", "bold"), *_tables(heads, lines, width)) if lines else nothing
 
 
 def comparison_view(
-    found: Sequence[Paired], left: str, right: str, notes: Sequence[str] = (), *, width: int = 80
+    found: Sequence[Paired],
+    left: str,
+    right: str,
+    notes: Sequence[str] = (),
+    power: Sequence[str] = (),
+    *,
+    width: int = 80,
 ) -> RenderableType:
     """Return differences with their verdicts in words, and what limits them."""
-    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False)
-    for head in ("benchmark", "left", "right", "difference", "95 % interval", "p", "problems"):
-        table.add_column(head, justify="left" if head == "benchmark" else "right", no_wrap=True)
-    for pair in found:
-        table.add_row(
-            visible(pair.benchmark, one_line=True)[: max(10, width - 60)],
-            f"{100 * pair.left:.1f}",
-            f"{100 * pair.right:.1f}",
+    heads = ["benchmark", "left", "right", "difference", "95 % interval", "p", "corrected", "problems"]
+    lines = [
+        [
+            visible(pair.benchmark, one_line=True)[:LABEL],
+            *(f"{100 * share:.1f}" for share in (pair.left, pair.right)),
             f"{100 * pair.difference:+.1f}",
-            "-" if math.isnan(pair.low) else f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}",
-            "-" if math.isnan(pair.p) else "<0.001" if pair.p < 0.001 else f"{pair.p:.3f}",
+            "-" if math.isnan(pair.interval.low) else pair.reach,
+            *("-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}" for p in (pair.p, pair.p_adjusted)),
             str(pair.problems or "?"),
-        )
+        ]
+        for pair in found
+    ]
     title = Text.assemble(
         "left: ", (visible(left, one_line=True), "bold"), "   right: ", (visible(right, one_line=True), "bold")
     )
-    last = found[-1]
-    power = [] if math.isnan(last.detectable) else [Text(_power(last), "dim")]
     verdicts = [Text(f"{visible(pair.benchmark, one_line=True)}: {pair.verdict}") for pair in found]
-    return Group(title, table, *verdicts, *power, *(Text(visible(note, one_line=True), "yellow") for note in notes))
-
-
-def _power(pair: Paired) -> str:
-    what = "the average" if pair.benchmark == AVERAGE else visible(pair.benchmark, one_line=True)
-    return (
-        f"these answers show a true difference of {100 * pair.detectable:.1f} points of {what} four times in five, smaller "
-        "ones less often; p in the table is of one benchmark alone, in words after correction for their number"
+    told = [Text(visible(line, one_line=True), "dim") for line in power]
+    return Group(
+        title,
+        *_tables(heads, lines, width),
+        *verdicts,
+        *told,
+        *(Text(visible(note, one_line=True), "yellow") for note in notes),
     )
+
+
+def flips_view(found: Sequence[Flip], most: int, characters: int = 300) -> RenderableType:
+    """Return the clearest of the problems that flipped, each with an answer of both sides, its end if it is long."""
+    parts: list[Text] = [Text(f"{len(found)} problems flipped" + (":" if found else ""), "bold")]
+    for flip in found[:most]:
+        parts.append(
+            Text(f"\n{visible(flip.benchmark)} {flip.problem}  gold {visible(flip.gold, one_line=True)[:80]}", "bold")
+        )
+        if flip.query:
+            parts.append(Text(visible(flip.query[-characters:], one_line=True), "dim"))
+        for side in (flip.left, flip.right):
+            head = (
+                f"{visible(side.label)}, {100 * side.right:.0f} % right, {side.tokens} tokens, ends by {side.finish}: "
+            )
+            end = ("..." if len(side.completion) > characters else "") + side.completion[-characters:]
+            parts.append(Text.assemble((head, "green" if side.right > 0.5 else "red"), visible(end, one_line=True)))
+    return Group(*parts)
 
 
 def plain_pair(pair: Paired) -> dict[str, Any]:
     """Return a comparison as JSON can hold it."""
-    values = {**asdict(pair), "verdict": pair.verdict}
-    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
+    told = {name: getattr(pair, name) for name in ("difference", "p_adjusted", "verdict")}
+    kept = {**asdict(pair), **asdict(pair.interval), **told}
+    del kept["interval"], kept["corrected"]
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in kept.items()}
 
 
-def as_plain(report: Report, metric: str = "avg") -> dict[str, Any]:
-    """Return everything a report knows, as JSON can hold it; metric: the one whose average over the benchmarks is told."""
+def as_plain(report: Report, metrics: Sequence[str] = ("avg",), detect: float | None = None) -> dict[str, Any]:
+    """Return everything a report knows, as JSON can hold it; metrics: the first's average over the benchmarks is told."""
+    kept = ("n", "source", "distinct_answers", "hash_examples")
     return {
         "where": report.where,
+        "about": about(report),
         "benchmarks": list(report.benchmarks),
         "rows": [
             {
@@ -168,20 +172,19 @@ def as_plain(report: Report, metric: str = "avg") -> dict[str, Any]:
                 "step": row.step,
                 "benchmarks": {
                     name: {
-                        "n": cell.n,
-                        "source": cell.source,
+                        **{each: getattr(cell, each) for each in kept},
                         "settings": dict(cell.settings),
-                        "distinct_answers": cell.distinct_answers,
-                        "hash_examples": cell.hash_examples,
+                        "answers": asdict(cell.answers) if cell.answers else None,
                         "scores": {metric: plain_score(score) for metric, score in cell.scores.items()},
                     }
                     for name, cell in row.cells.items()
                 },
-                "average": plain_score(report.average(row, metric)),
+                "average": plain_score(report.average(row, metrics[0])),
             }
             for row in report.rows
         ],
         "choices": [asdict(choice) for choice in report.choices],
+        "findings": findings(report, detect),
         "notes": list(report.notes),
         "problems": list(report.problems),
     }

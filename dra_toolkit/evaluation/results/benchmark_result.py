@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +12,31 @@ import numpy as np
 from dra_toolkit.diversity import adjust, mean_similarity, vendi_score
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, Evaluation
-from dra_toolkit.evaluation.statistics.scores import Bools, Score, Z, majority, pass_at_k, score
-from dra_toolkit.groups import Array
+from dra_toolkit.evaluation.results.stored import Evaluation, read_outcomes
+from dra_toolkit.evaluation.statistics.scores import Bools, Score, majority, pass_at_k, plain_mean, score
 from dra_toolkit.judge.judging import joined
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _PLACE = ("problem", "problem_index", "sample")
+_FACTS = ("correct", "answer", "tokens", "finish_reason")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What is known of the answers themselves, of all samples."""
+
+    cut: float
+    """Share that reached its limit of tokens before its end."""
+    tokens: float
+    """Mean length."""
+    long: float
+    """Length that 95 % do not exceed."""
+    unread: float
+    """Share without a result that the metric could read."""
+    unscored: float
+    """Share that could not be scored within its bounds of time and memory, and counts as wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +64,10 @@ class BenchmarkResult:
     note: str | None = None
     """Why it is not comparable with figures for the whole benchmark."""
     source: str = "dra"
+    answers: Answers | None = None
+    """None where only the scores are known."""
+    directory: Path | None = None
+    """Where its samples lie."""
 
     @property
     def ks(self) -> list[int]:
@@ -56,38 +77,46 @@ class BenchmarkResult:
 
 def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     """Return the scores of a finished evaluation; raises EvaluationError if it is damaged or uneven."""
-    second = _second_metric(evaluation)
-    table = _read(evaluation, (*_PLACE, "correct", second, "answer"))
+    second = "correct_repaired" if "correct_repaired" in evaluation.columns else "correct_judged"
+    table = read_outcomes(evaluation, (*_PLACE, *_FACTS, second))
     problems, rows = _by_problem(table, evaluation)
     correct = np.asarray(table["correct"].to_pylist(), dtype=bool)[rows]
     parsed = table["answer"].to_pylist()
     answers = [joined(parsed[i] for i in row) for row in rows]
-    n = correct.shape[1]
     scores = {"avg": score(correct.mean(axis=1)), "maj": score(majority(answers, correct))}
-    scores |= {f"pass@{k}": score(pass_at_k(correct, k)) for k in range(1, n + 1)}
+    scores |= {f"pass@{k}": score(pass_at_k(correct, k)) for k in range(1, correct.shape[1] + 1)}
     verdicts = table[second].to_pylist()
     if all(value is not None for value in verdicts):
         scores[second.removeprefix("correct_")] = score(np.asarray(verdicts, dtype=bool)[rows].mean(axis=1))
-    distinct = [len({answer for answer in row if answer is not None}) for row in answers]
+    tokens = np.asarray(table["tokens"].to_pylist())
+    seen = Answers(
+        cut=float(np.mean([reason == "length" for reason in table["finish_reason"].to_pylist()])),
+        tokens=float(tokens.mean()),
+        long=float(np.quantile(tokens, 0.95)),
+        unread=float(np.mean([answer is None for answer in parsed])),
+        unscored=int(evaluation.facts.get("unscored") or 0) / len(table),
+    )
     return BenchmarkResult(
         label=evaluation.label,
         step=evaluation.step,
         experiment=evaluation.run or "",
         benchmark=evaluation.benchmark,
-        n=n,
+        n=correct.shape[1],
         scores=scores,
         problems=problems,
         correct=correct,
-        distinct_answers=float(np.mean(distinct)),
+        distinct_answers=float(np.mean([len(set(row) - {None}) for row in answers])),
         settings=evaluation.settings,
         hash_examples=evaluation.facts.get("hash_examples"),
         note=evaluation.facts.get("comparable_note"),
+        answers=seen,
+        directory=evaluation.directory,
     )
 
 
 def sample_diversity(evaluation: Evaluation, embedder: Embedder) -> dict[str, Score]:
     """Return the mean similarity and the Vendi score of a problem's n samples, over the problems; empty for n = 1."""
-    table = _read(evaluation, (*_PLACE, "completion"))
+    table = read_outcomes(evaluation, (*_PLACE, "completion"))
     _, rows = _by_problem(table, evaluation)
     if rows.shape[1] < 2:
         return {}
@@ -97,41 +126,7 @@ def sample_diversity(evaluation: Evaluation, embedder: Embedder) -> dict[str, Sc
         measured = adjust(embeddings=vectors, totals=np.zeros(len(row))).similarity
         similarity.append(float(mean_similarity(measured)))
         vendi.append(float(vendi_score(measured)))
-    return {"similarity": _mean(similarity), "vendi_score": _mean(vendi)}
-
-
-def _read(evaluation: Evaluation, names: Sequence[str]) -> pa.Table:
-    """Return some columns of the samples: completions can be a hundred times as large as the rest together."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if evaluation.problems:
-        raise EvaluationError(*evaluation.problems)
-    path = evaluation.directory / OUTCOMES_FILE
-    try:
-        return pq.read_table(path, columns=list(names), page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise EvaluationError(f"{path}: cannot be read ({reason}); delete its folder to run it anew") from None
-
-
-def _second_metric(evaluation: Evaluation) -> str:
-    """Return the name of the column with the second verdict; results from before the judge have another one."""
-    import pyarrow.parquet as pq
-
-    if evaluation.problems:
-        raise EvaluationError(*evaluation.problems)
-    names = pq.read_schema(evaluation.directory / OUTCOMES_FILE).names
-    return "correct_judged" if "correct_judged" in names else "correct_repaired"
-
-
-def _mean(values: Sequence[float]) -> Score:
-    """Return a mean that is no share: its interval is not cut at 0 and 1, and is the mean alone for a single problem."""
-    found: Array = np.asarray(values)
-    value = float(found.mean())
-    error = float(found.std(ddof=1) / np.sqrt(len(found))) if len(found) > 1 else float("nan")
-    reach = 0.0 if np.isnan(error) else Z * error
-    return Score(value=value, error=error, low=value - reach, high=value + reach, problems=len(found))
+    return {"similarity": plain_mean(similarity), "vendi_score": plain_mean(vendi)}
 
 
 def _by_problem(table: pa.Table, evaluation: Evaluation) -> tuple[tuple[str, ...], np.ndarray]:

@@ -85,25 +85,25 @@ def _cells(
             continue
         config = _config(document, task)
         read = _scores(row, _size(document, task), _asked_samples(config), is_mean=OURS in str(config))
-        scores, n, metric = read.scores, read.n, read.metric
         if read.left_out:
-            notes.append(f"{label} on {name}: of {n} samples; left out, of other counts: {', '.join(read.left_out)}")
-        if not scores:
+            notes.append(
+                f"{label} on {name}: of {read.n} samples; left out, of other counts: {', '.join(read.left_out)}"
+            )
+        if not read.scores:
             told = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
             problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
             continue
-        hashes = _of(_of(_of(document, "summary_tasks"), task), "hashes")
         cell = BenchmarkResult(
             label=label,
             step=None,
             benchmark=name,
-            n=n,
-            scores=scores,
-            hash_examples=hashes.get("hash_examples"),
+            n=read.n,
+            scores=read.scores,
+            hash_examples=_of(document, "summary_tasks", task, "hashes").get("hash_examples"),
             settings=_sampling(document),
             source="lighteval",
         )
-        yield cell if metric is None else _with_details(cell, file, task, metric, problems)
+        yield cell if read.metric is None else _with_details(cell, file, task, read.metric, problems)
 
 
 @dataclass(frozen=True)
@@ -190,10 +190,10 @@ def _told_by_problem(cell: BenchmarkResult, details: Details) -> BenchmarkResult
 
 def _size(document: dict[str, Any], task: str) -> int:
     """Return how many problems a task had; 0 where the file does not tell: lighteval 0.13 leaves the counts at 0."""
-    summary = _of(_of(document, "summary_tasks"), task)
+    summary = _of(document, "summary_tasks", task)
     counts = [summary.get(name) for name in ("truncated", "non_truncated")]
-    told = sum(count for count in counts if isinstance(count, int))
     effective = _config(document, task).get("effective_num_docs")
+    told = sum(count for count in counts if isinstance(count, int))
     return told or (effective if isinstance(effective, int) and effective > 0 else 0)
 
 
@@ -205,23 +205,23 @@ def _asked_samples(config: dict[str, Any]) -> int:
 
 def _config(document: dict[str, Any], task: str) -> dict[str, Any]:
     """Return a task's configuration; its key has no number of examples in older versions."""
-    tasks = _of(document, "config_tasks")
-    key = canonical(task)
-    return _of(tasks, key) or _of(tasks, task) or _of(tasks, key.rpartition("|")[0])
+    names = canonical(task), task, canonical(task).rpartition("|")[0]
+    return next(filter(None, (_of(document, "config_tasks", name) for name in names)), {})
 
 
 def _sampling(document: dict[str, Any]) -> dict[str, Any]:
     """Return how answers were sampled, as far as a results file tells it."""
-    general = _of(document, "config_general")
-    model = _of(general, "model_config")
-    given = _of(model, "generation_parameters") or _of(general, "generation_parameters")
+    model = _of(document, "config_general", "model_config")
+    given = _of(model, "generation_parameters") or _of(document, "config_general", "generation_parameters")
     found = {name: given[name] for name in ("temperature", "top_p") if given.get(name) is not None}
     return found | ({"system_prompt": model["system_prompt"]} if found and "system_prompt" in model else {})
 
 
-def _of(mapping: Any, key: str) -> dict[str, Any]:
-    found = mapping.get(key) if isinstance(mapping, dict) else None
-    return found if isinstance(found, dict) else {}
+def _of(mapping: Any, *keys: str) -> dict[str, Any]:
+    """Return the object below some keys; an empty one where there is none."""
+    for key in keys:
+        mapping = mapping.get(key) if isinstance(mapping, dict) else None
+    return mapping if isinstance(mapping, dict) else {}
 
 
 def _label(file: Path, root: Path, document: dict[str, Any]) -> str:
@@ -230,9 +230,8 @@ def _label(file: Path, root: Path, document: dict[str, Any]) -> str:
         below = [part for part in file.parent.relative_to(root).parts if part != "results"]
         if below:
             return "/".join(below)
-    general = _of(document, "config_general")
-    name = general.get("model_name") or _of(general, "model_config").get("model_name")
-    return str(name or file.parent.name)
+    places = (_of(document, "config_general"), _of(document, "config_general", "model_config"))
+    return str(next((place["model_name"] for place in places if place.get("model_name")), file.parent.name))
 
 
 def _with_steps(cells: list[BenchmarkResult]) -> list[BenchmarkResult]:

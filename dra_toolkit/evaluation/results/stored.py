@@ -3,8 +3,9 @@
 <evals>/<label>/<benchmark>/<key>/
     evaluation.json    what was evaluated and how; written last, so a folder that has it is complete
     outcomes.parquet   one row for each sample
-    answers.jsonl      finished answers, appended while it runs
-    lighteval/         lighteval's own results JSON and details Parquet
+    lighteval/         lighteval's own results JSON, and on request its details Parquet
+
+While it runs `answers-*.jsonl` and `scores-*.jsonl` hold what each process has done, and `claims/` who does what.
 
 `<evals>` is RUN/evals for a run, evals/ here for anything else. `<key>` starts the hash of everything that the answers
 depend on.
@@ -13,8 +14,9 @@ depend on.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 VERSION = 1
 FACTS_FILE = "evaluation.json"
 OUTCOMES_FILE = "outcomes.parquet"
-ANSWERS_FILE = "answers.jsonl"
+ROWS = 4096
+"""Samples written at once: with their texts they may be large."""
 
 OUTCOME_COLUMNS: dict[str, str] = {
     "label": "string",
@@ -45,14 +48,16 @@ OUTCOME_COLUMNS: dict[str, str] = {
     "correct": "bool",
     "correct_judged": "bool",
     "answer": "string",
+    "how": "string",
     "tokens": "int32",
     "finish_reason": "string",
     "gold": "string",
     "completion": "string",
 }
-"""Columns of outcomes.parquet and their Arrow types; run, step, correct_judged and answer may be null."""
+"""Columns of outcomes.parquet and their Arrow types; how: `scored`, or why the answer could not be."""
 
-_NULLABLE = ("run", "step", "correct_judged", "answer")
+_NEWER = ("correct_judged", "how")
+_NULLABLE = ("run", "step", "answer", *_NEWER)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,8 @@ class Evaluation:
     """Who wrote it: "dra", or the name of another tool whose results were read."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """evaluation.json as read."""
+    columns: frozenset[str] = frozenset()
+    """Of its samples; an older release's are fewer."""
 
 
 def arrow_schema() -> pa.Schema:
@@ -85,7 +92,7 @@ def arrow_schema() -> pa.Schema:
     return pa.schema([pa.field(name, types[kind], name in _NULLABLE) for name, kind in OUTCOME_COLUMNS.items()])
 
 
-def write_outcomes(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
+def write_outcomes(path: Path, rows: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> None:
     """Publish outcomes.parquet at `path`, and evaluation.json beside it; a reader finds both or neither complete.
 
     rows: one for each sample, with the names of OUTCOME_COLUMNS; facts: the content of evaluation.json.
@@ -93,24 +100,41 @@ def write_outcomes(path: Path, rows: Sequence[Mapping[str, Any]], facts: Mapping
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {name: [row.get(name) for row in rows] for name in OUTCOME_COLUMNS}
-    table = pa.table(columns, schema=arrow_schema())
     text = json.dumps({"version": VERSION, **facts}, indent=2) + "\n"
-    table = table.replace_schema_metadata({b"dra_evaluation": text.encode()})
+    schema = arrow_schema().with_metadata({b"dra_evaluation": text.encode()})
+    left = iter(rows)
 
     def write(file: BinaryIO) -> None:
-        pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+        with pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer:
+            while some := list(islice(left, ROWS)):
+                columns = {name: [row.get(name) for row in some] for name in OUTCOME_COLUMNS}
+                writer.write_table(pa.table(columns, schema=schema))
 
     publish(path, write)
     publish_text(path.with_name(FACTS_FILE), text)
 
 
-def find_evaluations(evals_root: Path) -> list[Evaluation]:
-    """Return the finished evaluations under `evals_root`, by label and benchmark, the newest of each pair first.
+def is_finished(folder: Path) -> bool:
+    """Return whether a folder holds a sound evaluation."""
+    return (folder / FACTS_FILE).is_file() and not read_evaluation(folder).problems
 
-    One whose files are damaged is returned too, with what is wrong in its `problems`.
+
+def taken_over(folder: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the answers of a finished evaluation by problem and sample, as a run of another n takes them."""
+    names = {"seed": "seed", "tokens": "tokens", "finish_reason": "finish", "completion": "text"}
+    rows = read_outcomes(read_evaluation(folder), ["problem", "sample", *names]).to_pylist()
+    return {(row["problem"], row["sample"]): {to: row[name] for name, to in names.items()} for row in rows}
+
+
+def find_evaluations(place: Path) -> list[Evaluation]:
+    """Return the finished evaluations in a folder of them, by label and benchmark, the newest of each pair first.
+
+    place: or one of its parts: a label, a benchmark, or a single evaluation. A damaged one is returned too, with what is
+    wrong in its `problems`.
     """
-    found = [read_evaluation(path.parent) for path in sorted(evals_root.glob(f"*/*/*/{FACTS_FILE}"))]
+    depths = (sorted(place.glob(deep + FACTS_FILE)) for deep in ("*/*/*/", "*/*/", "*/", ""))
+    files: list[Path] = next(filter(None, depths), [])
+    found = [read_evaluation(file.parent) for file in files]
     found.sort(key=lambda e: str(e.facts.get("finished", "")), reverse=True)
     return sorted(found, key=lambda e: (e.step is None, e.step or 0, e.label, e.benchmark))
 
@@ -132,13 +156,12 @@ def read_evaluation(folder: Path) -> Evaluation:
         problems.append(f"{path}: cannot be read ({error})")
     if facts and facts.get("version") != VERSION:
         problems.append(f"{path}: version {facts.get('version')!r}, this release reads {VERSION}")
-    if not outcomes.is_file():
-        problems.append(f"{folder}: {OUTCOMES_FILE} is missing")
-    elif not linked:
-        problems.extend(_parquet_problems(outcomes))
-    step, n, settings = facts.get("step"), facts.get("n"), facts.get("settings")
-    if not isinstance(n or 0, int) or not isinstance(settings or {}, dict):
+    columns, damage = (frozenset[str](), list[str]()) if linked else _columns(outcomes)
+    problems += damage
+    step, n, settings = facts.get("step"), facts.get("n") or 0, facts.get("settings") or {}
+    if not isinstance(n, int) or not isinstance(settings, dict):
         problems.append(f"{path}: expected n as a whole number and settings as an object")
+        n, settings = 0, {}
     return Evaluation(
         label=str(facts.get("label", folder.parent.parent.name)),
         run=facts.get("run"),
@@ -146,38 +169,45 @@ def read_evaluation(folder: Path) -> Evaluation:
         model=str(facts.get("model", "")),
         benchmark=str(facts.get("benchmark", folder.parent.name)),
         key=str(facts.get("key", folder.name)),
-        n=n if isinstance(n, int) else 0,
-        settings=settings if isinstance(settings, dict) else {},
+        n=n,
+        settings=settings,
         problems=tuple(problems),
         directory=folder,
         facts=facts,
+        columns=columns,
     )
 
 
-def read_outcomes(evaluation: Evaluation) -> pa.Table:
-    """Return the samples of an evaluation, a row each; raises EvaluationError for a damaged one."""
+def read_outcomes(evaluation: Evaluation, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the samples of an evaluation, a row each; raises EvaluationError for a damaged one.
+
+    columns: only these: completions can be a hundred times as large as the rest together.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if evaluation.problems:
         raise EvaluationError(*evaluation.problems)
     path = evaluation.directory / OUTCOMES_FILE
+    asked: dict[str, Any] = {"schema": arrow_schema()} if columns is None else {"columns": list(columns)}
     try:
-        return pq.read_table(path, schema=arrow_schema(), page_checksum_verification=True)
+        return pq.read_table(path, page_checksum_verification=True, **asked)
     except (OSError, pa.ArrowException) as error:
         raise EvaluationError(
             f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"
         ) from None
 
 
-def _parquet_problems(path: Path) -> list[str]:
-    """Return what is wrong with a file of outcomes as far as its footer tells."""
+def _columns(path: Path) -> tuple[frozenset[str], list[str]]:
+    """Return the columns of a file of outcomes, and what is wrong with it as far as its footer tells."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.is_file():
+        return frozenset(), [f"{path.parent}: {OUTCOMES_FILE} is missing"]
     try:
-        names = set(pq.read_schema(path).names)
+        names = frozenset(pq.read_schema(path).names)
     except (OSError, pa.ArrowException) as error:
-        return [f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"]
-    missing = [name for name in OUTCOME_COLUMNS if name not in names and name != "correct_judged"]
-    return [f"{path}: column {name} is missing" for name in missing]
+        return frozenset(), [f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"]
+    missing = [name for name in OUTCOME_COLUMNS if name not in names and name not in _NEWER]
+    return names, [f"{path}: column {name} is missing" for name in missing]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,14 @@ from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.models.step_choice import around, coarse
 from dra_toolkit.evaluation.models.targets import BASE_STEP, Target, targets_of_run
-from dra_toolkit.evaluation.results.stored import FACTS_FILE
-from dra_toolkit.evaluation.running.gpu_slots import Slot, end_all
-from dra_toolkit.evaluation.running.plan import LOGS_FOLDER, BenchmarkWork, CheckpointWork, Prepared, row_of
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
+from dra_toolkit.evaluation.results.stored import FACTS_FILE, find_evaluations
+from dra_toolkit.evaluation.running.gpu_slots import Slot
+from dra_toolkit.evaluation.running.plan import BenchmarkWork, CheckpointWork, Prepared, row_of
 from dra_toolkit.evaluation.running.schedule import Failure, Schedule, Show
 from dra_toolkit.evaluation.settings import Engine
+from dra_toolkit.evaluation.statistics.power import spreads_of, told
+from dra_toolkit.launch.start import STARTING
 from dra_toolkit.runs import RunDirectory
 from dra_toolkit.runs.checkpoints import checkpoint_step
 
@@ -51,8 +52,9 @@ class Watched:
     """Whether the base model is evaluated as well."""
 
     def is_running(self) -> bool:
-        """Return whether it still trains."""
-        return self.run.is_held()
+        """Return whether it still trains, or is about to begin."""
+        begins = self.run.status()["state"] in ("not started", STARTING) and not self.folders()
+        return self.run.is_held() or begins
 
     def targets(self) -> dict[int, Target]:
         """Return what can be evaluated now, by step."""
@@ -79,7 +81,7 @@ class Evaluator:
         self._evals, self._benchmarks, self._engine, self._slots, self._show = evals, benchmarks, engine, slots, show
         self._hashes = Fingerprints(evals)
         scorers = max(1, min(4, (os.cpu_count() or 2) // max(1, len(slots)) - 1))
-        self._schedule = Schedule(slots, engine=engine, logs=evals / LOGS_FOLDER, scorers=scorers, show=show)
+        self._schedule = Schedule(slots, engine=engine, evals=evals, scorers=scorers, show=show)
         self.done = Done()
 
     def plan(self, targets: Sequence[Target], *, strict: bool, remember: bool = True) -> list[CheckpointWork]:
@@ -118,6 +120,16 @@ class Evaluator:
         if strict and problems:
             raise EvaluationError(*problems)
         return rows
+
+    def power(self, rows: Sequence[CheckpointWork], detect: float | None = None) -> list[str]:
+        """Return what difference between two rows the plan can show, by the answers that are there, else by a prior."""
+        planned = {cell.prepared.benchmark.name: cell.prepared for row in rows for cell in row.cells}
+        cells: dict[str, list[BenchmarkResult]] = {}
+        for evaluation in find_evaluations(self._evals):
+            if evaluation.benchmark in planned and not evaluation.problems:
+                cells.setdefault(evaluation.benchmark, []).append(cell_of(evaluation))
+        sizes = {name: (len(each.rows), each.sampling.n) for name, each in planned.items()}
+        return told(spreads_of(cells, sizes), detect)
 
     def evaluate(
         self, targets: Sequence[Target], *, strict: bool = True, look: Callable[[], object] = lambda: None
@@ -203,7 +215,7 @@ class Evaluator:
 
     def close(self) -> None:
         """End every process."""
-        end_all(self._slots)
+        self._schedule.end()
 
 
 def _accuracy(cell: BenchmarkWork) -> float | None:
@@ -212,24 +224,3 @@ def _accuracy(cell: BenchmarkWork) -> float | None:
     except (OSError, ValueError):
         return None
     return float(facts["accuracy"]) if "accuracy" in facts else None
-
-
-@contextmanager
-def held(evals: Path) -> Iterator[None]:
-    """Hold a folder of evaluations for writing; raises EvaluationError if another process evaluates into it."""
-    try:
-        evals.mkdir(parents=True, exist_ok=True)
-        file = open(evals / ".lock", "a+")  # noqa: SIM115
-    except OSError as error:
-        raise EvaluationError(f"{evals} cannot be written ({error.strerror})") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise EvaluationError(f"{evals}: process {holder} is evaluating into this folder; wait for it") from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from dra_toolkit.errors import DRAError, EvaluationError
+from dra_toolkit.errors import DRAError, EvaluationError, RunError
 from dra_toolkit.evaluation.benchmarks.registry import BUILTIN_QUICKSTART, Benchmark, choose_benchmarks, with_limit
 from dra_toolkit.evaluation.models.step_choice import chosen_steps
 from dra_toolkit.evaluation.models.targets import (
@@ -18,7 +20,7 @@ from dra_toolkit.evaluation.models.targets import (
     targets_of_revisions,
     targets_of_run,
 )
-from dra_toolkit.evaluation.running.evaluator import Evaluator, Watched
+from dra_toolkit.evaluation.running.evaluator import WATCH_SECONDS, Evaluator, Watched
 from dra_toolkit.evaluation.running.gpu_slots import Slot, make_slots
 from dra_toolkit.evaluation.running.plan import Prepared, prepare
 from dra_toolkit.evaluation.settings import Engine, Sampling
@@ -87,7 +89,7 @@ class Chosen:
         problems: list[str] = []
         for benchmark, sampling in self.benchmarks:
             try:
-                made.append(prepare(benchmark, sampling, evals=self.evals, data_dir=self.data_dir))
+                made.append(prepare(benchmark, sampling, self.data_dir))
             except EvaluationError as error:
                 problems.extend(error.problems)
         if problems:
@@ -95,28 +97,25 @@ class Chosen:
         return made
 
 
-def choose(options: Options) -> Chosen:
-    """Check what was asked for as a whole and return what it means; raises DRAError with every mistake."""
+def choose(options: Options, tell: Callable[[str], None] = lambda text: None) -> Chosen:
+    """Check what was asked for as a whole and return what it means; raises DRAError with every mistake.
+
+    tell: hears once that the run to watch is not there yet, and is waited for.
+    """
     _check(options)
     run: RunDirectory | None = None
     if options.model is not None:
-        found = _of_model(options)
+        one = {} if options.revisions else {-1: target_of_model(options.model)}
+        found = Found(targets=one) if one else targets_of_revisions(options.model)
         evals, report = options.output or Path(EVALUATIONS), str(options.output or EVALUATIONS)
     else:
-        run = named_run(options.run) if options.run else latest_run()
+        run = _run(options, tell)
         found = targets_of_run(run)
         evals, report = options.output or run.path / EVALUATIONS, str(options.output or run.path)
     targets = _choose_steps(options, found, run)
     slots = make_slots(options.slots, tensor_parallel=options.tensor_parallel)
     backend, notes = _backend(options, slots[0].device)
-    engine = Engine(
-        backend=backend,
-        dtype=options.dtype,
-        batch_size=options.batch_size,
-        tensor_parallel=options.tensor_parallel,
-        gpu_memory_utilization=options.gpu_memory_utilization,
-        max_model_length=options.max_model_length,
-    )
+    engine = Engine(**{**_given(options, Engine), "backend": backend})
     names = list(options.benchmarks) or [_default_benchmark(run)]
     if not options.benchmarks:
         notes.append(f"--benchmark {names[0]} is taken, the default for this model")
@@ -148,37 +147,41 @@ def run_chosen(chosen: Chosen, options: Options, evaluator: Evaluator) -> None:
 
 
 def _check(options: Options) -> None:
-    problems = []
-    if options.model is None and not (options.all_steps or options.steps or options.watch or options.coarse_to_fine):
-        problems.append("dra eval: say what to evaluate: --all-steps, --steps 50,100, --watch, or --model ID_OR_FOLDER")
-    if options.model is not None and options.run is not None:
-        problems.append(f"--model {options.model}: the run {options.run} is named as well; choose one")
-    if options.model is not None and options.watch:
-        problems.append("--watch: follows a run; leave --model out")
-    if options.all_steps and options.steps:
-        problems.append("--all-steps and --steps: choose one")
-    if options.revisions and options.model is None:
-        problems.append("--revisions: name the model on the Hub with --model ORG/NAME")
-    steps_of_model = options.all_steps or options.steps or options.coarse_to_fine
-    if options.model is not None and not options.revisions and steps_of_model:
-        problems.append("--model is one model without steps; add --revisions for a model whose steps are revisions")
-    if options.coarse_to_fine is not None and options.coarse_to_fine < 2:
-        problems.append(f"--coarse-to-fine: found {options.coarse_to_fine}, expected every 2nd step or rarer")
-    if options.watch and (options.all_steps or options.steps):
-        problems.append("--watch takes every checkpoint as it comes; leave --steps and --all-steps out")
-    if options.coarse_to_fine and options.watch:
-        problems.append("--coarse-to-fine and --watch: choose one")
-    if options.data_dir is not None and not options.data_dir.is_dir():
-        problems.append(f"--data-dir: {options.data_dir} is no folder")
-    if problems:
+    of_model, watched = options.model is not None, options.watch
+    steps = options.all_steps or options.steps or options.coarse_to_fine
+    coarse = options.coarse_to_fine
+    mistakes = {
+        "dra eval: say what to evaluate: --all-steps, --steps 50,100, --watch, or --model ID_OR_FOLDER": not (
+            of_model or steps or watched
+        ),
+        f"--model {options.model}: the run {options.run} is named as well; choose one": of_model and options.run,
+        "--watch: follows a run; leave --model out": of_model and watched,
+        "--all-steps and --steps: choose one": options.all_steps and options.steps,
+        "--revisions: name the model on the Hub with --model ORG/NAME": options.revisions and not of_model,
+        "--model is one model without steps; add --revisions for a model whose steps are revisions": (
+            of_model and not options.revisions and steps
+        ),
+        f"--coarse-to-fine: found {coarse}, expected every 2nd step or rarer": coarse is not None and coarse < 2,
+        "--watch takes every checkpoint as it comes; leave --steps and --all-steps out": (
+            watched and (options.all_steps or options.steps)
+        ),
+        "--coarse-to-fine and --watch: choose one": coarse and watched,
+        f"--data-dir: {options.data_dir} is no folder": options.data_dir and not options.data_dir.is_dir(),
+    }
+    if problems := [told for told, is_made in mistakes.items() if is_made]:
         raise EvaluationError(*problems)
 
 
-def _of_model(options: Options) -> Found:
-    assert options.model is not None
-    if options.revisions:
-        return targets_of_revisions(options.model)
-    return Found(targets={-1: target_of_model(options.model)})
+def _run(options: Options, tell: Callable[[str], None]) -> RunDirectory:
+    while True:
+        try:
+            return named_run(options.run) if options.run else latest_run()
+        except RunError as error:
+            if not options.watch:
+                raise
+            tell(f"{error.problems[0]}; waiting for it")
+            tell = lambda text: None  # noqa: E731
+            time.sleep(WATCH_SECONDS)
 
 
 def _choose_steps(options: Options, found: Found, run: RunDirectory | None) -> dict[int, Target]:
@@ -206,23 +209,17 @@ def _default_benchmark(run: RunDirectory | None) -> str:
 def _benchmarks(options: Options, names: list[str]) -> list[tuple[Benchmark, Sampling]]:
     chosen = choose_benchmarks(names, problem_column=options.problem_column, answer_column=options.answer_column)
     n = 1 if options.n is None and options.temperature == 0 else options.n
-    return [
-        (
-            with_limit(benchmark, options.limit),
-            Sampling(
-                n=n if n is not None else benchmark.n,
-                temperature=options.temperature,
-                top_p=options.top_p,
-                max_new_tokens=options.max_new_tokens
-                if options.max_new_tokens is not None
-                else benchmark.max_new_tokens,
-                seed=options.seed,
-                system_prompt=options.system_prompt,
-                chat_template=options.chat_template,
-            ),
-        )
-        for benchmark in chosen
-    ]
+    given = {**_given(options, Sampling), "n": n}
+    made = []
+    for benchmark in chosen:
+        own = {name: getattr(benchmark, name) for name in ("n", "max_new_tokens") if given[name] is None}
+        made.append((with_limit(benchmark, options.limit), Sampling(**{**given, **own})))
+    return made
+
+
+def _given(options: Options, kind: type[Sampling | Engine]) -> dict[str, Any]:
+    """Return the options that are fields of `kind`."""
+    return {field.name: getattr(options, field.name) for field in fields(kind)}
 
 
 def _backend(options: Options, device: str) -> tuple[str, list[str]]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import Any
 
 from dra_toolkit.dotted import check_dotted
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.benchmarks.problems import Problem, data_hash, load_problems, problem_ids
+from dra_toolkit.evaluation.benchmarks.problems import data_hash, load_problems, problem_ids
 from dra_toolkit.evaluation.benchmarks.registry import METRIC_VERSION, Benchmark
 from dra_toolkit.evaluation.models.fingerprint import KEY_LENGTH, Fingerprints, key_of
 from dra_toolkit.evaluation.models.folders import ModelFolder
 from dra_toolkit.evaluation.models.targets import Target, locate
-from dra_toolkit.evaluation.results.json_lines import read_lines
-from dra_toolkit.evaluation.results.stored import ANSWERS_FILE, read_evaluation
+from dra_toolkit.evaluation.results.answers import answered
+from dra_toolkit.evaluation.results.stored import FACTS_FILE, is_finished, read_evaluation
+from dra_toolkit.evaluation.running.gpu_slots import Slot, Started
 from dra_toolkit.evaluation.settings import Engine, Sampling
 from dra_toolkit.runs.files import publish_text
 
@@ -32,12 +32,10 @@ class Prepared:
 
     benchmark: Benchmark
     sampling: Sampling
-    rows: tuple[Mapping[str, Any], ...]
-    """Its problems as they are staged for the child."""
+    rows: Sequence[Mapping[str, Any]]
+    """Its problems as they are staged for a job."""
     data: str
     """Hash of the rows."""
-    file: Path
-    """Where they are staged for a job."""
     metric: Mapping[str, Any]
     stop: tuple[str, ...] = ()
 
@@ -53,7 +51,6 @@ class BenchmarkWork:
 
     prepared: Prepared
     folder: Path
-    key: str
     facts: Mapping[str, Any]
     """What evaluation.json will say, but for what is known only afterwards."""
     finished: bool
@@ -77,8 +74,8 @@ class CheckpointWork:
         return tuple(cell for cell in self.cells if not cell.finished)
 
 
-def prepare(benchmark: Benchmark, sampling: Sampling, *, evals: Path, data_dir: Path | None) -> Prepared:
-    """Load and check a benchmark's problems; they are staged under `evals` when a job asks for them."""
+def prepare(benchmark: Benchmark, sampling: Sampling, data_dir: Path | None) -> Prepared:
+    """Load and check a benchmark's problems."""
     metric: dict[str, Any] = {
         "version": METRIC_VERSION,
         "extraction": benchmark.extraction,
@@ -92,30 +89,10 @@ def prepare(benchmark: Benchmark, sampling: Sampling, *, evals: Path, data_dir: 
         if facts["max_new_tokens"]:
             sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, facts["max_new_tokens"]))
     else:
-        rows = [_row(problem) for problem in load_problems(benchmark, data_dir)]
-    data = data_hash(rows)
-    file = evals / DATA_FOLDER / f"{benchmark.name}-{data[:KEY_LENGTH]}.jsonl"
+        rows = [vars(problem) for problem in load_problems(benchmark, data_dir)]
     return Prepared(
-        benchmark=benchmark,
-        sampling=sampling,
-        rows=tuple(rows),
-        data=data,
-        file=file,
-        metric=metric,
-        stop=stop,
-    )
-
-
-def _staged(prepared: Prepared) -> Path:
-    """Return the file with a benchmark's problems, written if it is not there yet."""
-    if not prepared.file.is_file():
-        prepared.file.parent.mkdir(parents=True, exist_ok=True)
-        publish_text(prepared.file, "".join(json.dumps(row) + "\n" for row in prepared.rows))
-    return prepared.file.absolute()
-
-
-def _row(problem: Problem) -> dict[str, Any]:
-    return {"id": problem.id, "query": problem.query, "gold": problem.gold}
+        benchmark=benchmark, sampling=sampling, rows=rows, data=data_hash(rows), metric=metric, stop=stop
+    )  # fmt: skip
 
 
 def _described(benchmark: Benchmark) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -123,16 +100,19 @@ def _described(benchmark: Benchmark) -> tuple[dict[str, Any], list[dict[str, Any
     if problem := check_dotted(benchmark.source):
         raise EvaluationError(f"--benchmark: {problem}")
     with tempfile.TemporaryDirectory() as folder:
-        output = Path(folder) / "described.jsonl"
-        asked = [sys.executable, "-P", "-m", "dra_toolkit.evaluation.child", "describe", benchmark.source, str(output)]
-        ran = subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        told = [line for event in read_lines(output.with_suffix(".events.jsonl")) for line in event.get("problems", [])]
-        if told:
-            raise EvaluationError(*told)
-        if ran.returncode:
-            last = (ran.stderr.strip().splitlines() or [f"it ended with status {ran.returncode}"])[-1]
-            raise EvaluationError(f"--benchmark {benchmark.source}: its task cannot be read ({last})")
-        facts, *docs = read_lines(output)
+        log = Path(folder) / "output.log"
+        started = Started({"describe": benchmark.source}, Slot(name="describe", device="anew"), log)
+        events: list[dict[str, Any]] = []
+        while started.status() is None:
+            events += started.events()
+            time.sleep(0.05)
+        found = {event["event"]: event for event in events + started.end()}
+        last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+    if "error" in found:
+        raise EvaluationError(*found["error"]["problems"])
+    if "described" not in found:
+        raise EvaluationError(f"--benchmark {benchmark.source}: its task cannot be read ({last})")
+    facts, docs = found["described"]["described"]
     docs = docs[: benchmark.limit]
     if not docs:
         raise EvaluationError(f"--benchmark {benchmark.source}: has no problems; expected a row for each")
@@ -141,44 +121,37 @@ def _described(benchmark: Benchmark) -> tuple[dict[str, Any], list[dict[str, Any
 
 
 def row_of(
-    target: Target,
-    benchmarks: Sequence[Prepared],
-    *,
-    engine: Engine,
-    device: str,
-    evals: Path,
-    hashes: Fingerprints,
+    target: Target, benchmarks: Sequence[Prepared], *, engine: Engine, device: str, evals: Path, hashes: Fingerprints
 ) -> CheckpointWork:
     """Return what there is and what is missing of a target; raises EvaluationError if it cannot be loaded."""
     model = locate(target, chat_template=any(prepared.sampling.chat_template for prepared in benchmarks))
-    fingerprint = hashes.model(model)
+    settings = {"backend": engine.backend, "dtype": engine.dtype, "device": device}
+    if engine.max_model_length:
+        settings["max_model_length"] = str(engine.max_model_length)
+    weights = hashes.model(model)
     cells = []
     for prepared in benchmarks:
-        settings = {"backend": engine.backend, "dtype": engine.dtype, "device": device}
-        if engine.max_model_length:
-            settings["max_model_length"] = str(engine.max_model_length)
         depends = {
             "benchmark": prepared.benchmark.name,
-            "model": fingerprint,
+            "model": weights,
             "data": prepared.data,
             "metric": prepared.metric,
             "sampling": prepared.sampling.as_dict(),
             "engine": settings,
             "stop": prepared.stop,
         }
-        key = key_of(depends)[:KEY_LENGTH]
-        folder = evals / target.label / prepared.benchmark.name / key
-        cells.append(_cell(target, prepared, folder, key, depends))
+        cells.append(_cell(target, prepared, evals / target.label / prepared.benchmark.name, depends))
     return CheckpointWork(target=target, model=model, cells=tuple(cells))
 
 
-def _cell(target: Target, prepared: Prepared, folder: Path, key: str, depends: Mapping[str, Any]) -> BenchmarkWork:
+def _cell(target: Target, prepared: Prepared, beside: Path, depends: Mapping[str, Any]) -> BenchmarkWork:
     benchmark, sampling = prepared.benchmark, prepared.sampling
-    finished = (folder / "evaluation.json").is_file() and not read_evaluation(folder).problems
-    alike = None if finished else _alike(folder, depends)
-    there = _samples(folder / ANSWERS_FILE) | (_samples(alike / ANSWERS_FILE) if alike else set())
-    kept = prepared.answers if finished else sum(sample < sampling.n for _, sample in there)
-    metric = f"lighteval's metric of {benchmark.source}" if benchmark.kind == "task" else "Open-RS extractive match"
+    key = key_of(depends)[:KEY_LENGTH]
+    folder = beside / key
+    finished = is_finished(folder)
+    n, alike = (0, None) if finished else _alike(beside, depends)
+    there = set() if finished else {sample for sample in answered(folder) if sample[1] < sampling.n}
+    there |= {(row["id"], sample) for row in prepared.rows for sample in range(min(n, sampling.n))}
     facts = {
         "label": target.label,
         "run": target.run,
@@ -189,65 +162,53 @@ def _cell(target: Target, prepared: Prepared, folder: Path, key: str, depends: M
         "n": sampling.n,
         "settings": {**sampling.as_dict(), **depends["engine"], "limit": benchmark.limit},
         "problems": len(prepared.rows),
-        "metric": metric,
+        "metric": (
+            f"lighteval's metric of {benchmark.source}" if benchmark.kind == "task" else "Open-RS extractive match"
+        ),
         "comparable_note": benchmark.note,
         "depends_on": dict(depends),
     }
-    return BenchmarkWork(
-        prepared=prepared, folder=folder, key=key, facts=facts, finished=finished, kept=kept, alike=alike
-    )
+    kept = prepared.answers if finished else len(there)
+    return BenchmarkWork(prepared=prepared, folder=folder, facts=facts, finished=finished, kept=kept, alike=alike)
 
 
-def _samples(path: Path) -> set[tuple[str, int]]:
-    rows = read_lines(path)
-    return {(row["problem"], row["sample"]) for row in rows if isinstance(row.get("sample"), int) and "problem" in row}
-
-
-def _alike(folder: Path, depends: Mapping[str, Any]) -> Path | None:
-    """Return the finished evaluation beside `folder` with most answers that would be given here as well."""
-    found = []
+def _alike(beside: Path, depends: Mapping[str, Any]) -> tuple[int, Path | None]:
+    """Return the finished evaluation, and its n, with most answers that would be given here as well."""
+    found: list[tuple[int, Path | None]] = [(0, None)]
     wanted = _without_n(depends)
-    for path in folder.parent.glob("*/evaluation.json"):
+    for path in beside.glob(f"*/{FACTS_FILE}"):
         facts = read_evaluation(path.parent).facts
         if isinstance(facts.get("depends_on"), dict) and _without_n(facts["depends_on"]) == wanted:
             found.append((int(facts.get("n") or 0), path.parent))
-    return max(found)[1] if found else None
+    return max(found, key=lambda each: each[0])
 
 
-def _without_n(depends: Mapping[str, Any]) -> dict[str, Any]:
-    sampling = {name: value for name, value in depends["sampling"].items() if name != "n"}
-    return json.loads(json.dumps({**depends, "sampling": sampling}))
+def _without_n(depends: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps({**depends, "sampling": {**depends["sampling"], "n": None}}))
 
 
-def write_job(row: CheckpointWork, engine: Engine, folder: Path, *, scorers: int) -> Path:
-    """Write the job that evaluates what is missing of a row into a new folder; return its path."""
-    folder.mkdir(parents=True)
-    path = folder / "job.json"
-    named = f"{row.target.run}/{row.target.label}" if row.target.run else row.target.label
-    job = {
-        "label": row.target.label,
-        "lighteval_name": named,
-        "model": {
-            "path": str(row.model.path),
-            "base": str(row.model.base) if row.model.base else None,
-            "tokenizer": str(row.model.tokenizer),
-        },
+def job_of(row: CheckpointWork, engine: Engine, evals: Path, *, scorers: int) -> dict[str, Any]:
+    """Return the job that works on what is missing of a row, whose problems are staged below `evals`."""
+    model = {"path": row.model.path, "base": row.model.base, "tokenizer": row.model.tokenizer}
+    return {
+        "model": {name: str(path) if path else None for name, path in model.items()},
         "engine": engine.as_dict(),
-        "events": str(folder / "events.jsonl"),
         "scorers": scorers,
-        "benchmarks": [_asked(cell) for cell in row.missing],
+        "benchmarks": [_asked(cell, evals / DATA_FOLDER) for cell in row.missing],
     }
-    publish_text(path, json.dumps(job, indent=1) + "\n")
-    return path
 
 
-def _asked(cell: BenchmarkWork) -> dict[str, Any]:
+def _asked(cell: BenchmarkWork, data: Path) -> dict[str, Any]:
     prepared = cell.prepared
+    file = (data / f"{prepared.benchmark.name}-{prepared.data[:KEY_LENGTH]}.jsonl").absolute()
+    if not file.is_file():
+        data.mkdir(parents=True, exist_ok=True)
+        publish_text(file, "".join(json.dumps(row) + "\n" for row in prepared.rows))
     return {
         "name": prepared.benchmark.name,
         "folder": str(cell.folder.absolute()),
-        "alike": str((cell.alike / ANSWERS_FILE).absolute()) if cell.alike else None,
-        "problems_file": str(_staged(prepared)),
+        "alike": str(cell.alike.absolute()) if cell.alike else None,
+        "problems_file": str(file),
         "sampling": prepared.sampling.as_dict(),
         "metric": dict(prepared.metric),
         "stop": list(prepared.stop),

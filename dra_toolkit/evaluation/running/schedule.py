@@ -1,22 +1,23 @@
-"""Run jobs on slots: each failed one once more, the rest goes on, and what happens is told as it happens."""
+"""Run jobs on slots until nothing is missing: each failed one once more, the rest goes on, other processes beside it."""
 
 from __future__ import annotations
 
-import json
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from dra_toolkit.evaluation.models.targets import Target
-from dra_toolkit.evaluation.running.gpu_slots import Slot
-from dra_toolkit.evaluation.running.plan import CheckpointWork, write_job
+from dra_toolkit.evaluation.results.claims import Claims, shards
+from dra_toolkit.evaluation.results.stored import is_finished
+from dra_toolkit.evaluation.running.gpu_slots import Slot, Started
+from dra_toolkit.evaluation.running.plan import LOGS_FOLDER, BenchmarkWork, CheckpointWork, job_of
 from dra_toolkit.evaluation.settings import Engine
 from dra_toolkit.launch.command import how_it_ended
 
-POLL_SECONDS = 0.1
+POLL_SECONDS, LOOK_SECONDS = 0.1, 1.0
 ATTEMPTS = 2
 USER_MISTAKE = 2
 LESS_MEMORY = 0.85
@@ -42,129 +43,150 @@ class _Running:
     """A job on its slot."""
 
     row: CheckpointWork
-    engine: Engine
-    attempt: int
-    folder: Path
+    log: Path
     slot: Slot
-    position: int = 0
+    started: Started
     problems: tuple[str, ...] = ()
-
-    @property
-    def job(self) -> Path:
-        return self.folder / "job.json"
 
 
 class Schedule:
     """The slots and what runs on them."""
 
-    def __init__(self, slots: Sequence[Slot], *, engine: Engine, logs: Path, scorers: int, show: Show) -> None:
-        """logs: gets a folder for every attempt; scorers: processes that score beside each job."""
-        self._slots, self._engine, self._logs, self._scorers, self._show = slots, engine, logs, scorers, show
-        self._started = 0
+    def __init__(self, slots: Sequence[Slot], *, engine: Engine, evals: Path, scorers: int, show: Show) -> None:
+        """evals: gets a folder with the log of every attempt; scorers: processes that score beside each job."""
+        self._slots, self._engine, self._evals, self._scorers, self._show = slots, engine, evals, scorers, show
+        self._running: list[_Running] = []
 
     def run(self, rows: Sequence[CheckpointWork], look: Callable[[], object] = lambda: None) -> list[Failure]:
         """Evaluate what is missing of every row; return what failed twice, or was deleted before its turn.
 
-        look: called again and again meanwhile
+        A row is worked on by as many slots, and other processes, as there are shards left of it; those that nobody works
+        on come first. look: called again and again meanwhile
         """
-        waiting = deque((row, self._engine, 1) for row in rows)
-        running: list[_Running] = []
-        failures: list[Failure] = []
-        while waiting or running:
-            busy = {id(job.slot) for job in running}
-            for slot in self._slots:
-                while waiting and waiting[0][0].target.is_gone:
-                    failures.append(_gone(waiting.popleft()[0].target))
-                if waiting and id(slot) not in busy:
-                    running.append(self._start(slot, *waiting.popleft()))
+        self._engines = {row.target.label: self._engine for row in rows}
+        self._attempts: Counter[str] = Counter()
+        self._failures: dict[str, Failure] = {}
+        is_waiting = False
+        left, looked = list(rows), 0.0
+        while True:
+            if self._attend() or time.monotonic() - looked >= LOOK_SECONDS:
+                looked = time.monotonic()
+                left = [row for row in left if row.target.label not in self._failures and _is_missing(row)]
+                busy = {job.slot.name for job in self._running}
+                for slot in self._slots:
+                    if slot.name not in busy:
+                        self._start_next(slot, left)
+                if not self._running and not left:
+                    return list(self._failures.values())
+                if not self._running and not is_waiting:
+                    self._show({"event": "phase", "text": "waiting for other processes that evaluate the rest"})
+                is_waiting = not self._running
             look()
             time.sleep(POLL_SECONDS)
-            for job in list(running):
-                self._tell_new(job)
-                status = _status(job)
-                if status is None:
-                    continue
-                self._tell_new(job)
-                running.remove(job)
-                if status == 0:
-                    self._show({"event": "checkpoint", "label": job.row.target.label, "state": "finished"})
-                elif job.row.target.is_gone:
-                    failures.append(_gone(job.row.target))
-                elif status == USER_MISTAKE or job.attempt == ATTEMPTS:
-                    failures.append(self._failure(job, status))
-                else:
-                    waiting.appendleft((job.row, self._after(job), job.attempt + 1))
-        return failures
 
-    def _start(self, slot: Slot, row: CheckpointWork, engine: Engine, attempt: int) -> _Running:
-        self._started += 1
-        folder = _new_folder(self._logs / row.target.label)
-        path = write_job(row, engine, folder, scorers=self._scorers)
-        self._show({"event": "checkpoint", "label": row.target.label, "state": "started", "slot": slot.name})
-        slot.send(path, self._logs / f"{slot.name}.log")
-        return _Running(row=row, engine=engine, attempt=attempt, folder=folder, slot=slot)
+    def end(self) -> None:
+        """End every job, at once; every finished answer is on disk."""
+        while self._running:
+            self._running.pop().started.end()
 
-    def _tell_new(self, job: _Running) -> None:
-        try:
-            with open(job.folder / "events.jsonl", "rb") as file:
-                file.seek(job.position)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        whole = data[: data.rfind(b"\n") + 1]
-        job.position += len(whole)
-        for line in whole.splitlines():
-            event = json.loads(line)
+    def _start_next(self, slot: Slot, rows: Sequence[CheckpointWork]) -> None:
+        """Start a job on a slot if any row has a shard that is free."""
+        workers = Counter(job.row.target.label for job in self._running)
+        found = []
+        for place, row in enumerate(rows):
+            label = row.target.label
+            if row.target.is_gone:
+                self._failures[label] = gone(row.target)
+            elif label not in self._failures and sum(map(_open, row.missing)) > workers[label]:
+                others = any(Claims(cell.folder).is_worked_on() for cell in row.missing)
+                found.append((workers[label] + others, place, row))
+        if found:
+            self._start(slot, min(found, key=lambda each: each[:2])[2])
+
+    def _start(self, slot: Slot, row: CheckpointWork) -> None:
+        label = row.target.label
+        folder = _new_folder(self._evals / LOGS_FOLDER / label)
+        self._show({"event": "checkpoint", "label": label, "state": "started", "slot": slot.name})
+        job = job_of(row, self._engines[label], self._evals, scorers=self._scorers)
+        started = Started(job, slot, folder / "output.log")
+        self._running.append(_Running(row=row, log=folder / "output.log", slot=slot, started=started))
+
+    def _attend(self) -> bool:
+        """Show what the jobs tell; return whether one has ended."""
+        running = len(self._running)
+        for job in list(self._running):
+            status = job.started.status()
+            self._tell(job, job.started.events() if status is None else job.started.end())
+            if status is None:
+                continue
+            self._running.remove(job)
+            label = job.row.target.label
+            self._attempts[label] += status != 0
+            if status == 0:
+                self._show({"event": "checkpoint", "label": label, "state": "finished"})
+            elif job.row.target.is_gone:
+                self._failures[label] = gone(job.row.target)
+            elif status == USER_MISTAKE or self._attempts[label] >= ATTEMPTS:
+                self._failures[label] = self._failure(job, status)
+            else:
+                self._show(
+                    {"event": "notice", "text": f"{label}: failed, is tried once more; its output is in {job.log}"}
+                )
+                self._engines[label] = _after(self._engines[label], _tail(job.log).lower())
+        return len(self._running) < running
+
+    def _tell(self, job: _Running, events: Sequence[dict[str, Any]]) -> None:
+        for event in events:
             if event["event"] == "error":
                 job.problems = tuple(event["problems"])
             else:
                 self._show({**event, "label": job.row.target.label, "slot": job.slot.name})
 
-    def _after(self, job: _Running) -> Engine:
-        """Return the engine for the second attempt: with less memory if that was what it lacked."""
-        label = job.row.target.label
-        self._show({"event": "notice", "text": f"{label}: failed, is tried once more; its output is in {job.folder}"})
-        text = _tail(job.folder / "output.log").lower()
-        if "out of memory" not in text and "outofmemory" not in text:
-            return job.engine
-        return replace(
-            job.engine,
-            gpu_memory_utilization=round(job.engine.gpu_memory_utilization * LESS_MEMORY, 3),
-            batch_size=max(1, job.engine.batch_size // 2) if job.engine.batch_size else 0,
-        )
-
     def _failure(self, job: _Running, status: int) -> Failure:
-        log = job.folder / "output.log"
         label = job.row.target.label
-        if job.problems:
-            problems = tuple(f"{label}: {problem}" for problem in job.problems)
-        else:
-            last = next((line for line in reversed(_tail(log).splitlines()) if line.strip()), "no output")
-            problems = (
-                f"{label}: its process {how_it_ended(status)} twice ({last.strip()[:200]}); its output is in {log}",
-            )
+        last = next((line for line in reversed(_tail(job.log).splitlines()) if line.strip()), "no output")
+        ended = f"its process {how_it_ended(status)} twice ({last.strip()[:200]}); its output is in {job.log}"
         self._show({"event": "checkpoint", "label": label, "state": "failed"})
-        return Failure(label=label, problems=problems, log=log)
+        problems = tuple(f"{label}: {problem}" for problem in job.problems or (ended,))
+        return Failure(label=label, problems=problems, log=job.log)
 
 
-def _gone(target: Target) -> Failure:
+def gone(target: Target) -> Failure:
+    """Return what is told of a checkpoint that was deleted before its turn."""
     return Failure(label=target.label, problems=(target.why_gone,), is_gone=True)
 
 
-def _status(job: _Running) -> int | None:
-    """Return how a job ended, None while it runs."""
-    try:
-        return int(json.loads(job.job.with_suffix(".status").read_text(encoding="utf-8"))["status"])
-    except FileNotFoundError:
-        if job.slot.lives():
-            return None
-        status = job.slot.process.returncode if job.slot.process else 1
-        return status or 1
+def _is_missing(row: CheckpointWork) -> bool:
+    return any(not is_finished(cell.folder) for cell in row.missing)
+
+
+def _open(cell: BenchmarkWork) -> int:
+    """Return how many shards of a benchmark nobody works on."""
+    if is_finished(cell.folder):
+        return 0
+    return Claims(cell.folder).open(shards(range(cell.prepared.answers)))
+
+
+def _after(engine: Engine, output: str) -> Engine:
+    """Return the engine for the second attempt: with less memory if that was what it lacked."""
+    if "out of memory" not in output and "outofmemory" not in output:
+        return engine
+    return replace(
+        engine,
+        gpu_memory_utilization=round(engine.gpu_memory_utilization * LESS_MEMORY, 3),
+        batch_size=max(1, engine.batch_size // 2) if engine.batch_size else 0,
+    )
 
 
 def _new_folder(parent: Path) -> Path:
-    numbers = [int(p.name.removeprefix("attempt-")) for p in parent.glob("attempt-*") if p.name[8:].isdigit()]
-    return parent / f"attempt-{max(numbers, default=0) + 1}"
+    """Make the folder of an attempt; another process may be making the same one."""
+    number = 1
+    while True:
+        try:
+            (parent / f"attempt-{number}").mkdir(parents=True)
+            return parent / f"attempt-{number}"
+        except FileExistsError:
+            number += 1
 
 
 def _tail(path: Path, size: int = 20_000) -> str:

@@ -9,13 +9,7 @@ import numpy as np
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
-from dra_toolkit.evaluation.statistics.paired_tests import (
-    holm,
-    mcnemar,
-    normal_test,
-    sign_flip,
-    t_interval,
-)
+from dra_toolkit.evaluation.statistics.paired_tests import Interval, holm, normal_test, sign_flip, t_interval
 from dra_toolkit.evaluation.statistics.scores import Z
 from dra_toolkit.groups import Array
 
@@ -41,42 +35,47 @@ class Paired:
     """One benchmark, or `average` over several."""
     left: float
     right: float
-    difference: float
-    low: float
-    """Lower end of the 95 % interval, Student's t over problems."""
-    high: float
-    detectable: float
-    """The true difference that would be found in 80 % of such comparisons."""
+    interval: Interval
+    """Of the difference, 95 %: Student's t over problems where it is paired."""
     problems: int
     p: float
-    """Two-sided p-value: McNemar's exact test with one sample of each problem, else by flipping signs of the differences."""
-    p_adjusted: float
-    """The same after Holm's correction for the number of benchmarks compared; of the average it is p."""
-    mcnemar: float | None
-    """Exact two-sided p-value of McNemar's test; only with one sample of each problem."""
-    only_left: int | None
-    """Problems that only the left one solved; with McNemar's test."""
-    only_right: int | None
+    """Two-sided p-value by flipping signs of the differences; with one sample of each problem McNemar's exact test."""
+    corrected: float | None = None
+    """The same after Holm's correction for the number of comparisons, where there are several."""
     paired: bool = True
     """False where only the scores are known, not which problems were solved; the interval is then too wide."""
+
+    @property
+    def difference(self) -> float:
+        """Right minus left."""
+        return self.right - self.left
+
+    @property
+    def reach(self) -> str:
+        """The interval in points."""
+        return f"{100 * self.interval.low:+.1f} to {100 * self.interval.high:+.1f}"
+
+    @property
+    def p_adjusted(self) -> float:
+        """The p-value that the finding rests on."""
+        return self.p if self.corrected is None else self.corrected
 
     @property
     def verdict(self) -> str:
         """The finding in words."""
         points = f"{100 * abs(self.difference):.1f} points"
-        reach = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
         how = "" if self.paired else " (not paired)"
         if np.isnan(self.p) or (self.paired and self.problems < FEWEST):
             return "cannot be told: there are too few problems, or the error is unknown"
-        apart, likely = not self.low <= 0 <= self.high, self.p_adjusted < LEVEL
+        apart, likely = not self.interval.low <= 0 <= self.interval.high, self.p_adjusted < LEVEL
         if not apart and not likely:
-            return f"no difference shown: {points} apart, and anything from {reach} fits{how}"
+            return f"no difference shown: {points} apart, and anything from {self.reach} fits{how}"
         better = "right" if self.difference > 0 else "left"
         if apart and likely:
-            return f"the {better} one is better by {points} (95 %: {reach}; p = {_short(self.p_adjusted)}){how}"
-        corrected = " after correction for the number of benchmarks" if self.p < LEVEL <= self.p_adjusted else ""
+            return f"the {better} one is better by {points} (95 %: {self.reach}; p = {_short(self.p_adjusted)}){how}"
+        corrected = " after correction for the number of comparisons" if self.p < LEVEL <= self.p_adjusted else ""
         return (
-            f"not settled: the {better} one is ahead by {points} (95 %: {reach}), "
+            f"not settled: the {better} one is ahead by {points} (95 %: {self.reach}), "
             f"but p = {_short(self.p_adjusted)}{corrected}{how}"
         )
 
@@ -110,9 +109,29 @@ def compare(
         gaps.append(None if columns is None else columns[1].mean(axis=1) - columns[0].mean(axis=1))
     if unpaired := [each.benchmark for each in found if not each.paired]:
         notes.append(f"{', '.join(unpaired)}: {UNPAIRED}")
+    return [*together(found), _average(found, gaps, rng)] if len(found) > 1 else found
+
+
+def together(found: Sequence[Paired]) -> list[Paired]:
+    """Return comparisons with their p-values corrected for how many they are."""
     adjusted = holm([each.p for each in found])
-    found = [replace(each, p_adjusted=p) for each, p in zip(found, adjusted, strict=True)]
-    return [*found, _average(found, gaps, rng)] if len(found) > 1 else found
+    return [replace(each, corrected=p) for each, p in zip(found, adjusted, strict=True)]
+
+
+def against(
+    base: Sequence[BenchmarkResult], others: Mapping[str, Sequence[BenchmarkResult]], *, seed: int = 0
+) -> dict[str, Paired]:
+    """Compare many models with one, each by its average over what both were evaluated on, and correct them together.
+
+    others: cells by label. One that shares no benchmark with the base is left out.
+    """
+    shared = {cell.benchmark for cell in base}
+    found = {
+        label: compare(base, cells, seed=seed)[-1]
+        for label, cells in others.items()
+        if shared & {cell.benchmark for cell in cells}
+    }
+    return dict(zip(found, together(list(found.values())), strict=True))
 
 
 def _settings_apart(left: BenchmarkResult, right: BenchmarkResult) -> list[str]:
@@ -144,46 +163,29 @@ def _shared_problems(left: BenchmarkResult, right: BenchmarkResult, notes: list[
 
 def _paired(benchmark: str, ours: Array, theirs: Array, rng: np.random.Generator) -> Paired:
     gaps = theirs.mean(axis=1) - ours.mean(axis=1)
-    interval = t_interval([gaps])
-    single = ours.shape[1] == theirs.shape[1] == 1
-    only = (int((gaps < 0).sum()), int((gaps > 0).sum())) if single else None
-    exact = mcnemar(*only) if only is not None else None
-    p = exact if exact is not None else sign_flip(gaps, rng)
     return Paired(
         benchmark=benchmark,
         left=float(ours.mean()),
         right=float(theirs.mean()),
-        difference=float(gaps.mean()),
-        low=interval.low,
-        high=interval.high,
-        detectable=interval.detectable,
+        interval=t_interval([gaps]),
         problems=len(gaps),
-        p=p,
-        p_adjusted=p,
-        mcnemar=exact,
-        only_left=only[0] if only else None,
-        only_right=only[1] if only else None,
+        p=sign_flip(gaps, rng),
     )
 
 
 def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
+    """Compare two scores by Newcombe's interval, which takes its width from theirs."""
     ours, theirs = left.scores["avg"], right.scores["avg"]
     difference, error = theirs.value - ours.value, float(np.hypot(ours.spread, theirs.spread))
-    p = normal_test(difference, error)
+    low = difference - float(np.hypot(theirs.value - theirs.low, ours.high - ours.value))
+    high = difference + float(np.hypot(theirs.high - theirs.value, ours.value - ours.low))
     return Paired(
         benchmark=left.benchmark,
         left=ours.value,
         right=theirs.value,
-        difference=difference,
-        low=difference - Z * error,
-        high=difference + Z * error,
-        detectable=_by_normal(error),
+        interval=Interval(low, high, _by_normal(error)),
         problems=min(ours.problems, theirs.problems),
-        p=p,
-        p_adjusted=p,
-        mcnemar=None,
-        only_left=None,
-        only_right=None,
+        p=normal_test(difference, error),
         paired=False,
     )
 
@@ -195,29 +197,21 @@ def _by_normal(error: float) -> float:
 def _average(found: Sequence[Paired], gaps: Sequence[Array | None], rng: np.random.Generator) -> Paired:
     """Return the comparison of the unweighted averages: paired where every benchmark is, else from the intervals."""
     known = [each for each in gaps if each is not None]
-    difference = float(np.mean([pair.difference for pair in found]))
     if len(known) == len(found):
         interval = t_interval(known)
-        low, high, detectable = interval.low, interval.high, interval.detectable
         p = sign_flip(np.concatenate([each / (len(each) * len(known)) for each in known]), rng)
     else:
-        errors = [(pair.high - pair.low) / (2 * Z) for pair in found]
+        difference = float(np.mean([pair.difference for pair in found]))
+        errors = [(pair.interval.high - pair.interval.low) / (2 * Z) for pair in found]
         error = float(np.sqrt(np.sum(np.square(errors)))) / len(found)
-        low, high, p = difference - Z * error, difference + Z * error, normal_test(difference, error)
-        detectable = _by_normal(error)
+        interval = Interval(difference - Z * error, difference + Z * error, _by_normal(error))
+        p = normal_test(difference, error)
     return Paired(
         benchmark=AVERAGE,
         left=float(np.mean([pair.left for pair in found])),
         right=float(np.mean([pair.right for pair in found])),
-        difference=difference,
-        low=low,
-        high=high,
-        detectable=detectable,
+        interval=interval,
         problems=sum(pair.problems for pair in found),
         p=p,
-        p_adjusted=p,
-        mcnemar=None,
-        only_left=None,
-        only_right=None,
         paired=len(known) == len(found),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +13,7 @@ from dra_toolkit.evaluation.statistics.scores import student, wilson
 from dra_toolkit.groups import Array
 
 RESAMPLES = 10_000
-EXACT = 14
-"""Differences other than 0 up to which every choice of signs is tried."""
 _AT_ONCE = 1_000
-
-
 POWER = 0.8
 
 
@@ -51,28 +48,18 @@ def t_interval(gaps: Sequence[Array]) -> Interval:
 def sign_flip(values: Array, rng: np.random.Generator, resamples: int = RESAMPLES) -> float:
     """Return the two-sided p-value of a mean of differences, if neither side were better.
 
-    Then every difference might as well have the other sign. With up to 14 differences other than 0 all choices are tried,
-    beyond that `resamples` random ones. With differences of -1, 0 and 1 it is McNemar's test.
+    Then every difference might as well have the other sign. Where there are no more than `resamples` choices of signs for
+    the differences other than 0 all are tried, else so many random ones. Of -1, 0 and 1 it is McNemar's exact test.
     """
+    from scipy.stats import binomtest, permutation_test
+
     values = values[values != 0]
-    if not len(values):
+    if len(values) < 2:
         return 1.0
-    observed = abs(float(values.sum())) * (1 - 1e-12)
-    if len(values) <= EXACT:
-        bits = (np.arange(2 ** len(values))[:, None] >> np.arange(len(values))) & 1
-        return float(np.mean(np.abs((2 * bits - 1) @ values) >= observed))
-    reached = 0
-    for at in range(0, resamples, _AT_ONCE):
-        signs = 2.0 * rng.integers(0, 2, size=(min(_AT_ONCE, resamples - at), len(values))) - 1.0
-        reached += int((np.abs(signs @ values) >= observed).sum())
-    return (reached + 1) / (resamples + 1)
-
-
-def mcnemar(only_left: int, only_right: int) -> float:
-    """Return the exact two-sided p-value of McNemar's test from the problems that only one of two solved."""
-    from scipy.stats import binomtest
-
-    return float(binomtest(only_left, only_left + only_right).pvalue) if only_left + only_right else 1.0
+    if len(set(np.abs(values))) == 1:
+        return float(binomtest(int((values > 0).sum()), len(values)).pvalue)
+    asked: Any = {"permutation_type": "samples", "n_resamples": resamples, "batch": _AT_ONCE, "rng": rng}
+    return float(permutation_test((values,), np.sum, vectorized=True, **asked).pvalue)
 
 
 def normal_test(difference: float, error: float) -> float:

@@ -74,7 +74,7 @@ def csv(run: Run, params: read.Params) -> Answer:
     """Return the scores as `dra eval report` writes them, whichever figure asks."""
     report = scores(run)
     metric = str(params.get("metric") or "avg")
-    return {"csv": as_text(report, "csv", metric=metric) if report else ""}
+    return {"csv": as_text(report, "csv", metrics=(metric,)) if report else ""}
 
 
 def _chosen(report: Report, params: read.Params) -> tuple[str, str]:

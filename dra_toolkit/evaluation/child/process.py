@@ -1,0 +1,73 @@
+"""A process for one job: it has a session and a log of its own, tells the launcher what happens, and ends with it.
+
+Nothing heavy is imported here: on a CPU the process is a fork of one that has imported lighteval (see `preload`), so that
+this is paid once; on a GPU, whose driver does not survive a fork, it starts anew.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from dra_toolkit.errors import DRAError
+
+BUG, USER_MISTAKE = 1, 2
+SCRUBBED = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
+SCRUBBED_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_", "FSDP_", "DEEPSPEED_")
+"""Settings of a surrounding distributed job, which an engine would take for its own."""
+
+
+def run(job: Mapping[str, Any], pipe: Connection, log: Path, environment: Mapping[str, str]) -> None:
+    """Do a job as a process of its own; a mistake the user can mend is told, a bug leaves its traceback in the log."""
+    os.setsid()  # Ctrl-C reaches the launcher alone, which ends every job
+    for name in [name for name in os.environ if name in SCRUBBED or name.startswith(SCRUBBED_PREFIXES)]:
+        del os.environ[name]
+    os.environ.update({"TOKENIZERS_PARALLELISM": "false", **environment})
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    for target in (1, 2):
+        os.dup2(output, target)
+
+    def tell(event: str, **facts: Any) -> None:
+        pipe.send({"event": event, **facts})
+
+    sys.exit(_guarded(job, tell, lambda: _end_with(pipe)))
+
+
+def _guarded(job: Mapping[str, Any], tell: Callable[..., None], when_forked: Callable[[], None]) -> int:
+    try:
+        if "describe" in job:
+            from dra_toolkit.evaluation.child.tasks import describe
+
+            tell("described", described=describe(job["describe"]))
+        else:
+            tell("phase", text="loading libraries")
+            from dra_toolkit.evaluation.child.job import run_job
+
+            run_job(job, tell, when_forked)
+    except DRAError as error:
+        tell("error", problems=list(error.problems))
+        return USER_MISTAKE
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        return BUG
+    return 0
+
+
+def _end_with(pipe: Connection) -> None:
+    """End this process and all that it started when the launcher is gone, however it ended."""
+
+    def wait() -> None:
+        try:
+            pipe.recv()
+        except (EOFError, OSError):
+            os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()

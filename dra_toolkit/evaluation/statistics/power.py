@@ -1,0 +1,134 @@
+"""What difference between two checkpoints an evaluation can show, before it is made and after.
+
+The difference of two means over P problems, n samples of each, has the variance (between + 2 within / n) / P. `between` is
+the variance over problems of the true difference of two checkpoints, which no number of samples makes smaller; `within`
+that of one sample of a problem.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
+from dra_toolkit.evaluation.statistics.paired_tests import POWER
+from dra_toolkit.evaluation.statistics.scores import student
+
+PRIOR_PROBLEMS, PRIOR_CHECKPOINTS = 2.0, 0.5
+PRIOR = f"a prior: log odds that differ by {PRIOR_PROBLEMS} between problems, {PRIOR_CHECKPOINTS} between checkpoints"
+MEASURED = "the answers that are there"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """What a comparison on one benchmark rests on."""
+
+    benchmark: str
+    problems: int
+    n: int
+    between: float
+    within: float
+    is_prior: bool = True
+
+
+def expected(benchmark: str, problems: int, n: int) -> Spread:
+    """Return the spread of a benchmark of which nothing is known: the prior, at an accuracy of one half."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()
+    p = 1 / (1 + np.exp(-(PRIOR_PROBLEMS * nodes[:, None] + PRIOR_CHECKPOINTS * nodes[None, :])))
+    means = p @ weights
+    between = 2 * float(weights @ (((p - means[:, None]) ** 2) @ weights))
+    within = float(weights @ ((p * (1 - p)) @ weights))
+    return Spread(benchmark=benchmark, problems=problems, n=n, between=between, within=within)
+
+
+def measured(cells: Sequence[BenchmarkResult], problems: int, n: int) -> Spread:
+    """Return the spread of a benchmark from the answers of several checkpoints to the same problems.
+
+    With one sample of each problem the two parts cannot be told apart, and with one checkpoint there is no difference: what
+    is not known is that of the prior.
+    """
+    prior = expected(cells[0].benchmark if cells else "", problems, n)
+    known = [cell for cell in cells if cell.correct is not None and cell.n > 1]
+    if not known:
+        return prior
+    within = float(np.mean([_within(cell) for cell in known]))
+    pairs = [(a, b) for a, b in combinations(known, 2) if a.problems == b.problems and len(a.problems) > 1]
+    found = [_between(a, b) for a, b in pairs]
+    between = float(np.mean(found)) if found else prior.between
+    return Spread(
+        benchmark=known[0].benchmark, problems=problems, n=n, between=between, within=within, is_prior=not found
+    )
+
+
+def _within(cell: BenchmarkResult) -> float:
+    assert cell.correct is not None
+    return float(cell.correct.var(axis=1, ddof=1).mean())
+
+
+def _between(a: BenchmarkResult, b: BenchmarkResult) -> float:
+    assert a.correct is not None
+    assert b.correct is not None
+    gaps = b.correct.mean(axis=1) - a.correct.mean(axis=1)
+    return float(gaps.var(ddof=1)) - _within(a) / a.n - _within(b) / b.n
+
+
+def detectable(spreads: Sequence[Spread], times: float = 1.0) -> float:
+    """Return the true difference of the average that is found, at p < 0.05, in 80 % of such comparisons.
+
+    times: as many samples as planned; infinity for what no number of samples goes below.
+    """
+    parts = [(max(0.0, s.between + 2 * s.within / (s.n * times)) / s.problems, s.problems) for s in spreads]
+    variance = sum(part for part, _ in parts)
+    if variance <= 0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / max(1, P - 1) for part, P in parts)
+    return (student(freedom) + student(freedom, POWER)) * math.sqrt(variance) / len(spreads)
+
+
+def times_needed(spreads: Sequence[Spread], difference: float) -> float:
+    """Return how many times as many samples would show a difference; infinity where none are enough."""
+    if not detectable(spreads, math.inf) < difference:
+        return math.inf
+    low, high = 1e-3, 1e6
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if detectable(spreads, middle) < difference else (middle, high)
+    return high
+
+
+def told(spreads: Sequence[Spread], points: float | None = None) -> list[str]:
+    """Return in words what can be seen, how far more samples help, and what a named difference takes, given in points."""
+    what = "the average" if len(spreads) > 1 else spreads[0].benchmark if spreads else ""
+    if not spreads or not (now := detectable(spreads)):
+        return []
+    seen = [f"{100 * detectable(spreads, times):.1f}" for times in (1, 2, math.inf)]
+    source = PRIOR if any(spread.is_prior for spread in spreads) else MEASURED
+    lines = [
+        f"two checkpoints that truly differ by {seen[0]} points of {what} are told apart four times in five (paired, "
+        f"p < 0.05; by {source}); twice the samples: {seen[1]}, however many: {seen[2]}"
+    ]
+    if points is not None and points > 0:
+        times = times_needed(spreads, points / 100)
+        asked = f"a difference of {points:.1f} points"
+        if math.isinf(times):
+            lines.append(f"{asked} cannot be seen with these problems, however many samples are taken")
+        elif points >= 100 * now:
+            lines.append(f"{asked} is seen with the samples that are planned")
+        else:
+            counts = ", ".join(f"{s.benchmark} {math.ceil(s.n * times)}" for s in spreads)
+            lines.append(f"{asked} takes {times:.1f} times as many samples (--n: {counts})")
+    return lines
+
+
+def spreads_of(cells: Mapping[str, Sequence[BenchmarkResult]], planned: Mapping[str, tuple[int, int]]) -> list[Spread]:
+    """Return the spread of each planned benchmark; planned: its problems and samples, cells: what was evaluated of it."""
+    found = []
+    for name, (problems, n) in planned.items():
+        spread = measured(cells.get(name, ()), problems, n)
+        found.append(Spread(**{**vars(spread), "benchmark": name}))
+    return found

@@ -1,0 +1,130 @@
+"""What difference an evaluation can show: by simulation, from the answers that are there, and in words."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evaluated import eval_, evaluate
+
+from dra_toolkit.evaluation.report.gather import gather
+from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
+from dra_toolkit.evaluation.results.published import SIZES
+from dra_toolkit.evaluation.statistics.comparison import against
+from dra_toolkit.evaluation.statistics.paired_tests import t_interval
+from dra_toolkit.evaluation.statistics.power import detectable, expected, measured, times_needed, told
+
+
+def logistic(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def cells(rng, problems: int, n: int, shifts) -> list[BenchmarkResult]:
+    """Draw checkpoints as the prior has them, each better than the one before by a shift of its log odds."""
+    ability = 2.0 * rng.standard_normal(problems)
+    found = []
+    for step, shift in enumerate(shifts):
+        p = logistic(ability + shift + 0.5 * rng.standard_normal(problems))
+        correct = rng.random((problems, n)) < p[:, None]
+        names = tuple(map(str, range(problems)))
+        found.append(
+            BenchmarkResult(
+                label=f"step-{step}", step=step, benchmark="b", n=n, scores={}, problems=names, correct=correct
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize(("problems", "n"), [(30, 16), (40, 4), (200, 4)])
+def test_what_the_prior_says_is_detectable_is_found_four_times_in_five(problems, n):
+    """Problems of the prior, the second checkpoint better by just what is said to be detectable."""
+    rng = np.random.default_rng(0)
+    difference = detectable([expected("b", problems, n)])
+    shown = 0
+    for _ in range(600):
+        base = 2.0 * rng.standard_normal(problems)
+        means = [logistic(base + 0.5 * rng.standard_normal(problems)) for _ in range(2)]
+        gaps = np.diff([(rng.random((problems, n)) < p[:, None]).mean(axis=1) for p in means], axis=0)[0]
+        shown += t_interval([gaps + difference]).low > 0
+    assert shown / 600 == pytest.approx(0.8, abs=0.05)
+
+
+def test_what_is_measured_of_many_answers_is_what_they_were_drawn_from():
+    rng = np.random.default_rng(1)
+    prior, found = expected("b", 4000, 8), measured(cells(rng, 4000, 8, [0.0] * 6), 4000, 8)
+    assert not found.is_prior
+    assert found.within == pytest.approx(prior.within, rel=0.02)
+    assert found.between == pytest.approx(prior.between, rel=0.1)
+
+
+def test_one_checkpoint_or_one_sample_leaves_the_prior():
+    rng = np.random.default_rng(2)
+    assert measured(cells(rng, 50, 4, [0.0]), 50, 4).is_prior
+    assert measured(cells(rng, 50, 1, [0.0, 0.0]), 50, 1) == expected("b", 50, 1)
+
+
+def test_more_samples_help_down_to_what_the_problems_leave():
+    spreads = [expected(name, size, 4) for name, size in SIZES.items()]
+    values = [detectable(spreads, times) for times in (1, 2, 8, math.inf)]
+    assert values == sorted(values, reverse=True)
+    times = times_needed(spreads, 0.02)
+    assert detectable(spreads, times) == pytest.approx(0.02)
+    assert math.isinf(times_needed(spreads, 0.9 * values[-1]))
+    assert "however many samples are taken" in told(spreads, 90 * values[-1])[1]
+    assert "is seen with the samples that are planned" in told(spreads, 200 * values[0])[1]
+
+
+def test_what_one_sample_sees_on_the_five_sets_is_what_the_documentation_says():
+    points = 100 * detectable([expected(name, size, 1) for name, size in SIZES.items()])
+    assert f"about {points:.0f} points" in " ".join(
+        (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text().split()
+    )
+
+
+def test_report_compare_and_plan_say_it_and_how_many_samples_a_named_difference_takes(tmp_path):
+    rng = np.random.default_rng(3)
+    for step in (0, 10):
+        evaluate(tmp_path, step, "b", (rng.random((40, 4)) < 0.5).astype(int).tolist())
+    said = [json.loads(eval_("report", tmp_path, "--detect", "5", "--json").stdout)["findings"]]
+    said.append(json.loads(eval_("compare", "0", "10", "--in", tmp_path, "--detect", "5", "--json").stdout)["power"])
+    for lines in said:
+        assert any("told apart four times in five" in line for line in lines)
+        assert any("a difference of 5.0 points" in line for line in lines)
+
+
+def test_many_steps_against_the_base_are_corrected_together():
+    """Ten steps no better than the base: a step is called better in at most one family of twenty."""
+    rng = np.random.default_rng(4)
+    false = corrected = 0
+    for _ in range(60):
+        base, *others = [
+            BenchmarkResult(
+                label=f"step-{step}",
+                step=step,
+                benchmark="b",
+                n=1,
+                scores={},
+                problems=tuple(map(str, range(60))),
+                correct=rng.random((60, 1)) < 0.5,
+            )
+            for step in range(11)
+        ]
+        found = against([base], {cell.label: [cell] for cell in others})
+        assert list(found) == [f"step-{step}" for step in range(1, 11)]
+        false += any(pair.p < 0.05 for pair in found.values())
+        corrected += any("is better" in pair.verdict for pair in found.values())
+    assert false > 6, "or there is nothing to correct"
+    assert corrected <= 6
+
+
+def test_the_report_names_the_steps_that_beat_the_base_and_says_that_they_are_corrected(tmp_path):
+    evaluate(tmp_path, 0, "b", [[0]] * 20)
+    evaluate(tmp_path, 10, "b", [[1]] * 12 + [[0]] * 8)
+    evaluate(tmp_path, 20, "b", [[1]] + [[0]] * 19)
+    lines = json.loads(eval_("report", tmp_path, "--json").stdout)["findings"]
+    assert lines[0].startswith("step-10 against step-0 on b, corrected for 2 comparisons: step-10 is better by 60.0")
+    assert "no difference shown" in lines[1]
+    assert [choice.step for choice in gather(tmp_path).choices] == [10]
