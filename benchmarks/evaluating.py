@@ -2,9 +2,9 @@
 
     python benchmarks/evaluating.py RUN [--problems 100] [--n 4] [--no-loop]
 
-Both sides generate the same samples with the same engine and metric; they differ in how often Python, lighteval and the
-model are loaded. The second side is the loop of a script that starts lighteval's command once for each checkpoint and
-benchmark. Prints one JSON object.
+All sides generate the same samples with the same engine and metric: one command, two of them into one folder, and the loop
+of a script that starts one for each checkpoint and benchmark. They differ in how often Python, lighteval and the model are
+loaded. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from dra_toolkit.evaluation.models.targets import targets_of_run
 from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations, read_outcomes
 from dra_toolkit.quickstart.task import problems
+from dra_toolkit.runs.layout import RunDirectory
 
 BARE_METRIC = """
 import json, sys, time
-from dra_toolkit.evaluation.child import shims
-shims.apply()
 from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.requests import Doc
 from dra_toolkit.evaluation.child.metric import open_rs_metric
@@ -57,25 +58,22 @@ def timed(command: list[str]) -> float:
     return time.perf_counter() - started
 
 
-def together(run: Path, paths: list[Path], n: int, evals: Path) -> float:
-    """Evaluate with one command."""
+def together(run: Path, paths: list[Path], n: int, evals: Path, processes: int) -> float:
+    """Evaluate with so many commands at once, all into one folder."""
     given = ["--all-steps", "--benchmark", ",".join(map(str, paths)), *settings(n), "--output", str(evals)]
-    return timed([*DRA, str(run), *given])
+    started = time.perf_counter()
+    with ThreadPoolExecutor(processes) as pool:
+        list(pool.map(timed, [[*DRA, str(run), *given]] * processes))
+    return time.perf_counter() - started
 
 
-def anew(evals: Path, folder: Path) -> float:
-    """Evaluate with a process for each checkpoint and benchmark, as a loop over lighteval's command does."""
+def anew(run: Path, paths: list[Path], n: int, folder: Path) -> float:
+    """Evaluate with a command for each checkpoint and benchmark."""
     total = 0.0
-    for number, path in enumerate(sorted(evals.glob("logs/*/attempt-1/job.json"))):
-        job = json.loads(path.read_text())
-        for benchmark in job["benchmarks"]:
-            place = folder / f"{number}-{benchmark['name']}"
-            place.mkdir()
-            single = {**benchmark, "folder": str(place / "result")}
-            (place / "job.json").write_text(
-                json.dumps({**job, "events": str(place / "events.jsonl"), "benchmarks": [single]})
-            )
-            total += timed([sys.executable, "-m", "dra_toolkit.evaluation.child", str(place / "job.json")])
+    for step in sorted(targets_of_run(RunDirectory(run)).targets):
+        for path in paths:
+            given = ["--steps", str(step), "--no-base", "--benchmark", str(path), *settings(n)]
+            total += timed([*DRA, str(run), *given, "--output", str(folder / f"{step}-{path.stem}")])
     return total
 
 
@@ -103,19 +101,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_benchmarks(folder, arguments.problems)
-        one = together(arguments.run, paths, arguments.n, folder / "evals")
+        one = together(arguments.run, paths, arguments.n, folder / "evals", 1)
+        two = together(arguments.run, paths, arguments.n, folder / "shared", 2)
         found = find_evaluations(folder / "evals")
         seconds = [evaluation.facts["seconds"] for evaluation in found]
         working = sum(part["generation"] + part["scoring"] for part in seconds)
         samples = sum(read_outcomes(evaluation).num_rows for evaluation in found)
-        loop = None if arguments.no_loop else anew(folder / "evals", folder)
+        loop = None if arguments.no_loop else anew(arguments.run, paths, arguments.n, folder)
         scoring = sum(evaluation.facts["scoring_cpu_seconds"] for evaluation in found)
         report = {
             "evaluations": len(found),
             "samples": samples,
             "one_command_seconds": round(one, 1),
+            "two_commands_seconds": round(two, 1),
             "a_process_for_each_seconds": loop and round(loop, 1),
             "ratio": loop and round(one / loop, 3),
+            "ratio_of_two": loop and round(two / loop, 3),
             "outside_generation_and_scoring": round(1 - working / one, 3),
             "outside_inside_children": round(1 - working / sum(sum(part.values()) for part in seconds), 3),
             "scoring_ms_per_answer": round(1000 * scoring / samples, 2),

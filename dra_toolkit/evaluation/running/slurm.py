@@ -18,7 +18,7 @@ CORES = 8
 
 
 def write_array_job(path: Path, arguments: Sequence[str], rows: Sequence[CheckpointWork], engine: Engine) -> str:
-    """Write the script of a `dra eval` that was given `arguments`, a task for a shard but not too many; return what to do with it.
+    """Write the script of a `dra eval` that was given `arguments`; return what to do with it.
 
     Raises EvaluationError if the file is there already.
     """
