@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make quickstart` and `make test`.
-.PHONY: help quickstart test check unit engines-check vllm-check docs site clean
+.PHONY: help quickstart test check unit engines-check vllm-check evaluation-check docs site clean
 
 PYTHON ?= python3
 export PYTHON
@@ -11,6 +11,7 @@ help:
 	@echo "make unit         the tests that need no process, no torch and no browser: under a minute"
 	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
 	@echo "make engines-check  install verl and ms-swift into an environment of its own and train through the adapters there"
+	@echo "make evaluation-check  training, evaluation and killed processes, each to its end; the output is kept in benchmarks/results"
 	@echo "make site         build the documentation as a site in site/, which fails on a dead link"
 	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
 

@@ -64,8 +64,9 @@ def run(policies, benchmarks, tmp_path) -> Path:
 
 
 def planned(run: Path, *arguments: object) -> list[dict]:
-    told = eval_("run", run, "--all-steps", *arguments, "--dry-run", "--json").stdout
-    return json.loads(told)["planned"]
+    told = json.loads(eval_("run", run, "--all-steps", *arguments, "--dry-run", "--json").stdout)
+    assert any("told apart four times in five" in line for line in told["power"])
+    return told["planned"]
 
 
 def test_a_dry_run_writes_nothing_needs_no_lock_and_is_json(run, benchmarks):
