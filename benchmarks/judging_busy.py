@@ -43,17 +43,18 @@ def by_judge(golds: list[str], texts: list[str]) -> list[str]:
 
 def by_lighteval(golds: list[str], texts: list[str]) -> list[str]:
     """Return what scoring beside an evaluation says: Open-RS's metric, the judge beside it, and how it ended."""
-    from dra_toolkit.evaluation.child import scoring, shims
+    from dra_toolkit.evaluation.child import scoring
+    from dra_toolkit.evaluation.results.answers import kept_scores
 
-    shims.apply()
     with tempfile.TemporaryDirectory() as folder:
         guardian = scoring.Scoring(2)
         guardian.open(Path(folder) / "scores.jsonl", {"extraction": "latex", "repaired": False})
         for i, (gold, text) in enumerate(zip(golds, texts, strict=True)):
             guardian.submit({"id": str(i), "query": "?", "gold": rf"\boxed{{{gold}}}"}, 0, text)
-        rows = guardian.finish()
+        guardian.finish()
         guardian.close()
-    found = [rows[str(i), 0] for i in range(len(golds))]
+        rows = {problem: row for (problem, _, _), row in kept_scores(Path(folder)).items()}
+    found = [rows[str(i)] for i in range(len(golds))]
     return [f"{row['correct']}, {row['judged']}, {row['how']}" for row in found]
 
 
