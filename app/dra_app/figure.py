@@ -34,11 +34,11 @@ def figure(
     return shared("figure", title, drawing, name, key, numbers, legend, help) if drawing else Markup("")
 
 
-def marks(width: float, height: float, title: str, body: str, attributes: str = 'role="img"') -> str:
+def marks(width: float, height: float, title: str, body: str) -> str:
     """Return marks as an SVG of a size that has a name for who cannot see it."""
     return (
-        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 1.3:g}px" aria-label="{escaped(title)}" '
-        f"{attributes}>{body}</svg>"
+        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 1.3:g}px" role="img" '
+        f'aria-label="{escaped(title)}">{body}</svg>'
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dra_app.figure import Cell, figure, key, marks
 from dra_app.group_view import CompletionView, GroupView
@@ -55,75 +55,75 @@ def pairs(
     bars = [view.completions[i] for i in view.order]
     factor = _factor(bars, series) if flipped else 1.0
     times = [1.0] * (len(series) - 1) + [factor]
-    low, high = around(
-        (_times(value(c), f) for c in bars for (_, _, value), f in zip(series, times, strict=True)), room=0.14
-    )
+    values = [[_times(value(c), f) for (_, _, value), f in zip(series, times, strict=True)] for c in bars]
     right = WIDTH - (44 if factor > 1 else RIGHT)
-    y, slot = Scale(low, high, HEIGHT - BOTTOM, TOP), (right - LEFT) / max(1, len(bars))
+    y = Scale(*around((value for row in values for value in row), room=0.14), HEIGHT - BOTTOM, TOP)
+    slot = (right - LEFT) / max(1, len(bars))
     wide = min(18.0, slot * 0.8 / len(series))
-    parts = [y_axis(y, LEFT, right, unit)]
+    axis = [y_axis(y, LEFT, right, unit)]
     if factor > 1:
-        parts += [
+        axis += [
             text(right + 4, y(value * factor) + 3.5, short(value), f"tick second {series[-1][0]}", anchor="start")
-            for value in ticks(low / factor, high / factor, 4)
+            for value in ticks(y.low / factor, y.high / factor, 4)
         ]
-    for place, c in enumerate(bars):
-        middle = LEFT + (place + 0.5) * slot
-        said = f"completion {c.index}: " + ", ".join(f"{what} {short(value(c), 4)}" for _, what, value in series)
-        inside = [
-            _bar(middle + (k - len(series) / 2) * wide, wide, y, 0.0, _times(value(c), times[k]), kind)
-            for k, (kind, _, value) in enumerate(series)
-        ]
+    drawn = []
+    for place, (c, row) in enumerate(zip(bars, values, strict=True)):
+        left = LEFT + (place + 0.5) * slot - len(series) / 2 * wide
+        inside = [_bar(left + k * wide, wide, y, 0.0, value, series[k][0]) for k, value in enumerate(row)]
         if flipped and flipped(c):
-            inside.append(text(middle, TOP + 7, "⇅", "flip-mark"))
-        parts.append(_completion(c, place, slot, "".join(inside), said, len(bars)))
+            inside.append(text(LEFT + (place + 0.5) * slot, TOP + 7, "⇅", "flip-mark"))
+        drawn.append((inside, ", ".join(f"{what} {short(value(c), 4)}" for _, what, value in series)))
     items = [(kind, what) for kind, what, _ in series]
     if factor > 1:
         items[-1] = (series[-1][0], f"{series[-1][1]} (axis on the right)")
     if flipped and any(map(flipped, bars)):
         items.append(("flip-key", "⇅ sign flipped"))
-    head: list[Cell] = ["completion", *(what for _, what, _ in series), *(["sign flipped"] if flipped else [])]
-    rows = [head] + [
-        [c.index, *(value(c) for _, _, value in series), *([flipped(c)] if flipped else [])] for c in view.completions
-    ]
-    drawing = marks(WIDTH, HEIGHT, title, "".join(parts) + _across())
-    return figure(title, drawing, rows=rows, name=name, legend=key(*items))
+    columns: dict[str, Value] = {what: value for _, what, value in series} | (
+        {"sign flipped": flipped} if flipped else {}
+    )
+    return _figure(view, name, title, [*axis, *_completions(bars, slot, drawn)], columns, items)
 
 
 def reward_functions(view: GroupView, name: str) -> str:
     """Return what each reward function adds to the total, stacked; what takes away hangs below zero."""
     bars = [view.completions[i] for i in view.order]
-    sums = [[sum(v for v in c.parts.values() if v and v * sign > 0) for sign in (1, -1)] for c in bars]
-    low, high = around([value for pair in sums for value in pair])
-    y, slot = Scale(low, high, HEIGHT - BOTTOM, TOP), (WIDTH - RIGHT - LEFT) / max(1, len(bars))
+    sums = (sum(v for v in c.parts.values() if v and v * sign > 0) for c in bars for sign in (1, -1))
+    y, slot = Scale(*around(sums), HEIGHT - BOTTOM, TOP), (WIDTH - RIGHT - LEFT) / max(1, len(bars))
     wide = min(30.0, slot * 0.7)
-    parts = [y_axis(y, LEFT, WIDTH - RIGHT, "reward \u00d7 weight")]
+    drawn = []
     for place, c in enumerate(bars):
-        left = LEFT + (place + 0.5) * slot - wide / 2
-        ends, inside = {1: 0.0, -1: 0.0}, []
-        for k, function in enumerate(view.functions):
-            value = c.parts[function]
+        left, ends, inside = LEFT + (place + 0.5) * slot - wide / 2, {True: 0.0, False: 0.0}, []
+        for k, value in enumerate(c.parts[function] for function in view.functions):
             if value:
-                sign = 1 if value > 0 else -1
-                inside.append(_bar(left, wide, y, ends[sign], ends[sign] + value, function_class(k)))
-                ends[sign] += value
+                end = ends[value > 0] + value
+                inside.append(_bar(left, wide, y, ends[value > 0], end, function_class(k)))
+                ends[value > 0] = end
         if abstained := sum(value is None for value in c.parts.values()):
-            inside.append(text(left + wide / 2, y(ends[1]) - 3, f"∅{abstained if abstained > 1 else ''}"))
-        said = f"completion {c.index}: " + ", ".join(
-            f"{function} {'abstained' if c.parts[function] is None else short(c.parts[function])}"
-            for function in view.functions
-        )
-        parts.append(_completion(c, place, slot, "".join(inside), said, len(bars)))
+            inside.append(text(left + wide / 2, y(ends[True]) - 3, f"∅{abstained if abstained > 1 else ''}"))
+        said = (f"{name} {'abstained' if value is None else short(value)}" for name, value in c.parts.items())
+        drawn.append((inside, ", ".join(said)))
     items = [(function_class(k), function) for k, function in enumerate(view.functions)]
     if any(value is None for c in bars for value in c.parts.values()):
         items.append(("flip-key", "∅ abstained"))
-    return figure(
-        "Reward functions, weighted",
-        marks(WIDTH, HEIGHT, "Reward functions, weighted", "".join(parts) + _across()),
-        rows=[["completion", *view.functions], *([c.index, *c.parts.values()] for c in view.completions)],
-        name=f"{name}-reward-functions",
-        legend=key(*items),
-    )
+    parts = [y_axis(y, LEFT, WIDTH - RIGHT, "reward \u00d7 weight"), *_completions(bars, slot, drawn)]
+    columns: dict[str, Value] = {each: lambda c, each=each: c.parts[each] for each in view.functions}  # type: ignore[misc]
+    return _figure(view, f"{name}-reward-functions", "Reward functions, weighted", parts, columns, items)
+
+
+def _figure(
+    view: GroupView,
+    name: str,
+    title: str,
+    parts: Sequence[str],
+    columns: Mapping[str, Value],
+    items: Sequence[tuple[str, str]],
+) -> str:
+    """Return bars in their frame, the numbers by column beside them."""
+    across = text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "completion", "axis")
+    rows: list[list[Cell]] = [["completion", *columns]]
+    rows += [[c.index, *(value(c) for value in columns.values())] for c in view.completions]
+    drawing = marks(WIDTH, HEIGHT, title, "".join([*parts, across]))
+    return figure(title, drawing, rows=rows, name=name, legend=key(*items))
 
 
 def function_class(number: int) -> str:
@@ -141,11 +141,6 @@ def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _across() -> str:
-    """Return the title of the axis across."""
-    return text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 4, "completion", "axis")
-
-
 def _bar(x: float, width: float, y: Scale, start: float, end: float | None, kind: str) -> str:
     if end is None:
         return text(x + width / 2, y(0.0) - 3, NOT_KNOWN, "tick")
@@ -155,13 +150,14 @@ def _bar(x: float, width: float, y: Scale, start: float, end: float | None, kind
     return rect(x, top, max(width - 1, width * 0.8), max(bottom - top, 0.8), kind)
 
 
-def _completion(c: CompletionView, place: int, slot: float, inside: str, said: str, count: int) -> str:
-    """Return one completion's bars over a field that answers to the pointer, with its number below."""
-    x = LEFT + place * slot
-    every = -(-count // NUMBERED)
-    label = text(x + slot / 2, HEIGHT - BOTTOM + 15, c.index) if place % every == 0 else ""
-    field = rect(x, TOP, slot, HEIGHT - BOTTOM - TOP, "field", title=said)
-    return f'<g class="bar" data-i="{c.index}" data-read="{c.index}">{field}{inside}{label}</g>'
+def _completions(bars: Sequence[CompletionView], slot: float, drawn: Sequence[tuple[list[str], str]]) -> Iterator[str]:
+    """Yield each completion's bars over a field that answers to the pointer, with its number below."""
+    every = -(-len(bars) // NUMBERED)
+    for place, (c, (inside, said)) in enumerate(zip(bars, drawn, strict=True)):
+        x = LEFT + place * slot
+        label = text(x + slot / 2, HEIGHT - BOTTOM + 15, c.index) if place % every == 0 else ""
+        field = rect(x, TOP, slot, HEIGHT - BOTTOM - TOP, "field", title=f"completion {c.index}: {said}")
+        yield f'<g class="bar" data-i="{c.index}" data-read="{c.index}">{field}{"".join(inside)}{label}</g>'
 
 
 def map_figure(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -24,20 +23,6 @@ def whole(params: Params, name: str, default: int | None = None) -> int | None:
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,10}", str(value)) or int(value) >= LARGEST:
         raise RunError(f"{name}: found {str(value)[:40]!r}, expected a whole number from 0")
     return int(value)
-
-
-def number(params: Params, name: str) -> float | None:
-    """Return a finite number, or None where it is absent or empty. Raises RunError for anything else."""
-    value = params.get(name)
-    if value is None or value == "":
-        return None
-    try:
-        found = float(value)
-    except (TypeError, ValueError):
-        found = math.nan
-    if not math.isfinite(found):
-        raise RunError(f"{name}: found {str(value)[:40]!r}, expected a number")
-    return found
 
 
 def choice(params: Params, name: str, known: Sequence[str], default: str) -> str:

@@ -104,9 +104,7 @@ def static_files() -> dict[str, bytes]:
     for name in pages():
         found[f"{name}.js"] = _HERE / "pages" / name.replace("-", "_") / "page.js"
     files = {name: path.read_bytes() for name, path in found.items()}
-    sheets = sorted((_HERE / "pages").glob("*/page.css"))
-    style = [palette.style().encode(), files["style.css"], *(sheet.read_bytes() for sheet in sheets)]
-    return {**files, "style.css": b"\n".join(style)}
+    return {**files, "style.css": palette.style().encode() + b"\n" + files["style.css"]}
 
 
 def _add_page(app: fastapi.FastAPI, rules: Rules, own: Sequence[OwnPage]) -> None:

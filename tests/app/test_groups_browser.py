@@ -124,11 +124,10 @@ def test_the_address_brings_back_what_was_shown(pages: Pages) -> None:
     assert pages.root.locator(".dra-side").inner_text() == shown
 
 
-def test_a_bar_of_the_histogram_keeps_its_groups(pages: Pages) -> None:
+def test_a_mark_keeps_its_groups_until_the_filters_are_cleared(pages: Pages) -> None:
     pages.show("run=r&step=2")
     assert pages.root.locator("table.dra-groups tbody tr").count() == 3
-    pages.root.locator(".dra-histogram > summary").click()
-    pages.do(lambda: pages.root.locator("svg[data-histogram] .field").first.click())
+    pages.do(lambda: pages.root.locator("[data-mark=zero]").click())
     assert pages.root.locator("table.dra-groups tbody tr").count() == 1
     pages.do(lambda: pages.root.locator("[data-clear]").click())
     assert pages.root.locator("table.dra-groups tbody tr").count() == 3

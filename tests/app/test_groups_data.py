@@ -15,7 +15,7 @@ from dra_app import params
 from dra_app.figure import csv_text
 from dra_app.group_view import view_of
 from dra_app.pages import groups
-from dra_app.step_groups import BINS, StepView, arrange, has_mark, read_step
+from dra_app.step_groups import StepView, arrange, has_mark, read_step
 from dra_app.texts import PAGE, beginning, copies_of, drawn, page_of, parts_in, parts_of, with_formulas
 from dra_toolkit.drawing.numbers import aligned, short, signed
 from dra_toolkit.drawing.similarity_map import clustered_order, similarity_map, stretched
@@ -53,22 +53,6 @@ def test_sorting_puts_the_largest_first_and_unknown_values_last() -> None:
     rows = [row_with(similarity=value, group_index=i) for i, value in enumerate([0.2, None, 0.9, float("nan"), 0.5])]
     shown = arrange(rows, 1, view=StepView(sort="similarity", descending=True))
     assert [row["group_index"] for row in shown.rows] == [2, 4, 0, 1, 3]
-
-
-def test_a_bin_of_the_histogram_keeps_exactly_its_groups() -> None:
-    rng = np.random.default_rng(0)
-    rows = [row_with(similarity=float(value), group_index=i) for i, value in enumerate(rng.random(200))]
-    bins = arrange(rows, 1).bins
-    assert len(bins) == BINS
-    assert sum(bin.groups for bin in bins) == 200
-    for bin in bins:
-        view = StepView(low=bin.low, high=bin.high)
-        assert len(arrange(rows, 1, view=view).rows) == bin.groups
-
-
-def test_the_histogram_of_equal_values_is_one_bar_and_of_none_is_empty() -> None:
-    assert [bin.groups for bin in arrange([row_with(similarity=0.5)] * 3, 1).bins] == [3]
-    assert arrange([row_with(similarity=None)], 1).bins == []
 
 
 def test_a_view_has_the_recorded_values_of_every_completion(run: Run) -> None:
@@ -251,8 +235,6 @@ def test_the_page_holds_no_markup_of_a_completion(run: Run) -> None:
         {"step": "1e9"},
         {"sort": "prompt"},
         {"mode": "../train"},
-        {"low": "nan"},
-        {"measure": "x"},
         {"pair": "1"},
         {"group": "99"},
         {"want": "all"},

@@ -25,7 +25,6 @@ from dra_app.pages.groups.completions import (
 )
 from dra_app.step_groups import (
     COLUMNS,
-    HISTOGRAMS,
     MARKS,
     SORTABLE,
     Row,
@@ -34,7 +33,6 @@ from dra_app.step_groups import (
     arrange,
     has_mark,
     read_step,
-    step_histogram,
 )
 from dra_app.templates import part
 from dra_toolkit.drawing.numbers import aligned
@@ -47,8 +45,8 @@ FIRST_ROWS = 24
 """Rows of the table that are drawn at once; the page adds the others when these are on the screen."""
 MOST_ROWS = 500
 """Rows of the table at most; the filters find the others."""
-_PARTS = ("chips", "measure", "histogram", "table", "group", "figures", "cards", "pair", "reader")
-_OF_GROUP = _PARTS[4:]
+_PARTS = ("chips", "table", "group", "figures", "cards", "pair", "reader")
+_OF_GROUP = _PARTS[2:]
 
 
 def show(run: Run, params: read.Params) -> Answer:
@@ -101,9 +99,6 @@ def view_from(params: read.Params) -> StepView:
         sort=read.choice(params, "sort", SORTABLE, "group_index"),
         descending=read.flag(params, "descending"),
         marks=frozenset(mark for mark in read.several(params, "marks") if mark in MARKS),
-        measure=read.choice(params, "measure", HISTOGRAMS, "similarity"),
-        low=read.number(params, "low"),
-        high=read.number(params, "high"),
     )
 
 
@@ -115,13 +110,10 @@ def _read(run: Run, mode: Mode, step: int, place: tuple[int, int]) -> GroupRecor
 
 
 def _step(run: Run, groups: StepGroups) -> Answer:
-    """Return the filters, the histogram and the table of a step; what has not changed the page leaves as it is."""
+    """Return the filters and the table of a step; what has not changed the page leaves as it is."""
     rows, view = table_rows(groups), groups.view
-    names = [(name, name.replace("_", " ")) for name in HISTOGRAMS]
     parts = {
         "chips": part("groups", "chips", groups, MARKS, _damage(run, groups.step, groups.mode)),
-        "measure": part("groups", "measures", names, view.measure),
-        "histogram": step_histogram(groups, f"{run.name}-step-{groups.step}"),
         "table": part("groups", "table", view, _COLUMNS, rows[:FIRST_ROWS], len(groups.rows) - MOST_ROWS),
     }
     late = part("groups", "rows_of", rows[FIRST_ROWS:])
@@ -204,7 +196,7 @@ PAGE = Page(
     place=10,
     keys=(
         *("step", "mode", "batch", "group", "completion", "pair"),
-        *("sort", "descending", "marks", "measure", "low", "high", "stretch", "find", "newest"),
+        *("sort", "descending", "marks", "stretch", "find", "newest"),
     ),
     questions={
         "show": show,

@@ -228,7 +228,6 @@ export default function groups(page) {
 
   root.addEventListener("dra-cell", ({ detail }) => comparePair(detail.i, detail.j, detail.since));
   root.addEventListener("change", ({ target, timeStamp }) => {
-    if (target.matches("[data-measure]")) request("view", { measure: target.value, low: "", high: "" }, timeStamp);
     if (target.matches("[data-beside]") && target.value) comparePair(page.now.completion, target.value, timeStamp);
   });
   root.addEventListener("scroll", ({ target }) => { // two texts side by side scroll together
@@ -250,9 +249,8 @@ export default function groups(page) {
     },
     "[data-mode]": (hit, since) => request("step", { mode: hit.dataset.mode, batch: "", group: "", pair: "", completion: "" }, since, true),
     "[data-mark]": (hit, since) => toggleMark(hit.dataset.mark, since),
-    "[data-clear]": (hit, since) => request("view", { marks: "", low: "", high: "" }, since),
+    "[data-clear]": (hit, since) => request("view", { marks: "" }, since),
     "[data-sort]": (hit, since) => sortBy(hit.dataset.sort, since),
-    "[data-low]": (hit, since) => keepBin(hit.dataset, since),
     "table.dra-groups tbody tr": (hit, since) => showGroup(hit, since, true),
     "[data-stretch]": (hit, since) => request("group", { stretch: page.now.stretch === "1" ? "" : "1" }, since),
     "[data-raw]": showRaw,
@@ -278,10 +276,6 @@ export default function groups(page) {
     const again = (page.now.sort || "group_index") === name;
     const descending = again ? page.now.descending !== "1" : name !== "group_index";
     request("view", { sort: name, descending: descending ? "1" : "" }, since);
-  }
-  function keepBin({ low, high }, since) {
-    const same = page.now.low === low && page.now.high === high;
-    request("view", { low: same ? "" : low, high: same ? "" : high }, since);
   }
   page.onKeys({
     j: (event) => moveGroup(1, event.timeStamp),
