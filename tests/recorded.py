@@ -66,10 +66,10 @@ def record(
     )
 
 
-def make_run(folder: Path) -> RunDirectory:
-    """Make an empty run."""
+def make_run(folder: Path, more: str = "") -> RunDirectory:
+    """Make an empty run; more: further lines of its recipe."""
     recipe = folder.parent / f"{folder.name}.yaml"
-    recipe.write_text(RECIPE)
+    recipe.write_text(RECIPE + more)
     directory = RunDirectory(folder)
     directory.create(load_recipe(recipe))
     return directory

@@ -47,7 +47,8 @@ class Context:
         try:
             found = os.stat(path / "resolved.json")
         except OSError:
-            self._forget(run_id)
+            with self._lock:
+                self._open.pop(run_id, None)
             raise RunError(f"{run_id}: the run is gone") from None
         identity = (found.st_ino, found.st_mtime_ns)
         with self._lock:
@@ -88,10 +89,6 @@ class Context:
             return (path / "resolved.json").is_file() and self._is_inside(path)
         except OSError:  # a name too long to be one
             return False
-
-    def _forget(self, run_id: str) -> None:
-        with self._lock:
-            self._open.pop(run_id, None)
 
     def _is_inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self.root)

@@ -43,17 +43,13 @@ class CompletionView:
     flip: bool
     tokens: int
     is_cut: bool
-    """Whether it ended at the longest length allowed."""
     gold: str | None
-    """The reference answer, where it was recorded."""
     answer: str | None
-    """The final answer that it states."""
     copy: int | None
     """Which set of equal texts of the group it belongs to; None where no other is equal."""
     texts: tuple[tuple[str, Shown], ...]
     """What each part of its text is called (nothing for plain text), and the beginning of it."""
     characters: int
-    """Characters of the whole text."""
 
     @property
     def side(self) -> str:
@@ -78,21 +74,15 @@ class GroupView:
     prompt: list[tuple[str, Shown]]
     """Role and text of each message."""
     completions: list[CompletionView]
-    """In the order in which they were sampled."""
     order: list[int]
     """Completions in an order in which similar ones are neighbours."""
     ranking: list[int]
     """Completions by advantage, the largest first."""
     similarity: Array
-    """(G, G) as recorded, in the order of `completions`."""
     measured: bool
-    """Whether similarity was measured at all."""
     functions: list[str]
-    """Names of the reward functions."""
     correct_by: str | None
-    """The reward function that tells right from wrong."""
     discard_reason: str | None
-    attempt: int
 
 
 def view_of(record: GroupRecord, correct_by: str | None = None) -> GroupView:
@@ -112,7 +102,6 @@ def view_of(record: GroupRecord, correct_by: str | None = None) -> GroupView:
         functions=list(group.rewards),
         correct_by=correct_by if judged is not None else None,
         discard_reason=record.discard_reason,
-        attempt=record.attempt,
     )
 
 

@@ -73,11 +73,6 @@ def host_name(host: str) -> str:
         return ""
 
 
-def host_name_of(origin: str) -> str:
-    """Return the name of the host of an origin; empty if it has none."""
-    return host_name(origin.partition("://")[2])
-
-
 def content_policy(framed_by: Iterable[str] = (), *, is_own: bool = False) -> str:
     """Return the Content-Security-Policy: nothing from elsewhere, and no script but the dashboard's own files.
 
@@ -153,7 +148,8 @@ def is_own_page(headers: Mapping[str, str], host: str, named: frozenset[str] = f
     named: hosts of which a page counts as the dashboard's own, whatever the Host is: a proxy in front may rewrite that.
     """
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower() and host_name_of(origin) not in named:
+    asking = (origin or "").partition("://")[2].lower()
+    if origin is not None and asking != host.lower() and host_name(asking) not in named:
         return False
     site = headers.get("sec-fetch-site", "none")
     opens_a_page = headers.get("sec-fetch-mode") == "navigate"

@@ -1,14 +1,7 @@
 """Pages of one's own: plain Gradio in a file, mounted beside the dashboard under `own/NAME/`.
 
-    # share_of_hello.py, shown by `dra app --page share_of_hello.py`
-    TITLE = "Hello"
-    def build(context):                       # called within gr.Blocks()
-        run = gr.Dropdown(context.run_ids(), label="run")
-        plot = gr.LinePlot(x="step", y="share")
-        run.change(lambda name: curve(context.run(name)), run, plot)
-
-`context.run(name)` is a `dra_toolkit.runs.Run`. The file is the user's own and runs as such: it is read once, when the
-dashboard is started with it, and never from a run.
+docs/dashboard.md has an example. The file is the user's own and runs as such: it is read once, when the dashboard is started
+with it, and never from a run.
 """
 
 from __future__ import annotations
@@ -29,6 +22,9 @@ if TYPE_CHECKING:
 
     from dra_app.context import Context
 
+MOUNTED: dict[str, Any] = {"footer_links": [], "run_history": False, "ssr_mode": False, "pwa": False}
+MOUNTED |= {"allowed_paths": [], "blocked_paths": ["/"], "max_file_size": 0}
+"""How anything of Gradio's is served here: no file is given or taken."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 
@@ -72,16 +68,4 @@ def mount_own(app: fastapi.FastAPI, page: OwnPage, context: Context, theme: str 
     with gr.Blocks(title=page.title, analytics_enabled=False) as blocks:
         gr.HTML('<a href="../../">◂ dashboard</a>')
         page.build(context)
-    return gr.mount_gradio_app(
-        app,
-        blocks,
-        path=f"/own/{page.name}",
-        theme=theme,
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        pwa=False,
-        allowed_paths=[],
-        blocked_paths=["/"],
-        max_file_size=0,
-    )
+    return gr.mount_gradio_app(app, blocks, path=f"/own/{page.name}", theme=theme, **MOUNTED)

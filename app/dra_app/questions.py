@@ -6,6 +6,7 @@ import gzip
 import json
 import threading
 import weakref
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -31,32 +32,26 @@ _LOCKS: weakref.WeakKeyDictionary[Run, threading.Lock] = weakref.WeakKeyDictiona
 _LOCKS_LOCK = threading.Lock()
 
 
-def answer(context: Context, page: str, question: str, params: Any) -> Answer:
-    """Return what a page answers to a question, or the mistake in it."""
+def answer(context: Context, page: str, question: str, params: Any) -> Answer | None:
+    """Return what a page answers to a question, or the mistake in it; None where there is no such question."""
+    found = pages().get(page)
+    of_all = {"look": look} if page == "app" else found.context_questions if found else {}
+    of_run = found.questions if found else {}
+    if question not in of_all and question not in of_run:
+        return None
     if not isinstance(params, dict):
         return {"error": "expected the values of a question by their names"}
     try:
-        if page == "app":
-            return look(context, params)
-        asked = pages()[page]
-        if question in asked.context_questions:
-            return asked.context_questions[question](context, params)
+        if question in of_all:
+            return of_all[question](context, params)
         run = context.run(str(params.get("run") or ""))
-        with _lock_of(run) if asked.alone else nullcontext():
-            return asked.questions[question](run, params)
+        with _lock_of(run) if found and found.alone else nullcontext():
+            return of_run[question](run, params)
     except DRAError as error:
         return {"error": "; ".join(error.problems)}
 
 
-def knows(page: str, question: str) -> bool:
-    """Return whether a page answers a question of that name."""
-    if page == "app":
-        return question == "look"
-    found = pages().get(page)
-    return found is not None and (question in found.questions or question in found.context_questions)
-
-
-def look(context: Context, params: dict[str, Any]) -> Answer:
+def look(context: Context, params: Mapping[str, Any]) -> Answer:
     """Return what the bar shows: the runs, the state of the one shown, and a stamp that tells whether it was written to."""
     ids = context.run_ids()
     told: Answer = {"runs": ids, "welcome": "" if ids else shared("welcome", context.root)}
@@ -79,8 +74,6 @@ def add_questions(app: fastapi.FastAPI, context: Context) -> None:
 
     @app.post("/dra/ask/{page}/{question}")
     async def ask(page: str, question: str, request: Request) -> Response:
-        if not knows(page, question):
-            return Response("There is no such question.", 404)
         try:
             params = json.loads(await request.body() or b"{}")
         except ValueError:
@@ -92,7 +85,10 @@ def add_questions(app: fastapi.FastAPI, context: Context) -> None:
 def _answered(context: Context, page: str, question: str, params: Any, packs: bool) -> Response:
     import orjson
 
-    body = orjson.dumps(answer(context, page, question, params), option=orjson.OPT_SERIALIZE_NUMPY)
+    found = answer(context, page, question, params)
+    if found is None:
+        return Response("There is no such question.", 404)
+    body = orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
     headers = {"cache-control": "no-store"}
     if packs and len(body) > SMALL:
         body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"

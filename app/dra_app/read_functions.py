@@ -1,8 +1,5 @@
 """What of the runs a program can read: Gradio's API, so that `gradio_client`, `/gradio_api/info` and MCP have it.
 
-    from gradio_client import Client
-    Client("http://127.0.0.1:7860").predict("demo-dra-grpo", 12, api_name="/groups")
-
 Every function only reads, takes and returns plain values, and is what `dra inspect` prints with `--json`.
 """
 
@@ -13,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dra_app import params as read
+from dra_app.own_pages import MOUNTED
 from dra_app.pages.what_if.settings import changes_from
 from dra_app.step_groups import read_step
 from dra_toolkit.errors import DRAError
@@ -160,19 +158,7 @@ def mount_read_functions(app: fastapi.FastAPI, context: Context, *, mcp: bool) -
         for name in NAMES:
             gr.api(_told(getattr(functions, name)), api_name=name, queue=True)
     return gr.mount_gradio_app(
-        app,
-        blocks,
-        path="/",
-        footer_links=[],
-        run_history=False,
-        show_error=True,
-        ssr_mode=False,
-        pwa=False,
-        enable_monitoring=False,
-        mcp_server=mcp,
-        allowed_paths=[],
-        blocked_paths=["/"],
-        max_file_size=0,
+        app, blocks, path="/", show_error=True, enable_monitoring=False, mcp_server=mcp, **MOUNTED
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from recorded import make_run, record, record_all
 
 from dra_app.context import Context
 from dra_app.demo import make_demo
-from dra_app.pages import overview
+from dra_app.pages import compare, overview
+from dra_app.pages.compare.many import joined, settings_of
 from dra_app.pages.overview.parts import notes_part, run_lines
 from dra_app.palette import MEANINGS, style
 from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
@@ -186,6 +188,35 @@ def test_runs_are_told_apart_by_their_recipes(tmp_path: Path) -> None:
     assert {line.run_id for line in lines} == {"demo-grpo", "demo-dra-grpo"}
     assert {line.differences["diversity"] for line in lines} == {"none", "graph_cut"}
     assert {line.state for line in lines} == {"finished"}
+
+
+def test_runs_of_one_setting_are_one_line_with_the_interval_of_their_mean() -> None:
+    steps = np.arange(1, 5)
+    values = [np.array([1.0, 2, 3, 4]), np.array([3.0, 2, 1, 4]), np.array([2.0, 5, 2, 1])]
+    lines = [Line(name=n, steps=steps, values=v, colour="red", of=n) for n, v in zip("abc", values, strict=True)]
+    lines[1] = replace(lines[1], steps=steps[:3], values=values[1][:3])  # it has not come so far
+    both, alone = joined(lines, ["beta=0", "beta=0", "beta=1"])
+    assert (both.name, alone.name) == ("beta=0 (2 runs)", "beta=1")
+    assert both.steps.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(both.values, [2, 2, 2])
+    half = 12.706 * np.std([1, 3], ddof=1) / np.sqrt(2)  # Student's t with one degree of freedom
+    np.testing.assert_allclose(both.high - both.values, [half, 0, half], rtol=1e-3)
+    assert alone.low is None
+
+
+def test_settings_and_outcomes_of_runs_are_lines_across_axes_and_seeds_are_no_setting(tmp_path: Path) -> None:
+    for name, lines in (("a", "seed: 1\n"), ("b", "seed: 2\n"), ("c", "seed: 1\nbeta: 0.5\n")):
+        directory = make_run(tmp_path / name, lines)
+        record_all(directory, [record(1, 0)], [record(2, 0)])
+    context = Context(tmp_path)
+    assert settings_of([context.run(name) for name in "abc"]) == ["beta=0.0", "beta=0.0", "beta=0.5"]
+    shown = compare.show(context, {"run": "a", "other": "b,c", "join": "1"})["parts"]
+    assert shown["across"].count("<path") == 3
+    csv = unescape(shown["across"].split('data-csv="')[1].split('"')[0]).splitlines()
+    assert csv[0].startswith("run,beta,reward,")
+    assert [line.split(",")[:2] for line in csv[1:]] == [["a", "0.0"], ["b", "0.0"], ["c", "0.5"]]
+    names = [line["name"] for line in told(shown["figures"])["lines"]]
+    assert names == ["beta=0.0 (2 runs)", "beta=0.5"]
 
 
 def test_only_a_run_that_was_written_to_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,6 +182,15 @@ export function makeSteps(page, to) {
     field.blur();
     to(Number(field.value), event.timeStamp, true);
   });
+  // While the run is written the slider reaches further; what is shown stays. Without a step before, `show` is called.
+  steps.grow = async (show) => {
+    const answer = await page.call("steps", { ...page.now }, true);
+    if (!answer?.steps || page.running) return false;
+    if (!steps.list.length) return void show();
+    steps.set(answer.steps);
+    steps.tell();
+    return true;
+  };
   const by = (count) => ({ timeStamp }) => steps.move(count, timeStamp);
   page.onKeys({ ArrowRight: by(1), ArrowLeft: by(-1), l: by(1), h: by(-1) });
   return steps;

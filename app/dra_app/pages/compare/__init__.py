@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from dra_app import params as read
-from dra_app.figure import csv_text
+from dra_app.figure import Cell, csv_text
 from dra_app.group_view import view_of
 from dra_app.pages import Answer, Page
+from dra_app.pages.compare.many import SEEDS, across, joined, settings_of
 from dra_app.pages.overview.figures import PANELS, drawn, is_known, look_of
 from dra_app.palette import series
 from dra_app.run_curves import Curves, measure_curves
@@ -51,13 +52,19 @@ def show(context: Context, params: read.Params) -> Answer:
     look = look_of(params)
     found = [(run, measure_curves(run)) for run in runs]
     name = "-".join(run.name for run in runs)[:120]
-    figures = [drawn(panel, _lines(found, panel.key), look, name) for panel in MEASURES]
-    names = [run.name for run in runs]
+    names, settings = [run.name for run in runs], settings_of(runs)
+    of, is_joined = dict(zip(names, settings, strict=True)), read.flag(params, "join")
+    figures = []
+    for panel in MEASURES:
+        lines = _lines(found, panel.key)
+        lines = joined(lines, [of[line.of] for line in lines]) if is_joined else lines
+        figures.append(drawn(panel, lines, look, name))
     chosen = [(name, series(i)[0]) for i, name in enumerate(names)]
     parts = {
         "figures": part("compare", "figures", [figure for figure in figures if figure]),
         "chooser": part("compare", "chooser", chosen, [name for name in known if name not in names]),
         "table": table_part(found),
+        "across": across(names, _columns(found), name),
     }
     return {"parts": parts, "state": {"run": names[0], "other": ",".join(names[1:])}}
 
@@ -71,6 +78,17 @@ def table_part(found: Sequence[tuple[Run, Curves]]) -> Markup:
         for i, ((run, curves), numbers) in enumerate(zip(found, ends, strict=True))
     ]
     return part("compare", "table", OUTCOMES, keys, rows)
+
+
+def _columns(found: Sequence[tuple[Run, Curves]]) -> dict[str, list[Cell]]:
+    """Return the settings in which the runs differ, seeds left out, and how each run ended."""
+    keys = [key for key in differing_keys([run.recipe for run, _ in found]) if key not in SEEDS]
+    given = {key: [run.recipe.get(key) for run, _ in found] for key in keys}
+    columns: dict[str, list[Cell]] = {
+        key: [value if isinstance(value, int | float | str) else _value(value) for value in values]
+        for key, values in given.items()
+    }
+    return columns | {name: [_end(curves, name) for _, curves in found] for name in OUTCOMES}
 
 
 def _end(curves: Curves, name: str) -> float | None:
@@ -176,7 +194,7 @@ _ASKED: dict[str, Callable[[Context, read.Params], Answer]] = {
 PAGE = Page(
     title="Compare",
     place=40,
-    keys=("other", "smooth", "from", "to", "prompt", "step"),
+    keys=("other", "join", "smooth", "from", "to", "prompt", "step"),
     questions={},
     context_questions=_ASKED,
 )

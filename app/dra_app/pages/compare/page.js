@@ -4,8 +4,10 @@ import { go } from "./page.js";
 export default function compare(page) {
   const { root, part, all } = page;
   const smooth = root.querySelector("[data-smooth]");
+  const join = root.querySelector("[data-join]");
   function show() {
     smooth.value = page.now.smooth;
+    join.checked = page.now.join === "1";
     page.ask("show", { ...page.now }, draw);
   }
   function draw(answer, isNewest) {
@@ -34,7 +36,11 @@ export default function compare(page) {
   const others = () => (page.now.other || "").split(",").filter(Boolean);
   root.addEventListener("change", ({ target }) => {
     if (target === smooth) change({ smooth: smooth.value });
-    if (target.matches("[data-add]") && target.value) change({ other: [...others(), target.value].join(","), prompt: "", step: "" }, true);
+    if (target === join) change({ join: join.checked ? "1" : "" });
+    if (target.matches("[data-add]") && target.value) {
+      const added = target.value === "*" ? [...target.options].map((option) => option.value).filter((name) => name && name !== "*") : [target.value];
+      change({ other: [...others(), ...added].join(","), prompt: "", step: "" }, true);
+    }
   });
   root.addEventListener("dra-point", ({ detail }) => go("groups", { run: detail.of, step: detail.step, mode: "", batch: "", group: "", completion: "" }));
   root.addEventListener("dra-span", ({ detail }) => change({ from: detail.low, to: detail.high }));

@@ -292,12 +292,7 @@ export default function groups(page) {
   const show = () => request("step");
   // While the run is written: the slider reaches further, the reader stays where he is, or goes to the newest step.
   async function grown() {
-    const answer = await page.call("steps", { ...page.now }, true);
-    if (!answer?.steps || page.running) return;
-    if (!steps.list.length) return void show();
-    steps.set(answer.steps);
-    steps.tell();
-    if (page.now.newest === "1" && steps.last() !== Number(page.now.step)) request("step", { step: steps.last(), completion: "", pair: "" });
+    if ((await steps.grow(show)) && page.now.newest === "1" && steps.last() !== Number(page.now.step)) request("step", { step: steps.last(), completion: "", pair: "" });
   }
   return { show, grown };
 }

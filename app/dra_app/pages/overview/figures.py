@@ -95,7 +95,8 @@ class Look:
         """Return the part of a curve that is drawn."""
         low = 0 if self.low is None else int(np.searchsorted(line.steps, self.low))
         high = len(line.steps) if self.high is None else int(np.searchsorted(line.steps, self.high, side="right"))
-        return replace(line, steps=line.steps[low:high], values=line.values[low:high])
+        ends = [None if each is None else each[low:high] for each in (line.low, line.high)]
+        return replace(line, steps=line.steps[low:high], values=line.values[low:high], low=ends[0], high=ends[1])
 
 
 def look_of(params: read.Params) -> Look:

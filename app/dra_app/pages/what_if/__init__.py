@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from dra_app import params as read
 from dra_app.pages import Answer, Page, spread
 from dra_app.pages.groups import as_span, recorded_steps
@@ -75,18 +77,19 @@ def _settings(record: GroupRecord, facts: FileFacts, changes: Changes) -> dict[s
 def show_step(run: Run, params: read.Params) -> Answer:
     """Return the whole step for the settings asked for."""
     step = read.whole(params, "step", 0) or 0
-    found = replay_run(run, changes_from(params), mode=read.mode(params), steps=(step, step), top=TOP).differences
-    sums = found.total()
-    note = f"{sums.changed_groups:,} of {sums.groups:,} groups change"
-    return {"parts": {"all-step": tiles(f"Step {step}, all groups", sums, note, found.groups)}}
+    return {"parts": {"all-step": _replayed(run, params, (step, step), f"Step {step}, all groups")}}
 
 
 def show_run(run: Run, params: read.Params) -> Answer:
     """Return the whole run for the settings asked for."""
-    found = replay_run(run, changes_from(params), mode=read.mode(params), top=TOP).differences
+    return {"parts": {"all-run": _replayed(run, params, None, "The whole run")}}
+
+
+def _replayed(run: Run, params: read.Params, steps: tuple[int, int] | None, title: str) -> Markup:
+    found = replay_run(run, changes_from(params), mode=read.mode(params), steps=steps, top=TOP).differences
     sums = found.total()
     note = f"{sums.completions:,} completions; {sums.changed_groups:,} of {sums.groups:,} groups change"
-    return {"parts": {"all-run": tiles("The whole run", sums, note, found.groups)}}
+    return tiles(title, sums, note, found.groups)
 
 
 def show_ranking(run: Run, params: read.Params) -> Answer:

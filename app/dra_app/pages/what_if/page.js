@@ -27,13 +27,6 @@ export default function whatIf(page) {
     page.write();
     if (steps.list.length && !answer.error) askStep();
   }
-  async function grown() {
-    const answer = await page.call("steps", { ...page.now }, true);
-    if (!answer?.steps || page.running) return;
-    if (!steps.list.length) return void show();
-    steps.set(answer.steps);
-    steps.tell();
-  }
   async function askStep() {
     const mine = page.newest();
     const since = performance.now();
@@ -92,5 +85,5 @@ export default function whatIf(page) {
     j: (event) => moveGroup(1, event.timeStamp),
     k: (event) => moveGroup(-1, event.timeStamp),
   });
-  return { show, grown };
+  return { show, grown: () => steps.grow(show) };
 }

@@ -22,7 +22,6 @@ from dra_toolkit.group_outcomes import correct_of
 from dra_toolkit.groups import Array, GroupRecord, Mode
 from dra_toolkit.inspection.replay.compute import replay_groups
 from dra_toolkit.inspection.replay.settings import Changes
-from dra_toolkit.recipe.keys import DIVERSITY_PRESETS
 from dra_toolkit.runs import FileFacts, Run
 
 MOST_SETTINGS = 8
@@ -90,13 +89,12 @@ class Outcome:
 
 def candidates(facts: FileFacts, asked: str) -> list[str]:
     """Return the settings that are compared: as recorded, without the adjustment, common ones, and what is asked for."""
-    robust = ",".join(f"{key}={value}" for key, value in DIVERSITY_PRESETS["robust"].items())
     own = facts.diversity.measure if facts.diversity.adjusts else "none"
     common = [
         f"diversity={name}" for name in ("none", "graph_cut", "facility_location", "mmr") if name in ("none", *MEASURES)
     ]
     found = ["", *(given for given in common if given != f"diversity={own}")]
-    found.append(robust if own != "none" else f"diversity=graph_cut,{robust}")
+    found.append(f"{'diversity=graph_cut,' if own == 'none' else ''}diversity_preset=robust")
     return list(dict.fromkeys([*found, *([asked] if asked else [])]))[:MOST_SETTINGS]
 
 

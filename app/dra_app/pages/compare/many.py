@@ -1,0 +1,93 @@
+"""Several runs of one setting as one line with its interval, and all runs as lines across their settings and outcomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+from markupsafe import Markup
+
+from dra_app.figure import Cell, figure, marks
+from dra_app.palette import series
+from dra_toolkit.drawing.curves import Line
+from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.svg import Scale, escaped, line, text
+from dra_toolkit.groups import Array
+from dra_toolkit.inspection.overview import differing_keys
+from dra_toolkit.runs import Run
+
+SEEDS = ("seed", "data_seed", "sweep")
+"""Keys in which runs of one setting may differ."""
+WIDTH, HEIGHT, SIDE, TOP, BOTTOM = 900.0, 260.0, 60.0, 34.0, 16.0
+
+
+def settings_of(runs: Sequence[Run]) -> list[str]:
+    """Return what each run is of its setting: the keys in which they differ, seeds left out; its name where in none."""
+    keys = [key for key in differing_keys([run.recipe for run in runs]) if key not in SEEDS]
+    return [", ".join(f"{key}={run.recipe.get(key)}" for key in keys) or "all" for run in runs]
+
+
+def joined(lines: Sequence[Line], settings: Sequence[str]) -> list[Line]:
+    """Return a line for each setting: the mean of its runs at the steps that all have, with its interval."""
+    found = []
+    for place, setting in enumerate(dict.fromkeys(settings)):
+        own = [line for line, each in zip(lines, settings, strict=True) if each == setting and len(line.steps)]
+        if not own:
+            continue
+        steps = reduce(np.intersect1d, [line.steps for line in own])
+        values = np.array([line.values[np.searchsorted(line.steps, steps)] for line in own])
+        ink, dash = series(place)
+        low, high = _interval(values) if len(own) > 1 else (None, None)
+        name = f"{setting} ({len(own)} runs)" if len(own) > 1 else setting
+        mean = values.mean(axis=0)
+        found.append(Line(name=name, steps=steps, values=mean, colour=ink, dash=dash, low=low, high=high, of=own[0].of))
+    return found
+
+
+def _interval(values: Array) -> tuple[Array, Array]:
+    """Return the 95 % interval of the mean over the first axis, by Student's t."""
+    from scipy.stats import t
+
+    mean, count = values.mean(axis=0), len(values)
+    half = t.ppf(0.975, count - 1) * values.std(axis=0, ddof=1) / math.sqrt(count)
+    return mean - half, mean + half
+
+
+def across(names: Sequence[str], columns: dict[str, list[Cell]], name: str) -> Markup:
+    """Return parallel coordinates: an axis for each column, a line for each run; nothing for fewer than two columns."""
+    if len(columns) < 2:
+        return Markup("")
+    places = {key: SIDE + i * (WIDTH - 2 * SIDE) / (len(columns) - 1) for i, key in enumerate(columns)}
+    scales = {key: _scale(values) for key, values in columns.items()}
+    parts = []
+    for i, (key, x) in enumerate(places.items()):
+        parts.append(line(x, TOP, x, HEIGHT - BOTTOM, "zero", 'stroke="currentColor"'))
+        parts.append(text(x, 12 if i % 2 else 24, key.replace("_", " "), "axis"))
+        shown = {scales[key][value]: value for value in columns[key] if value in scales[key]}
+        if any(isinstance(value, float) for value in shown.values()):
+            shown = {y: shown[y] for y in (min(shown), max(shown))}
+        parts += [text(x + 5, y + 3.5, _said(value), anchor="start") for y, value in shown.items()]
+    for i, run in enumerate(names):
+        points = [(places[key], scales[key].get(columns[key][i])) for key in columns]
+        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points if y is not None)
+        stroke = f'style="stroke:{series(i)[0]}" stroke-dasharray="{series(i)[1]}" stroke-width="2" fill="none"'
+        parts.append(f'<path d="{path}" {stroke}><title>{escaped(run)}</title></path>')
+    rows: list[list[Cell]] = [["run", *columns], *([n, *row] for n, row in zip(names, zip(*columns.values())))]  # noqa: B905
+    drawing = marks(WIDTH, HEIGHT, "Settings and outcomes of the runs", "".join(parts))
+    return figure("Settings and outcomes", drawing, rows=rows, name=f"{name}-across")
+
+
+def _scale(values: Sequence[Cell]) -> dict[Cell, float]:
+    """Return where each value stands: numbers by size, other values in order at equal distances."""
+    known = list(dict.fromkeys(value for value in values if value is not None and value == value))
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in known) and known:
+        scale = Scale(min(known), max(known), HEIGHT - BOTTOM - 6, TOP + 8)  # type: ignore[arg-type]
+        return {value: scale(value) for value in known}  # type: ignore[arg-type]
+    scale = Scale(0, max(1, len(known) - 1), HEIGHT - BOTTOM - 6, TOP + 8)
+    return {value: scale(place) for place, value in enumerate(sorted(known, key=str))}
+
+
+def _said(value: Cell) -> str:
+    return short(value) if isinstance(value, float) else str(value)[:24]
