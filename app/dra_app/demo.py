@@ -1,9 +1,7 @@
 """A small recorded run to look around in: nothing is downloaded and no model is trained.
 
-A policy of a few numbers, one for each way of writing a completion to the quickstart's additions, learns by policy gradient
-from the advantages that are recorded. Its texts are those of the quickstart; rewards, similarity, weights and advantages
-come from the same functions as in training. Two runs of it, with and without the diversity adjustment, show what the
-adjustment does.
+A policy of a few numbers, one for each way of writing a completion to the quickstart's additions, learns from the advantages
+that are recorded. Texts, rewards, similarity, weights and advantages come from the same functions as in training.
 """
 
 from __future__ import annotations

@@ -57,11 +57,6 @@ class CompletionView:
         return "up" if self.advantage > 0 else "down" if self.advantage < 0 else "even"
 
     @property
-    def arrow(self) -> str:
-        """The same as a sign."""
-        return {"up": "▲", "down": "▼", "even": "●"}[self.side]
-
-    @property
     def has_answer(self) -> bool:
         """Whether it says something beside its thinking and what tools answered."""
         return any(kind not in FOLDED for kind, _ in self.texts)

@@ -62,11 +62,7 @@ class Rules:
 
 
 def host_name(host: str) -> str:
-    """Return the name of a Host header, without its port, in lower case; empty if it is none.
-
-    >>> host_name("LocalHost:7860"), host_name("[::1]:7860")
-    ('localhost', '::1')
-    """
+    """Return the name of a Host header, without its port, in lower case; empty if it is none."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
@@ -111,8 +107,13 @@ class Guard:
         answer = self._refusal(request)
         if answer is None and self.door is not None:
             answer = await self.door.answer(request)
-        is_own = scope["path"].startswith("/own/")
-        return await (answer or self.app)(scope, receive, _with_headers(send, is_own=is_own))
+        is_gradio = answer is None and scope["path"].startswith(("/own/", "/gradio_api/"))
+        try:
+            return await (answer or self.app)(scope, receive, _with_headers(send, scope["path"], is_gradio=is_gradio))
+        except Exception:
+            if not is_gradio:
+                raise
+        return None  # Gradio has answered what it could not make sense of with an error, told as the question's
 
     def _refusal(self, request: Request) -> Response | None:
         host, path, method = request.headers.get("host", ""), request.url.path, request.method
@@ -156,14 +157,15 @@ def is_own_page(headers: Mapping[str, str], host: str, named: frozenset[str] = f
     return site in ("none", "same-origin") or opens_a_page
 
 
-def _with_headers(send: Send, *, is_own: bool) -> Send:
+def _with_headers(send: Send, path: str, *, is_gradio: bool) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [(n, v) for n, v in message["headers"] if not n.lower().startswith(b"access-control-")]
             found = MutableHeaders(raw=headers)
             found.update(_SAFE)
-            found.setdefault("content-security-policy", content_policy(is_own=is_own))
-            message = {**message, "headers": found.raw}
+            found.setdefault("content-security-policy", content_policy(is_own=path.startswith("/own/")))
+            status = 400 if is_gradio and message["status"] >= 500 else message["status"]
+            message = {**message, "status": status, "headers": found.raw}
         await send(message)
 
     return sent

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 ENDED = ("finished", "stopped", "failed", "killed", "imported")
 """States of a run to which nothing is written any more, so that nothing needs to be asked again."""
-SMALL = 2_000
-"""Bytes of an answer below which compressing it is not worth the time."""
 _LOCKS: weakref.WeakKeyDictionary[Run, threading.Lock] = weakref.WeakKeyDictionary()
 _LOCKS_LOCK = threading.Lock()
 
@@ -90,7 +88,7 @@ def _answered(context: Context, page: str, question: str, params: Any, packs: bo
         return Response("There is no such question.", 404)
     body = orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY)
     headers = {"cache-control": "no-store"}
-    if packs and len(body) > SMALL:
+    if packs and len(body) > 2_000:  # below that it is not worth the time
         body, headers["content-encoding"] = gzip.compress(body, 1), "gzip"
     return Response(body, media_type="application/json", headers=headers)
 

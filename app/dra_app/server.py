@@ -35,6 +35,8 @@ from dra_toolkit.errors import DRAError
 if TYPE_CHECKING:
     import fastapi
 
+MOST_CONNECTIONS = 500
+"""Connections at once; one more is told that the server is busy."""
 _HERE = Path(__file__).parent
 _KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
@@ -88,6 +90,7 @@ def serve(
         ws="none",
         server_header=False,
         timeout_graceful_shutdown=1,
+        limit_concurrency=MOST_CONNECTIONS,
     )
     Server(config).run(sockets=None if listener is None else [listener])
 
@@ -115,12 +118,12 @@ def _add_page(app: fastapi.FastAPI, rules: Rules, own: Sequence[OwnPage]) -> Non
     policy = content_policy(rules.framed_by)
 
     @app.get("/")
-    def whole() -> Response:
+    async def whole() -> Response:
         headers = {"cache-control": "no-store", "content-security-policy": policy}
         return Response(page, media_type="text/html", headers=headers)
 
     @app.get("/dra/{_version}/{name}")
-    def file(_version: str, name: str, request: Request) -> Response:
+    async def file(_version: str, name: str, request: Request) -> Response:
         if name not in files:
             return Response("There is nothing here.", 404)
         headers = {"cache-control": "public, max-age=31536000, immutable"}

@@ -28,7 +28,7 @@ from dra_app.templates import shared
 from dra_toolkit import launch
 from dra_toolkit.errors import DRAError, RecipeError, RunError, did_you_mean
 from dra_toolkit.launch.command import Command, run_command
-from dra_toolkit.recipe import Recipe, Setting, known_keys
+from dra_toolkit.recipe import Recipe, known_keys
 from dra_toolkit.recipe.load import examine_recipe
 from dra_toolkit.recipe.shipped import shipped_recipes
 from dra_toolkit.runs import RunDirectory
@@ -41,7 +41,8 @@ LOG_LINES = 20
 _DRA = "from dra_toolkit.cli import main; main()"
 _NAME = re.compile(r"[A-Za-z0-9][\w-]{0,60}")
 _GOES_ON = ("starting", "running")
-_WIDTHS = ["20%", "20%", "12%", "48%"]
+_FIRST = {"override": 0, "recipe": 1}
+"""Origin of a key -> where it stands; the others after these."""
 
 
 class Trainings:
@@ -97,7 +98,10 @@ class Trainings:
         known, wanted = known_keys(), (word or "").strip().lower()
         rows = [
             [key, json.dumps(setting.value), setting.origin, known[key].help]
-            for key, setting in sorted((recipe.settings if wanted else recipe.chosen()).items(), key=_by_origin)
+            for key, setting in sorted(
+                (recipe.settings if wanted else recipe.chosen()).items(),
+                key=lambda each: (_FIRST.get(each[1].origin, 2), each[0]),
+            )
             if wanted in f"{key} {known[key].help}".lower()
         ]
         if problems:
@@ -190,12 +194,6 @@ class Trainings:
             raise RunError("this page was opened before the dashboard was started anew; load it again")
 
 
-def _by_origin(each: tuple[str, Setting]) -> tuple[bool, bool, str]:
-    """Return where a key stands: what was typed, what the recipe says, the rest."""
-    key, setting = each
-    return setting.origin != "override", setting.origin != "recipe", key
-
-
 def train_page(context: Context, folder: Path) -> OwnPage:
     """Return the page, over the runs of a root and the recipes of a folder."""
     trainings = Trainings(context, folder)
@@ -218,7 +216,9 @@ def _build(trainings: Trainings) -> None:
         save = gr.Button("Copy as a recipe")
     answer = gr.Textbox(label="answer", interactive=False)
     state, log = gr.HTML(), gr.Textbox(label="output", interactive=False, lines=6)
-    table = gr.Dataframe(headers=["key", "value", "from", "help"], label="keys", wrap=True, column_widths=_WIDTHS)
+    table = gr.Dataframe(
+        headers=["key", "value", "from", "help"], label="keys", wrap=True, column_widths=["20%", "20%", "12%", "48%"]
+    )
     asked = [recipe, written]
     gr.on(
         [recipe.change, written.change, word.change],

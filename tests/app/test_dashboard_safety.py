@@ -64,6 +64,7 @@ def test_a_forwarded_port_of_this_machine_is_let_in(address: str, host: str) -> 
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "cors"},
         {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "no-cors"},
@@ -100,6 +101,31 @@ def test_nothing_of_gradio_reads_or_takes_files(address: str, places: Path) -> N
         "/upload",
     ):
         assert ask(address, path, data=b"{}", Content_Type="application/json")[0] == 405, path
+
+
+@pytest.mark.parametrize(
+    "name", ["queue/join", "call/steps", "call/nothing", "run/steps", "run/0", "reset", "component_server"]
+)
+def test_no_body_of_gradios_addresses_ends_in_an_error_of_the_server(address: str, name: str) -> None:
+    bodies: list[object] = [
+        None,
+        1,
+        [],
+        {},
+        {"data": []},
+        {"data": [1] * 9},
+        {"fn_index": 999, "data": [], "session_hash": "x"},
+    ]
+    bodies += [
+        {"component_id": each, "fn_name": fn, "session_hash": "y", "data": None}
+        for each in (0, 999, -1, "x")
+        for fn in ("change", "__class__")
+    ]
+    for body in bodies:
+        status, said, _ = ask(
+            address, f"/gradio_api/{name}", data=json.dumps(body).encode(), Content_Type="application/json"
+        )
+        assert status < 500, (body, said[:200])
 
 
 def test_a_question_of_endless_length_is_refused(address: str) -> None:
@@ -213,6 +239,7 @@ def test_one_named_run_is_the_only_one_that_is_opened(tmp_path: Path) -> None:
 
 def test_hosts_and_origins_are_read_exactly() -> None:
     assert host_name("[::1]:80") == "::1"
+    assert host_name("LocalHost:7860") == "localhost"
     assert host_name("a b:80") != "localhost"
     rules = Rules(any_address=True, password="x" * 12)
     assert rules.knows_host("10.0.0.3:7860")
