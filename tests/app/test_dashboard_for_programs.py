@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from dashboard import Browser, ask, dra_app
+from waiting import wait_until
 
 from dra_app.demo import make_demo
 from dra_app.own_pages import own_page
@@ -194,3 +200,33 @@ def test_an_open_page_goes_on_when_the_server_was_started_anew(chromium: Any, ro
         browser.page.wait_for_selector("#dra-groups h3:has-text('Step 3')")
         browser.complaints.clear()  # what was asked while there was no server
         browser.close()
+
+
+def test_the_folder_runs_as_a_space_does(tmp_path: Path) -> None:
+    folder = Path(__file__).parents[2] / "app"
+    shutil.copytree(folder, tmp_path / "space", ignore=shutil.ignore_patterns("__pycache__"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    there = {"SPACE_HOST": "me-runs.hf.space", "GRADIO_SERVER_PORT": str(port), "DRA_RUNS": str(tmp_path)}
+    environment = {name: value for name, value in os.environ.items() if name != "DRA_APP_PASSWORD"} | there
+    process = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path / "space", env=environment)
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(port))
+        status, page, headers = ask(f"http://127.0.0.1:{port}", "/?page=overview", Host="me-runs.hf.space")
+        assert status == 200
+        assert "frame-ancestors https://huggingface.co" in headers["content-security-policy"]
+        assert b"own/train" not in page
+        assert ask(f"http://127.0.0.1:{port}", "/", Host="other.hf.space")[0] == 403
+        question = {"Content_Type": "application/json", "Host": "me-runs.hf.space"}
+        looked = ask(f"http://127.0.0.1:{port}", "/dra/ask/app/look", data=b"{}", **question)
+        assert set(json.loads(looked[1])["runs"]) == {"demo-grpo", "demo-dra-grpo"}
+    finally:
+        process.terminate()
+        process.wait()
+    assert process.returncode == 0
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,60 @@
+"""axe finds nothing serious on any page, in light and in dark; it comes from npm, and without that the test is skipped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from dashboard import Browser, dra_app
+
+from dra_app.demo import make_demo
+from dra_app.pages import pages
+
+AXE = "axe-core@4.10.3"
+SHOWN = "run=demo-dra-grpo&other=demo-grpo&q=ones&step=6&group=0"
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
+    if npm is None:
+        pytest.skip("needs npm")
+    packed = subprocess.run([npm, "pack", AXE], cwd=folder, capture_output=True, text=True, timeout=120)
+    if packed.returncode:
+        pytest.skip(f"npm has no {AXE}")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        source = archive.extractfile("package/axe.min.js")
+        assert source is not None
+        return source.read().decode()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    root = tmp_path_factory.mktemp("runs")
+    make_demo(root, steps=6)
+    with dra_app(root) as found:
+        yield found
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_serious(chromium: Any, address: str, axe: str, dark: bool) -> None:
+    browser = Browser(chromium, address, dark=dark)
+    found = []
+    for name in (*pages(), "groups&completion=0&pair=0,1"):
+        browser.page.goto(f"{address}/?page={name}&{SHOWN}")
+        browser.drawn(name.partition("&")[0])
+        browser.page.wait_for_load_state("networkidle")
+        browser.page.evaluate(f"() => {{ {axe} }}")
+        answer = browser.page.evaluate("() => axe.run().then((found) => found.violations)")
+        found += [
+            (name, each["id"], [node["html"][:160] for node in each["nodes"]][:5])
+            for each in answer
+            if each["impact"] in ("serious", "critical")
+        ]
+    browser.close()
+    assert not found, json.dumps(found, indent=1)
