@@ -6,7 +6,7 @@ export PYTHON
 BIN := .venv/bin
 
 help:
-	@echo "make quickstart   install, then train the quickstart recipe and show what happened"
+	@echo "make quickstart   install, then train the quickstart and its twin, and say in three lines what changed"
 	@echo "make test         install, then lint, types, import contracts and tests"
 	@echo "make unit         the tests that need no process, no torch and no browser: under a minute"
 	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
@@ -16,9 +16,13 @@ help:
 	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
 
 quickstart:
-	@tools/install.sh train
+	@tools/install.sh train,embed,eval,app
 	$(BIN)/dra train recipes/quickstart.yaml --overwrite
-	$(BIN)/dra inspect summary runs/quickstart
+	$(BIN)/dra train recipes/quickstart_grpo.yaml --overwrite
+	@$(BIN)/python tools/quickstart_verdict.py runs/quickstart runs/quickstart_grpo
+	@echo "See every group:   source .venv/bin/activate && dra app"
+	@echo "In the terminal:   dra inspect runs/quickstart, or dra inspect compare runs/quickstart_grpo runs/quickstart"
+	@echo "Your own run:      dra recipes copy quickstart mine.yaml, or dra docs tutorial"
 
 test:
 	@tools/install.sh train,embed,eval,app,deepspeed,trackers,docs,dev

@@ -13,13 +13,31 @@ stamp=.venv/.installed-${extras//,/-}
 if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && [ "$stamp" -nt constraints.txt ]; then
     exit 0
 fi
+
+# quietly WHAT COMMAND...: one line that says how far it is; all that was said only where it fails
+quietly() {
+    local what=$1 log status=0
+    shift
+    log=$(mktemp)
+    [ -t 2 ] || echo "$what ..." >&2
+    "$@" >"$log" 2>&1 &
+    while kill -0 $! 2>/dev/null; do
+        [ ! -t 2 ] || printf '\r\033[K%s: %.60s' "$what" "$(tail -n 1 "$log" | tr -dc '[:print:]')" >&2
+        sleep 1
+    done
+    wait $! || status=$?
+    [ ! -t 2 ] || printf '\r\033[K' >&2
+    [ "$status" = 0 ] || [ -n "${may_fail:-}" ] || cat "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
 torch=$(grep -E '^torch==' constraints.txt)
 if .venv/bin/python -c 'import torch' 2>/dev/null; then
     : # what is installed stays
 elif nvidia-smi -L >/dev/null 2>&1; then
-    .venv/bin/pip install -c constraints.txt "${torch/==/===}" # exactly this version: not a local CPU build of it
-elif ! .venv/bin/pip install -c constraints.txt "$torch+cpu"; then
+    quietly "Installing torch" .venv/bin/pip install -c constraints.txt "${torch/==/===}" # exactly this version: not a local CPU build of it
+elif ! may_fail=yes quietly "Installing torch for the CPU" .venv/bin/pip install -c constraints.txt "$torch+cpu"; then
     echo "No CPU build of $torch where pip looks: taking the ordinary one, which brings gigabytes of CUDA packages."
 fi
-.venv/bin/pip install -c constraints.txt -e ".[$extras]"
+quietly "Installing the toolkit with $extras" .venv/bin/pip install -c constraints.txt -e ".[$extras]"
 touch "$stamp"

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 NEEDED = (
     "dra_toolkit/py.typed",
     "dra_toolkit/shipped_recipes/quickstart.yaml",
+    "dra_toolkit/shipped_docs/tutorial.md",
     "dra_toolkit/recipe/trl_arguments.json",
     "dra_app/client/",
     ".dist-info/licenses/LICENSE",
@@ -30,6 +31,8 @@ COMMANDS = (
     ["--version"],
     ["recipes"],
     ["recipes", "show", "quickstart"],
+    ["docs"],
+    ["docs", "tutorial"],
     ["train", "quickstart", "--dry-run"],
     ["inspect", "--help"],
 )

@@ -113,10 +113,8 @@ def _chosen(where: str | None) -> Context:
     from dra_app.context import Context
     from dra_toolkit.runs.layout import named_run, runs_root
 
-    if where is None:
-        return Context(runs_root())
-    path = Path(where)
-    if path.is_dir() and not (path / "resolved.json").is_file():
+    path = Path(where) if where else runs_root()
+    if not where or (path.is_dir() and not (path / "resolved.json").is_file()):
         return Context(path)
     run = named_run(where).path.resolve()
     return Context(run.parent, only=run.name)
@@ -143,12 +141,9 @@ def rules_for(host: str, password: str | None, names: list[str]) -> Rules:
 
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches an address."""
-    if host.lower() == "localhost":
-        return True
-    try:
+    with suppress(ValueError):
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host.lower() == "localhost"
 
 
 def take_port(host: str, port: int | None = None) -> socket.socket:

@@ -86,8 +86,7 @@ def _check_installed() -> None:
 def _evaluate(
     chosen: Chosen, options: Options, *, dry_run: bool, slurm: Path | None, detect: float | None, as_json: bool
 ) -> int:
-    from dra_toolkit.cli.eval_progress import EvaluationEvents
-    from dra_toolkit.cli.progress import make_display
+    from dra_toolkit.cli.progress import EvaluationEvents, make_display
     from dra_toolkit.evaluation.running.evaluator import Evaluator
     from dra_toolkit.evaluation.running.options import run_chosen
     from dra_toolkit.evaluation.running.slurm import write_array_job

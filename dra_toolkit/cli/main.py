@@ -16,7 +16,7 @@ from dra_toolkit.cli.inspect import app as inspect_app
 from dra_toolkit.cli.inspect.exchange import lint
 from dra_toolkit.cli.overrides import SETTINGS
 from dra_toolkit.cli.recipes import app as recipes_app
-from dra_toolkit.cli.recipes import export_settings
+from dra_toolkit.cli.recipes import docs, export_settings
 from dra_toolkit.cli.train import train
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("app")(dashboard)
 app.command()(audit)
 app.command()(lint)
 app.command("export-settings")(export_settings)
+app.command()(docs)
 app.add_typer(eval_app, name="eval")
 app.add_typer(inspect_app, name="inspect")
 app.add_typer(recipes_app, name="recipes")

@@ -31,11 +31,34 @@ def recipes(context: typer.Context, as_json: bool = JSON) -> None:
 @user_errors
 def show(name: str = NAME, as_json: bool = JSON) -> None:
     """Print a shipped recipe as it is."""
-    path = _find(name)
+    _print_file(name, _find(name), as_json)
+
+
+@user_errors
+def docs(
+    page: str = typer.Argument(None, help="Its name, as tutorial or docs/tutorial.md; left out, the pages are listed."),
+    as_json: bool = JSON,
+) -> None:
+    """Print a page of the documentation, which comes with every installation; where it lies is said on standard error."""
+    from dra_toolkit.recipe.shipped import shipped_docs
+
+    pages = shipped_docs()
+    if page is None:
+        heads = {name: path.read_text(encoding="utf-8").partition("# ")[2] for name, path in pages.items()}
+        titles = {name: head.partition("\n")[0] for name, head in heads.items()}
+        answer(as_json, {"pages": titles}, lambda out: [f"{name:<22} {title}" for name, title in titles.items()])
+        return
+    if (name := Path(page).stem) not in pages:
+        raise RecipeError(f"docs: there is no page {page!r}{did_you_mean(name, pages)}; dra docs lists them")
+    _print_file(name, pages[name], as_json)
+
+
+def _print_file(name: str, path: Path, as_json: bool) -> None:
     text = path.read_text(encoding="utf-8")
     if as_json:
         print_json({"name": name, "path": str(path), "text": text})
     else:
+        print(path, file=sys.stderr)
         sys.stdout.write(text)
 
 
@@ -137,9 +160,7 @@ def _rows(of_launch: bool = False) -> list[dict[str, str]]:
 def _show_list() -> None:
     rows = _rows()
     if not rows:
-        print(
-            "No recipes are shipped with this installation; install dra-toolkit again, or write one: dra recipes keys"
-        )
+        print("No recipes are shipped with this installation; install it again, or write one: dra recipes keys")
         return
     for row in rows:
         needs = f"Needs {row['hardware'] or 'what is not stated'}; {row['cost'] or 'cost not stated'}."

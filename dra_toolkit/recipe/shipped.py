@@ -10,11 +10,17 @@ from dra_toolkit.errors import RecipeError, did_you_mean
 
 _IN_WHEEL = Path(__file__).parents[1] / "shipped_recipes"
 _IN_CHECKOUT = Path(__file__).parents[2] / "recipes"
+_DOCS = Path(__file__).parents[1] / "shipped_docs", Path(__file__).parents[2] / "docs"
 
 
 def recipes_folder() -> Path:
     """Return the folder of the shipped recipes: inside the package when installed, beside it in a checkout."""
     return _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
+
+
+def shipped_docs() -> dict[str, Path]:
+    """Return the pages of the documentation by name."""
+    return {path.stem: path for folder in _DOCS for path in sorted(folder.rglob("*.md")) if path.stem != "README"}
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -126,3 +126,17 @@ class TestFind:
         ):
             with pytest.raises(RecipeError, match=f"did you mean '{nearest}'"):
                 find_recipe(text)
+
+
+class TestDocs:
+    def test_every_page_is_listed_with_its_title_and_printed_to_the_letter(self):
+        pages = json.loads(dra("docs", "--json").stdout)["pages"]
+        assert {"tutorial", "choosing", "recipe-keys", "troubleshooting"} <= set(pages)
+        assert all(pages.values())
+        text = shipped_module.shipped_docs()["tutorial"].read_text()
+        for name in ("tutorial", "docs/tutorial.md", "tutorial.md"):
+            printed = dra("docs", name)
+            assert (printed.stdout, printed.stderr.strip().endswith("tutorial.md")) == (text, True)
+
+    def test_a_misspelt_page_gets_the_nearest(self):
+        assert "did you mean 'tutorial'" in dra("docs", "tutorail", status=2).stderr

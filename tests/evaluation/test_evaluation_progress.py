@@ -9,8 +9,7 @@ import pytest
 from rich.console import Console
 
 from dra_toolkit.cli import progress
-from dra_toolkit.cli.eval_progress import EvaluationEvents
-from dra_toolkit.cli.progress import Bars, Lines, make_display
+from dra_toolkit.cli.progress import Bars, EvaluationEvents, Lines, make_display
 
 SECONDS = {"loading": 1.0, "generation": 2.0, "scoring": 0.5, "other": 0.5}
 EVENTS = [

@@ -5,11 +5,13 @@ from __future__ import annotations
 import typer
 
 from dra_toolkit.cli.common import JSON, user_errors
-
-# isort: off - the commands are listed in this order
-from dra_toolkit.cli.inspect import exchange, groups, overview, replay, sql, texts  # noqa: F401
 from dra_toolkit.cli.inspect.common import app
 
+# the commands are listed in this order
+# isort: off
+from dra_toolkit.cli.inspect import overview, groups, texts, sql, exchange  # noqa: F401
+
+# isort: on
 __all__ = ["app"]
 
 

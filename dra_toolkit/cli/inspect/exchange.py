@@ -115,16 +115,10 @@ def import_(
 
 
 def _weights(items: list[str]) -> dict[str, float]:
-    weights, problems = {}, []
-    for item in items:
-        name, _, number = item.rpartition("=")
-        try:
-            weights[name] = float(number)
-        except ValueError:
-            problems.append(f"--reward-weight: found {item!r}, expected NAME=NUMBER")
-    if problems:
-        raise RunError(*problems)
-    return weights
+    try:
+        return {name: float(number) for name, _, number in (item.rpartition("=") for item in items)}
+    except ValueError:
+        raise RunError(f"--reward-weight: found {', '.join(items)}, expected NAME=NUMBER of each") from None
 
 
 def _show(done: Imported) -> None:

@@ -1,13 +1,15 @@
-"""`dra inspect runs`, `summary` and `compare`: runs as a whole."""
+"""`dra inspect runs`, `summary`, `compare`, `replay` and `weights`: runs as a whole, and under other settings."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, user_errors
-from dra_toolkit.cli.inspect.common import MODE, OFFSET, RUN, Mode, app, open_run, page_note
+from dra_toolkit.cli.common import JSON, answer, counting, user_errors
+from dra_toolkit.cli.inspect import common
+from dra_toolkit.cli.inspect.common import MODE, ONE_RUN, STEPS, Mode, app, open_run
 from dra_toolkit.errors import RunError
 
 
@@ -16,7 +18,7 @@ from dra_toolkit.errors import RunError
 def runs(
     folder: Path = typer.Argument(None, help="A folder of runs; left out, $DRA_RUNS or runs/."),
     limit: int = typer.Option(50, min=1, help="Runs shown, the latest first."),
-    offset: int = OFFSET,
+    offset: int = common.OFFSET,
     as_json: bool = JSON,
 ) -> None:
     """List the runs of a folder: state, steps, reward, and in what their recipes differ."""
@@ -32,7 +34,7 @@ def runs(
     document = {"folder": str(root), "total": page.total, "offset": offset, "runs": page.rows}
     if page.rows:
         shown, following = [runs_view(page.rows)], f"dra inspect summary {page.rows[0].path}"
-        shown.append(page_note(len(page.rows), offset, page.total))
+        shown.append(common.page_note(len(page.rows), offset, page.total))
     else:
         said = f"{root}: there are {page.total} runs" if page.total else f"{root}: no runs yet"
         shown, following = [visible(f"{said}.", one_line=True)], f"dra inspect runs {root}"
@@ -41,7 +43,7 @@ def runs(
 
 @app.command()
 @user_errors
-def summary(run: str = RUN, as_json: bool = JSON) -> None:
+def summary(run: str = common.RUN, as_json: bool = JSON) -> None:
     """Show a run at a glance: health notes, settings, and curves of rewards, similarity and advantages."""
     show_summary(run, as_json)
 
@@ -78,3 +80,70 @@ def compare(
         f"dra inspect prompt {run.directory.path} {each.prompt_hash}" for run in both for each in found.prompts[:1]
     ]
     answer(as_json, found, lambda out: [comparison_view(found, width=out.width)], asked)
+
+
+@app.command()
+@user_errors
+def replay(
+    run: str = ONE_RUN,
+    overrides: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE]...", help="Settings to replay with, by a recipe's keys; left out, the recorded ones."
+    ),
+    steps: str = STEPS,
+    mode: Mode = MODE,
+    top: int = typer.Option(20, min=0, help="Groups that change most, in the JSON."),
+    as_json: bool = JSON,
+) -> None:
+    """Recompute the advantages under other settings, without a GPU, and show what would have changed.
+
+    Without settings it checks that the recorded advantages are reproduced. Settings are a recipe's keys: diversity=none,
+    negative_totals=multiply, scale_rewards=none; embedder=hash embeds the texts anew.
+    """
+    from dra_toolkit.inspection.replay.run import replay_run
+    from dra_toolkit.inspection.replay.settings import read_changes
+    from dra_toolkit.inspection.replay.view import as_plain, replay_view
+    from dra_toolkit.inspection.selection import read_steps
+
+    changes, wanted = read_changes(overrides or []), read_steps(steps)
+    opened = open_run(run)
+    embeds = changes.embedder is not None
+    bar = (
+        counting("embedding", lambda: common.completions_of(opened, mode, wanted))
+        if embeds
+        else nullcontext(lambda n: None)
+    )
+    with bar as embedded:
+        report = replay_run(opened, changes, mode=mode, steps=wanted, top=top, embedded=embedded)
+    answer(as_json, as_plain(report), lambda out: [replay_view(report, place=str(opened.directory.path))])
+
+
+@app.command()
+@user_errors
+def weights(
+    run: str = typer.Argument(None, help="A run directory, or a name under runs/; left out, the formulas alone."),
+    overrides: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE]...", help="Settings to replay the recorded groups with, by a recipe's keys."
+    ),
+    group: int = typer.Option(8, min=2, max=64, help="Completions of a group, for the formulas."),
+    steps: str = STEPS,
+    mode: Mode = MODE,
+    svg: Path = typer.Option(None, help="Write the curves of this picture to a file."),
+    as_json: bool = JSON,
+) -> None:
+    """Show how much right and wrong completions weigh against the group's success rate, by formula and as recorded.
+
+    A weight is the sum of a side's advantages over the completions of the group. By formula all completions are unlike each
+    other and equally likely, so that what is left is what the objective makes of rewards of 0 and 1.
+    """
+    from dra_toolkit.inspection.replay.settings import read_changes
+    from dra_toolkit.inspection.selection import read_steps
+    from dra_toolkit.inspection.weights import every_formula, of_run, weights_svg, weights_view
+
+    found = []
+    if run is not None:
+        found = of_run(open_run(run), read_changes(overrides or []), mode=mode, steps=read_steps(steps))
+        group = len(found[0].groups) - 1
+    found += every_formula(group)
+    if svg is not None:
+        svg.write_text(weights_svg(found), encoding="utf-8")
+    answer(as_json, {"group": group, "weights": found}, lambda out: [weights_view(found)])
