@@ -39,8 +39,8 @@ def verdict(dra: Path, plain: Path) -> list[str]:
     first, last = ours["reward"]
     return [
         f"Right answers: {first:.0%} before, {last:.0%} after with DRA-GRPO, {theirs['reward'][1]:.0%} with plain GRPO.",
-        f"Ways to a right answer in a group of {size}: {ours['ways'][0]:.1f} before, {ours['ways'][1]:.1f} after with DRA-GRPO, "
-        f"{theirs['ways'][1]:.1f} with plain GRPO.",
+        f"Ways to a right answer in a group of {size}: {ours['ways'][0]:.1f} before, "
+        f"{ours['ways'][1]:.1f} after with DRA-GRPO, {theirs['ways'][1]:.1f} with plain GRPO.",
         f"So DRA-GRPO kept {kept} its twin. One seed is an anecdote; what many seeds say: dra docs experiment",
     ]
 
