@@ -13,7 +13,7 @@ from common import write, write_markdown
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.inspection.audit.measures import audit, cells, heads, verdict
+from dra_toolkit.inspection.audit.measures import HEADS, audit, cells, verdict
 from dra_toolkit.inspection.audit.samples import LabelledGroup
 from dra_toolkit.quickstart import ways
 from dra_toolkit.quickstart.base_model import sample
@@ -35,7 +35,7 @@ def main() -> None:
         return [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]  # type: ignore[attr-defined]
 
     groups = [
-        LabelledGroup(texts=tuple(texts), labels=tuple(styles_of(texts)), lengths=tuple(map(len, tokens_of(texts))))
+        LabelledGroup(texts=tuple(texts), labels=tuple(styles_of(texts)))
         for texts in sample(model, tokenizer, chosen, samples=arguments.samples, seed=0)
     ]
     audited = [audit(groups, load_embedder(EmbedderSettings(name=name))) for name in ("hash", "minilm")]
@@ -46,8 +46,8 @@ def main() -> None:
         f"{len(groups)} groups of {arguments.samples} sampled from the quickstart's base model, labelled by the way that "
         "each completion takes; completions without a recognised way are left out, and pairs of equal texts too.",
         "",
-        f"| {' | '.join(heads())} | verdict |",
-        "| --- |" + " ---: |" * (len(heads()) - 1) + " --- |",
+        f"| {' | '.join(HEADS)} | verdict |",
+        "| --- |" + " ---: |" * (len(HEADS) - 1) + " --- |",
         *(f"| {' | '.join(cells(found))} | {verdict(found)} |" for found in audited),
     ]
     write_markdown("auditing", "Strategies or phrasing: what offline embedders see", lines)

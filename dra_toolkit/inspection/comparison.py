@@ -9,6 +9,7 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import shown_in
 from dra_toolkit.groups import Array, Mode, mean_of_known
+from dra_toolkit.inspection.health import step_curves
 from dra_toolkit.inspection.overview import differing_keys
 from dra_toolkit.runs import Run
 
@@ -71,48 +72,37 @@ class Comparison:
 
 def compare(left: Run, right: Run, *, mode: Mode = "train", limit: int = 10) -> Comparison:
     """Compare two runs; raises RunError if they have no step and no prompt in common."""
+    a, b = left.recipe, right.recipe
+    known = [dict.fromkeys({**a, **b}) | dict(recipe) for recipe in (a, b)]  # a key of one run alone differs here
     steps, curves = _curves(left, right, mode)
     pairs, first = _by_prompt(left, right, mode)
     if not steps and not pairs:
         raise RunError(f"{left.name} and {right.name}: no {mode} step and no prompt is recorded in both")
     gaps = np.array([pair.gap for pair in pairs])
     largest = sorted(pairs, key=lambda pair: -abs(pair.gap))[:limit]
+    seen = {pair.prompt_hash: left.group(**first[pair.prompt_hash], mode=mode).group.prompt for pair in largest}
+    told = {key: prompt[-1].content if prompt else "" for key, prompt in seen.items()}
     return Comparison(
         left=left.name,
         right=right.name,
-        settings=_settings(left, right),
+        settings={key: (a.get(key), b.get(key)) for key in differing_keys(known)},
         steps=steps,
         curves=curves,
         shared_prompts=len(pairs),
         mean_gap=float(gaps.mean()) if len(gaps) else float("nan"),
         gap_error=float(gaps.std(ddof=1) / np.sqrt(len(gaps))) if len(gaps) > 1 else float("nan"),
-        prompts=tuple(replace(pair, prompt=_prompt(left, mode, first[pair.prompt_hash])) for pair in largest),
+        prompts=tuple(replace(pair, prompt=told[pair.prompt_hash]) for pair in largest),
     )
 
 
-def _settings(left: Run, right: Run) -> dict[str, tuple[object, object]]:
-    a, b = left.recipe, right.recipe
-    known = [dict.fromkeys({**a, **b}) | dict(recipe) for recipe in (a, b)]  # a key of one run alone differs here
-    return {key: (a.get(key), b.get(key)) for key in differing_keys(known)}
-
-
 def _curves(left: Run, right: Run, mode: Mode) -> tuple[tuple[int, ...], tuple[Curve, ...]]:
-    columns = ", ".join(("step", *COMPARED))
-    tables = [run.query(f"SELECT {columns} FROM steps WHERE mode = $1 ORDER BY step", [mode]) for run in (left, right)]
-    steps = [table["step"].to_numpy() for table in tables]
-    shared, a, b = np.intersect1d(steps[0], steps[1], return_indices=True)
-    values = [
-        {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in COMPARED} for table in tables
-    ]
-    curves = [Curve(measure=name, left=values[0][name][a], right=values[1][name][b]) for name in COMPARED]
-    return tuple(shared.tolist()), tuple(curves)
+    mine, others = step_curves(left, mode), step_curves(right, mode)
+    shared, a, b = np.intersect1d(mine["step"], others["step"], return_indices=True)
+    curves = [Curve(measure=name, left=mine[name][a], right=others[name][b]) for name in COMPARED]
+    return tuple(shared.astype(int).tolist()), tuple(curves)
 
 
-Place = dict[str, int]
-"""Step, batch and index of a group."""
-
-
-def _by_prompt(left: Run, right: Run, mode: Mode) -> tuple[list[PromptPair], dict[str, Place]]:
+def _by_prompt(left: Run, right: Run, mode: Mode) -> tuple[list[PromptPair], dict[str, dict[str, int]]]:
     """Return the prompts that both runs rewarded, still without their texts, and where the left one saw each first."""
     sql = (
         "SELECT prompt_hash, avg(reward) AS reward, coalesce(avg(similarity), 'nan'::DOUBLE) AS similarity, "
@@ -133,8 +123,3 @@ def _by_prompt(left: Run, right: Run, mode: Mode) -> tuple[list[PromptPair], dic
         if key in others
     ]
     return pairs, {key: row["first"] for key, row in mine.items()}
-
-
-def _prompt(run: Run, mode: Mode, place: Place) -> str:
-    prompt = run.group(**place, mode=mode).group.prompt
-    return prompt[-1].content if prompt else ""

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-import numpy as np
-
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
 from dra_toolkit.group_measures import shown_in
 from dra_toolkit.group_outcomes import flipped, is_measured
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.overview import look_at_steps
+from dra_toolkit.inspection.health import step_curves
 from dra_toolkit.inspection.terminal import number
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
@@ -73,18 +71,16 @@ def safe_html(text: object) -> str:
 
 def run_html(run: Run) -> str:
     """Return a run as HTML without script or anything fetched."""
-    steps = look_at_steps(run)
+    steps = step_curves(run)
     head = f"<h4>{safe_html(run.name)}: {safe_html(run.directory.status()['state'])}</h4>"
-    if not steps:
+    if not len(steps["step"]):
         return f"{head}<p>No training groups are recorded yet.</p>"
-    groups = sum(step.groups for step in steps)
     figures = []
-    at = np.array([step.step for step in steps])
     for measure in shown_in("notebook"):
-        values = np.array([step[measure.name] for step in steps], dtype=np.float64)
-        if drawn := curves([Line(name=measure.label, steps=at, values=values, colour="#3465a4")], y_title=measure.unit):
+        line = Line(name=measure.label, steps=steps["step"], values=steps[measure.name], colour="#3465a4")
+        if drawn := curves([line], y_title=measure.unit):
             figures.append(f'<div style="display:inline-block;width:380px;font-size:10px">{measure.label}{drawn}</div>')
-    return f"{head}<p>{len(steps)} steps, {groups} groups</p>{''.join(figures)}"
+    return f"{head}<p>{len(steps['step'])} steps</p>{''.join(figures)}"
 
 
 TRAINED = "adv. trained"

@@ -24,7 +24,7 @@ SORTS = (IN_ORDER, *GROUP_MEASURES)
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRow:
-    """One group in numbers."""
+    """One group in numbers: the last message of its prompt, and the `GROUP_MEASURES`, None where one is not known."""
 
     mode: Mode
     step: int
@@ -32,9 +32,7 @@ class GroupRow:
     index: int
     prompt_hash: str
     prompt: str
-    """The last message of the prompt."""
     measures: dict[str, float | None]
-    """By the names of `GROUP_MEASURES`; None where something was not measured."""
 
     def __getitem__(self, measure: str) -> float:
         value = self.measures[measure]
@@ -49,11 +47,10 @@ def list_groups(
     ascending: bool = False,
     limit: int = 20,
     offset: int = 0,
-    prompts: bool = True,
 ) -> Page[GroupRow]:
     """Return a page of the chosen groups, the highest first unless `ascending`; unknown values come last.
 
-    prompts: whether to read the prompts too, which lie with the texts. Raises RunError for an unknown measure.
+    Raises RunError for an unknown measure.
     """
     if sort not in SORTS:
         raise RunError(f"--sort: no measure {sort!r}{did_you_mean(sort, SORTS)}; there are {', '.join(SORTS)}")
@@ -67,8 +64,7 @@ def list_groups(
         steps=selection.steps,
     ).to_pylist()
     total = run.query(f"SELECT count(*) AS n FROM groups WHERE {condition}", parameters, steps=selection.steps)
-    texts = _prompts(run, found) if prompts else [""] * len(found)
-    rows = tuple(group_row(row, text) for row, text in zip(found, texts, strict=True))
+    rows = tuple(group_row(row, text) for row, text in zip(found, _prompts(run, found), strict=True))
     return Page(rows=rows, offset=offset, total=int(total.column(0)[0].as_py()))
 
 
@@ -111,11 +107,10 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class PromptHistory:
-    """The groups of one prompt, by step."""
+    """The groups of one prompt, by step, and its last message."""
 
     prompt_hash: str
     prompt: str
-    """The last message."""
     rows: tuple[GroupRow, ...]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dra_toolkit.group_measures import GROUP_MEASURES
-from dra_toolkit.groups import Array, mean_of_known
+from dra_toolkit.groups import Array, Mode, mean_of_known
 from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.recipe.yaml_text import read_yaml
 from dra_toolkit.runs import FileFacts, Run
@@ -36,14 +36,12 @@ class Sign:
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """Something that two signs say is wrong."""
+    """Something that two signs say is wrong: what it is, in a sentence, and what to change, with the recipe keys that do."""
 
     name: str
     says: str
-    """What it is, in one sentence."""
     signs: tuple[Sign, Sign]
     advice: str
-    """What to change, with the recipe keys that do."""
 
 
 def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
@@ -146,10 +144,10 @@ def abstentions(run: Run) -> Note | None:
     return replace(note, says=note.says.format(*map(np.mean, shares)))
 
 
-def step_curves(run: Run) -> Curves:
-    """Return the training steps and the mean of each measure that the notes read."""
+def step_curves(run: Run, mode: Mode = "train") -> Curves:
+    """Return the steps of a mode, ascending, and the mean of each measure of a group at them."""
     names = ("step", *GROUP_MEASURES)
-    table = run.query(f"SELECT {', '.join(names)} FROM steps WHERE mode = 'train' ORDER BY step")
+    table = run.query(f"SELECT {', '.join(names)} FROM steps WHERE mode = $1 ORDER BY step", [mode])
     return {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
 
 

@@ -87,18 +87,12 @@ def _group(batch: int, index: int) -> str:
 
 def pairs_view(pairs: Sequence[Pair], earlier: int, later: int) -> RenderableType:
     """Return how completions of a later step differ from the nearest ones of an earlier step."""
-    parts: list[RenderableType] = [
-        Text(f"step {later} against the nearest of step {earlier}: ", "bold")
-        .append("only earlier", "red strike")
-        .append("  ")
-        .append("only later", "green")
-    ]
+    head = (f"step {later} against the nearest of step {earlier}: ", "bold")
+    parts: list[RenderableType] = [Text.assemble(head, ("only earlier", "red strike"), "  ", ("only later", "green"))]
     for pair in pairs:
         title = f"#{pair.later} and #{pair.earlier} of step {earlier}, similarity {number(pair.similarity, 2)}"
-        parts += [
-            Rule(Text(title), align="left", style="dim", characters="─"),
-            difference_text(pair.differences.stretches),
-        ]
+        rule = Rule(Text(title), align="left", style="dim", characters="─")
+        parts += [rule, difference_text(pair.differences.stretches)]
     return Group(*parts)
 
 
@@ -106,13 +100,11 @@ def difference_text(stretches: Iterable[Stretch]) -> Text:
     """Return stretches of two texts: what only one has is coloured and bracketed, so that it shows without colour too."""
     text = Text()
     for stretch in stretches:
-        shown = visible(_middle_left_out(stretch.text))
-        if stretch.kind == "left":
-            text.append(f"[-{shown}-]", "red strike")
-        elif stretch.kind == "right":
-            text.append(f"{{+{shown}+}}", "green")
-        else:
-            text.append(shown)
+        left_out = len(stretch.text) - 2 * ENDS
+        ends = f"{stretch.text[:ENDS]} … {left_out:,} characters … {stretch.text[-ENDS:]}"
+        shown = visible(stretch.text if left_out <= ENDS else ends)
+        looks = {"left": (f"[-{shown}-]", "red strike"), "right": (f"{{+{shown}+}}", "green"), "both": (shown, "")}
+        text.append(*looks[stretch.kind])
     lines = text[:CHARACTERS].split("\n")
     left_out = len(text) - sum(len(line) + 1 for line in lines[:LINES]) + 1
     if left_out <= 0:
@@ -120,16 +112,10 @@ def difference_text(stretches: Iterable[Stretch]) -> Text:
     return Text("\n").join([*lines[:LINES], Text(f"… {left_out:,} more characters", "dim")])
 
 
-def _middle_left_out(text: str) -> str:
-    left_out = len(text) - 2 * ENDS
-    return text if left_out <= ENDS else f"{text[:ENDS]} … {left_out:,} characters … {text[-ENDS:]}"
-
-
 def comparison_view(found: Comparison, *, width: int) -> RenderableType:
     """Return two runs side by side."""
-    parts: list[RenderableType] = [
-        Text.assemble(safe(found.left, "bold cyan"), " against ", safe(found.right, "bold magenta"))
-    ]
+    title = Text.assemble(safe(found.left, "bold cyan"), " against ", safe(found.right, "bold magenta"))
+    parts: list[RenderableType] = [title]
     if found.settings:
         rows = ([key, left, right] for key, (left, right) in found.settings.items())
         parts += [table(("setting", "left", "right"), rows), Text()]
@@ -170,13 +156,9 @@ def _prompts(found: Comparison) -> RenderableType:
 
 def rows_view(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
     """Return the answer to a query as a table."""
-    cells = (["" if value is None else _rounded(value) for value in row] for row in rows)
+    texts = ([f"{v:.6g}" if isinstance(v, float) else "" if v is None else str(v) for v in row] for row in rows)
+    cells = ([text if len(text) <= 400 else f"{text[:400]}…" for text in row] for row in texts)
     return table((f" {name}" if str(name).startswith(">") else name for name in columns), cells)
-
-
-def _rounded(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 400 else f"{text[:400]}…"
 
 
 Cell = Callable[[GroupRow], str]
@@ -205,7 +187,7 @@ def step_view(page: Page[GroupRow], *, title: str, width: int, sort: str = IN_OR
         if name != sort and _width(columns) + _PROMPT > width:
             columns.pop(name, None)
     rows = (
-        [*(cells[i] for _, cells in columns.values()), _marks(group), _prompt(group, width)]
+        [*(cells[i] for _, cells in columns.values()), _marks(group), cut_at_the_end(group.prompt)]
         for i, group in enumerate(page.rows)
     )
     shown = table([*(f">{head}" for head, _ in columns.values()), "marks", "prompt"], rows)
@@ -234,10 +216,6 @@ def _cell(name: str, digits: int) -> Cell:
 
 def _width(columns: dict[str, tuple[str, list[str]]]) -> int:
     return sum(1 + max(map(len, [head, *cells])) for head, cells in columns.values()) + len(" marks  ")
-
-
-def _prompt(group: GroupRow, width: int) -> Text:
-    return Text(visible(group.prompt, one_line=True)[:width], no_wrap=True, overflow="ellipsis")
 
 
 def _marks(group: GroupRow) -> Text:

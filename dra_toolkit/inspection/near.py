@@ -20,12 +20,11 @@ VectorsOf = Callable[["pa.Table"], Array | None]
 """From the rows of a generation batch to their unit vectors, (N, d), or None where there are none."""
 
 
-@dataclass(frozen=True, kw_only=True, order=True)
+@dataclass(frozen=True, order=True)
 class Neighbour:
-    """A completion and how similar it is."""
+    """A completion and its cosine similarity."""
 
     similarity: float
-    """Cosine similarity."""
     step: int
     batch: int
     group: int
@@ -86,14 +85,12 @@ def _candidates(
     table: pa.Table, similarity: Array, best: list[Neighbour], seen: set[str], limit: int
 ) -> Iterator[Neighbour]:
     """Yield the different texts of a batch that are more similar than the least of `best`, the most similar first."""
-    places = [table[name].to_numpy() for name in ("step", "batch", "group_index", "completion_index")]
+    places = [table[name].to_pylist() for name in ("step", "batch", "group_index", "completion_index")]
     for row in np.argsort(-similarity, kind="stable").tolist():
         if len(best) >= limit and similarity[row] <= best[0].similarity:
             return
         text = table["completion"][row].as_py()
         if text not in seen:
             seen.add(text)
-            step, batch, group, completion = (int(place[row]) for place in places)
-            yield Neighbour(
-                similarity=float(similarity[row]), step=step, batch=batch, group=group, completion=completion, text=text
-            )
+            step, batch, group, completion = (place[row] for place in places)
+            yield Neighbour(float(similarity[row]), step, batch, group, completion, text)

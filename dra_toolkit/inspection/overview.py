@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.errors import DRAError, RunError
+from dra_toolkit.errors import DRAError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.health import Note, health_notes
@@ -114,25 +115,18 @@ def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> Page[
     The recipes of all runs are read, the groups only of those on the page.
     """
     runs = [Run(directory) for directory in reversed(find_runs(root))]
-    recipes = [_recipe(run) for run in runs]
-    differing = differing_keys([recipe for recipe in recipes if not isinstance(recipe, str)])
-    end = len(runs) if limit is None else offset + limit
-    rows = [_row(run, recipe, differing) for run, recipe in zip(runs[offset:end], recipes[offset:end], strict=True)]
-    return Page(rows=tuple(rows), offset=offset, total=len(runs))
+    recipes = []
+    for run in runs:
+        with contextlib.suppress(DRAError):  # told in its row
+            recipes.append(run.recipe)
+    differing = differing_keys(recipes)
+    rows = tuple(_row(run, differing) for run in runs[offset : None if limit is None else offset + limit])
+    return Page(rows=rows, offset=offset, total=len(runs))
 
 
-def _recipe(run: Run) -> dict[str, Any] | str:
-    """Return what may differ between recipes, or why the recipe cannot be read."""
+def _row(run: Run, differing: list[str]) -> RunRow:
     try:
-        return {key: value for key, value in run.recipe.items() if key not in IGNORED}
-    except DRAError as error:
-        return error.problems[0]
-
-
-def _row(run: Run, recipe: dict[str, Any] | str, differing: list[str]) -> RunRow:
-    try:
-        if isinstance(recipe, str):
-            raise RunError(recipe)
+        recipe = run.recipe
         counts = run.query(
             "SELECT count(*) AS steps, max(step) AS last, sum(groups * size)::BIGINT AS completions, "
             "arg_max(reward, step) AS reward FROM steps WHERE mode = 'train'"

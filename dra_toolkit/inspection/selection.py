@@ -48,34 +48,28 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which groups."""
+    """Which groups: of some modes, from a first to a last step, and with all of some conditions, which no unknown meets."""
 
     modes: tuple[Mode, ...] = ("train",)
     steps: tuple[int, int] | None = None
-    """First and last."""
     conditions: tuple[Condition, ...] = field(default=())
-    """All must hold; a measure that is not known holds for none."""
 
     def tables(self, run: Run) -> Iterator[tuple[FileFacts, pa.Table]]:
         """Yield the rows of the chosen groups of each generation batch, with its facts."""
-        for mode in self.modes:
-            for facts, table in run.store.read(mode=mode, steps=self.steps):
-                chosen = self._only(table)
-                if len(chosen):
-                    yield facts, chosen
-
-    def _only(self, table: pa.Table) -> pa.Table:
         import pyarrow.compute as pc
 
-        for condition in self.conditions:
-            values = pc.field(f"{GROUP_PREFIX}{condition.measure}").cast("float64")
-            table = table.filter(getattr(operator, OPERATORS[condition.operator])(values, condition.number))
-        return table
+        for mode in self.modes:
+            for facts, table in run.store.read(mode=mode, steps=self.steps):
+                for c in self.conditions:
+                    values = pc.field(f"{GROUP_PREFIX}{c.measure}").cast("float64")
+                    table = table.filter(getattr(operator, OPERATORS[c.operator])(values, c.number))
+                if len(table):
+                    yield facts, table
 
     def sql(self) -> tuple[str, list[object]]:
         """Return the same as a condition on the table `groups`, with its parameters."""
-        parts, parameters = [f"mode IN ({', '.join(f'${i + 1}' for i in range(len(self.modes)))})"], list(self.modes)
-        numbers: list[object] = [*parameters]
+        parts = [f"mode IN ({', '.join(f'${i + 1}' for i in range(len(self.modes)))})"]
+        numbers: list[object] = [*self.modes]
         if self.steps:
             parts.append(f"step BETWEEN ${len(numbers) + 1} AND ${len(numbers) + 2}")
             numbers += self.steps

@@ -12,6 +12,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.group_outcomes import VERDICTS
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.selection import Selection, require_unicode
+from dra_toolkit.inspection.text_index import build_later, needed_by, steps_that_may_hold
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.names import quoted_name
@@ -21,19 +22,19 @@ AROUND = 60
 """Characters shown on either side of what was found."""
 MOST_FOUND = 240
 """Characters shown of what was found."""
+_SAID = "concat_ws(chr(10), t.content, t.calls)"
+"""What a message of a completion says: its text and its calls."""
 KEYS = "mode, step, batch, group_index"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What is searched for."""
+    """A text, or a regular expression as RE2 reads it; only in right, or wrong, completions where `correct` says so."""
 
     text: str
     is_regex: bool = False
-    """Whether `text` is a regular expression, as RE2 reads it."""
     ignore_case: bool = False
     correct: bool | None = None
-    """Only completions that are right, or wrong; None for both."""
 
     def __post_init__(self) -> None:
         if not self.text:
@@ -45,7 +46,10 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """One completion in which the text was found."""
+    """One completion in which the text was found: what stands before and after the first place, and how often it was found.
+
+    turn: which message of the completion it is in, from 0, and who speaks there; None where it was one text.
+    """
 
     mode: Mode
     step: int
@@ -53,23 +57,21 @@ class Hit:
     group: int
     completion: int
     before: str
-    """What stands before it, at most `AROUND` characters."""
     found: str
-    """What was found, the first place."""
     after: str
     times: int
-    """How often it was found in the completion."""
+    turn: int | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hits:
-    """A page of completions in which the text was found."""
+    """A page of completions in which the text was found; `total` is None where they were not counted."""
 
     rows: tuple[Hit, ...]
     offset: int
     has_more: bool
     total: int | None
-    """Completions in all; None where they were not counted."""
 
 
 def search(
@@ -77,26 +79,22 @@ def search(
 ) -> Hits:
     """Return a page of the completions in which a text occurs, in the order of the record.
 
-    The search ends when the page is full, unless `count` asks for all to be counted. Raises RunError for a regular
-    expression that is none, and where right and wrong are asked for but no reward function tells them apart.
+    Of completions in several turns all are searched, calls of tools and what tools said too. The search ends when the page
+    is full, unless `count` asks for all to be counted. Raises RunError for a regular expression that is none, and where
+    right and wrong are asked for but no reward function tells them apart.
     """
     condition, parameters = _condition(run, wanted, selection)
-    page = (
-        f"SELECT {KEYS}, completion_index, completion FROM texts WHERE {condition} "
-        f"LIMIT {int(limit) + 1} OFFSET {int(offset)}"
-    )
+    page = f"SELECT * FROM texts WHERE {condition} LIMIT {int(limit) + 1} OFFSET {int(offset)}"
     mark = secrets.token_hex(16)
-    if wanted.is_regex:
-        found = run.query(_marked(page, wanted, len(parameters)), [*parameters, _around(mark)], steps=selection.steps)
-    else:
-        found = run.query(page, parameters, steps=selection.steps)
+    found = run.query(_marked(page, wanted, len(parameters)), [*parameters, rf"{mark}\0{mark}"], steps=selection.steps)
     total = None
     if count:
         counted = run.query(f"SELECT count(*) AS n FROM texts WHERE {condition}", parameters, steps=selection.steps)
         total = int(counted.column(0)[0].as_py())
+    build_later(run.directory.groups)
     rows = found.to_pylist()
-    hits = [_marked_hit(row, mark) if wanted.is_regex else _hit(row, wanted) for row in rows[: int(limit)]]
-    return Hits(rows=tuple(hits), offset=offset, has_more=len(rows) > limit, total=total)
+    hits = tuple(_hit(row, mark) for row in rows[: int(limit)])
+    return Hits(rows=hits, offset=offset, has_more=len(rows) > limit, total=total)
 
 
 def _require_expression(text: str) -> None:
@@ -110,19 +108,27 @@ def _require_expression(text: str) -> None:
 
 
 def _marked(page: str, wanted: Wanted, parameters: int) -> str:
-    """Return the page with two more columns: the text with a mark on both sides of the first match, and their number.
+    """Return the page with the turn and text of each hit, a mark on both sides of the first match in it, and their number.
 
     RE2 takes time linear in the text, whatever the expression; Python's own matching might never end on a model's text.
     """
-    pattern, mark, options = f"${parameters}", f"${parameters + 1}", ", 'i'" if wanted.ignore_case else ""
+    text, mark, options = f"${parameters}", f"${parameters + 1}", ", 'i'" if wanted.ignore_case else ""
+    pattern = text if wanted.is_regex else f"regexp_escape({text})"
+    turn = f"list_position(list_transform(turns, lambda t: {_matches(wanted, _SAID, text)}), true)"
+    said = f"CASE WHEN turn IS NULL THEN completion ELSE {_SAID.replace('t.', 'turns[turn].')} END"
     return (
-        f"SELECT *, regexp_replace(completion, {pattern}, {mark}{options}) AS marked, "
-        f"len(regexp_extract_all(completion, {pattern}, 0{options})) AS times FROM ({page})"
+        f"SELECT {KEYS}, completion_index, turn - 1 AS turn, turns[turn].role AS role, text, "
+        f"regexp_replace(text, {pattern}, {mark}{options}) AS marked, "
+        f"len(regexp_extract_all(text, {pattern}, 0{options})) AS times "
+        f"FROM (SELECT *, {said} AS text FROM (SELECT *, {turn} AS turn FROM ({page})))"
     )
 
 
-def _around(mark: str) -> str:
-    return rf"{mark}\0{mark}"
+def _matches(wanted: Wanted, value: str, place: str) -> str:
+    """Return SQL of whether a value holds what is wanted, which stands in the place of a parameter."""
+    if wanted.is_regex:
+        return f"regexp_matches({value}, {place}{', ' + repr('i') if wanted.ignore_case else ''})"
+    return f"contains(lower({value}), lower({place}))" if wanted.ignore_case else f"contains({value}, {place})"
 
 
 def _condition(run: Run, wanted: Wanted, selection: Selection) -> tuple[str, list[object]]:
@@ -142,15 +148,17 @@ def _condition(run: Run, wanted: Wanted, selection: Selection) -> tuple[str, lis
         right = f"{'' if wanted.correct else 'NOT '}({told})"
         key = f"({KEYS}, completion_index)"
         parts.append(f"{key} IN (SELECT {key} FROM completions WHERE {condition} AND {right})")
+    needed, ignores = needed_by(wanted.text if wanted.is_regex else re.escape(wanted.text))
+    steps = steps_that_may_hold(run.store, needed, ignore_case=ignores or wanted.ignore_case)
+    if steps is not None:
+        parts.append(f"({' OR '.join(f'step BETWEEN {first} AND {last}' for first, last in steps) or 'false'})")
     parameters.append(wanted.text)
     place = f"${len(parameters)}"
-    if wanted.is_regex:
-        parts.append(f"regexp_matches(completion, {place}{', ' + repr('i') if wanted.ignore_case else ''})")
-    elif wanted.ignore_case:
-        parts.append(f"contains(lower(completion), lower({place}))")
-    else:
-        parts.append(f"contains(completion, {place})")
-    return " AND ".join(parts), parameters
+    matches = _matches(wanted, "completion", place)
+    if any("turns" in columns for columns in run.store.snapshot().columns.values()):
+        in_turn = _matches(wanted, _SAID, place)
+        matches = f"({matches} OR turns IS NOT NULL AND len(list_filter(turns, lambda t: {in_turn})) > 0)"
+    return " AND ".join([*parts, matches]), parameters
 
 
 def correct_sql(run: Run, modes: Sequence[Mode]) -> str | None:
@@ -164,21 +172,12 @@ def correct_sql(run: Run, modes: Sequence[Mode]) -> str | None:
     return f"CASE {said} {told} END"
 
 
-def _hit(row: dict[str, Any], wanted: Wanted) -> Hit:
-    text = row["completion"]
-    places = list(re.finditer(re.escape(wanted.text), text, re.IGNORECASE if wanted.ignore_case else 0))
-    start, end = places[0].span() if places else (0, 0)  # a few letters change their case in DuckDB only
-    return _excerpt(row, start, end, max(1, len(places)))
-
-
-def _marked_hit(row: dict[str, Any], mark: str) -> Hit:
-    start = row["marked"].find(mark)
-    end = row["marked"].find(mark, start + len(mark)) - len(mark)
-    return _excerpt(row, start, end, row["times"])
-
-
-def _excerpt(row: dict[str, Any], start: int, end: int, times: int) -> Hit:
-    text = row["completion"]
+def _hit(row: dict[str, Any], mark: str) -> Hit:
+    text = row["text"]
+    start = max(
+        0, row["marked"].find(mark)
+    )  # a few letters change their case in DuckDB's lower alone: nothing is marked
+    end = max(0, row["marked"].find(mark, start + len(mark)) - len(mark))
     return Hit(
         mode=row["mode"],
         step=row["step"],
@@ -188,5 +187,7 @@ def _excerpt(row: dict[str, Any], start: int, end: int, times: int) -> Hit:
         before=text[max(0, start - AROUND) : start],
         found=text[start : min(end, start + MOST_FOUND)],
         after=text[end : end + AROUND],
-        times=times,
+        times=max(1, row["times"]),
+        turn=row["turn"],
+        role=row["role"],
     )

@@ -26,8 +26,6 @@ NAMED = 5
 """Groups or steps named of each kind of problem; the others are counted."""
 _MEND = "restore it from a copy, or delete it"
 _KEY = "mode, step, batch, group_index"
-_MEASURES = [name for name, measure in GROUP_MEASURES.items() if measure.sql]
-"""Measures of a group that follow from its rows in SQL."""
 
 
 @dataclass(kw_only=True)
@@ -65,7 +63,7 @@ def verify(run: Run, *, tell: Callable[[str], None] = lambda what: None) -> Veri
         try:
             found.problems += list(check(run, found))
         except (RunError, NotImplementedError) as error:
-            found.problems += list(_unreadable(run)) or [f"{what}: cannot be checked ({first_line(error)})"]
+            found.problems.append(f"{what}: cannot be checked ({first_line(error)})")
             found.notes.append(f"{what} and what follows: not checked, since files cannot be read")
             break
     return found
@@ -111,25 +109,6 @@ def _other_rows(file: Source) -> Iterator[str]:
         )
 
 
-def _unreadable(run: Run) -> Iterator[str]:
-    """Ask both readers for each file alone, and tell of those that one of them cannot read though its checksums hold."""
-    import duckdb
-
-    listing = run.store.listing()
-    places = [source.path for source in listing.batches] + [source.path for source in listing.segments]
-    for place in places:
-        for path in sorted(place.iterdir()) if place.is_dir() else [place]:
-            try:
-                RowReader(path).close()
-                with duckdb.connect() as connection:
-                    connection.execute(
-                        "SELECT count(COLUMNS(*)) FROM read_parquet($1, hive_partitioning = false)", [str(path)]
-                    ).fetchall()
-            except (duckdb.Error, OSError, ValueError, NotImplementedError) as error:
-                name = path.relative_to(run.directory.groups)
-                yield f"groups/{name}: cannot be read ({first_line(error)}); {_MEND}"
-
-
 def _duplicates(run: Run, found: Verified) -> Iterator[str]:
     counts = run.query("SELECT count(*) AS groups, sum(size)::BIGINT AS rows FROM groups").to_pylist()[0]
     found.groups, found.completions = counts["groups"], counts["rows"] or 0
@@ -172,7 +151,8 @@ def _measures(run: Run, found: Verified) -> Iterator[str]:
     """Compare the measures that were stored with every group with its rows."""
     wrong = 0
     written = frozenset.intersection(*(run.store.snapshot().columns.values() or [frozenset()]))
-    differs = " OR ".join(_differs(name, may_lack=f"{GROUP_PREFIX}{name}" not in written) for name in _MEASURES)
+    known = [name for name, measure in GROUP_MEASURES.items() if measure.sql]
+    differs = " OR ".join(_differs(name, may_lack=f"{GROUP_PREFIX}{name}" not in written) for name in known)
     steps = sorted({step for mode in MODES for step in run.steps(mode)})
     for start in range(0, len(steps), STEPS_AT_ONCE):
         part = steps[start : start + STEPS_AT_ONCE]

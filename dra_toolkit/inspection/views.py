@@ -29,14 +29,17 @@ MARKS = "= all rewards equal   d duplicates   ± sign of an advantage changed by
 
 def run_view(overview: RunOverview, *, width: int) -> RenderableType:
     """Return a run at a glance: health notes, settings, a curve for each measure, problems."""
-    parts: list[RenderableType] = [_title(f"{overview.name}: {overview.state}")]
+    parts: list[RenderableType] = [safe(f"{overview.name}: {overview.state}", "bold")]
     parts += [health_view(note) for note in overview.notes]
-    parts.append(_settings(overview))
+    settings = Table.grid(padding=(0, 2))
+    for key, value in overview.settings.items():
+        settings.add_row(Text(key, "dim"), safe(", ".join(map(str, value)) if isinstance(value, list) else value))
+    parts.append(settings)
     if not overview.steps:
         parts.append(Text("No training groups are recorded yet; look again when the first step is done.", "yellow"))
     else:
         parts.append(_curves(overview, width=width))
-    parts += [Text(visible(problem, one_line=True), "yellow") for problem in overview.problems]
+    parts += [safe(problem, "yellow") for problem in overview.problems]
     return Group(*parts)
 
 
@@ -46,17 +49,6 @@ def health_view(note: Note) -> Text:
     for sign in note.signs:
         text.append(f"\n    {visible(sign.what, one_line=True)}: {sign.before:.3g} -> {sign.after:.3g}")
     return text.append(f"\n    {note.advice}\n", "dim")
-
-
-def _title(text: str) -> Text:
-    return safe(text, "bold")
-
-
-def _settings(overview: RunOverview) -> Table:
-    grid = Table.grid(padding=(0, 2))
-    for key, value in overview.settings.items():
-        grid.add_row(Text(key, "dim"), safe(", ".join(map(str, value)) if isinstance(value, list) else value))
-    return grid
 
 
 def _curves(overview: RunOverview, *, width: int) -> RenderableType:
@@ -94,7 +86,7 @@ def _ends(overview: RunOverview) -> tuple[list[str], list[list[str]], list[list[
 
 def group_view(record: GroupRecord, *, width: int, lines: int | None) -> RenderableType:
     """Return one group in full; of each completion at most `lines` lines, or all if None."""
-    parts: list[RenderableType] = [_title(place_of(record)), *_prompt(record, lines), Text()]
+    parts: list[RenderableType] = [safe(place_of(record), "bold"), *_prompt(record, lines), Text()]
     if is_measured(record):
         parts += [Text("Similarity of the completions", "bold"), heat_map(record.adjustment.similarity, columns=width)]
     else:
@@ -154,9 +146,9 @@ def _cut(text: str, lines: int | None) -> str:
     return f"{kept}\n… {left_out} more characters; --full shows them" if left_out else kept
 
 
-# Steps from dark blue to yellow in even lightness (after the cividis colour map, Nuñez et al. 2018): readers with any
-# colour vision see the same order.
-_STOPS = np.array([(0, 34, 78), (53, 69, 108), (102, 105, 112), (148, 142, 119), (200, 184, 102), (254, 232, 56)])
+SHADES = ("#002248", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
+"""From dark blue to yellow in even lightness (after the cividis colour map, Nuñez et al. 2018): readers with any colour
+vision see the same order. On the first three text is white."""
 CELL = 5
 """Characters of a cell."""
 
@@ -173,26 +165,18 @@ def heat_map(similarity: Array, *, columns: int) -> Text:
     for i in range(shown):
         text.append(f"{f'#{i}':>{CELL - 1}} ", style="dim")
         for j in range(shown):
-            text.append(_number(similarity[i, j]), style=_style(float(similarity[i, j])))
+            value = float(similarity[i, j])
+            written = f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)
+            written = f"{'-':^{CELL}}" if np.isnan(value) else f"{written:>{CELL - 1}} "
+            text.append(written, style=_style(value))
         text.append("\n")
     if shown < G:
         text.append(f"{G - shown} more completions are left out: the terminal is too narrow\n", style="dim")
     return text
 
 
-def _number(value: float) -> str:
-    """Return ` .87 `, ` 1.0 `, `-.12 `: two digits and no zero before the point."""
-    if np.isnan(value):
-        return f"{'-':^{CELL}}"
-    written = f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)
-    return f"{written:>{CELL - 1}} "
-
-
 def _style(value: float) -> Style:
     if np.isnan(value):
         return Style()
-    place = float(np.clip(value, 0.0, 1.0)) * (len(_STOPS) - 1)
-    low = min(int(place), len(_STOPS) - 2)
-    red, green, blue = np.rint(_STOPS[low] + (place - low) * (_STOPS[low + 1] - _STOPS[low])).astype(int)
-    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128
-    return Style(color="rgb(255,255,255)" if dark else "rgb(0,0,0)", bgcolor=f"rgb({red},{green},{blue})")
+    place = round(float(np.clip(value, 0.0, 1.0)) * (len(SHADES) - 1))
+    return Style(color="#ffffff" if place < 3 else "#000000", bgcolor=SHADES[place])

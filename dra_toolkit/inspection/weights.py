@@ -27,21 +27,20 @@ from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.inspection.terminal import number, table
 from dra_toolkit.runs import Run
 
-Groups = Sequence[NDArray[Any]] | NDArray[Any]
-"""Values of the completions of each group, (n, G), or n times (G,)."""
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Weights:
-    """Effective weights of the two sides, for each share of right completions 0, 1/G, ... 1."""
+    """Effective weights of the two sides, (G + 1,), for each share of right completions 0, 1/G, ... 1.
+
+    right   sum of the advantages of the right completions over G, mean over groups; NaN where no group was
+    wrong   the same of the wrong ones, with its sign turned: what pushes them down is positive
+    groups  how many it is a mean of; 1 for a formula
+    """
 
     name: str
     right: Array
-    """(G + 1,) sum of the advantages of the right completions over G, mean over groups; NaN where no group was."""
     wrong: Array
-    """(G + 1,) the same of the wrong ones, with its sign turned: what pushes them down is positive."""
     groups: NDArray[np.intp]
-    """(G + 1,) groups it is a mean of; 1 for a formula."""
 
 
 def by_formula(name: str, G: int = 8) -> Weights:

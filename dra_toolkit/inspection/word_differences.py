@@ -24,14 +24,14 @@ class Stretch:
 
 @dataclass(frozen=True, kw_only=True)
 class Differences:
-    """How two texts differ."""
+    """How two texts differ: stretches that read in order make both, and whether only the beginnings were compared.
+
+    ratio: twice the characters in common over those of both texts compared, 1 for equal texts.
+    """
 
     stretches: tuple[Stretch, ...]
-    """Read in order they make both texts: those of both, only the left, only the right one."""
     ratio: float
-    """Twice the characters in common over those of both texts compared: 1 for equal texts."""
     is_cut: bool
-    """Whether only the beginnings were compared."""
 
 
 def word_differences(left: str, right: str, words: int = MOST_WORDS, units: re.Pattern[str] = _WORDS) -> Differences:

@@ -62,14 +62,17 @@ def compact(
     stopped: asked between batches; once it returns true, CompactionStoppedError is raised.
     Raises OSError if the folder cannot be written; what was published before stays as it was.
     """
-    made = sources = 0
-    store = GroupStore(folder)
+    made, sources, store = 0, 0, GroupStore(folder)
     for mode in MODES:
         while (due := _due(store, mode, everything)) is not None:
             _join(store, mode, due, stopped)
             made, sources = made + 1, sources + len(due)
             tell(f"{mode}: {len(due)} files of groups are one segment")
-    return Compacted(segments=made, sources=sources, removed=remove_replaced(folder, grace))
+    removed = remove_replaced(folder, grace)
+    from dra_toolkit.inspection.text_index import build_missing  # what searches read, beside what they search
+
+    build_missing(folder, stopped=stopped)
+    return Compacted(segments=made, sources=sources, removed=removed)
 
 
 def remove_replaced(folder: Path, grace: float = GRACE) -> int:
@@ -151,16 +154,13 @@ def _join(store: GroupStore, mode: Mode, sources: Sequence[Source], stopped: Cal
     wanted = _wanted(store, snapshot.segments, sources)
     facts = _facts(snapshot.facts, sources[0])
     optional = frozenset().union(*(snapshot.columns[source.path] for source in sources)) & frozenset(OPTIONAL)
-    dropped = {}
-    if facts.record_texts < 1:
-        dropped = texts_to_drop(snapshot, _joined(store, snapshot, wanted), mode, facts.record_texts)
+    thins, joined = facts.record_texts < 1, _joined(store, snapshot, wanted)
+    dropped = texts_to_drop(snapshot, joined, mode, facts.record_texts) if thins else {}
     optional |= {"texts_dropped"} if dropped else set()
-    identities = _identities(sources)
-    steps = [step for step, _ in wanted]
     sequence = 1 + max((segment.sequence for segment in store.listing().segments), default=0)
 
     def write(folder: Path) -> None:
-        writer = SegmentWriter(folder, facts, optional, identities)
+        writer = SegmentWriter(folder, facts, optional, _identities(sources))
         for batch in sorted(wanted):
             if stopped():
                 raise CompactionStoppedError
@@ -171,7 +171,7 @@ def _join(store: GroupStore, mode: Mode, sources: Sequence[Source], stopped: Cal
             writer.add(without_texts(table, dropped.get(batch, ())))
         writer.close()
 
-    publish_folder(store.folder / segment_folder(mode, min(steps), max(steps), sequence), write)
+    publish_folder(store.folder / segment_folder(mode, min(wanted)[0], max(wanted)[0], sequence), write)
 
 
 def _wanted(store: GroupStore, segments: Sequence[Source], sources: Sequence[Source]) -> dict[Batch, Source]:

@@ -38,7 +38,7 @@ class Audited:
     low, high         ends of the 95 % interval of the AUC, by bootstrap over groups; NaN for fewer than `ENOUGH`
     groups            those with pairs of both kinds: only they tell anything
     truncated         share of completions of which only the beginning was read
-    seconds           to embed one completion; `seconds_per_1000`: 1,000 tokens, or words, as `unit` says
+    seconds           to embed one completion
     """
 
     embedder: str
@@ -52,8 +52,6 @@ class Audited:
     groups: int
     truncated: float
     seconds: float
-    seconds_per_1000: float
-    unit: str
 
 
 def audit(
@@ -71,7 +69,7 @@ def audit(
     """
     won, counts = list[float](), list[int]()
     within, between = list[Array](), list[Array]()
-    truncated = total = length = 0
+    truncated = total = 0
     seconds = 0.0
     first = list(groups[0].texts)
     embedder.embed(first, tokens_of(first) if tokens_of else None)  # loads what is loaded late
@@ -80,7 +78,7 @@ def audit(
         started = time.perf_counter()
         found = embedder.embed(list(group.texts), ids)
         seconds += time.perf_counter() - started
-        truncated, total, length = truncated + found.truncated, total + len(group.texts), length + sum(group.lengths)
+        truncated, total = truncated + found.truncated, total + len(group.texts)
         equal, other = _pairs(group, cosine_similarity(found.vectors))
         within.append(equal)
         between.append(other)
@@ -93,7 +91,11 @@ def audit(
             "audit: no group has two texts with equal labels and two with different ones, so nothing can be told apart; "
             "use other labels, or groups of a step at which the model still varies"
         )
-    low, high = _interval(np.array(won), np.array(counts, dtype=np.float64), seed)
+    low = high = float("nan")
+    if len(won) >= ENOUGH:
+        drawn = np.random.default_rng(seed).integers(0, len(won), size=(RESAMPLES, len(won)))
+        shares = np.array(won)[drawn].sum(axis=1) / np.array(counts)[drawn].sum(axis=1)
+        low, high = np.quantile(shares, [0.025, 0.975]).tolist()
     return Audited(
         embedder=embedder.name,
         within=mean_of_known(np.concatenate(within)),
@@ -106,8 +108,6 @@ def audit(
         groups=len(counts),
         truncated=truncated / total,
         seconds=seconds / total,
-        seconds_per_1000=1_000 * seconds / max(1, length),
-        unit=groups[0].unit,
     )
 
 
@@ -135,14 +135,6 @@ def _pairs(group: LabelledGroup, similarity: Array) -> tuple[Array, Array]:
     return similarities[equal], similarities[~equal]
 
 
-def _interval(won: Array, counts: Array, seed: int) -> tuple[float, float]:
-    if len(won) < ENOUGH:
-        return float("nan"), float("nan")
-    drawn = np.random.default_rng(seed).integers(0, len(won), size=(RESAMPLES, len(won)))
-    low, high = np.quantile(won[drawn].sum(axis=1) / counts[drawn].sum(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
 def wins(left: Array, right: Array) -> float:
     """Return in how many pairs (left, right) the first is larger; ties, to `DECIMALS`, count half.
 
@@ -163,13 +155,11 @@ RULE = (
 )
 
 
-def heads(unit: str = "tokens") -> tuple[str, ...]:
-    """Return the heads of the table."""
-    return "embedder", "within", "between", "AUC", "95 % interval", "cut", "ms each", f"s / 1,000 {unit}"
+HEADS = ("embedder", "within", "between", "AUC", "95 % interval", "cut", "ms each")
 
 
 def cells(found: Audited) -> list[str]:
-    """Return one row of the table, as `heads` says."""
+    """Return one row of the table, as `HEADS` says."""
     return [
         visible(found.embedder, one_line=True),
         f"{found.within:.3f}",
@@ -178,7 +168,6 @@ def cells(found: Audited) -> list[str]:
         "-" if np.isnan(found.low) else f"{found.low:.3f} to {found.high:.3f}",
         f"{100 * found.truncated:.0f} %",
         f"{1_000 * found.seconds:.2f}",
-        f"{found.seconds_per_1000:.4f}",
     ]
 
 
@@ -194,7 +183,7 @@ def audit_view(audited: Sequence[Audited]) -> RenderableType:
         *(Text(f"{visible(found.embedder, one_line=True)}: {verdict(found)}") for found in audited),
         Text(RULE, "dim"),
     ]
-    columns = (head if head == "embedder" else f">{head}" for head in heads(first.unit))
+    columns = (head if head == "embedder" else f">{head}" for head in HEADS)
     return Group(table(columns, map(cells, audited)), *lines)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -36,9 +36,6 @@ class LabelledGroup:
     texts: tuple[str, ...]
     labels: tuple[Hashable, ...]
     """What each text does, whatever its words; None where that is not known."""
-    lengths: tuple[int, ...]
-    """How long each is, in `unit`."""
-    unit: Literal["tokens", "words"] = "tokens"
 
 
 def from_run(
@@ -66,7 +63,6 @@ def from_run(
         LabelledGroup(
             texts=record.group.texts,
             labels=tuple(map(known, _labels(record, labels, label, run.name))),
-            lengths=tuple(record.group.token_counts.tolist()),
         )
         for record in (run.group(p["step"], p["group_index"], mode=mode, batch=p["batch"]) for p in places)
     ]
@@ -102,16 +98,8 @@ def from_file(
         how = f"of equal {group}" if group else "and no column that groups them; name it with --group-column"
         raise RunError(f"{path}: {largest:,} texts {how}: every pair of a group is compared, at most {LARGEST:,} texts")
     keys = list(by_group)
-    return [_labelled(by_group[keys[i]]) for i in chosen(len(keys), groups, seed)]
-
-
-def _labelled(rows: Sequence[tuple[str, Any]]) -> LabelledGroup:
-    return LabelledGroup(
-        texts=tuple(text for text, _ in rows),
-        labels=tuple(known(label) for _, label in rows),
-        lengths=tuple(len(text.split()) for text, _ in rows),
-        unit="words",
-    )
+    picked = [by_group[keys[i]] for i in chosen(len(keys), groups, seed)]
+    return [LabelledGroup(texts=tuple(t for t, _ in rows), labels=tuple(known(x) for _, x in rows)) for rows in picked]
 
 
 def _rows(path: Path, wanted: set[str | None]) -> Iterator[dict[str, Any]]:

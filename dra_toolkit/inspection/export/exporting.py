@@ -13,15 +13,7 @@ import numpy as np
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.group_measures import shown_in
-from dra_toolkit.inspection.export.writers import (
-    CARD,
-    export_schema,
-    rows,
-    write_csv,
-    write_dataset,
-    write_jsonl,
-    write_parquet,
-)
+from dra_toolkit.inspection.export import writers
 from dra_toolkit.inspection.group_html import group_html, safe_html
 from dra_toolkit.inspection.replay.settings import recipe_lines
 from dra_toolkit.inspection.selection import Selection
@@ -62,8 +54,8 @@ def export(
 
 
 def _write(run: Run, out: Path, format: str, selection: Selection, groups: int) -> int:
-    schema = export_schema(run, selection)
-    written = 0
+    schema = writers.export_schema(run, selection)
+    rows, written = writers.rows(run, selection, schema), 0
 
     def counted(count: int) -> None:
         nonlocal written
@@ -72,7 +64,7 @@ def _write(run: Run, out: Path, format: str, selection: Selection, groups: int) 
         written = count
 
     def fill(folder: Path) -> None:
-        counted(write_dataset(run, selection, folder))
+        counted(writers.write_dataset(run, selection, folder))
         if out.exists():
             remove_folder(out)
 
@@ -80,9 +72,9 @@ def _write(run: Run, out: Path, format: str, selection: Selection, groups: int) 
         if format == "html":
             counted(write_html(run, selection, file, groups=groups))
         elif format == "parquet":
-            counted(write_parquet(rows(run, selection, schema), file, schema))
+            counted(writers.write_parquet(rows, file, schema))
         else:
-            counted((write_csv if format == "csv" else write_jsonl)(rows(run, selection, schema), file))
+            counted(writers.write_csv(rows, file) if format == "csv" else writers.write_jsonl(rows, file))
 
     if format == "dataset":
         publish_folder(out, fill)
@@ -99,7 +91,9 @@ def _check_place(out: Path, format: str, overwrite: bool) -> None:
     if not overwrite:
         raise RunError(f"{out}: is there already; --overwrite replaces it")
     if format == "dataset" and not (out.is_dir() and all(p.suffix in (".parquet", ".md") for p in out.iterdir())):
-        raise RunError(f"{out}: is no folder of an earlier export ({CARD} and Parquet files), so it is left alone")
+        raise RunError(
+            f"{out}: is no folder of an earlier export ({writers.CARD} and Parquet files), so it is left alone"
+        )
     if format != "dataset" and out.is_dir():
         raise RunError(f"{out}: is a folder, expected the name of a file")
 
@@ -119,7 +113,9 @@ def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
     condition, parameters = selection.sql()
     head = resources.files("dra_toolkit.inspection.export").joinpath("report_head.html").read_text(encoding="utf-8")
     yield head.replace("$name", safe_html(run.name))
-    yield _settings(run, selection)
+    facts = next(one for mode in selection.modes for one in run.facts(mode))
+    settings = "\n".join(recipe_lines(facts.diversity, facts.made, facts.embedder))
+    yield f"<details><summary>Settings</summary><pre>{safe_html(settings)}</pre></details>\n"
     yield from _curves(run, condition, parameters)
     order = "flips DESC, similarity DESC NULLS LAST, mode, step, batch, group_index"
     sql = (
@@ -136,15 +132,6 @@ def _parts(run: Run, selection: Selection, groups: int) -> Iterator[str | int]:
         yield group_html(record)
         yield len(record.group)
     yield "</body></html>\n"
-
-
-def _settings(run: Run, selection: Selection) -> str:
-    lines = [
-        "\n".join(recipe_lines(facts.diversity, facts.made, facts.embedder))
-        for mode in selection.modes
-        for facts in run.facts(mode)[:1]
-    ]
-    return f"<details><summary>Settings</summary><pre>{safe_html(lines[0] if lines else '')}</pre></details>\n"
 
 
 def _curves(run: Run, condition: str, parameters: list[object]) -> Iterator[str]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.selection import Selection
-from dra_toolkit.runs import FileFacts, Run
-from dra_toolkit.runs.schema import COLUMNS
+from dra_toolkit.runs import Run
+from dra_toolkit.runs.schema import COLUMNS, OPTIONAL, arrow_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,26 +31,12 @@ def export_schema(run: Run, selection: Selection) -> pa.Schema:
     """Return the columns of an export: those of the recorded rows, in types that every reader of Parquet knows."""
     import pyarrow as pa
 
-    from dra_toolkit.runs.schema import OPTIONAL, arrow_schema
-
     facts = [one for mode in selection.modes for one in run.facts(mode)]
-    names = dict.fromkeys(name for one in facts for name in one.reward_weights)
-    whole = FileFacts(
-        run=run.name,
-        reward_weights=dict.fromkeys(names, 1.0),
-        scale_rewards="",
-        diversity=facts[0].diversity,
-        embedder="",
-    )
-    fields = []
-    for field in arrow_schema(whole, optional=frozenset(OPTIONAL)):
-        kind = field.type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        elif kind == pa.list_(pa.float16()):
-            kind = pa.list_(pa.float32())
-        fields.append(pa.field(field.name, kind))
-    return pa.schema(fields)
+    weights = {name: 1.0 for one in facts for name in one.reward_weights}
+    fields = arrow_schema(replace(facts[0], reward_weights=weights), optional=frozenset(OPTIONAL))
+    half, single = pa.list_(pa.float16()), pa.list_(pa.float32())
+    kinds = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in fields]
+    return pa.schema(zip(fields.names, (single if kind == half else kind for kind in kinds), strict=True))
 
 
 def rows(run: Run, selection: Selection, schema: pa.Schema) -> Tables:
@@ -58,22 +44,9 @@ def rows(run: Run, selection: Selection, schema: pa.Schema) -> Tables:
     import pyarrow as pa
 
     for _, table in selection.tables(run):
-        columns = [
-            _column(table, field) if field.name in table.column_names else pa.nulls(len(table), field.type)
-            for field in schema
-        ]
+        there = set(table.column_names)
+        columns = [table[f.name].cast(f.type) if f.name in there else pa.nulls(len(table), f.type) for f in schema]
         yield pa.table(columns, schema=schema)
-
-
-def _column(table: pa.Table, field: pa.Field) -> pa.Array:
-    import pyarrow as pa
-
-    found = table[field.name].combine_chunks()
-    if field.name != "rewards":
-        return found.cast(field.type)
-    there = {found.type.field(i).name: found.field(i) for i in range(found.type.num_fields)}
-    columns = [there.get(inner.name, pa.nulls(len(found), inner.type)) for inner in field.type]
-    return pa.StructArray.from_arrays(columns, fields=list(field.type))
 
 
 def write_jsonl(tables: Tables, file: BinaryIO) -> int:

@@ -28,11 +28,6 @@ class Group:
     rollouts: Sequence[Rollout]
     where: str
 
-    @classmethod
-    def of(cls, batch: ImportedBatch, index: int) -> Group:
-        """Return one group of a batch."""
-        return cls(batch.groups[index], f"{batch.mode} step {batch.step}, group {index}")
-
     @cached_property
     def prompts(self) -> list[str]:
         """The identity of the prompt of each completion; equal objects are hashed once."""
@@ -86,7 +81,10 @@ def check_group(group: Group, tally: Tally) -> None:
 
 def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, engine: str, *, with_ids: bool) -> None:
     """Note what is wrong with the groups of a step beside each other."""
-    _check_sizes(groups, tally)
+    usual = Counter(len(group.rollouts) for group in groups).most_common(1)[0][0]
+    for group in groups:
+        if (size := len(group.rollouts)) not in (usual, 1):
+            tally.add("unequal groups", f"{group.where} has {size} completions, most have {usual}")
     if with_ids:
         _check_identities(groups, tally)
     known = [group for group in groups if all(r.advantage is not None for r in group.rollouts)]
@@ -95,14 +93,6 @@ def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, eng
         weights = dict.fromkeys(groups[0].rollouts[0].rewards, 1.0)
         if best_estimator(batch, weights, engine) is None:
             tally.add("advantages of no known estimator", f"{batch.mode} step {batch.step}")
-
-
-def _check_sizes(groups: Sequence[Group], tally: Tally) -> None:
-    sizes = Counter(len(group.rollouts) for group in groups)
-    usual = sizes.most_common(1)[0][0]
-    for group in groups:
-        if len(group.rollouts) not in (usual, 1):
-            tally.add("unequal groups", f"{group.where} has {len(group.rollouts)} completions, most have {usual}")
 
 
 def _check_identities(groups: Sequence[Group], tally: Tally) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,9 +46,8 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
         name = engine = found.name
         columns = found.reward_names(source, options)
         read = batches(found.read(source, options, problems), consecutive=found.consecutive)
-    with _no_collection():
-        for batch in read:
-            _look_at(batch, tally, seen, engine, with_ids=name not in ("trl", "ms-swift"))
+    for batch in read:
+        _look_at(batch, tally, seen, engine, with_ids=name not in ("trl", "ms-swift"))
     there = tally.there
     if not there["groups"]:
         raise RunError(f"{source}: no rollout could be read", *problems.lines[:5])
@@ -71,20 +68,8 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
     )
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep the collector from going again and again through rows that all are still needed; a batch frees itself."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, engine: str, *, with_ids: bool) -> None:
-    groups = [Group.of(batch, index) for index in range(len(batch.groups))]
+    groups = [Group(r, f"{batch.mode} step {batch.step}, group {i}") for i, r in enumerate(batch.groups)]
     seen.steps.add((batch.mode, batch.step))
     for group in groups:
         check_group(group, tally)

@@ -41,14 +41,10 @@ def advantages_of(piece: Piece, settings: DiversitySettings, how: Scaling | Esti
     if settings.adjusts:
         return flattened(piece, adjustments(piece, settings), settings, how)
     ones = np.ones((1, 1))  # nobody looks at what is not used, and it would cost most of the time
-    plain = [
-        (
-            block,
-            Adjustment(similarity=ones, redundancy=ones, weights=np.ones_like(totals), totals=totals, adjusted=totals),
-        )
-        for block, totals in ((block, block.of(piece.totals)) for block in piece.blocks)
-    ]
-    return flattened(piece, plain, settings, how)
+    unused = {"similarity": ones, "redundancy": ones}
+    totals = [block.of(piece.totals) for block in piece.blocks]
+    plain = [Adjustment(totals=each, adjusted=each, weights=np.ones_like(each), **unused) for each in totals]
+    return flattened(piece, list(zip(piece.blocks, plain, strict=True)), settings, how)
 
 
 def adjustments(piece: Piece, settings: DiversitySettings) -> Found:
@@ -69,32 +65,23 @@ def adjustments(piece: Piece, settings: DiversitySettings) -> Found:
 
 def flattened(piece: Piece, found: Found, settings: DiversitySettings, how: Scaling | Estimator) -> tuple[Array, Array]:
     """Return adjusted totals and advantages, (N,) each, in the order of the piece."""
-    adjusted, advantages = np.empty_like(piece.totals), np.empty_like(piece.totals)
-    of_batch = estimator_of(how).scope == "batch"
+    of_batch, advantages = estimator_of(how).scope == "batch", np.empty_like(piece.totals)
+    flat = {name: np.zeros_like(piece.totals) for name in ("adjusted", "weights", "bonus")}
     for block, adjustment in found:
-        block.put(adjustment.adjusted, adjusted)
+        for name, values in flat.items():
+            if (of_block := getattr(adjustment, name)) is not None:
+                block.put(of_block, values)
         if not of_batch:
             block.put(adjusted_advantages(adjustment, how, settings), advantages)
-    if of_batch:
-        flat = _flat(piece, found)
-        for first, end in pairwise(piece.batches.tolist()):
-            rows = slice(int(piece.starts[first]), int(piece.starts[end]))
-            numbers = {name: values[rows] for name, values in flat.items()}
-            whole, is_there = padded_adjustment(numbers, piece.sizes[first:end])
-            advantages[rows] = adjusted_advantages(whole, how, settings)[is_there]
-    return adjusted, advantages
-
-
-def _flat(piece: Piece, found: Found) -> dict[str, Array]:
-    """Return weights and totals, and the bonus where there is one, (N,) each."""
-    flat = {name: np.empty_like(piece.totals) for name in ("weights", "adjusted", "bonus")}
-    for block, adjustment in found:
-        bonus = np.zeros(block.rows.shape) if adjustment.bonus is None else adjustment.bonus
-        for name, values in (("weights", adjustment.weights), ("adjusted", adjustment.adjusted), ("bonus", bonus)):
-            block.put(values, flat[name])
+    adjusted = flat["adjusted"]
     if all(adjustment.bonus is None for _, adjustment in found):
         del flat["bonus"]
-    return {**flat, "totals": piece.totals}
+    for first, end in pairwise(piece.batches.tolist()) if of_batch else ():
+        rows = slice(int(piece.starts[first]), int(piece.starts[end]))
+        numbers = {name: values[rows] for name, values in {**flat, "totals": piece.totals}.items()}
+        whole, is_there = padded_adjustment(numbers, piece.sizes[first:end])
+        advantages[rows] = adjusted_advantages(whole, how, settings)[is_there]
+    return adjusted, advantages
 
 
 Values = NDArray[Any]
@@ -102,13 +89,11 @@ Values = NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ReplayedGroup:
-    """One group under other settings."""
+    """One group under other settings: weights and totals, and advantages, (G,), as they would have been."""
 
     record: GroupRecord
     adjustment: Adjustment
-    """Redundancy, weights and totals as they would have been."""
     advantages: Array
-    """(G,) as they would have been."""
 
 
 def replay_groups(
@@ -152,7 +137,7 @@ def piece_of_records(
 
     known = {
         **{name: joined(attrgetter(name)) for name in RECORDED},
-        "correct": joined(lambda record: _correct(record, correct_by)),
+        "correct": joined(lambda record: _above(record.group.rewards.get(correct_by or ""))),
         "labels": joined(lambda record: _labels(record, settings)),
     }
     return Piece(
@@ -167,8 +152,7 @@ def piece_of_records(
     )
 
 
-def _correct(record: GroupRecord, correct_by: str | None) -> Values | None:
-    values = record.group.rewards.get(correct_by) if correct_by else None
+def _above(values: Array | None) -> Values | None:
     return None if values is None else np.nan_to_num(values) > CORRECT_ABOVE
 
 

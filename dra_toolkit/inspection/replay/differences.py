@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -91,19 +90,20 @@ class ChangedGroup:
 
 @dataclass(kw_only=True)
 class Differences:
-    """What changed, of all pieces seen so far."""
+    """What changed, of all pieces seen so far.
+
+    groups           those that change most, the most first, at most `top`
+    worst            where |A' - A| is largest
+    beyond_rounding  completions whose |A' - A| is more than the tolerance and than float32 arithmetic explains
+    wrong            where it is largest of these
+    """
 
     top: int = 20
-    """How many of the groups that change most are kept."""
     steps: dict[int, Sums] = field(default_factory=dict)
     worst: Place | None = None
-    """Where |A' - A| is largest."""
     wrong: Place | None = None
-    """Where |A' - A| is largest of those that count as `beyond_rounding`."""
     beyond_rounding: int = 0
-    """Completions whose |A' - A| is more than the tolerance and than float32 arithmetic explains."""
     groups: list[ChangedGroup] = field(default_factory=list)
-    """The groups that change most, the most first."""
 
     def total(self) -> Sums:
         """Return the sums over all steps."""
@@ -188,18 +188,12 @@ def _counts(before: Array, after: Array, tokens: Array) -> dict[str, Any]:
 def _swaps(before: Array, after: Array, moved: Array) -> Array:
     """Return the pairs of each group, (n,), that the two order differently; unmoved groups have none."""
     swaps = np.zeros(len(before))
-    left, right = _pairs(before.shape[1])
+    left, right = np.triu_indices(before.shape[1], 1)
     for some in np.array_split(np.flatnonzero(moved > NOTHING), max(1, before.size // 65_536)):
         was, now = (np.take(each[some], left, axis=1) - np.take(each[some], right, axis=1) for each in (before, after))
         is_swapped = (was * now < 0) & (np.abs(was) > NOTHING) & (np.abs(now) > NOTHING)
         swaps[some] = is_swapped @ np.ones(len(left))
     return swaps
-
-
-@functools.cache
-def _pairs(G: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    left, right = np.triu_indices(G, 1)
-    return left, right
 
 
 def _rounding(piece: Piece, adjusted: Array, how: Estimator) -> Array:

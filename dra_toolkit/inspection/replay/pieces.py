@@ -107,12 +107,8 @@ class Piece:
         return np.cumsum(pairs) - pairs
 
     def _block(self, groups: Indices) -> Block:
-        return Block(
-            groups=groups,
-            rows=self.starts[groups][:, None] + np.arange(self.sizes[groups[0]]),
-            is_all=len(groups) == len(self.sizes),
-            triangles=self._triangles[groups],
-        )
+        rows = self.starts[groups][:, None] + np.arange(self.sizes[groups[0]])
+        return Block(groups=groups, rows=rows, triangles=self._triangles[groups])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,41 +117,25 @@ class Block:
 
     groups     (n,) their places among the groups of the piece
     rows       (n, G) the rows of their completions
-    is_all     whether these are all groups of the piece
     triangles  (n,) where the similarity of each begins
     """
 
     groups: Indices
     rows: Indices
-    is_all: bool
     triangles: Indices
 
     def of(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return those of the values of a piece, (N, ...), that belong to these groups, (n, G, ...)."""
-        return values.reshape(*self.rows.shape, *values.shape[1:]) if self.is_all else values[self.rows]
+        return values[self.rows]
 
     def put(self, values: Array, into: Array) -> None:
         """Put values of these groups, (n, G), where they belong among those of a piece, (N,)."""
-        if self.is_all:
-            into[:] = values.reshape(-1)
-        else:
-            into[self.rows] = values
+        into[self.rows] = values
 
     def similarity(self, values: Array) -> Array:
         """Return the whole matrices, (n, G, G), of the upper triangles of a piece."""
         n, G = self.rows.shape
-        T = G * (G - 1) // 2
-        above = values.reshape(n, T) if self.is_all else values[self.triangles[:, None] + np.arange(T)]
-        with_one = np.empty((n, T + 1), dtype=values.dtype)
-        with_one[:, 0] = 1.0
-        with_one[:, 1:] = above
-        return np.take(with_one, _places(G), axis=1).reshape(n, G, G)
-
-
-@functools.cache
-def _places(G: int) -> Indices:
-    """Return, for each cell of a (G, G) matrix, its place in a row of 1 and the upper triangle."""
-    places = np.zeros((G, G), dtype=np.intp)
-    above = np.triu_indices(G, 1)
-    places[above] = np.arange(1, len(above[0]) + 1)
-    return (places + places.T).ravel()
+        i, j = np.triu_indices(G, 1)
+        found = np.ones((n, G, G), dtype=values.dtype)
+        found[:, i, j] = found[:, j, i] = values[self.triangles[:, None] + np.arange(len(i))]
+        return found

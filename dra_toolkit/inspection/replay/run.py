@@ -26,21 +26,23 @@ TOLERANCE = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayReport:
-    """What a replay found."""
+    """What a replay found.
+
+    settings       how rewards were adjusted in the replay, of the last steps seen
+    estimator      how advantages were made of the totals
+    settings_vary  whether the recorded settings changed along the run; each step is then replayed from its own
+    problems       one line for each file that was skipped, and why
+    """
 
     run: str
     mode: Mode
     changes: Changes
     settings: DiversitySettings
-    """How rewards were adjusted in the replay, of the last steps seen."""
     estimator: Estimator
-    """How advantages were made of the totals."""
     embedder: str
     differences: Differences
     settings_vary: bool
-    """Whether the recorded settings changed along the run; each step is then replayed from its own."""
     problems: tuple[str, ...]
-    """One line for each file that was skipped, and why."""
 
 
 def replay_run(

@@ -55,7 +55,8 @@ class Changes:
         changed = {key: value for key, value in self.given.items() if key in _keys_of_settings()}
         if not changed:
             return recorded_settings(facts, mode)
-        recipe = {**_defaults(), **recorded_settings(facts, mode).as_recipe(), **changed}
+        defaults = {name: key.default for name, key in known_keys().items()}
+        recipe = {**defaults, **recorded_settings(facts, mode).as_recipe(), **changed}
         try:
             return diversity_settings(recipe)
         except SettingsError as error:
@@ -100,7 +101,9 @@ def read_changes(overrides: Sequence[str]) -> Changes:
     problems = [f"override {item!r}: {problem}" for item in overrides for problem in _read(given, item)]
     if problems:
         raise RecipeError(*problems)
-    given = {**_preset(given.pop(PRESET, None)), **given}
+    if (name := given.pop(PRESET, None)) is not None:  # it says something of every key that presets are about
+        keys = dict.fromkeys(key for preset in DIVERSITY_PRESETS.values() for key in preset)
+        given = {key: DIVERSITY_PRESETS[name].get(key, known_keys()[key].default) for key in keys} | given
     embedder = _embedder(given)
     try:
         if is_dotted(given.get(MEASURE, "")):
@@ -110,14 +113,6 @@ def read_changes(overrides: Sequence[str]) -> Changes:
     except MeasureError as error:
         raise RecipeError(*error.problems) from None
     return Changes(given=given, embedder=embedder)
-
-
-def _preset(name: str | None) -> dict[str, Any]:
-    """Return what a preset says of every key that presets are about, so that one recorded with another is replaced."""
-    if name is None:
-        return {}
-    keys = dict.fromkeys(key for preset in DIVERSITY_PRESETS.values() for key in preset)
-    return {key: DIVERSITY_PRESETS[name].get(key, known_keys()[key].default) for key in keys}
 
 
 def _read(given: dict[str, Any], item: str) -> Iterator[str]:
@@ -157,10 +152,6 @@ def _embedder(given: dict[str, Any]) -> EmbedderSettings | None:
 
 def _keys_of_settings() -> list[str]:
     return [*(each.key for each in SETTING_KEYS.values()), *measure_options()]
-
-
-def _defaults() -> dict[str, Any]:
-    return {name: key.default for name, key in known_keys().items()}
 
 
 def _written(value: Any) -> str:

@@ -46,12 +46,14 @@ def as_plain(report: ReplayReport) -> dict[str, Any]:
 def replay_view(report: ReplayReport, *, place: str) -> RenderableType:
     """Return the report for the terminal; `place` is the run as it is typed in a command."""
     parts: list[RenderableType] = [safe(_title(report), "bold"), Text()]
-    parts += [Text(f"  {visible(line, one_line=True)}", "dim") for line in _lines(report)]
+    lines = ["# settings of the replay, as recipe lines"]
+    lines += recipe_lines(report.settings, report.estimator, report.embedder)
+    lines += ["# the recorded settings changed along the run; these are the last"] if report.settings_vary else []
+    parts += [safe(f"  {line}", "dim") for line in lines]
     if not report.changes:
         parts += [Text(), _verdict(report)]
     else:
-        parts += [Text(), _totals(report.differences.total()), Text(), _steps(report)]
-        parts += _groups(report, place)
+        parts += [Text(), _totals(report.differences.total()), Text(), _steps(report), *_groups(report, place)]
     parts += [safe(problem, "yellow") for problem in report.problems]
     return Group(*parts)
 
@@ -64,13 +66,6 @@ def _title(report: ReplayReport) -> str:
         f"{report.run}: {report.mode} steps {steps[0]} to {steps[-1]} replayed {what}: "
         f"{total.groups:,} groups, {total.completions:,} completions"
     )
-
-
-def _lines(report: ReplayReport) -> Iterator[str]:
-    yield "# settings of the replay, as recipe lines"
-    yield from recipe_lines(report.settings, report.estimator, report.embedder)
-    if report.settings_vary:
-        yield "# the recorded settings changed along the run; these are the last"
 
 
 def _verdict(report: ReplayReport) -> Text:
@@ -127,17 +122,15 @@ def _steps(report: ReplayReport) -> Table:
     return table((">step", ">groups", ">flips", ">rank swaps", ">moved", ">mean |A|", ">replayed"), rows)
 
 
-def _groups(report: ReplayReport, place: str) -> list[RenderableType]:
-    if not report.differences.groups:
-        return []
-    parts: list[RenderableType] = [Text("\nGroups that change most", "bold")]
+def _groups(report: ReplayReport, place: str) -> Iterator[RenderableType]:
+    if report.differences.groups:
+        yield Text("\nGroups that change most", "bold")
     for group in report.differences.groups[:5]:
         batch = f" --batch {group.batch}" if group.batch else ""
         mode = "" if report.mode == "train" else f" --mode {report.mode}"
         command = f"dra inspect group {place} {group.step} {group.group}{batch}{mode}"
         flips = f", {group.flips} flips" if group.flips else ""
-        parts.append(Text(visible(f"  {command}    moved {group.moved:.2f}{flips}", one_line=True), no_wrap=True))
-    return parts
+        yield Text(visible(f"  {command}    moved {group.moved:.2f}{flips}", one_line=True), no_wrap=True)
 
 
 def _share(part: int, whole: int) -> str:
