@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,19 +92,12 @@ class Evaluator:
         """
         rows = []
         problems: list[str] = []
+        where: dict[str, Any] = {"engine": self._engine, "evals": self._evals, "hashes": self._hashes}
+        where["device"] = self._slots[0].device
         self._show({"event": "phase", "text": "hashing weights and data"})
         for target in targets:
             try:
-                rows.append(
-                    row_of(
-                        target,
-                        self._benchmarks,
-                        engine=self._engine,
-                        device=self._slots[0].device,
-                        evals=self._evals,
-                        hashes=self._hashes,
-                    )
-                )
+                rows.append(row_of(target, self._benchmarks, **where))
             except (EvaluationError, OSError) as error:
                 if not isinstance(error, EvaluationError):
                     if not target.is_gone:
@@ -126,8 +120,9 @@ class Evaluator:
         planned = {cell.prepared.benchmark.name: cell.prepared for row in rows for cell in row.cells}
         cells: dict[str, list[BenchmarkResult]] = {}
         for evaluation in find_evaluations(self._evals):
-            if evaluation.benchmark in planned and not evaluation.problems:
-                cells.setdefault(evaluation.benchmark, []).append(cell_of(evaluation))
+            if evaluation.benchmark in planned:
+                with suppress(EvaluationError):  # what is damaged is made anew
+                    cells.setdefault(evaluation.benchmark, []).append(cell_of(evaluation))
         sizes = {name: (len(each.rows), each.sampling.n) for name, each in planned.items()}
         return told(spreads_of(cells, sizes), detect)
 
