@@ -128,9 +128,11 @@ def _save_remote(home: Path, checkout: Path, tokenizer: PreTrainedTokenizerFast)
     code = checkout / "scripts" / "generate_tiny_models" / "for_causal_lm" / "_remote_code"
     for name in ("configuration_remote.py", "modeling_remote.py"):
         shutil.copy(code / name, place / name)
-    classes = {"AutoConfig": "configuration_remote.RemoteConfig"} | {
-        each: f"modeling_remote.Remote{each.removeprefix('Auto')}"
-        for each in ("AutoModel", "AutoModelForCausalLM", "AutoModelForSequenceClassification")
+    classes = {
+        "AutoConfig": "configuration_remote.RemoteConfig",
+        "AutoModel": "modeling_remote.RemoteModel",
+        "AutoModelForCausalLM": "modeling_remote.RemoteForCausalLM",
+        "AutoModelForSequenceClassification": "modeling_remote.RemoteForSequenceClassification",
     }
     config = json.loads((place / "config.json").read_text())
     config |= {"model_type": "remote", "architectures": ["RemoteForCausalLM"], "auto_map": classes}

@@ -1,7 +1,7 @@
 """Make the policy and the problems of the tool example: python recipes/tool_use/make.py [FOLDER] [--steps N]
 
 A transformer of a few hundred thousand parameters learns, from written-out dialogues, to answer sums in three ways: at once,
-with one call of `add`, or with two (the ones first, then the tens). Calls look as Qwen3's do, so TRL's parser reads them.
+with one call of `add`, or with two (the ones first, then the tens). TRL's parser reads the calls, as RESPONSE says.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch  # noqa: TID253 - a program that is all about these
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM  # noqa: TID253
-from trl.chat_template_utils import qwen3_template  # noqa: TID253
 
 SIGNS = ("<pad>", "<end>", "<unknown>", "<user>", "<assistant>", "<tool>")
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": '
@@ -28,6 +27,21 @@ TEMPLATE = (
     '{"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}\n</tool_call>'
     "{% endfor %}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
+RESPONSE = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<assistant>",
+    "fields": {
+        "content": {"content": "text", "close_pattern": r"<end>\s*"},
+        "tool_calls": {
+            "open": "<tool_call>",
+            "close_pattern": r"</tool_call>\s*",
+            "content": "json",
+            "repeats": True,
+            "transform": {"type": "function", "function": "{content}"},
+        },
+    },
+}
+"""How transformers and TRL read what the policy wrote: text, and calls."""
 SHARES = {"at once": 0.3, "one call": 0.4, "two calls": 0.3}
 
 
@@ -40,7 +54,11 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=made, pad_token="<pad>", eos_token="<end>", unk_token="<unknown>", chat_template=TEMPLATE
     )
-    tokenizer.response_template = qwen3_template
+    # Added tokens are matched before any splitting, which transformers does its own way for a model of Qwen2's kind.
+    tokenizer.add_tokens(
+        [AddedToken(piece, normalized=False, special=False) for piece in PIECES if piece not in SIGNS[:3]]
+    )
+    tokenizer.response_template = RESPONSE
     return tokenizer
 
 
