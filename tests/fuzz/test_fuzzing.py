@@ -1,9 +1,12 @@
-"""A few of the mutated inputs of `fuzzing.py`; `python tests/fuzz/fuzzing.py --inputs 10000` tries as many as asked for."""
+"""A few of the mutated inputs of `fuzzing.py`; `python benchmarks/fuzzing.py --inputs 10000` tries as many as asked for."""
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from fuzzing import summary, tried
 
 

@@ -1,6 +1,6 @@
 """Mutated inputs of every kind that is read, thousands of them, each through the real commands in bounds.
 
-    python tests/fuzz/fuzzing.py --inputs 10000 [--first 0] [--workers 2] [--keep FILE.json]
+    python benchmarks/fuzzing.py --inputs 10000 [--first 0] [--workers 2] [--keep FILE.json]
 
 Input number N of a kind is always the same. It is made in a process of its own from a sound copy: a recipe with
 overrides, a file of a run directory, a file of a compacted run, rollouts of other trainers, results of evaluations. What
@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-TESTS = Path(__file__).resolve().parents[1]
+TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "recipe"), str(TESTS / "evaluation")]
 
 SECONDS, MEMORY, WALL = 10.0, 1 << 30, 300.0
@@ -119,7 +119,7 @@ def main() -> None:
     print(json.dumps(told, indent=1))
     if given.keep:
         given.keep.write_text(
-            json.dumps(told | {"command": " ".join(["python", "tests/fuzz/fuzzing.py", *sys.argv[1:]])}, indent=1)
+            json.dumps(told | {"command": " ".join(["python", "benchmarks/fuzzing.py", *sys.argv[1:]])}, indent=1)
             + "\n"
         )
     sys.exit(bool(told["findings"]))
