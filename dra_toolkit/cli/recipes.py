@@ -114,6 +114,9 @@ def copy(
         raise RecipeError(f"{target}: exists already; replace it with --overwrite, or {another}")
     try:
         target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+        code = source.with_suffix(".py")  # a reward that the recipe names
+        if code.is_file() and not (target.parent / code.name).exists():
+            (target.parent / code.name).write_text(code.read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"{target}: cannot be written ({error.strerror})") from None
     document = {"name": name, "copied_to": str(target)}

@@ -42,7 +42,8 @@ def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Rec
     path = find_recipe(path)
     text, mapping = read_mapping(path)
     is_shipped = path in shipped_recipes().values()
-    empty = Recipe(name=path.stem, settings={}, folder=None if is_shipped else path.parent, text=text)
+    folder = path.parent if not is_shipped or path.with_suffix(".py").is_file() else None
+    empty = Recipe(name=path.stem, settings={}, folder=folder, text=text)
     given: list[Given] = [(f"{path}", key, value, "recipe") for key, value in mapping.items()]
     overridden: list[Given] = [
         (f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides

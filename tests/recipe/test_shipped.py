@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from dra_toolkit.recipe import load_recipe
+from dra_toolkit.recipe.check_users import import_problems
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.shipped import read_header, shipped_launch_configs, shipped_recipes
 
 RECIPES = shipped_recipes()
 RELEASED = [name for name in RECIPES if name.endswith("_as_released")]
+FIRST_STARTS = ["qwen_gsm8k", "llama_math", "code_own_reward"]
 ON_ONE = ["num_processes=1", "vllm_gpus=0"]
 
 
 def test_the_papers_recipes_are_there():
     expected = {"grpo", "dra_grpo", "dr_grpo", "dra_dr_grpo", "dra_grpo_as_released", "dra_dr_grpo_as_released"}
-    assert expected | {"quickstart", "quickstart_grpo", "dra_grpo_lora", "dra_grpo_one_gpu"} == set(RECIPES)
+    smaller = {"quickstart", "quickstart_grpo", "dra_grpo_lora", "dra_grpo_one_gpu"}
+    assert expected | smaller | set(FIRST_STARTS) == set(RECIPES)
     assert set(shipped_launch_configs()) == {"ddp", "fsdp2", "single_gpu", "two_nodes", "zero2", "zero3"}
 
 
@@ -49,7 +54,7 @@ def test_dr_grpo_differs_in_loss_and_scaling(pair):
     assert (dr_grpo["loss_type"], dr_grpo["scale_rewards"]) == ("dr_grpo", "none")
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if load_recipe(name)["completions_per_step"]])
+@pytest.mark.parametrize("name", [name for name in RECIPES if load_recipe(name)["completions_per_step"] == 48])
 @pytest.mark.parametrize(("overrides", "processes"), [([], None), (ON_ONE, 1)], ids=["as shipped", "one process"])
 def test_a_step_has_eight_prompts_of_six(name, overrides, processes):
     recipe = load_recipe(name, overrides)
@@ -114,3 +119,22 @@ def test_gpus_in_the_header_are_those_that_the_recipe_takes(name):
     else:
         assert hardware == "2 CPU cores"
         assert not recipe["use_vllm"]
+
+
+@pytest.mark.parametrize("name", FIRST_STARTS)
+def test_the_first_starts_say_nothing_that_surprises_and_find_their_rewards(name):
+    recipe = load_recipe(name)
+    assert recipe.notes == ()
+    assert import_problems(recipe) == []
+    assert "not run" in read_header(RECIPES[name])["cost"]
+
+
+@pytest.mark.process
+def test_the_reward_of_the_code_recipe_tells_right_from_wrong():
+    sys.path.insert(0, str(RECIPES["code_own_reward"].parent))
+    from code_own_reward import passes
+
+    tests = ["assert double(2) == 4", "assert double(-1) == -2"]
+    right, half, loop = "def double(x):\n    return 2 * x", "def double(x):\n    return x * x", "while True: pass"
+    said = [f"Here:\n```python\n{code}\n```" for code in (right, half, loop, "exit(0)")]
+    assert passes([*said, "no code"], [tests] * 5) == [1.0, 0.5, 0.0, 0.0, 0.0]
