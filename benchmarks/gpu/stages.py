@@ -157,11 +157,14 @@ def smollm2() -> dict[str, Any]:
     found = {}
     for name, measure in (("DRA", "graph_cut"), ("GRPO", "none")):
         with tempfile.TemporaryDirectory() as folder:
-            command = ["train", "smollm2", f"output_dir={folder}/run", f"diversity={measure}", "max_steps=30"]
-            environment = {**os.environ, "DRA_SMOLLM2": str(made)}
+            recipe = Path(__file__).parents[1] / "smollm2" / "smollm2.yaml"
+            given = [f"model_name_or_path={made}/model", f"dataset_name={made}/train.jsonl", f"output_dir={folder}/run"]
+            command = ["train", str(recipe), *given, f"diversity={measure}", "max_steps=30", "save_strategy=no"]
             program = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", *command]
-            ran = subprocess.run(program, capture_output=True, text=True, env=environment)
-            found[name] = ran.stderr.splitlines()[-3:]
+            ran = subprocess.run(program, capture_output=True, text=True)
+            if ran.returncode:
+                raise SystemExit(ran.stderr[-2000:])
+            found[name] = [line for line in ran.stderr.splitlines() if line.startswith("step ")][-3:]
     return found
 
 

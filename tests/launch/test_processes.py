@@ -72,8 +72,8 @@ def dra(recipe: Path, run: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 400) -> str:
-    said, _ = process.communicate(timeout=seconds)
+def finish(process: subprocess.Popen[str], status: int = 0) -> str:
+    said, _ = process.communicate(timeout=400)
     assert process.returncode == status, said
     return said
 
@@ -126,7 +126,7 @@ def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
     wait_for_step(run, 6)
     victim = workers(process)[-1]
     victim.kill()
-    said = finish(process, status=1, seconds=90)
+    said = finish(process, status=1)
     assert "its whole output is in" in said
     assert "--resume" in said
     assert first_groups(run) == first_groups(plain)
@@ -151,18 +151,35 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_another_recipe_cannot_join_and_a_dead_machine_ends_the_other(recipe):
+def machines(recipe: Path, run: Path, *arguments: str) -> list[subprocess.Popen[str]]:
+    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", f"main_process_port={free_port()}"]
+    return [dra(recipe, run, *meeting, f"machine_rank={rank}", *arguments) for rank in (1, 0)][::-1]
+
+
+def test_a_dead_machine_ends_the_other(recipe):
     run = recipe.parent / "dead_machine"
-    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", f"main_process_port={free_port()}", "max_steps=4000"]
-    first = dra(recipe, run, *meeting)
-    said = finish(dra(recipe, run, *meeting, "machine_rank=1", "learning_rate=0.5"), status=2, seconds=60)
-    assert "learning_rate: the run has 0.01, the recipe now says 0.5" in said
-    second = dra(recipe, run, *meeting, "machine_rank=1")
+    first, second = machines(recipe, run, "max_steps=4000")
     wait_for_step(run, 2)
     for worker in workers(second):
         worker.kill()
-    assert "machine" in finish(second, status=1, seconds=90)
-    finish(first, status=1, seconds=90)
+    assert "machine" in finish(second, status=1)
+    finish(first, status=1)
+
+
+def test_another_recipe_cannot_join(recipe):
+    run = recipe.parent / "other"
+    first, second = machines(recipe, run, "max_steps=4000")
+    second.kill()
+    second.communicate()
+    meeting = ["num_machines=2", "main_process_ip=127.0.0.1", "main_process_port=29512", "machine_rank=1"]
+    try:
+        said = finish(dra(recipe, run, *meeting, "learning_rate=0.5"), status=2)
+        assert "learning_rate: the run has 0.01, the recipe now says 0.5" in said
+    finally:
+        family = psutil.Process(first.pid).children(recursive=True)
+        for member in [first, *family]:
+            member.kill()
+        first.communicate()
 
 
 SRUN = """#!/bin/bash

@@ -79,7 +79,7 @@ def load(environment):
     def load(*names: str, **changes: str) -> list[dict[str, str]]:
         command = [sys.executable, "-c", LOAD, *names]
         child = subprocess.run(
-            command, env=environment | changes, capture_output=True, text=True, timeout=120, check=False
+            command, env=environment | changes, capture_output=True, text=True, timeout=600, check=False
         )
         assert child.returncode == 0, child.stderr
         lines = [{what: line for what, (line,) in said.items()} for said in json.loads(child.stdout)]
