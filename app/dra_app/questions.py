@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -68,7 +68,8 @@ def look(context: Context, params: Mapping[str, Any]) -> Answer:
 
 
 def add_questions(app: fastapi.FastAPI, context: Context) -> None:
-    """Add the address at which the browser asks."""
+    """Add the address at which the browser asks; few are answered at once, so that none makes the server deaf meanwhile."""
+    at_once = anyio.CapacityLimiter(8)
 
     @app.post("/dra/ask/{page}/{question}")
     async def ask(page: str, question: str, request: Request) -> Response:
@@ -77,7 +78,7 @@ def add_questions(app: fastapi.FastAPI, context: Context) -> None:
         except ValueError:
             params = None
         packs = "gzip" in request.headers.get("accept-encoding", "")
-        return await run_in_threadpool(_answered, context, page, question, params, packs)
+        return await anyio.to_thread.run_sync(_answered, context, page, question, params, packs, limiter=at_once)
 
 
 def _answered(context: Context, page: str, question: str, params: Any, packs: bool) -> Response:
