@@ -10,7 +10,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import shown_in
 from dra_toolkit.groups import Array, Mode, mean_of_known
 from dra_toolkit.inspection.health import step_curves
-from dra_toolkit.inspection.overview import differing_keys
+from dra_toolkit.inspection.overview import SHOWN_SETTINGS, differing_keys
 from dra_toolkit.runs import Run
 
 COMPARED = [measure.name for measure in shown_in("runs")]
@@ -52,7 +52,7 @@ class PromptPair:
 class Comparison:
     """Two runs side by side.
 
-    settings         recipe keys with different values, left and right; None where a run does not have the key
+    settings         recipe keys with different values, left and right; unknown where a run does not say
     steps            those that both recorded
     mean_gap         mean over shared prompts of right minus left reward; NaN if there are none
     gap_error        its standard error, by prompt; NaN below two prompts
@@ -72,8 +72,8 @@ class Comparison:
 
 def compare(left: Run, right: Run, *, mode: Mode = "train", limit: int = 10) -> Comparison:
     """Compare two runs; raises RunError if they have no step and no prompt in common."""
-    a, b = left.recipe, right.recipe
-    known = [dict.fromkeys({**a, **b}) | dict(recipe) for recipe in (a, b)]  # a key of one run alone differs here
+    keys = {**left.recipe, **right.recipe} if "seed" in {*left.recipe} & {*right.recipe} else SHOWN_SETTINGS
+    a, b = ({**dict.fromkeys(keys, "unknown"), **run.recipe} for run in (left, right))
     steps, curves = _curves(left, right, mode)
     pairs, first = _by_prompt(left, right, mode)
     if not steps and not pairs:
@@ -85,7 +85,7 @@ def compare(left: Run, right: Run, *, mode: Mode = "train", limit: int = 10) -> 
     return Comparison(
         left=left.name,
         right=right.name,
-        settings={key: (a.get(key), b.get(key)) for key in differing_keys(known)},
+        settings={key: (a[key], b[key]) for key in differing_keys([a, b])},
         steps=steps,
         curves=curves,
         shared_prompts=len(pairs),

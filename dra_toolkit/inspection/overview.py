@@ -57,7 +57,7 @@ def summarise(run: Run) -> RunOverview:
     return RunOverview(
         name=run.name,
         state=str(run.directory.status()["state"]),
-        settings={key: run.recipe[key] for key in SHOWN_SETTINGS if key in run.recipe},
+        settings={key: run.recipe.get(key, "unknown") for key in SHOWN_SETTINGS},
         completions=run.query("SELECT sum(size)::BIGINT FROM groups").column(0)[0].as_py() or 0,
         steps=look_at_steps(run),
         notes=health_notes(run),

@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from dra_toolkit.cli.main import app
 from dra_toolkit.diversity import ESTIMATORS, group_advantages
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
+from dra_toolkit.inspection.comparison import compare
+from dra_toolkit.inspection.overview import summarise
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.inspection.verify import verify
@@ -304,6 +306,21 @@ class TestMended:
         assert (
             "no column 'roll'" in import_(tmp_path / "rows.jsonl", tmp_path / "other", *of[:3], "roll", status=2).stderr
         )
+
+    def test_settings_that_a_dump_does_not_state_are_unknown_and_not_the_defaults_of_a_recipe(self, tmp_path):
+        from recorded import make_run, record, record_all
+
+        import_(lines(tmp_path / "1.jsonl", verl_rows(1)), tmp_path / "run", "--format", "verl")
+        run = Run.open(tmp_path / "run")
+        assert {"learning_rate", "loss_type", "max_steps"}.isdisjoint(run.recipe)
+        shown = summarise(run).settings
+        assert (shown["loss_type"], shown["max_steps"], shown["diversity"]) == ("unknown", "unknown", "none")
+        ours = make_run(tmp_path / "ours")
+        record_all(ours, [record(1)])
+        for both in ((run, Run(ours)), (Run(ours), run)):
+            settings = compare(*both).settings
+            assert "unknown" in settings["loss_type"]
+            assert "learning_rate" not in settings
 
     def test_parquet_with_named_columns(self, tmp_path):
         pq.write_table(pa.Table.from_pylist(ROWS), tmp_path / "mine.parquet")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,7 @@ def _weights(names: list[str], given: dict[str, float]) -> dict[str, float]:
 
 
 def _recipe(source: Path, output: Path, format: str, facts: FileFacts, size: int) -> Recipe:
-    """Return a recipe that says what is known of the run, and that it was imported; nobody can train it."""
+    """Return a recipe of what is known of the run alone, which says that it was imported; nobody can train it."""
     known = {
         "model_name_or_path": f"imported:{format}",
         "dataset_name": str(source),
@@ -183,7 +183,8 @@ def _recipe(source: Path, output: Path, format: str, facts: FileFacts, size: int
         "output_dir": str(output),
     }
     text = f"# Imported from {source} ({format}); this run was not trained here and cannot be resumed.\n"
-    return recipe_of(output.name, known, text)
+    recipe = recipe_of(output.name, known, text)
+    return replace(recipe, settings={key: recipe.settings[key] for key in known})
 
 
 def _notes(
