@@ -1,7 +1,7 @@
 """What `record_texts` saves, and that questions on numbers are answered alike: a run of long completions, recorded twice.
 
-`python benchmarks/retaining.py --work FOLDER` records, as a trainer does, a 100th of 2,000 steps of 8,192 completions of 28 kB:
-`--steps` steps of 8,192 completions each, with all texts and with those of 5 % of the groups, and compares sizes and answers.
+`python benchmarks/retaining.py --work FOLDER` records, as a trainer does, a 100th of 2,000 steps of 8,192 completions of
+28 kB, or as many as `--steps` says, with all texts and with those of 5 % of the groups, and compares sizes and answers.
 """
 
 from __future__ import annotations

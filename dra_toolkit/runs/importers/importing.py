@@ -182,9 +182,8 @@ def _recipe(source: Path, output: Path, format: str, facts: FileFacts, size: int
         "num_generations": size,
         "output_dir": str(output),
     }
-    text = f"# Imported from {source} ({format}); this run was not trained here and cannot be resumed.\n"
-    recipe = recipe_of(output.name, known, text)
-    return replace(recipe, settings={key: recipe.settings[key] for key in known})
+    whole = recipe_of(output.name, known, f"# Imported from {source} ({format}); nobody can resume it here.\n")
+    return replace(whole, settings={key: whole.settings[key] for key in known})
 
 
 def _notes(
