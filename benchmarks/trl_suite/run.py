@@ -31,6 +31,7 @@ NO_STAND_IN = (
     "is not a local folder and is not a valid model identifier",
     "couldn't connect to",
     "Cannot find the requested files",
+    "Check your internet connection",
 )
 RESULT = Path(__file__).parents[1] / "results" / "trl-suite.json"
 
