@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recorded import FACTS, make_run, record
+from scipy import stats
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
@@ -197,6 +198,26 @@ class TestCompare:
         assert told["mean_gap"] == pytest.approx(totals.mean() - left)
         assert told["gap_error"] is None
         assert "right - left reward" in inspect("compare", "first", "second").stdout
+
+    def test_any_number_of_runs_each_setting_over_its_seeds(self, root):
+        for number in range(3):
+            directory = make_run(root / f"seed-{number}", f"seed: {number}\n")
+            store(directory, [[record(1, 0, G=4, seed=number), record(2, 0, G=4, seed=10 + number)]])
+        store(make_run(root / "other", "diversity: mmr\n"), [[record(2, 0, G=4, seed=7), record(3, 0, G=4, seed=8)]])
+        told = ask("compare", "seed-0", "other", "seed-1", "seed-2")
+        assert told["steps"] == 1, "the only step that all of them recorded"
+        seeds, other = told["settings"]
+        assert (seeds["name"], seeds["runs"]) == ("diversity=graph_cut", ["seed-0", "seed-1", "seed-2"])
+        assert (other["name"], other["runs"]) == ("diversity=mmr", ["other"])
+        values = [Run.open(root / name).query("SELECT similarity FROM steps WHERE step = 2")["similarity"][0].as_py()
+                  for name in seeds["runs"]]  # fmt: skip
+        assert seeds["means"]["similarity"] == pytest.approx(np.mean(values))
+        assert seeds["halves"]["similarity"] == pytest.approx(stats.t.ppf(0.975, 2) * stats.sem(values))
+        assert other["halves"]["similarity"] is None
+        shown = inspect("compare", "seed-0", "other", "seed-1", "seed-2").stdout
+        assert "A = diversity=graph_cut: seed-0, seed-1, seed-2" in shown
+        assert f"{np.mean(values):.3f} ±" in shown
+        assert "expected two or more" in inspect("compare", "other", status=2).stderr
 
     def test_nothing_in_common(self, run, root):
         make_run(root / "empty")

@@ -64,20 +64,26 @@ def show_summary(run: str | None, as_json: bool) -> None:
 @app.command()
 @user_errors
 def compare(
-    left: str = typer.Argument(..., help="A run directory, or a name under runs/."),
-    right: str = typer.Argument(..., help="Another."),
+    runs: list[str] = typer.Argument(..., metavar="RUN OTHER...", help="Run directories, or names under runs/."),
     mode: Mode = MODE,
-    limit: int = typer.Option(10, min=0, help="Prompts shown, those with the largest gap first."),
+    limit: int = typer.Option(10, min=0, help="Of two runs: prompts shown, those with the largest gap first."),
     as_json: bool = JSON,
 ) -> None:
-    """Compare two runs: settings, step by step, and on the prompts that both saw."""
+    """Compare two runs: settings, step by step, and on the prompts that both saw; or more: each setting over its seeds."""
     from dra_toolkit.inspection.comparison import compare as ask
     from dra_toolkit.inspection.list_views import comparison_view
+    from dra_toolkit.inspection.settings_compared import compare_settings, settings_view
 
-    both = open_run(left), open_run(right)
-    found = ask(*both, mode=mode, limit=limit)
+    opened = [open_run(run) for run in runs]
+    if len(opened) < 2:
+        raise RunError(f"found one run, {runs[0]}, expected two or more: dra inspect compare RUN OTHER")
+    if len(opened) > 2:
+        many = compare_settings(opened, mode=mode)
+        answer(as_json, many, lambda out: [settings_view(many)])
+        return
+    found = ask(*opened, mode=mode, limit=limit)
     asked = [
-        f"dra inspect prompt {run.directory.path} {each.prompt_hash}" for run in both for each in found.prompts[:1]
+        f"dra inspect prompt {run.directory.path} {each.prompt_hash}" for run in opened for each in found.prompts[:1]
     ]
     answer(as_json, found, lambda out: [comparison_view(found, width=out.width)], asked)
 

@@ -12,7 +12,7 @@ from dra_app import params as read
 from dra_app.figure import Cell, csv_text
 from dra_app.group_view import view_of
 from dra_app.pages import Answer, Page
-from dra_app.pages.compare.many import SEEDS, across, joined, settings_of
+from dra_app.pages.compare.many import across, joined
 from dra_app.pages.overview.figures import PANELS, drawn, is_known, look_of
 from dra_app.palette import series
 from dra_app.run_curves import Curves, measure_curves
@@ -25,6 +25,7 @@ from dra_toolkit.groups import GroupRecord, mean_of_known
 from dra_toolkit.inspection.comparison import compare
 from dra_toolkit.inspection.group_list import look_at_prompt
 from dra_toolkit.inspection.overview import differing_keys
+from dra_toolkit.inspection.settings_compared import OF_A_SEED, settings_of
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def table_part(found: Sequence[tuple[Run, Curves]]) -> Markup:
 
 def _columns(found: Sequence[tuple[Run, Curves]]) -> dict[str, list[Cell]]:
     """Return the settings in which the runs differ, seeds left out, and how each run ended."""
-    keys = [key for key in differing_keys([run.recipe for run, _ in found]) if key not in SEEDS]
+    keys = [key for key in differing_keys([run.recipe for run, _ in found]) if key not in OF_A_SEED]
     given = {key: [run.recipe.get(key) for run, _ in found] for key in keys}
     columns: dict[str, list[Cell]] = {
         key: [value if isinstance(value, int | float | str) else _value(value) for value in values]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import reduce
 
@@ -15,18 +14,9 @@ from dra_toolkit.drawing.curves import Line
 from dra_toolkit.drawing.numbers import short
 from dra_toolkit.drawing.svg import Scale, escaped, line, text
 from dra_toolkit.groups import Array
-from dra_toolkit.inspection.overview import differing_keys
-from dra_toolkit.runs import Run
+from dra_toolkit.inspection.settings_compared import half_interval
 
-SEEDS = ("seed", "data_seed", "sweep")
-"""Keys in which runs of one setting may differ."""
 WIDTH, HEIGHT, SIDE, TOP, BOTTOM = 900.0, 260.0, 60.0, 34.0, 16.0
-
-
-def settings_of(runs: Sequence[Run]) -> list[str]:
-    """Return what each run is of its setting: the keys in which they differ, seeds left out; its name where in none."""
-    keys = [key for key in differing_keys([run.recipe for run in runs]) if key not in SEEDS]
-    return [", ".join(f"{key}={run.recipe.get(key)}" for key in keys) or "all" for run in runs]
 
 
 def joined(lines: Sequence[Line], settings: Sequence[str]) -> list[Line]:
@@ -47,11 +37,8 @@ def joined(lines: Sequence[Line], settings: Sequence[str]) -> list[Line]:
 
 
 def _interval(values: Array) -> tuple[Array, Array]:
-    """Return the 95 % interval of the mean over the first axis, by Student's t."""
-    from scipy.stats import t
-
-    mean, count = values.mean(axis=0), len(values)
-    half = t.ppf(0.975, count - 1) * values.std(axis=0, ddof=1) / math.sqrt(count)
+    """Return the 95 % interval of the mean over the first axis."""
+    mean, half = values.mean(axis=0), np.array([half_interval(column) for column in values.T])
     return mean - half, mean + half
 
 
