@@ -84,7 +84,8 @@ def measured(job: Job, run: Path) -> dict[str, Any]:
         parts = ("dev", "test") if mark == MARKS[-1] else ("test",)
         at[str(mark)] = {part: _rounded(evaluate(checkpoint, job.task, part)) for part in parts}
     rows = Run.open(run).query(
-        "SELECT coalesce(correct_share, positive_share) AS correct_share, similarity, vendi_score FROM steps WHERE mode = 'train' ORDER BY step"
+        "SELECT coalesce(correct_share, positive_share) AS correct_share, similarity, vendi_score "
+        "FROM steps WHERE mode = 'train' ORDER BY step"
     )
     curves = {name: _tens(rows[name].to_pylist()) for name in ("correct_share", "similarity", "vendi_score")}
     return {"task": job.task, "arm": job.arm.name, "rate": job.rate, "seed": job.seed, "at": at, "by_ten": curves}
