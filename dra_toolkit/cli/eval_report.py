@@ -15,7 +15,7 @@ from dra_toolkit.errors import EvaluationError, RunError, did_you_mean
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
-    from dra_toolkit.evaluation.report.diversity import Measured
+    from dra_toolkit.evaluation.report.answers import Measured
     from dra_toolkit.evaluation.report.gather import Report, Row
 
 DETECT = typer.Option(None, "--detect", metavar="POINTS", help="How many samples would show such a difference.")
@@ -39,10 +39,11 @@ def report(
 ) -> None:
     """Show steps and benchmarks as a table with error bars, and which step each rule chooses."""
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
-    from dra_toolkit.evaluation.report.diversity import measure
+    from dra_toolkit.evaluation.report.answers import measure
     from dra_toolkit.evaluation.report.gather import gather
     from dra_toolkit.evaluation.report.texts import as_text
-    from dra_toolkit.evaluation.report.view import as_plain, diversity_view, plain_score, report_view
+    from dra_toolkit.evaluation.report.view import as_plain, diversity_view, report_view
+    from dra_toolkit.inspection.plain import plain as as_json_holds
 
     metrics = metric.split(",")
     _check_options(metric, published, out)
@@ -52,7 +53,7 @@ def report(
     measured = measure(found, load_embedder(EmbedderSettings(name="hash"))) if diversity else {}
     plain = as_plain(found, metrics, detect) if as_json or out is not None else {}
     if diversity and plain:
-        plain["diversity"] = {k: {m: plain_score(s) for m, s in v.items()} for k, v in measured.items()}
+        plain["diversity"] = as_json_holds(measured)
     if as_json:
         print_json(plain)
     elif format == "table":

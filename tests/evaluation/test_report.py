@@ -18,7 +18,7 @@ from evaluated import eval_, evaluate, three_steps
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.report.diversity import measure
+from dra_toolkit.evaluation.report.answers import measure
 from dra_toolkit.evaluation.report.figures import drawn, figures
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.results.benchmark_result import cell_of

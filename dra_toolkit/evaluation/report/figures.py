@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dra_toolkit.evaluation.report.about import about
-from dra_toolkit.evaluation.report.diversity import Measured, distinct_answers, sampled_pass
+from dra_toolkit.evaluation.report.answers import Measured, distinct_answers, sampled_pass
 from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible

@@ -6,8 +6,9 @@ import csv
 import html
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from dra_toolkit.evaluation.report.about import about, findings, points, title
 from dra_toolkit.evaluation.report.answers import HEADS, answer_rows
@@ -106,6 +107,15 @@ def _reported(report: Report) -> list[Reported]:
     return [each for each in REPORTED if asked & set(each.scores) or asked == set(SIZES)]
 
 
+def _marked(table: Table, safe: Callable[[str], str], strong: str) -> list[list[str]]:
+    """Return the heads and rows as a format writes them: escaped, and `strong` where they stand out."""
+    rows = [
+        [strong.format(safe(cell)) if (r, c) in table.bold else safe(cell) for c, cell in enumerate(row)]
+        for r, row in enumerate(table.rows)
+    ]
+    return [list(map(safe, table.heads)), *rows]
+
+
 _MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {c: f"\\{c}" for c in "\\|[]`*_{}#~"})
 
 
@@ -113,17 +123,11 @@ def _markdown(head: str, tables: Sequence[Table], told: Sequence[str], figures: 
     def safe(text: str) -> str:
         return text.translate(_MARKDOWN)
 
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cells)} |\n"
-
     parts = [f"# {safe(head)}\n"]
     for table in tables:
-        body = [
-            [f"**{safe(cell)}**" if (r, c) in table.bold else safe(cell) for c, cell in enumerate(row)]
-            for r, row in enumerate(table.rows)
-        ]
-        ruler = ["---", *("---:" for _ in table.heads[1:])]
-        parts.append("".join(map(line, [list(map(safe, table.heads)), ruler, *body])))
+        heads, *body = _marked(table, safe, "**{}**")
+        ruler = ["---", *("---:" for _ in heads[1:])]
+        parts.append("".join(f"| {' | '.join(cells)} |\n" for cells in (heads, ruler, *body)))
     return "\n".join([*parts, *(f"{safe(each)}\n" for each in told)])
 
 
@@ -139,22 +143,14 @@ svg{{max-width:100%;height:auto}}</style>
 
 
 def _html(head: str, tables: Sequence[Table], told: Sequence[str], figures: Mapping[str, str]) -> str:
-    safe = html.escape
     parts = []
     for table in tables:
-        rows = "".join(
-            "<tr>"
-            + "".join(
-                f"<td><b>{safe(cell)}</b></td>" if (r, c) in table.bold else f"<td>{safe(cell)}</td>"
-                for c, cell in enumerate(row)
-            )
-            + "</tr>\n"
-            for r, row in enumerate(table.rows)
-        )
-        heads = "".join(f"<th>{safe(each)}</th>" for each in table.heads)
-        parts.append(f"<table><tr>{heads}</tr>\n{rows}</table>")
+        heads, *body = _marked(table, html.escape, "<b>{}</b>")
+        lines = [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>\n" for row in body]
+        parts.append(f"<table><tr>{''.join(f'<th>{each}</th>' for each in heads)}</tr>\n{''.join(lines)}</table>")
     parts += [picture[picture.index("<svg") :] for picture in figures.values()]
-    return PAGE.format(title=safe(head), body="\n".join([*parts, *(f"<p>{safe(each)}</p>" for each in told)]))
+    parts += [f"<p>{html.escape(each)}</p>" for each in told]
+    return PAGE.format(title=html.escape(head), body="\n".join(parts))
 
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"}
@@ -167,16 +163,12 @@ def _latex(table: Table, head: str, told: Sequence[str]) -> str:
     def safe(text: str) -> str:
         return "".join(_LATEX.get(c, c if c.isascii() else "?") for c in text)
 
-    def line(row: int, cells: Sequence[str]) -> str:
-        texts = [f"\\textbf{{{safe(cell)}}}" if (row, c) in table.bold else safe(cell) for c, cell in enumerate(cells)]
-        return " & ".join(texts) + " \\\\\n"
-
+    heads, *body = (" & ".join(cells) + " \\\\\n" for cells in _marked(table, safe, "\\textbf{{{}}}"))
     columns = "l" + "r" * (len(table.heads) - 1)
-    body = "".join(line(row, cells) for row, cells in enumerate(table.rows))
     caption = ". ".join([safe(head), *(safe(each.rstrip(".")) for each in told)])
     return (
         "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\\small\n"
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{line(-1, table.heads)}\\midrule\n{body}\\bottomrule\n"
+        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{heads}\\midrule\n{''.join(body)}\\bottomrule\n"
         "\\end{tabular}\n"
         f"\\caption{{{caption}.}}\n\\label{{tab:dra-evaluation}}\n\\end{{table}}\n"
     )
@@ -194,16 +186,14 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
     heads = ["label", "step", "benchmark", "metric", *numbers, "n", "source", *FACTS, *SETTINGS]
     facts = {(each.label, each.benchmark): each.facts for each in report.evaluations}
     rows: list[dict[str, object]] = []
-    for row in report.rows:
-        for metric in metrics:
-            for name, cell in row.cells.items():
-                if (found := row.score(name, metric)) is not None:
-                    known = {**facts.get((row.label, name), {}), "hash_examples": cell.hash_examples, **cell.settings}
-                    rows.append({**known, "label": row.label, "step": row.step, "benchmark": name, "metric": metric})
-                    rows[-1] |= {**_numbers(found), "n": cell.n, "source": cell.source}
-            if (mean := report.average(row, metric)) is not None:
-                rows.append({"label": row.label, "step": row.step, "benchmark": "average", "metric": metric})
-                rows[-1] |= _numbers(mean)
+    for row, metric, name in product(report.rows, metrics, [*report.benchmarks, ""]):
+        if (found := score_of(report, row, name, metric)) is not None:
+            rows.append({})
+            if cell := row.cells.get(name):
+                rows[-1] |= {**facts.get((row.label, name), {}), "hash_examples": cell.hash_examples, **cell.settings}
+                rows[-1] |= {"n": cell.n, "source": cell.source}
+            rows[-1] |= {"label": row.label, "step": row.step, "benchmark": name or "average", "metric": metric}
+            rows[-1] |= _numbers(found)
     for each in _reported(report) if published else []:
         named = {"label": each.name, "metric": "avg", "n": each.n or "unknown", "source": f"reported: {each.source}"}
         told = {name: (each.scores[name], each.error(name), SIZES[name]) for name in each.scores}
@@ -211,8 +201,8 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
             told["average"] = (each.average, each.about_average_error(), sum(SIZES.values()))
         for name, (value, error, problems) in told.items():
             if name in report.benchmarks or name == "average":
-                share = {"value": round(value / 100, 6), "error": "" if math.isnan(error) else error / 100}
-                rows.append({**named, "benchmark": name, **share, "problems": problems})
+                share = {"value": round(value / 100, 6), "error": _known(error / 100), "problems": problems}
+                rows.append({**named, "benchmark": name, **share})
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(heads)
@@ -221,7 +211,8 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
 
 
 def _numbers(score: Score) -> dict[str, object]:
-    error = "" if math.isnan(score.error) else score.error
-    return {
-        "value": score.value, "error": error, "low": score.low, "high": score.high, "problems": score.problems or ""
-    }  # fmt: skip
+    return {**vars(score), "error": _known(score.error), "problems": score.problems or None}
+
+
+def _known(error: float) -> float | None:
+    return None if math.isnan(error) else error

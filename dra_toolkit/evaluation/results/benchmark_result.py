@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dra_toolkit.diversity import adjust, mean_similarity, vendi_score
-from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.stored import Evaluation, read_outcomes
-from dra_toolkit.evaluation.statistics.scores import Bools, Score, majority, pass_at_k, plain_mean, score
+from dra_toolkit.evaluation.statistics.scores import Bools, Score, majority, pass_at_k, score
 from dra_toolkit.judge.judging import joined
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     """Return the scores of a finished evaluation; raises EvaluationError if it is damaged or uneven."""
     second = "correct_repaired" if "correct_repaired" in evaluation.columns else "correct_judged"
     table = read_outcomes(evaluation, (*_PLACE, *_FACTS, second))
-    problems, rows = _by_problem(table, evaluation)
+    problems, rows = by_problem(table, evaluation)
     correct = np.asarray(table["correct"].to_pylist(), dtype=bool)[rows]
     parsed = table["answer"].to_pylist()
     answers = [joined(parsed[i] for i in row) for row in rows]
@@ -114,22 +112,7 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
     )
 
 
-def sample_diversity(evaluation: Evaluation, embedder: Embedder) -> dict[str, Score]:
-    """Return the mean similarity and the Vendi score of a problem's n samples, over the problems; empty for n = 1."""
-    table = read_outcomes(evaluation, (*_PLACE, "completion"))
-    _, rows = _by_problem(table, evaluation)
-    if rows.shape[1] < 2:
-        return {}
-    similarity, vendi = [], []
-    for row in rows:
-        vectors = embedder.embed(table["completion"].take(row).to_pylist()).vectors
-        measured = adjust(embeddings=vectors, totals=np.zeros(len(row))).similarity
-        similarity.append(float(mean_similarity(measured)))
-        vendi.append(float(vendi_score(measured)))
-    return {"similarity": plain_mean(similarity), "vendi_score": plain_mean(vendi)}
-
-
-def _by_problem(table: pa.Table, evaluation: Evaluation) -> tuple[tuple[str, ...], np.ndarray]:
+def by_problem(table: pa.Table, evaluation: Evaluation) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the problems in order and the rows of their samples, (P, n)."""
     order: dict[str, list[tuple[int, int]]] = {}
     index = {name: table[name].to_pylist() for name in _PLACE}
