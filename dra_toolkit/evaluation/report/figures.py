@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from dra_toolkit.evaluation.report.about import about
 from dra_toolkit.evaluation.report.answers import Measured, distinct_answers, sampled_pass
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7f7f7f")
 DASHES = ("-", "--", ":", "-.")
 KINDS = ("png", "pdf", "svg")
+STYLE = {"linewidth": 1.8, "marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 1}
 MOST_ROWS = 4
 Values = Sequence[tuple[int | None, Score | float | None]]
 
@@ -70,18 +72,16 @@ def _accuracy(report: Report, runs: Mapping[str, Sequence[Row]]) -> Figure:
     for run, (stem, rows) in enumerate(runs.items()):
         style: dict[str, Any] = {"linestyle": DASHES[run % len(DASHES)]}
         for number, name in enumerate(report.benchmarks):
-            colour = COLOURS[(number if several else run) % len(COLOURS)]
-            shift = number - len(report.benchmarks) / 2
             values = [(row.step, row.score(name)) for row in rows]
-            _line(axes, _name(runs, stem, name), values, colour, shift=shift, **style)
+            shift = number - len(report.benchmarks) / 2
+            _line(axes, _name(runs, stem, name), values, number if several else run, shift=shift, **style)
         if several:
             values = [(row.step, report.average(row)) for row in rows]
-            _line(axes, _name(runs, stem, "average"), values, "black", linewidth=3, **style)
+            _line(axes, _name(runs, stem, "average"), values, color="black", linewidth=3, **style)
     for choice in report.choices:
         axes.axvline(choice.step, color="#999999", linewidth=1, zorder=0)
-        axes.annotate(
-            f" {visible(choice.rule.split(',')[0])}", (choice.step, 0.01), xycoords=axes.get_xaxis_transform()
-        )
+        at = (choice.step, 0.01)
+        axes.annotate(f" {visible(choice.rule.split(',')[0])}", at, xycoords=axes.get_xaxis_transform())
     return _labelled(figure, axes)
 
 
@@ -94,7 +94,7 @@ def _pass_at_k(report: Report) -> Figure:
     for number, row in enumerate(row for row in whole if row in spread or row.label in chosen):
         ks = sorted(set.intersection(*(set(cell.ks) for cell in row.cells.values())))
         values = [(k, report.average(row, f"pass@{k}") or row.score(report.benchmarks[0], f"pass@{k}")) for k in ks]
-        _line(axes, row.label, values, COLOURS[number % len(COLOURS)])
+        _line(axes, row.label, values, number)
     return _labelled(figure, axes)
 
 
@@ -104,8 +104,7 @@ def _pass_by_step(report: Report, runs: Mapping[str, Sequence[Row]]) -> Figure:
         known = [(row.step, sampled_pass(row)) for row in rows]
         ks = sorted(set.union(*(set(found) for _, found in known)))
         for number, k in enumerate(k for k in ks if k & (k - 1) == 0 or k == ks[-1]):
-            values = [(step, found.get(k)) for step, found in known]
-            _line(axes, _name(runs, stem, f"pass@{k}"), values, COLOURS[number % len(COLOURS)])
+            _line(axes, _name(runs, stem, f"pass@{k}"), [(step, found.get(k)) for step, found in known], number)
     return _labelled(figure, axes)
 
 
@@ -114,15 +113,14 @@ def _diversity(report: Report, runs: Mapping[str, Sequence[Row]], measured: Meas
     figure, axes = _figure(report, "diversity of the samples", "training step", what)
     other = axes.twinx() if measured else axes
     for number, (stem, rows) in enumerate(runs.items()):
-        colours = [COLOURS[(3 * number + i) % len(COLOURS)] for i in range(3)]
+        vendi, similarity = (
+            [(row.step, measured.get(row.label, {}).get(name)) for row in rows]
+            for name in ("vendi_score", "similarity")
+        )
         counts = [(row.step, distinct_answers(row)) for row in rows]
-        _line(axes, _name(runs, stem, "distinct answers"), counts, colours[0], scale=1)
-        for name, shown, place, colour in (
-            ("vendi_score", "Vendi score", axes, colours[1]),
-            ("similarity", "mean similarity", other, colours[2]),
-        ):
-            values = [(row.step, measured.get(row.label, {}).get(name)) for row in rows]
-            _line(place, _name(runs, stem, shown), values, colour, scale=1)
+        _line(axes, _name(runs, stem, "distinct answers"), counts, 3 * number, scale=1)
+        _line(axes, _name(runs, stem, "Vendi score"), vendi, 3 * number + 1, scale=1)
+        _line(other, _name(runs, stem, "mean similarity"), similarity, 3 * number + 2, scale=1)
     if measured:
         other.set_ylabel("mean similarity of the n samples")
         other.legend(loc="lower right", frameon=False)
@@ -152,7 +150,7 @@ def _labelled(figure: Figure, axes: Axes) -> Figure:
 
 
 def _line(
-    axes: Axes, name: str, values: Values, colour: str, *, scale: float = 100, shift: float = 0.0, **style: Any
+    axes: Axes, name: str, values: Values, number: int = 0, *, scale: float = 100, shift: float = 0.0, **style: Any
 ) -> None:
     """Draw values, means with ± one standard error as in the tables; shift: points to the side, so that bars stay apart."""
     known = [(at, value) for at, value in values if at is not None and value is not None]
@@ -160,12 +158,10 @@ def _line(
         return
     steps = [step for step, _ in known]
     at = [step + 0.004 * shift * (max(steps) - min(steps)) for step in steps]
-    means = [scale * (value.value if isinstance(value, Score) else value) for _, value in known]
-    errors = [
-        scale * value.error if isinstance(value, Score) and not math.isnan(value.error) else 0 for _, value in known
-    ]
-    style = {"linewidth": 1.8, "marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 1, **style}
-    axes.errorbar(at, means, yerr=errors, label=_plain(name), color=colour, **style)
+    scores = [(value.value, value.error) if isinstance(value, Score) else (value, 0.0) for _, value in known]
+    means, errors = scale * np.transpose(scores)
+    style = {"color": COLOURS[number % len(COLOURS)], **STYLE, **style}
+    axes.errorbar(at, means, yerr=np.nan_to_num(errors), label=_plain(name), **style)
 
 
 def _plain(text: str) -> str:

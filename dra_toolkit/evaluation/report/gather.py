@@ -59,9 +59,7 @@ class Report:
     def named(self, name: str) -> list[Row]:
         """Return the rows that a label, or a step as `50` or `step-50`, names: several where experiments share the step."""
         whole = [row for row in self.rows if row.label == name]
-        return whole or [
-            row for row in self.rows if row.step is not None and name in (str(row.step), f"step-{row.step}")
-        ]
+        return whole or [row for row in self.rows if name.removeprefix("step-") == str(row.step)]
 
     def average(self, row: Row, metric: str = "avg") -> Score | None:
         """Return the average over the benchmarks of the report, or None where one is missing."""
@@ -102,9 +100,8 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         meant = f"{did_you_mean(held_out, known)}; there are {', '.join(known)}"
         raise EvaluationError(f"--held-out: {held_out!r} is not among the benchmarks evaluated here{meant}")
     if not reported:
-        raise EvaluationError(
-            f"--held-out: {held_out!r} is the only benchmark evaluated here, so none is left to report"
-        )
+        raise EvaluationError(f"--held-out: {held_out!r} is the only benchmark evaluated here: none is left to report")
+    bases = [str(each.run.read_recipe().model.model_name_or_path) for each in read if each.run]
     return Report(
         where=", ".join(map(str, paths)),
         rows=_rows(reported),
@@ -113,9 +110,7 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         problems=tuple(problems),
         evaluations=tuple(evaluations),
         notes=(*notes, *_partial(reported), *_unlike(reported)),
-        base=" / ".join(
-            dict.fromkeys(str(each.run.read_recipe().model.model_name_or_path) for each in read if each.run)
-        ),
+        base=" / ".join(dict.fromkeys(bases)),
     )
 
 
