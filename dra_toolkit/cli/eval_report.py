@@ -43,7 +43,6 @@ def report(
     from dra_toolkit.evaluation.report.gather import gather
     from dra_toolkit.evaluation.report.texts import as_text
     from dra_toolkit.evaluation.report.view import as_plain, diversity_view, report_view
-    from dra_toolkit.inspection.plain import plain as as_json_holds
 
     metrics = metric.split(",")
     _check_options(metric, published, out)
@@ -51,9 +50,7 @@ def report(
     for each in metrics:
         _check_metric(found, each)
     measured = measure(found, load_embedder(EmbedderSettings(name="hash"))) if diversity else {}
-    plain = as_plain(found, metrics, detect) if as_json or out is not None else {}
-    if diversity and plain:
-        plain["diversity"] = as_json_holds(measured)
+    plain = as_plain(found, metrics, detect, measured if diversity else None) if as_json or out is not None else {}
     if as_json:
         print_json(plain)
     elif format == "table":

@@ -143,7 +143,9 @@ def plain_pair(pair: Paired) -> dict[str, Any]:
     return {name: plain(value) for name, value in kept.items()}
 
 
-def as_plain(report: Report, metrics: Sequence[str] = ("avg",), detect: float | None = None) -> dict[str, Any]:
+def as_plain(
+    report: Report, metrics: Sequence[str], detect: float | None = None, diversity: Measured | None = None
+) -> dict[str, Any]:
     """Return everything a report knows, as JSON can hold it; metrics: the first's average over the benchmarks is told."""
     kept = ("n", "source", "distinct_answers", "hash_examples", "settings", "answers", "scores")
     rows = [
@@ -157,4 +159,5 @@ def as_plain(report: Report, metrics: Sequence[str] = ("avg",), detect: float | 
     ]
     told = {name: getattr(report, name) for name in ("where", "benchmarks", "choices", "notes", "problems")}
     found = {**told, "about": about(report), "rows": rows, "findings": findings(report, detect)}
+    found |= {} if diversity is None else {"diversity": diversity}
     return {name: plain(value) for name, value in found.items()}
