@@ -12,8 +12,8 @@ import pytest
 from evaluated import eval_
 
 from dra_toolkit.evaluation.report.gather import gather
+from dra_toolkit.evaluation.results.lighteval_details import benchmark_of, metric_of, single_metric
 from dra_toolkit.evaluation.results.lighteval_files import read_foreign
-from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, metric_of, single_metric
 
 OPEN_RS = os.environ.get("DRA_OPENRS_EVALS", "")
 DATE = "2025-01-01T00-00-00.0"

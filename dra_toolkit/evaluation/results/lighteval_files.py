@@ -13,8 +13,15 @@ import numpy as np
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
-from dra_toolkit.evaluation.results.lighteval_details import Details, details_file, read_details
-from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, canonical, metric_of, single_metric
+from dra_toolkit.evaluation.results.lighteval_details import (
+    Details,
+    benchmark_of,
+    canonical,
+    details_file,
+    metric_of,
+    read_details,
+    single_metric,
+)
 from dra_toolkit.evaluation.statistics.scores import Score, interval, score
 from dra_toolkit.runs.files import read_json
 

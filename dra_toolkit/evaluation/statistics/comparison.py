@@ -101,15 +101,19 @@ def compare(
         ours, theirs = (", ".join(cell.benchmark for cell in cells) for cells in (left, right))
         raise EvaluationError(f"compare: the two share no benchmark ({ours}; {theirs}); evaluate both on one of them")
     found: list[Paired] = []
-    gaps: list[Array | None] = []
+    answered: list[tuple[Array, Array]] = []
     for pair in shared:
         notes += _settings_apart(*pair)
-        columns = _shared_problems(*pair, notes)
-        found.append(_unpaired(*pair) if columns is None else _paired(pair[0].benchmark, *columns, rng))
-        gaps.append(None if columns is None else columns[1].mean(axis=1) - columns[0].mean(axis=1))
+        if (columns := _shared_problems(*pair, notes)) is None:
+            found.append(_unpaired(*pair))
+        else:
+            found.append(_paired(pair[0].benchmark, [columns], rng))
+            answered.append(columns)
     if unpaired := [each.benchmark for each in found if not each.paired]:
         notes.append(f"{', '.join(unpaired)}: {UNPAIRED}")
-    return [*together(found), _average(found, gaps, rng)] if len(found) > 1 else found
+    if len(found) == 1:
+        return found
+    return [*together(found), _unpaired_average(found) if unpaired else _paired(AVERAGE, answered, rng)]
 
 
 def together(found: Sequence[Paired]) -> list[Paired]:
@@ -161,16 +165,13 @@ def _shared_problems(left: BenchmarkResult, right: BenchmarkResult, notes: list[
     return left.correct[a], right.correct[b]
 
 
-def _paired(benchmark: str, ours: Array, theirs: Array, rng: np.random.Generator) -> Paired:
-    gaps = theirs.mean(axis=1) - ours.mean(axis=1)
-    return Paired(
-        benchmark=benchmark,
-        left=float(ours.mean()),
-        right=float(theirs.mean()),
-        interval=t_interval([gaps]),
-        problems=len(gaps),
-        p=sign_flip(gaps, rng),
-    )
+def _paired(benchmark: str, answered: Sequence[tuple[Array, Array]], rng: np.random.Generator) -> Paired:
+    """Compare unweighted means over benchmarks; answered: what both have of the same problems of each, (P, n)."""
+    left, right = (float(np.mean([side.mean() for side in sides])) for sides in zip(*answered, strict=True))
+    gaps = [theirs.mean(axis=1) - ours.mean(axis=1) for ours, theirs in answered]
+    alike = np.concatenate([each * (len(gaps[0]) / len(each)) for each in gaps])
+    p = sign_flip(alike, rng)
+    return Paired(benchmark=benchmark, left=left, right=right, interval=t_interval(gaps), problems=len(alike), p=p)
 
 
 def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
@@ -179,39 +180,23 @@ def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
     difference, error = theirs.value - ours.value, float(np.hypot(ours.spread, theirs.spread))
     low = difference - float(np.hypot(theirs.value - theirs.low, ours.high - ours.value))
     high = difference + float(np.hypot(theirs.high - theirs.value, ours.value - ours.low))
-    return Paired(
-        benchmark=left.benchmark,
-        left=ours.value,
-        right=theirs.value,
-        interval=Interval(low, high, _by_normal(error)),
-        problems=min(ours.problems, theirs.problems),
-        p=normal_test(difference, error),
-        paired=False,
-    )
+    problems = min(ours.problems, theirs.problems)
+    return _by_normal(left.benchmark, (ours.value, theirs.value), error, (low, high), problems)
 
 
-def _by_normal(error: float) -> float:
-    return (Z + Z_POWER) * error if error > 0 else float("nan")
+def _unpaired_average(found: Sequence[Paired]) -> Paired:
+    """Compare the unweighted averages from the intervals of the benchmarks."""
+    left, right = float(np.mean([pair.left for pair in found])), float(np.mean([pair.right for pair in found]))
+    errors = [(pair.interval.high - pair.interval.low) / (2 * Z) for pair in found]
+    error = float(np.sqrt(np.sum(np.square(errors)))) / len(found)
+    reach = right - left - Z * error, right - left + Z * error
+    return _by_normal(AVERAGE, (left, right), error, reach, sum(pair.problems for pair in found))
 
 
-def _average(found: Sequence[Paired], gaps: Sequence[Array | None], rng: np.random.Generator) -> Paired:
-    """Return the comparison of the unweighted averages: paired where every benchmark is, else from the intervals."""
-    known = [each for each in gaps if each is not None]
-    if len(known) == len(found):
-        interval = t_interval(known)
-        p = sign_flip(np.concatenate([each / (len(each) * len(known)) for each in known]), rng)
-    else:
-        difference = float(np.mean([pair.difference for pair in found]))
-        errors = [(pair.interval.high - pair.interval.low) / (2 * Z) for pair in found]
-        error = float(np.sqrt(np.sum(np.square(errors)))) / len(found)
-        interval = Interval(difference - Z * error, difference + Z * error, _by_normal(error))
-        p = normal_test(difference, error)
-    return Paired(
-        benchmark=AVERAGE,
-        left=float(np.mean([pair.left for pair in found])),
-        right=float(np.mean([pair.right for pair in found])),
-        interval=interval,
-        problems=sum(pair.problems for pair in found),
-        p=p,
-        paired=len(known) == len(found),
-    )
+def _by_normal(
+    benchmark: str, sides: tuple[float, float], error: float, reach: tuple[float, float], problems: int
+) -> Paired:
+    left, right = sides
+    interval = Interval(*reach, (Z + Z_POWER) * error if error > 0 else float("nan"))
+    told = {"interval": interval, "problems": problems, "p": normal_test(right - left, error), "paired": False}
+    return Paired(benchmark=benchmark, left=left, right=right, **told)

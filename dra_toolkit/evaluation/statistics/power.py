@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -60,9 +60,7 @@ def measured(cells: Sequence[BenchmarkResult], problems: int, n: int) -> Spread:
     pairs = [(a, b) for a, b in combinations(known, 2) if a.problems == b.problems and len(a.problems) > 1]
     found = [_between(a, b) for a, b in pairs]
     between = float(np.mean(found)) if found else prior.between
-    return Spread(
-        benchmark=known[0].benchmark, problems=problems, n=n, between=between, within=within, is_prior=not found
-    )
+    return replace(prior, between=between, within=within, is_prior=not found)
 
 
 def _within(cell: BenchmarkResult) -> float:
@@ -127,8 +125,5 @@ def told(spreads: Sequence[Spread], points: float | None = None) -> list[str]:
 
 def spreads_of(cells: Mapping[str, Sequence[BenchmarkResult]], planned: Mapping[str, tuple[int, int]]) -> list[Spread]:
     """Return the spread of each planned benchmark; planned: its problems and samples, cells: what was evaluated of it."""
-    found = []
-    for name, (problems, n) in planned.items():
-        spread = measured(cells.get(name, ()), problems, n)
-        found.append(Spread(**{**vars(spread), "benchmark": name}))
-    return found
+    known = {name: measured(cells.get(name, ()), *sizes) for name, sizes in planned.items()}
+    return [replace(spread, benchmark=name) for name, spread in known.items()]
