@@ -11,7 +11,7 @@ from typing import Any
 from dra_toolkit.errors import DRAError, EvaluationError, did_you_mean
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
-from dra_toolkit.evaluation.results.lighteval_files import read_foreign
+from dra_toolkit.evaluation.results.lighteval_files import Found, read_foreign
 from dra_toolkit.evaluation.results.published import SIZES
 from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations
 from dra_toolkit.evaluation.statistics.best_step import Choice, by_benchmarks, by_held_out, by_training_reward
@@ -68,17 +68,6 @@ class Report:
         return average(known) if len(known) == len(scores) > 1 else None
 
 
-@dataclass(frozen=True)
-class _Read:
-    """What one path holds."""
-
-    cells: list[BenchmarkResult]
-    problems: list[str]
-    notes: list[str]
-    evaluations: list[Evaluation]
-    run: RunDirectory | None
-
-
 def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
     """Return the report of a run directory, a folder that `dra eval` wrote to, or lighteval's results.
 
@@ -86,7 +75,8 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
     of the averages. Raises EvaluationError if nothing that can be read is there.
     """
     paths = (path, *more)
-    read = _apart(paths, [_read(each) for each in paths])
+    runs = [RunDirectory(each) if (each / "resolved.json").is_file() else None for each in paths]
+    read = _apart(paths, [_read(*each) for each in zip(paths, runs, strict=True)])
     cells, problems, notes, evaluations = (
         [item for each in read for item in getattr(each, name)]
         for name in ("cells", "problems", "notes", "evaluations")
@@ -101,12 +91,12 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         raise EvaluationError(f"--held-out: {held_out!r} is not among the benchmarks evaluated here{meant}")
     if not reported:
         raise EvaluationError(f"--held-out: {held_out!r} is the only benchmark evaluated here: none is left to report")
-    bases = [str(each.run.read_recipe().model.model_name_or_path) for each in read if each.run]
+    bases = [str(run.read_recipe().model.model_name_or_path) for run in runs if run]
     return Report(
         where=", ".join(map(str, paths)),
         rows=_rows(reported),
         benchmarks=_in_order({cell.benchmark for cell in reported}),
-        choices=_choices(cells, reported, read, held_out),
+        choices=_choices(cells, reported, zip(runs, read, strict=True), held_out),
         problems=tuple(problems),
         evaluations=tuple(evaluations),
         notes=(*notes, *_partial(reported), *_unlike(reported)),
@@ -114,39 +104,31 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
     )
 
 
-def _read(path: Path) -> _Read:
+def _read(path: Path, run: RunDirectory | None) -> Found:
+    """Return the newest sound evaluation of each label and benchmark as a cell, what is damaged, and what else there is."""
     if not path.exists():
         raise EvaluationError(f"{path}: there is nothing; expected a run, its evals folder, or lighteval's results")
-    run = RunDirectory(path) if (path / "resolved.json").is_file() else None
-    if evaluations := find_evaluations(path / EVALUATIONS if run is not None else path):
-        return _own(evaluations, run)
-    foreign = read_foreign(path)
-    return _Read(list(foreign.cells), list(foreign.problems), list(foreign.notes), [], run)
-
-
-def _own(evaluations: Sequence[Evaluation], run: RunDirectory | None) -> _Read:
-    """Return the newest sound evaluation of each label and benchmark as a cell, what is damaged, and what else there is."""
-    cells: list[BenchmarkResult] = []
-    problems: list[str] = []
-    used: dict[tuple[str, str], Evaluation] = {}
+    evaluations = find_evaluations(path / EVALUATIONS if run is not None else path)
+    if not evaluations:
+        return read_foreign(path)
+    found = Found()
     older: dict[str, None] = {}
     for evaluation in evaluations:
         place = (evaluation.label, evaluation.benchmark)
-        if place in used:
+        if place in ((used.label, used.benchmark) for used in found.evaluations):
             older[" on ".join(place)] = None
             continue
         try:
-            cells.append(cell_of(evaluation))
-            used[place] = evaluation
+            found.cells.append(cell_of(evaluation))
+            found.evaluations.append(evaluation)
         except DRAError as error:
-            problems += [f"{problem}; skipped" for problem in error.problems]
-    notes = []
+            found.problems += [f"{problem}; skipped" for problem in error.problems]
     if older:
         some = ", ".join(list(older)[:3]) + (f" and {len(older) - 3} more" if len(older) > 3 else "")
-        notes.append(f"evaluated more than once, with other settings or weights; the newest is shown: {some}")
-    if run is not None and (names := _replaced(run, used.values())):
-        notes.append(f"replaced weights, not evaluated since: {', '.join(names)}; `dra eval` asks them anew")
-    return _Read(cells, problems, notes, list(used.values()), run)
+        found.notes.append(f"evaluated more than once, with other settings or weights; the newest is shown: {some}")
+    if run is not None and (names := _replaced(run, found.evaluations)):
+        found.notes.append(f"replaced weights, not evaluated since: {', '.join(names)}; `dra eval` asks them anew")
+    return found
 
 
 def _replaced(run: RunDirectory, evaluations: Iterable[Evaluation]) -> list[str]:
@@ -161,7 +143,7 @@ def _replaced(run: RunDirectory, evaluations: Iterable[Evaluation]) -> list[str]
     return list(dict.fromkeys(found))
 
 
-def _apart(paths: Sequence[Path], read: Sequence[_Read]) -> list[_Read]:
+def _apart(paths: Sequence[Path], read: Sequence[Found]) -> list[Found]:
     """Return what several paths hold; a label or an experiment that two of them have is told apart by the path."""
     if len(paths) == 1:
         return list(read)
@@ -190,18 +172,20 @@ def _rows(cells: Sequence[BenchmarkResult]) -> tuple[Row, ...]:
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
-    """Return the paper's benchmarks in its order, then others by name."""
     return (*(name for name in SIZES if name in names), *sorted(names - set(SIZES)))
 
 
 def _choices(
-    cells: Sequence[BenchmarkResult], reported: Sequence[BenchmarkResult], read: Sequence[_Read], held_out: str | None
+    cells: Sequence[BenchmarkResult],
+    reported: Sequence[BenchmarkResult],
+    read: Iterable[tuple[RunDirectory | None, Found]],
+    held_out: str | None,
 ) -> tuple[Choice, ...]:
     """Return the step that each rule chooses; the training reward chooses one of each run."""
     found = [by_held_out(cells, held_out)] if held_out else []
-    for each in read:
+    for run, each in read:
         rows = {cell.step: cell for cell in each.cells if cell.step}
-        choice = by_training_reward(sorted(rows), _rewards(each.run)) if each.run is not None else None
+        choice = by_training_reward(sorted(rows), _rewards(run)) if run is not None else None
         if choice is not None:
             row = rows[choice.step]
             found.append(replace(choice, label=row.label, experiment=row.experiment))

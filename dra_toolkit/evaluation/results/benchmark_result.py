@@ -114,16 +114,14 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
 
 def by_problem(table: pa.Table, evaluation: Evaluation) -> tuple[tuple[str, ...], np.ndarray]:
     """Return the problems in order and the rows of their samples, (P, n)."""
-    order: dict[str, list[tuple[int, int]]] = {}
-    index = {name: table[name].to_pylist() for name in _PLACE}
-    by_index = sorted(range(len(table)), key=lambda row: (index["problem_index"][row], index["sample"][row]))
-    for row in by_index:
-        order.setdefault(index["problem"][row], []).append((index["sample"][row], row))
+    order: dict[str, list[int]] = {}
+    problem, place, sample = (table[name].to_pylist() for name in _PLACE)
+    for row in sorted(range(len(table)), key=lambda row: (place[row], sample[row])):
+        order.setdefault(problem[row], []).append(row)
     counts = {len(samples) for samples in order.values()}
     if not order:
         raise EvaluationError(f"{evaluation.directory}: holds no answer")
     if len(counts) != 1:
-        raise EvaluationError(
-            f"{evaluation.directory}: problems have {min(counts)} to {max(counts)} samples, expected the same number of each"
-        )
-    return tuple(order), np.array([[row for _, row in samples] for samples in order.values()])
+        uneven = f"problems have {min(counts)} to {max(counts)} samples, expected the same number of each"
+        raise EvaluationError(f"{evaluation.directory}: {uneven}")
+    return tuple(order), np.array(list(order.values()))

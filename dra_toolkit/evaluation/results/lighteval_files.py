@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from dra_toolkit.evaluation.results.lighteval_details import (
     read_details,
     single_metric,
 )
+from dra_toolkit.evaluation.results.stored import Evaluation
 from dra_toolkit.evaluation.statistics.scores import Score, interval, score
 from dra_toolkit.runs.files import read_json
 
@@ -33,46 +34,46 @@ OURS = "KeptScores"
 """The metric of `dra eval` as it stands in the configuration of a task: the mean over the samples."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Foreign:
-    """What was found in a folder of lighteval's results."""
+@dataclass
+class Found:
+    """What one path holds, of ours or of another tool."""
 
-    cells: tuple[BenchmarkResult, ...]
-    problems: tuple[str, ...]
+    cells: list[BenchmarkResult] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     """One line for each file, or part of one, that could not be read."""
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     """One line for what was read in one of several ways."""
+    evaluations: list[Evaluation] = field(default_factory=list)
+    """Those of ours behind the cells."""
 
 
-def read_foreign(path: Path) -> Foreign:
+def read_foreign(path: Path) -> Found:
     """Read one results file, or all below a folder; of a model and benchmark evaluated twice the later file counts.
 
     A file that is torn, or of another shape, is named in `problems` and the rest goes on.
     """
     files = [path] if path.is_file() else sorted(path.rglob(PATTERN), key=lambda p: (str(p.parent), p.name))
     cells: dict[tuple[str, str], BenchmarkResult] = {}
-    problems: list[str] = []
-    notes: list[str] = []
+    found = Found()
     for file in files:
         try:
             document = read_json(file)
         except (OSError, ValueError) as error:
-            problems.append(f"{file}: torn or no JSON ({error}); skipped")
+            found.problems.append(f"{file}: torn or no JSON ({error}); skipped")
             continue
-        results = document.get("results") if isinstance(document, dict) else None
-        if not isinstance(results, dict):
-            problems.append(f"{file}: has no table of results, expected one that lighteval wrote; skipped")
+        if not isinstance(document, dict) or not isinstance(document.get("results"), dict):
+            found.problems.append(f"{file}: has no table of results, expected one that lighteval wrote; skipped")
             continue
-        for cell in _cells(file, path, document, problems, notes):
+        for cell in _cells(file, path, document, found):
             place = (cell.label, cell.benchmark)
             if place in cells:
-                notes.append(f"{cell.label} on {cell.benchmark}: {_changed(cells[place], cell)}; {file.name} counts")
+                change = _changed(cells[place], cell)
+                found.notes.append(f"{cell.label} on {cell.benchmark}: {change}; {file.name} counts")
             cells[place] = cell
-    return Foreign(cells=tuple(_with_steps(list(cells.values()))), problems=tuple(problems), notes=tuple(notes))
+    return replace(found, cells=_with_steps(list(cells.values())))
 
 
 def _changed(before: BenchmarkResult, after: BenchmarkResult) -> str:
-    """Return how a result that stands in two files differs."""
     (name, value), *_ = after.scores.items()
     other = before.scores.get(name)
     if other is not None and other.value == value.value:
@@ -81,10 +82,7 @@ def _changed(before: BenchmarkResult, after: BenchmarkResult) -> str:
     return f"stands in two files, {name} {told} and {100 * value.value:.1f}"
 
 
-def _cells(
-    file: Path, root: Path, document: dict[str, Any], problems: list[str], notes: list[str]
-) -> Iterator[BenchmarkResult]:
-    """Yield a cell for each task of a results file."""
+def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> Iterator[BenchmarkResult]:
     label = _label(file, root, document)
     for task, row in document["results"].items():
         name = benchmark_of(str(task))
@@ -93,12 +91,11 @@ def _cells(
         config = _config(document, task)
         read = _scores(row, _size(document, task), _asked_samples(config), is_mean=OURS in str(config))
         if read.left_out:
-            notes.append(
-                f"{label} on {name}: of {read.n} samples; left out, of other counts: {', '.join(read.left_out)}"
-            )
+            others = ", ".join(read.left_out)
+            found.notes.append(f"{label} on {name}: of {read.n} samples; left out, of other counts: {others}")
         if not read.scores:
             told = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
-            problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
+            found.problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
             continue
         cell = BenchmarkResult(
             label=label,
@@ -110,7 +107,7 @@ def _cells(
             settings=_sampling(document),
             source="lighteval",
         )
-        yield cell if read.metric is None else _with_details(cell, file, task, read.metric, problems)
+        yield cell if read.metric is None else _with_details(cell, file, task, read.metric, found.problems)
 
 
 @dataclass(frozen=True)
@@ -189,10 +186,8 @@ def _told_by_problem(cell: BenchmarkResult, details: Details) -> BenchmarkResult
         return replace(cell, n=details.samples, scores={f"pass@{details.samples}": measured} | scores)
     if not np.isin(details.values, (0.0, 1.0)).all():
         return replace(cell, scores={**cell.scores, "avg": measured})
-    correct = details.values.astype(bool)[:, None]
-    return replace(
-        cell, problems=details.problems, correct=correct, scores={**cell.scores, "avg": measured, "pass@1": measured}
-    )
+    correct, scores = details.values.astype(bool)[:, None], {**cell.scores, "avg": measured, "pass@1": measured}
+    return replace(cell, problems=details.problems, correct=correct, scores=scores)
 
 
 def _size(document: dict[str, Any], task: str) -> int:
@@ -217,7 +212,6 @@ def _config(document: dict[str, Any], task: str) -> dict[str, Any]:
 
 
 def _sampling(document: dict[str, Any]) -> dict[str, Any]:
-    """Return how answers were sampled, as far as a results file tells it."""
     model = _of(document, "config_general", "model_config")
     given = _of(model, "generation_parameters") or _of(document, "config_general", "generation_parameters")
     found = {name: given[name] for name in ("temperature", "top_p") if given.get(name) is not None}
@@ -233,10 +227,9 @@ def _of(mapping: Any, *keys: str) -> dict[str, Any]:
 
 def _label(file: Path, root: Path, document: dict[str, Any]) -> str:
     """Return the folder below the root, which tells steps apart where all have the model's name; else the model's name."""
-    if root.is_dir() and file.parent != root:
-        below = [part for part in file.parent.relative_to(root).parts if part != "results"]
-        if below:
-            return "/".join(below)
+    below = [part for part in file.parent.relative_to(root).parts if part != "results"] if root.is_dir() else []
+    if below:
+        return "/".join(below)
     places = (_of(document, "config_general"), _of(document, "config_general", "model_config"))
     return str(next((place["model_name"] for place in places if place.get("model_name")), file.parent.name))
 
@@ -250,9 +243,10 @@ def _with_steps(cells: list[BenchmarkResult]) -> list[BenchmarkResult]:
     stems = [match[1] for match in numbered.values()]
     found = []
     for cell in cells:
-        named, other = _NAMED_STEP.search(cell.label), numbered.get(cell.label)
-        several = other is not None and stems.count(other[1]) > 1
-        step = int(named[1]) if named else int(other[2]) if several and other is not None else None
-        stem = cell.label[: named.start()] if named else other[1] if several and other is not None else cell.label
+        stem, step = cell.label, None
+        if named := _NAMED_STEP.search(cell.label):
+            stem, step = cell.label[: named.start()], int(named[1])
+        elif (other := numbered.get(cell.label)) and stems.count(other[1]) > 1:
+            stem, step = other[1], int(other[2])
         found.append(replace(cell, step=step, experiment=stem.rstrip("/_-")))
     return found

@@ -198,5 +198,5 @@ def _by_normal(
 ) -> Paired:
     left, right = sides
     interval = Interval(*reach, (Z + Z_POWER) * error if error > 0 else float("nan"))
-    told = {"interval": interval, "problems": problems, "p": normal_test(right - left, error), "paired": False}
-    return Paired(benchmark=benchmark, left=left, right=right, **told)
+    p = normal_test(right - left, error)
+    return Paired(benchmark=benchmark, left=left, right=right, interval=interval, problems=problems, p=p, paired=False)
