@@ -16,12 +16,13 @@ from recorded import make_run, record, record_all
 from dra_app.context import Context
 from dra_app.demo import make_demo
 from dra_app.pages import compare, overview
-from dra_app.pages.compare.many import joined, settings_of
+from dra_app.pages.compare.many import joined
 from dra_app.pages.overview.parts import notes_part, run_lines
 from dra_app.palette import MEANINGS, style
 from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
 from dra_toolkit.drawing.curves import MOST_POINTS, Line, curves, smoothed, sparkline, thinned
 from dra_toolkit.errors import RunError
+from dra_toolkit.inspection.settings_compared import settings_of
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact
 
