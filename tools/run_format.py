@@ -24,6 +24,15 @@ with a higher NUMBER before one with a lower** (and by name, if two have the sam
 `compact(folder, everything=True)` of `dra_toolkit.runs.compaction` joins everything that is there, for a run that has ended.
 """
 
+TEXT_INDEX = """## Text index
+
+`text_index/`, beside `groups/`, has a file for each segment: what makes the segment makes it, and a search makes
+missing ones on a thread. It holds, for each stretch of about 4 MB of text, a Bloom filter of the sequences of four
+bytes of completions and turns (capitals of ASCII as small letters; 4 % of the texts' size), and says which steps cannot
+hold what is searched. A file that is damaged, a link, or of other texts than those of the segment (by size and
+checksums) is not used; all of them may be deleted.
+"""
+
 SQL = """## Tables
 
 `Run.query` and `Run.connect` answer SQL (DuckDB's) over these tables, which hold each group once,
@@ -34,8 +43,7 @@ wherever its rows lie. Nothing else can be read and nothing can be written.
 def run_format(metrics: dict[str, str], table: Table) -> str:
     """Return the page; `metrics` are ours with their meaning, `table` writes a Markdown table."""
     from dra_toolkit.runs import layout
-    from dra_toolkit.runs.facts import METADATA_KEY, SCHEMA_VERSION, FileFacts
-    from dra_toolkit.runs.schema import COLUMNS
+    from dra_toolkit.runs.schema import COLUMNS, METADATA_KEY, SCHEMA_VERSION, FileFacts
 
     folder = (layout.__doc__ or "").split("\n\n")[1].rstrip()
     columns: list[list[object]] = [
@@ -78,7 +86,7 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
         "in its group gets (`alone`). `dra_toolkit.ESTIMATORS` has those of "
         f"{_engines()}.\n\n"
         f"{_seals()}"
-        f"{_compaction()}\n{_retention()}{_tables(table)}"
+        f"{_compaction()}\n{TEXT_INDEX}\n{_retention()}{_tables(table)}"
         "## metrics.jsonl\n\n"
         "One JSON object for each logged step: `step`, `attempt`, `time` (seconds since 1970) and what the trainer logged. "
         "`reward`, `reward_std` and `rewards/NAME/mean` are raw; `diversity/...` are ours:\n\n"

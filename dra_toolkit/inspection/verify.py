@@ -15,9 +15,8 @@ from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.importing import read_provenance
 from dra_toolkit.runs.names import MODES, Source
 from dra_toolkit.runs.parquet import RowReader
-from dra_toolkit.runs.schema import GROUP_PREFIX, read_facts
-from dra_toolkit.runs.segments import FILES, OF_FILE
-from dra_toolkit.runs.version_1 import measures
+from dra_toolkit.runs.rows import measures
+from dra_toolkit.runs.schema import GROUP_PREFIX
 from dra_toolkit.safe_text import first_line
 
 STEPS_AT_ONCE = 500
@@ -83,19 +82,6 @@ def _files(run: Run, found: Verified) -> Iterator[str]:
     for file in listing.batches:
         if file.path.name not in run.problems:
             yield from _other_rows(file)
-    for segment in listing.segments:
-        if segment.path.name not in run.problems:
-            yield from _other_columns(segment)
-
-
-def _other_columns(segment: Source) -> Iterator[str]:
-    """Tell of columns that are not as they were written: the end of the file, which no checksum guards, is damaged."""
-    for name in FILES:
-        with closing(RowReader(segment.path / name)) as reader:
-            try:
-                read_facts(reader.schema, f"groups/{segment.path.name}/{name}", OF_FILE[name])
-            except RunError as error:
-                yield f"{error}; {_MEND}"
 
 
 def _other_rows(file: Source) -> Iterator[str]:

@@ -17,11 +17,10 @@ from typing import Any
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
-from dra_toolkit.runs.facts import SCHEMA_VERSION, FileFacts
 from dra_toolkit.runs.files import publish_folder, remove_folder
 from dra_toolkit.runs.names import MODES, Source, segment_folder
 from dra_toolkit.runs.retention import texts_to_drop, without_texts
-from dra_toolkit.runs.schema import KNOWN, OPTIONAL
+from dra_toolkit.runs.schema import KNOWN, OPTIONAL, SCHEMA_VERSION, FileFacts
 from dra_toolkit.runs.segments import COMPLETIONS, GROUPS, TEXTS, Batch, SegmentReader, SegmentWriter
 from dra_toolkit.runs.store import GroupStore, Snapshot
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
-from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.names import Source
 from dra_toolkit.runs.rows import starts_of
+from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.segments import COMPLETIONS, Batch, SegmentReader
 from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore
 from dra_toolkit.safe_text import first_line

@@ -1,25 +1,29 @@
-"""How groups are stored: one row for each completion, columns declared once, documented from here."""
+"""How groups are stored: one row for each completion, columns declared once, documented from here.
+
+What holds for every group of a file stands in the file itself, so that it can be read alone.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from dra_toolkit.diversity import DiversitySettings
+from dra_toolkit.diversity import DiversitySettings, Estimator, Scaling, estimator_of
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.rewards.answers import final_answer
-from dra_toolkit.runs.facts import METADATA_KEY, FileFacts, stored_facts
 from dra_toolkit.runs.kinds import KINDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SCHEMA_VERSION = 2
+METADATA_KEY = b"dra"
 GROUP_PREFIX = "group_"
 """A group's measures stand in each of its rows under their names with this prefix."""
 OLD_NAMES = {"group": "group_index"}
@@ -28,6 +32,33 @@ OLD_NAMES = {"group": "group_index"}
 Part = Literal["key", "number", "text", "group"]
 Derived = Callable[[GroupRecord, str | None], Any]
 """Computes a value of a group, given the reward function that tells right from wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFacts:
+    """What holds for every group of a file, and lets it be replayed alone; stored as JSON in its metadata."""
+
+    run: str
+    reward_weights: dict[str, float]
+    """Factor of each reward function in the total."""
+    scale_rewards: str
+    """How advantages were scaled: group, batch or none."""
+    diversity: DiversitySettings
+    """How rewards were adjusted."""
+    embedder: str
+    """What the similarity was measured with."""
+    correct_by: str | None = None
+    """The reward function that tells right from wrong: a completion is correct where it gives more than 0."""
+    estimator: Estimator | None = None
+    """How advantages were made of the totals, where `scale_rewards` does not say it: TRL's otherwise."""
+    record_texts: float = 1.0
+    """Share of the groups whose texts are kept when files are joined."""
+    version: int = SCHEMA_VERSION
+
+    @property
+    def made(self) -> Estimator:
+        """How advantages were made of the totals."""
+        return self.estimator or estimator_of(cast(Scaling, self.scale_rewards))
 
 
 @dataclass(frozen=True)
@@ -165,7 +196,23 @@ def read_facts(schema: pa.Schema, where: str, columns: Collection[str] | None = 
 
     columns: those that stand in a file of this kind; None for a file of its own, which has all.
     """
-    facts = stored_facts(schema, where)
+    stored = (schema.metadata or {}).get(METADATA_KEY)
+    if stored is None:
+        raise RunError(f"{where}: not written by dra-toolkit")
+    found = json.loads(stored)
+    if found["version"] > SCHEMA_VERSION:
+        raise RunError(
+            f"{where}: schema version {found['version']}, this dra-toolkit reads up to {SCHEMA_VERSION}; update it"
+        )
+    known = {field.name for field in fields(FileFacts)}
+    kept = {key: value for key, value in found.items() if key in known}
+    made = found.get("estimator")
+    try:  # a setting that an older file does not know of has its default, which changes nothing
+        kept["diversity"] = DiversitySettings(**found["diversity"])
+        kept["estimator"] = None if made is None else Estimator(**made)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{where}: has settings that this dra-toolkit does not know ({error}); update it") from None
+    facts = FileFacts(**kept)
     _check_columns(schema, facts, where, columns)
     return facts
 

@@ -17,16 +17,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
+
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
-from dra_toolkit.runs.damage import Contents, contents_of, why_undecodable
-from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader
-from dra_toolkit.runs.schema import read_facts
+from dra_toolkit.runs.rows import check_rows, renewed
+from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
 from dra_toolkit.runs.seals import require_sound
 from dra_toolkit.runs.segments import Batch, SegmentReader
-from dra_toolkit.runs.version_1 import renewed
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ALL_STEPS = (0, 1 << 62)
 LOOKS = 20
 """How often a read is tried again when files were replaced under it."""
+Contents = tuple[FileFacts, frozenset[str]]
+"""What holds for all groups of a file or segment, and the names of its columns."""
 Look = TypeVar("Look", bound=Callable[..., Any])
 
 
@@ -201,7 +203,7 @@ class GroupStore:
         found = []
         for source in (*self.listing().batches, *self.listing().segments):
             for path in sorted(source.path.iterdir()) if source.path.is_dir() else [source.path]:
-                why = why_undecodable(path)
+                why = _why_undecodable(path)
                 if why:
                     self._refuse(source.path, f"{path.name} cannot be read ({why})" if path != source.path else why)
                     found.append(path)
@@ -235,7 +237,7 @@ class GroupStore:
             return False
         key = (path, stat.st_mtime_ns, stat.st_size)
         if key not in self._checked:
-            self._checked[key] = contents_of(path)
+            self._checked[key] = _contents_of(path)
         found = self._checked[key]
         if isinstance(found, str):
             self.problems[path.name] = found
@@ -268,5 +270,58 @@ def _why_broken(source: Source, part: str) -> str | None:
         with closing(SegmentReader(source.path)) as segment:
             segment.require_sound(part)
     except ValueError as error:
+        return first_line(error)
+    return None
+
+
+def _contents_of(path: Path) -> Contents | str:
+    """Return what a file or segment says of itself, or why it cannot be read."""
+    try:
+        if path.is_dir():
+            for inner in sorted(path.iterdir()):
+                if inner.is_symlink() or not inner.is_file():
+                    return f"its file {inner.name} is {'a link' if inner.is_symlink() else 'no file'}, left alone"
+            with closing(SegmentReader(path)) as segment:
+                segment.check()
+                return segment.facts(), segment.columns()
+        if not path.is_file():
+            return "not a regular file"
+        with closing(RowReader(path)) as reader:
+            facts = read_facts(reader.schema, path.name)
+            if not reader.is_sealed:
+                _check_batch(path, facts)
+            return facts, frozenset(reader.schema.names)
+    except RunError as error:
+        return str(error).removeprefix(f"{path.name}: ")
+    except FileNotFoundError:
+        if path.is_dir():
+            return "torn: a file of the segment is missing"
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"torn or not Parquet ({first_line(error)})"
+
+
+def _check_batch(path: Path, facts: FileFacts) -> None:
+    """Raise ValueError if the rows of a file that another tool or version wrote are not those that its name promises."""
+    wanted = [*KEY, *OLD_NAMES, "similarity", "group_size"]
+    with closing(RowReader(path, wanted)) as reader:
+        table = reader.rows(0, len(reader)) if len(reader) else reader.schema.empty_table()
+    table = renewed(table, facts, measured=False)
+    check_rows(table)
+    mode, step, batch = path.name.removesuffix(".parquet").split("-")
+    for name, value in (("mode", mode), ("step", int(step)), ("batch", int(batch))):
+        if found := set(np.unique(table[name].to_numpy()).tolist()) - {value}:
+            raise ValueError(f"holds {name} {min(found)}, which its name does not say: it was copied or renamed")
+
+
+def _why_undecodable(path: Path) -> str | None:
+    """Decode all of one file, checksums included, and return why it cannot be; None if it can, or is no longer there."""
+    try:
+        with closing(RowReader(path)) as reader:
+            for start in range(0, len(reader), 1024):
+                reader.rows(start, min(start + 1024, len(reader)))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
         return first_line(error)
     return None

@@ -23,8 +23,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord, Message, prompt_hash
 from dra_toolkit.runs import Recorder, Run, RunDirectory
 from dra_toolkit.runs.compaction import compact
-from dra_toolkit.runs.facts import SCHEMA_VERSION
-from dra_toolkit.runs.schema import COLUMNS
+from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
 
 
 def flat(value, prefix=""):

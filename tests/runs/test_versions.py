@@ -28,8 +28,7 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.runs import Recorder, Run
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.database import TABLES
-from dra_toolkit.runs.facts import SCHEMA_VERSION
-from dra_toolkit.runs.schema import COLUMNS
+from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
 
 DATA = Path(__file__).parent / "data"
 VERSIONS = (1, 2)
@@ -290,7 +289,7 @@ class TestMeasures:
         equal = record(2, G=4)
         record_all(directory, [record(1, i, G=G) for i, G in enumerate((1, 2, 5))], [equal])
         run = Run(directory)
-        from dra_toolkit.runs.version_1 import measures
+        from dra_toolkit.runs.rows import measures
 
         key = "step, group_index"
         found = run.query(f"SELECT {key}, {measures()} FROM completions GROUP BY {key} ORDER BY {key}").to_pylist()

@@ -14,7 +14,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
-    from dra_toolkit.inspection.lint.group_checks import LintReport
+    from dra_toolkit.inspection.lint.linting import LintReport
     from dra_toolkit.runs.importers.importing import Imported
 
 SHOWN = 20

@@ -16,14 +16,13 @@ from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, recipe_of
 from dra_toolkit.rewards import REWARDS, tells_right_from_wrong
 from dra_toolkit.runs.compaction import compact
-from dra_toolkit.runs.facts import FileFacts
 from dra_toolkit.runs.files import publish_text, read_json, remove_folder
 from dra_toolkit.runs.importers.formats import find_format
-from dra_toolkit.runs.importers.grouping import ImportedBatch, batches
-from dra_toolkit.runs.importers.records import PLAIN, Estimates, as_records, best_estimator
+from dra_toolkit.runs.importers.records import PLAIN, Estimates, ImportedBatch, as_records, batches, best_estimator
 from dra_toolkit.runs.importers.rollout import Options, Problems
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.recorder import Recorder
+from dra_toolkit.runs.schema import FileFacts
 
 PROVENANCE = "imported.json"
 """Where an imported run comes from, beside it."""
