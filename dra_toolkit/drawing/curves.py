@@ -181,22 +181,19 @@ def thinned(steps: Steps, lines: Sequence[Array], most: int) -> tuple[Steps, lis
         return steps, list(lines)
     size = -(-len(steps) // most)
     starts = np.arange(0, len(steps), size)
-    return steps[starts], [_mean_from(values, starts) for values in lines]
+    return steps[starts], [_means(values, starts, np.minimum(starts + size, len(steps))) for values in lines]
 
 
 def smoothed(values: Array, width: int) -> Array:
     """Return the mean over the last `width` steps, of those that are known; fewer at the beginning."""
+    ends = np.arange(1, len(values) + 1)
+    return _means(values, np.maximum(0, ends - width), ends)
+
+
+def _means(values: Array, starts: Steps, ends: Steps) -> Array:
+    """Return the mean of what is known from each start up to, not including, its end."""
     known = ~np.isnan(values)
     sums = np.cumsum(np.concatenate([[0.0], np.where(known, values, 0.0)]))
     counts = np.cumsum(np.concatenate([[0], known]))
-    ends = np.arange(1, len(values) + 1)
-    starts = np.maximum(0, ends - width)
     found = counts[ends] - counts[starts]
     return np.where(found > 0, (sums[ends] - sums[starts]) / np.maximum(found, 1), np.nan)
-
-
-def _mean_from(values: Array, starts: Steps) -> Array:
-    known = ~np.isnan(values)
-    counts = np.add.reduceat(known.astype(np.int64), starts)
-    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)

@@ -5,8 +5,9 @@ Model text enters only through `safe_html`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html import escape
+from typing import Any
 
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
@@ -47,11 +48,8 @@ def _parts(record: GroupRecord) -> Iterator[str]:
 
 
 def _numbers(record: GroupRecord) -> str:
-    heads, trained = number_heads(record), number_heads(record).index(TRAINED)
-    lines = ["".join(f"<th>{safe_html(head)}</th>" for head in heads)]
-    for row, value in zip(number_rows(record), record.advantages, strict=True):
-        cells = [*map(safe_html, row[:trained]), _advantage(value), *map(safe_html, row[trained + 1 :])]
-        lines.append("".join(f"<td>{cell}</td>" for cell in cells))
+    lines = ["".join(f"<th>{safe_html(head)}</th>" for head in number_heads(record))]
+    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in number_rows(record, _advantage, safe_html)]
     return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>\n"
 
 
@@ -83,34 +81,30 @@ def run_html(run: Run) -> str:
     return f"{head}<p>{len(steps['step'])} steps</p>{''.join(figures)}"
 
 
-TRAINED = "adv. trained"
-
-
 def number_heads(record: GroupRecord) -> list[str]:
     """Return the heads of the columns."""
     verdict = ["verdict"] if record.group.verdicts else []
-    told = ["total", "redund.", "weight", "adjusted", "adv. plain", TRAINED, "flip", "tokens", "end"]
+    told = ["total", "redund.", "weight", "adjusted", "adv. plain", "adv. trained", "flip", "tokens", "end"]
     return ["#", *verdict, *record.group.rewards, *told]
 
 
-def number_rows(record: GroupRecord) -> list[list[str]]:
-    """Return a row for each completion; what a model or judge wrote in it is not yet made harmless."""
+def number_rows(record: GroupRecord, advantage: Callable[[float], Any], shown: Callable[[str], Any]) -> list[list[Any]]:
+    """Return a row for each completion; `advantage` and `shown`, which makes harmless what a model wrote, make the cells."""
     group, adjustment, changed = record.group, record.adjustment, flipped(record)
     verdicts = group.verdicts or ()
     return [
         [
-            str(i),
-            *(verdict or "-" for verdict in verdicts[i : i + 1]),
-            *(number(values[i], 2) for values in group.rewards.values()),
-            number(adjustment.totals[i], 2),
-            number(adjustment.redundancy[i], 2),
-            number(adjustment.weights[i]),
-            number(adjustment.adjusted[i]),
-            number(record.plain_advantages[i]),
-            signed(record.advantages[i]),
-            "±" if changed[i] else "",
-            str(int(group.token_counts[i])),
-            group.finish_reasons[i],
+            shown(str(i)),
+            *(shown(verdict or "-") for verdict in verdicts[i : i + 1]),
+            *(shown(number(values[i], 2)) for values in group.rewards.values()),
+            shown(number(adjustment.totals[i], 2)),
+            shown(number(adjustment.redundancy[i], 2)),
+            *(
+                shown(number(values[i]))
+                for values in (adjustment.weights, adjustment.adjusted, record.plain_advantages)
+            ),
+            advantage(record.advantages[i]),
+            *map(shown, ("±" if changed[i] else "", str(int(group.token_counts[i])), group.finish_reasons[i])),
         ]
         for i in range(len(group))
     ]

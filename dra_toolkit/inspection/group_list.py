@@ -20,6 +20,9 @@ from dra_toolkit.runs import Run
 IN_ORDER = "index"
 """Sorts by step, batch and group, as they were sampled."""
 SORTS = (IN_ORDER, *GROUP_MEASURES)
+_PLACE = "step, batch, group_index"
+_COLUMNS = f"mode, {_PLACE}, prompt_hash, {', '.join(GROUP_MEASURES)}"
+_HASH = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +58,9 @@ def list_groups(
     if sort not in SORTS:
         raise RunError(f"--sort: no measure {sort!r}{did_you_mean(sort, SORTS)}; there are {', '.join(SORTS)}")
     condition, parameters = selection.sql()
-    columns = f"mode, step, batch, group_index, prompt_hash, {', '.join(GROUP_MEASURES)}"
-    in_order = "step, batch, group_index"
     first = "" if sort == IN_ORDER else f"{sort} {'ASC' if ascending else 'DESC'} NULLS LAST, "
     found = run.query(
-        f"SELECT {columns} FROM groups WHERE {condition} ORDER BY {first}{in_order} LIMIT {int(limit)} OFFSET {int(offset)}",
+        f"SELECT {_COLUMNS} FROM groups WHERE {condition} ORDER BY {first}{_PLACE} LIMIT {int(limit)} OFFSET {int(offset)}",
         parameters,
         steps=selection.steps,
     ).to_pylist()
@@ -90,9 +91,6 @@ def _prompts(run: Run, rows: Sequence[dict[str, Any]]) -> list[str]:
             messages = found[1]["prompt"][0].as_py() if found and len(found[1]) else None
             known[row["prompt_hash"]] = messages[-1]["content"] if messages else ""
     return [known[row["prompt_hash"]] for row in rows]
-
-
-_HASH = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,8 +133,7 @@ def find_prompt(run: Run, wanted: str, mode: Mode = "train") -> str:
 
 def look_at_prompt(run: Run, prompt_hash: str, mode: Mode = "train") -> PromptHistory:
     """Return all groups of a prompt, by step."""
-    columns = f"mode, step, batch, group_index, prompt_hash, {', '.join(GROUP_MEASURES)}"
-    sql = f"SELECT {columns} FROM groups WHERE mode = $1 AND prompt_hash = $2 ORDER BY step, batch, group_index"
+    sql = f"SELECT {_COLUMNS} FROM groups WHERE mode = $1 AND prompt_hash = $2 ORDER BY {_PLACE}"
     rows = tuple(group_row(row, "") for row in run.query(sql, [mode, prompt_hash]).to_pylist())
     if not rows:
         raise RunError(f"{run.name}: no {mode} group has the prompt {prompt_hash}")

@@ -25,11 +25,6 @@ def short(value: float) -> str:
     return number(value, 3) if abs(value) < 100 else f"{value:.0f}"
 
 
-def percent(share: float) -> str:
-    """Return a share in percent, or a dash where it is not known."""
-    return "-" if math.isnan(share) else f"{100 * share:.1f} %"
-
-
 def sparkline(values: Sequence[float], width: int) -> str:
     """Return a curve of at most `width` block characters, from the smallest to the largest value; NaN is a blank."""
     if not values or width < 1:

@@ -117,7 +117,8 @@ def _marked(page: str, wanted: Wanted, parameters: int) -> str:
     turn = f"list_position(list_transform(turns, lambda t: {_matches(wanted, _SAID, text)}), true)"
     said = f"CASE WHEN turn IS NULL THEN completion ELSE {_SAID.replace('t.', 'turns[turn].')} END"
     return (
-        f"SELECT {KEYS}, completion_index, turn - 1 AS turn, turns[turn].role AS role, text, "
+        'SELECT mode, step, batch, group_index AS "group", completion_index AS completion, turn - 1 AS turn, '
+        "turns[turn].role AS role, text, "
         f"regexp_replace(text, {pattern}, {mark}{options}) AS marked, "
         f"len(regexp_extract_all(text, {pattern}, 0{options})) AS times "
         f"FROM (SELECT *, {said} AS text FROM (SELECT *, {turn} AS turn FROM ({page})))"
@@ -174,20 +175,12 @@ def correct_sql(run: Run, modes: Sequence[Mode]) -> str | None:
 
 def _hit(row: dict[str, Any], mark: str) -> Hit:
     text = row["text"]
-    start = max(
-        0, row["marked"].find(mark)
-    )  # a few letters change their case in DuckDB's lower alone: nothing is marked
+    start = max(0, row["marked"].find(mark))  # a letter that changes its case in DuckDB's lower alone is not marked
     end = max(0, row["marked"].find(mark, start + len(mark)) - len(mark))
     return Hit(
-        mode=row["mode"],
-        step=row["step"],
-        batch=row["batch"],
-        group=row["group_index"],
-        completion=row["completion_index"],
+        **{name: row[name] for name in ("mode", "step", "batch", "group", "completion", "turn", "role")},
         before=text[max(0, start - AROUND) : start],
         found=text[start : min(end, start + MOST_FOUND)],
         after=text[end : end + AROUND],
         times=max(1, row["times"]),
-        turn=row["turn"],
-        role=row["role"],
     )

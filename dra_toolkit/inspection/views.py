@@ -16,7 +16,7 @@ from rich.text import Text
 from dra_toolkit.group_measures import shown_in
 from dra_toolkit.group_outcomes import is_measured
 from dra_toolkit.groups import Array, GroupRecord
-from dra_toolkit.inspection.group_html import TRAINED, by_advantage, number_heads, number_rows, place_of, signed
+from dra_toolkit.inspection.group_html import by_advantage, number_heads, number_rows, place_of, signed
 from dra_toolkit.inspection.health import Note
 from dra_toolkit.inspection.overview import RunOverview
 from dra_toolkit.inspection.terminal import safe, short, sparkline, table
@@ -106,13 +106,7 @@ def _prompt(record: GroupRecord, lines: int | None) -> Iterator[RenderableType]:
 
 
 def _numbers(record: GroupRecord) -> Table:
-    heads, rows = number_heads(record), number_rows(record)
-    trained = heads.index(TRAINED)
-    cells = [
-        [*row[:trained], _advantage(value), *row[trained + 1 :]]
-        for row, value in zip(rows, record.advantages, strict=True)
-    ]
-    shown = table(heads, cells)
+    shown = table(number_heads(record), number_rows(record, _advantage, safe))
     for column in shown.columns:
         column.justify = "right"
     return shown

@@ -83,10 +83,10 @@ def prepared(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Start
     run = RunDirectory(recipe.output_dir)
     with ExitStack() as stack:
         if reopened := run.exists():
-            stack.enter_context(run.launched())
+            stack.enter_context(run.held(".launch"))
         start = prepare(recipe, resume=resume, overwrite=overwrite)
         if not reopened or overwrite:
-            stack.enter_context(run.launched())  # the folder is new, and so is its lock
+            stack.enter_context(run.held(".launch"))  # the folder is new, and so is its lock
         yield start
 
 

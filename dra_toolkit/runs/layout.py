@@ -21,7 +21,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -150,15 +150,12 @@ class RunDirectory:
         """Return a line for each file, groups apart, that is there and cannot be read, or not all of it."""
         return [found for found in (self.status().get("problem"), unreadable_lines(self.metrics)) if found]
 
-    def launched(self) -> AbstractContextManager[None]:
-        """Hold the run for starting processes in it; raises RunError if another launcher does or did."""
-        return self.held(".launch")
-
     @contextmanager
     def held(self, name: str = ".lock") -> Iterator[None]:
         """Hold the run for writing; raises RunError if another process trains in it.
 
-        Readers never ask for the lock. It only keeps two trainers apart, and ends with the process that holds it.
+        Readers never ask for the lock. It only keeps two trainers apart, or as `.launch` two launchers, and ends with the
+        process that holds it.
         """
         with open(self.path / name, "a+") as file:
             if not _locked_within(file, seconds=1.0):  # a reader asking `is_held` has it for an instant

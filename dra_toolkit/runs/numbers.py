@@ -42,11 +42,6 @@ def read_numbers(
     yield from _ahead(_read(store, [*KEYS, *columns], mode, steps or ALL_STEPS))
 
 
-def batch_starts(table: pa.Table) -> np.ndarray:
-    """Return the rows (B + 1,) at which the generation batches of a table begin, and its length."""
-    return starts_of(table, KEYS[:2])
-
-
 def _read(
     store: GroupStore, columns: list[str], mode: Mode, steps: tuple[int, int]
 ) -> Iterator[tuple[FileFacts, pa.Table]]:
@@ -94,7 +89,7 @@ def _whole_batches(path: Path, columns: list[str]) -> Iterator[pa.Table]:
         for piece in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
             table = pa.Table.from_batches([piece])
             table = table if kept is None else pa.concat_tables([kept, table]).combine_chunks()
-            end = int(batch_starts(table)[-2])
+            end = int(starts_of(table, KEYS[:2])[-2])
             kept = table.slice(end)
             if end:
                 yield table.slice(0, end)
@@ -106,7 +101,7 @@ def _only(
     table: pa.Table, steps: tuple[int, int], unwanted: frozenset[Batch] | set[Batch]
 ) -> tuple[pa.Table, list[Batch]]:
     """Return the rows of the generation batches of some steps, and which these are."""
-    starts = batch_starts(table)
+    starts = starts_of(table, KEYS[:2])
     step, batch = (table[name].to_numpy()[starts[:-1]].tolist() for name in KEYS[:2])
     there = list(zip(step, batch, strict=True))
     keep = [steps[0] <= key[0] <= steps[1] and key not in unwanted for key in there]

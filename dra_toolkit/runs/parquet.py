@@ -44,6 +44,8 @@ def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
     repeating = [
         path for name in schema.names if name not in _PLAIN and name not in split for path in paths.get(name, [name])
     ]
+    numbers = {column.name for column in COLUMNS if column.type in ("int32", "float64", "bool")}
+    searched = [name for name in schema.names if name in ("step", "batch") or name.startswith(GROUP_PREFIX)]
     return {
         "compression": "zstd",
         "compression_level": level,
@@ -51,14 +53,8 @@ def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
         "use_dictionary": repeating,
         "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
         "write_page_checksum": True,
-        "write_statistics": [name for name in schema.names if _is_searched(name)],
+        "write_statistics": [name for name in searched if name in numbers],  # where they help to skip row groups
     }
-
-
-def _is_searched(name: str) -> bool:
-    """Return whether smallest and largest values help to skip row groups: not for texts and lists."""
-    kinds = {column.name: column.type for column in COLUMNS}
-    return kinds[name] in ("int32", "float64", "bool") and (name in ("step", "batch") or name.startswith(GROUP_PREFIX))
 
 
 class RowReader:

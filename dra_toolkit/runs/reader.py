@@ -6,6 +6,7 @@ import functools
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +19,7 @@ from dra_toolkit.runs.metrics import read_metrics
 from dra_toolkit.runs.retention import texts_left_out
 from dra_toolkit.runs.rows import from_table
 from dra_toolkit.runs.schema import FileFacts
-from dra_toolkit.runs.store import GroupStore, Snapshot
+from dra_toolkit.runs.store import LOOKS, GroupStore, Snapshot
 from dra_toolkit.safe_text import first_line, visible
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-RETRIES = 20
 Answer = TypeVar("Answer")
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -104,12 +104,8 @@ class Run:
         """
         if step is not None:
             self.require_step(step, mode)
-        return self._groups(step, steps, mode)
-
-    def _groups(self, step: int | None, steps: tuple[int, int] | None, mode: Mode) -> Iterator[GroupRecord]:
-        wanted = (step, step) if step is not None else steps
-        for facts, table in self.store.read(mode=mode, steps=wanted):
-            yield from from_table(table, facts)
+        read = self.store.read(mode=mode, steps=steps if step is None else (step, step))
+        return chain.from_iterable(from_table(table, facts) for facts, table in read)
 
     def group(self, step: int, index: int, *, mode: Mode = "train", batch: int = 0) -> GroupRecord:
         """Return one group; raises RunError, saying what there is, if it was not recorded."""
@@ -159,7 +155,7 @@ class Run:
     def connect(self, tables: Sequence[str] | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection in memory with tables of this moment's groups, or all; it reads nothing else."""
         wanted = TABLES if tables is None else tables
-        for _ in range(RETRIES):
+        for _ in range(LOOKS):
             snapshot = self.store.snapshot()
             if self.store.require_sound(snapshot, parts_of(wanted)):
                 return connect(snapshot, wanted)
@@ -175,7 +171,7 @@ class Run:
         import duckdb
 
         tables = _tables_of(sql)
-        for _ in range(RETRIES):
+        for _ in range(LOOKS):
             snapshot = self.store.snapshot(steps=steps)
             try:
                 if not self.store.require_sound(snapshot, parts_of(tables)):

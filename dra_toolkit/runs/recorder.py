@@ -75,17 +75,14 @@ class Recorder:
         while True:
             batch = self._queue.get()
             if batch is not None:
-                self._keep(batch)
+                if len(self._waiting) == KEPT_BATCHES:
+                    self._waiting.popleft()
+                    self.lost += 1
+                self._waiting.append(batch)
             self._write_waiting()
             self._queue.task_done()
             if batch is None:
                 return
-
-    def _keep(self, batch: Batch) -> None:
-        if len(self._waiting) == KEPT_BATCHES:
-            self._waiting.popleft()
-            self.lost += 1
-        self._waiting.append(batch)
 
     def _write_waiting(self) -> None:
         while self._waiting:
@@ -157,10 +154,7 @@ class Compactor:
         except CompactionStoppedError:
             return
         except (OSError, RunError, ValueError) as error:
-            self._say(error)
-
-    def _say(self, error: Exception) -> None:
-        if not self._failed:
-            self._failed = True
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._tell(f"recording: {self._folder} cannot be compacted ({why}); its files stay as they are")
+            if not self._failed:
+                self._tell(f"recording: {self._folder} cannot be compacted ({why}); its files stay as they are")
+            self._failed = True

@@ -63,7 +63,7 @@ class SegmentWriter:
         """Append the rows of a batch; columns that it lacks are null."""
         import pyarrow.compute as pc
 
-        rows = _with_columns(table, self._schema)
+        rows = with_columns(table, self._schema)
         self._groups.add(rows.filter(pc.equal(rows["completion_index"], 0)))
         self._completions.add(rows)
         self._texts.add(rows)
@@ -237,7 +237,7 @@ def _keep(schema: pa.Schema, names: frozenset[str]) -> pa.Schema:
     return pa.schema([field for field in schema if field.name in names], metadata=schema.metadata)
 
 
-def _with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Return the table with the columns of the schema, in its order; those that it lacks are null."""
     import pyarrow as pa
 

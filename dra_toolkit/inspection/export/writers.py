@@ -15,6 +15,7 @@ from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.schema import COLUMNS, OPTIONAL, arrow_schema
+from dra_toolkit.runs.segments import with_columns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,12 +42,8 @@ def export_schema(run: Run, selection: Selection) -> pa.Schema:
 
 def rows(run: Run, selection: Selection, schema: pa.Schema) -> Tables:
     """Yield the chosen rows of each generation batch with the columns of the schema; what a batch lacks is null."""
-    import pyarrow as pa
-
     for _, table in selection.tables(run):
-        there = set(table.column_names)
-        columns = [table[f.name].cast(f.type) if f.name in there else pa.nulls(len(table), f.type) for f in schema]
-        yield pa.table(columns, schema=schema)
+        yield with_columns(table, schema)
 
 
 def write_jsonl(tables: Tables, file: BinaryIO) -> int:

@@ -137,9 +137,11 @@ def piece_of_records(
 
     known = {
         **{name: joined(attrgetter(name)) for name in RECORDED},
-        "correct": joined(lambda record: _above(record.group.rewards.get(correct_by or ""))),
+        "correct": joined(lambda record: record.group.rewards.get(correct_by or "")),
         "labels": joined(lambda record: _labels(record, settings)),
     }
+    if known["correct"] is not None:
+        known["correct"] = np.nan_to_num(known["correct"]) > CORRECT_ABOVE
     return Piece(
         source=f"step {records[0].step}",
         keys=np.array([[record.step, record.batch, record.index] for record in records]),
@@ -150,10 +152,6 @@ def piece_of_records(
         similarity=all_of(lambda record: record.adjustment.similarity[np.triu_indices(len(record.group), 1)]),
         known={name: values for name, values in known.items() if values is not None},
     )
-
-
-def _above(values: Array | None) -> Values | None:
-    return None if values is None else np.nan_to_num(values) > CORRECT_ABOVE
 
 
 def _labels(record: GroupRecord, settings: DiversitySettings) -> Values | None:

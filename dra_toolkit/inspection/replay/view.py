@@ -10,11 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dra_toolkit.drawing.numbers import percent
 from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.replay.differences import Place, Sums
 from dra_toolkit.inspection.replay.run import TOLERANCE, ReplayReport
 from dra_toolkit.inspection.replay.settings import recipe_lines
-from dra_toolkit.inspection.terminal import percent, safe, spread_over, table
+from dra_toolkit.inspection.terminal import safe, spread_over, table
 from dra_toolkit.safe_text import visible
 
 MOST_STEPS = 12

@@ -115,7 +115,8 @@ def as_records(
 ) -> list[GroupRecord]:
     """Return the groups of a batch as records."""
     totals = [_totals(group, reward_weights) for group in batch.groups]
-    plain = padded_advantages(totals, made)
+    advantages = group_advantages(padded(totals), made)  # a missing total neither counts nor has an advantage
+    plain = [row[: len(values)] for row, values in zip(advantages, totals, strict=True)]
     texts = [rollout.text for group in batch.groups for rollout in group]
     vectors = None if embedder is None else embedder.embed(texts).vectors
     records, start = [], 0
@@ -169,12 +170,6 @@ def padded(rows: Sequence[Array]) -> Array:
     for row, values in zip(filled, rows, strict=True):
         row[: len(values)] = values
     return filled
-
-
-def padded_advantages(totals: Sequence[Array], made: Estimator) -> list[Array]:
-    """Return the advantages of the groups of one batch, whatever their sizes."""
-    found = group_advantages(padded(totals), made)  # a missing total neither counts nor has an advantage
-    return [row[: len(values)] for row, values in zip(found, totals, strict=True)]
 
 
 def _totals(group: Sequence[Rollout], reward_weights: Mapping[str, float]) -> Array:
