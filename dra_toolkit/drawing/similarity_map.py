@@ -93,19 +93,14 @@ def clustered_order(similarity: Array) -> list[int]:
         left, right = (int(i) for i in np.unravel_index(np.argmax(between), between.shape))
         left, right = min(left, right), max(left, right)
         a, b = members[left], members.pop(right)
-        members[left] = _joined(a, b, S)
+        ways = [(a, b), (a, b[::-1]), (a[::-1], b), (a[::-1], b[::-1])]
+        first, second = max(ways, key=lambda way: S[way[0][-1], way[1][0]])
+        members[left] = first + second
         merged = (len(a) * between[left] + len(b) * between[right]) / (len(a) + len(b))
         between[left], between[:, left] = merged, merged
         between[left, left] = -np.inf
         between[right], between[:, right] = -np.inf, -np.inf
     return next(iter(members.values())) if members else []
-
-
-def _joined(a: list[int], b: list[int], S: Array) -> list[int]:
-    """Return two clusters in one row, each turned so that the most similar ends meet; as they are if none is better."""
-    ways = [(a, b), (a, b[::-1]), (a[::-1], b), (a[::-1], b[::-1])]
-    left, right = max(ways, key=lambda way: S[way[0][-1], way[1][0]])
-    return left + right
 
 
 def _shade(value: float, span: tuple[float, float]) -> float:

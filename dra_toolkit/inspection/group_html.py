@@ -36,7 +36,9 @@ def _parts(record: GroupRecord) -> Iterator[str]:
         yield f"<p>{safe_html(message.role)}</p><pre>{_cut(str(message))}</pre>\n"
     if record.group.gold is not None:
         yield f"<p>gold</p><pre>{_cut(record.group.gold)}</pre>\n"
-    yield _numbers(record)
+    lines = ["".join(f"<th>{safe_html(head)}</th>" for head in number_heads(record))]
+    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in number_rows(record, _advantage, safe_html)]
+    yield f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>\n"
     if is_measured(record):
         drawn = similarity_map(record.adjustment.similarity)
         yield f'<details><summary>Similarity</summary><div style="max-width:24rem;font-size:10px">{drawn}</div></details>\n'
@@ -45,12 +47,6 @@ def _parts(record: GroupRecord) -> Iterator[str]:
             f"<details open><summary>#{i}, advantage {_advantage(record.advantages[i])}</summary>"
             f"<pre>{_cut(record.group.shown(i))}</pre></details>\n"
         )
-
-
-def _numbers(record: GroupRecord) -> str:
-    lines = ["".join(f"<th>{safe_html(head)}</th>" for head in number_heads(record))]
-    lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in number_rows(record, _advantage, safe_html)]
-    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>\n"
 
 
 def _advantage(value: float) -> str:

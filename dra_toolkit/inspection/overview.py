@@ -10,7 +10,6 @@ from typing import Any
 
 from dra_toolkit.errors import DRAError
 from dra_toolkit.group_measures import GROUP_MEASURES
-from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.health import Note, health_notes
 from dra_toolkit.inspection.selection import Page
 from dra_toolkit.recipe.keys import flagged
@@ -59,27 +58,21 @@ def summarise(run: Run) -> RunOverview:
         state=str(run.directory.status()["state"]),
         settings={key: run.recipe.get(key, "unknown") for key in SHOWN_SETTINGS},
         completions=run.query("SELECT sum(size)::BIGINT FROM groups").column(0)[0].as_py() or 0,
-        steps=look_at_steps(run),
+        steps=tuple(
+            StepOverview(
+                step=row["step"],
+                groups=row["groups"],
+                flips=int(row["flips"]),
+                means={name: float("nan") if row[name] is None else float(row[name]) for name in GROUP_MEASURES},
+            )
+            for row in run.query("SELECT * FROM steps WHERE mode = 'train' ORDER BY step").to_pylist()
+        ),
         notes=health_notes(run),
         problems=(
             *run.directory.problems(),
             *filter(None, [run.texts_left_out()]),
             *(f"groups/{name}: {why}; skipped" for name, why in sorted(run.problems.items())),
         ),
-    )
-
-
-def look_at_steps(run: Run, mode: Mode = "train") -> tuple[StepOverview, ...]:
-    """Return every step of a mode in numbers, ascending."""
-    rows = run.query("SELECT * FROM steps WHERE mode = $1 ORDER BY step", [mode]).to_pylist()
-    return tuple(
-        StepOverview(
-            step=row["step"],
-            groups=row["groups"],
-            flips=int(row["flips"]),
-            means={name: float("nan") if row[name] is None else float(row[name]) for name in GROUP_MEASURES},
-        )
-        for row in rows
     )
 
 

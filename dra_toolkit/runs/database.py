@@ -46,7 +46,12 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
         body = " UNION ALL BY NAME ".join([*selects, f"SELECT {_nothing(name, is_all=not selects)} WHERE false"])
         connection.execute(f'CREATE VIEW "{name}" AS {body}')
     if "steps" in tables:
-        connection.execute(f"CREATE VIEW steps AS {_steps()}")
+        means = ", ".join(
+            f"{'sum' if m.summed else 'avg'}({m.name}{'::INT' if m.type == 'bool' else ''}) AS {m.name}"
+            for m in GROUP_MEASURES.values()
+        )
+        of_groups = f'SELECT mode, step, count(*) AS groups, {means} FROM "groups" GROUP BY mode, step'
+        connection.execute(f"CREATE VIEW steps AS {of_groups}")
     inside = [segment.path / file for segment in snapshot.segments for file in FILES]
     allowed = [*(file.path for file in snapshot.files), *inside]
     connection.execute(f"SET allowed_paths = {_list(allowed)}")
@@ -73,14 +78,6 @@ def table_columns(name: str) -> list[tuple[str, str, str]]:
         keys = [(column, *described[column]) for column in (*_OF_GROUPS, *_MAY_LACK)]
         return keys + [(m.name, m.type, m.meaning) for m in GROUP_MEASURES.values()]
     return [(column, *described[column]) for column in columns_of("key", "number" if name == "completions" else "text")]
-
-
-def _steps() -> str:
-    means = ", ".join(
-        f"{'sum' if m.summed else 'avg'}({m.name}{'::INT' if m.type == 'bool' else ''}) AS {m.name}"
-        for m in GROUP_MEASURES.values()
-    )
-    return f'SELECT mode, step, count(*) AS groups, {means} FROM "groups" GROUP BY mode, step'
 
 
 def _selects(snapshot: Snapshot, name: str) -> Iterator[str]:

@@ -44,14 +44,6 @@ def _rewards(values: Mapping[str, np.ndarray]) -> Cells:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _from_rewards(cells: Cells) -> dict[str, np.ndarray]:
-    return {name: _numbers([cell[name] for cell in cells]) for name in cells[0]}
-
-
-def _triangle(similarity: np.ndarray) -> Cells:
-    return [np.asarray(row[i + 1 :], dtype=np.float32) for i, row in enumerate(similarity)]
-
-
 def _from_triangle(cells: Cells) -> np.ndarray:
     similarity = np.eye(len(cells), dtype=np.float32)
     for i, row in enumerate(cells):
@@ -62,10 +54,6 @@ def _from_triangle(cells: Cells) -> np.ndarray:
 def _texts(cells: Cells) -> tuple[str, ...]:
     """Return texts; one that was not kept says so, each in other words, so that no two of them are called equal."""
     return tuple(f"(text of completion {i} not kept)" if cell is None else cell for i, cell in enumerate(cells))
-
-
-def _messages(prompt: Prompt) -> list[dict[str, str]]:
-    return [{"role": message.role, "content": message.content} for message in prompt]
 
 
 def _turns(messages: Prompt | None) -> list[dict[str, Any]] | None:
@@ -106,7 +94,7 @@ KINDS: dict[str, Kind] = {
     "messages": Kind(
         arrow=lambda pa: pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
         sql="STRUCT(role VARCHAR, content VARCHAR)[]",
-        to_cell=_messages,
+        to_cell=lambda prompt: [{"role": message.role, "content": message.content} for message in prompt],
         from_cell=lambda cell: tuple(Message(**message) for message in cell),
     ),
     "turns": Kind(
@@ -117,9 +105,17 @@ KINDS: dict[str, Kind] = {
         to_cell=lambda prompt: None if all(message.is_plain for message in prompt) else _turns(prompt),
         from_cell=_from_turns,
     ),
-    "rewards": Kind(arrow=lambda pa: pa.null(), sql="STRUCT(none DOUBLE)", to_cells=_rewards, from_cells=_from_rewards),
+    "rewards": Kind(
+        arrow=lambda pa: pa.null(),
+        sql="STRUCT(none DOUBLE)",
+        to_cells=_rewards,
+        from_cells=lambda cells: {name: _numbers([cell[name] for cell in cells]) for name in cells[0]},
+    ),
     "list<float32>": Kind(
-        arrow=lambda pa: pa.list_(pa.float32()), sql="FLOAT[]", to_cells=_triangle, from_cells=_from_triangle
+        arrow=lambda pa: pa.list_(pa.float32()),
+        sql="FLOAT[]",
+        to_cells=lambda values: [np.asarray(row[i + 1 :], dtype=np.float32) for i, row in enumerate(values)],
+        from_cells=_from_triangle,
     ),
     "list<float16>": Kind(
         arrow=lambda pa: pa.list_(pa.float16()),

@@ -100,12 +100,9 @@ class RowReader:
 
     def _decode(self, row_group: int) -> pa.Table:
         if self._seal is not None:
-            self._seal.check(self._path, *self._span(row_group))
+            found = self._file.metadata.row_group(row_group)
+            columns = [found.column(i) for i in range(found.num_columns)]
+            starts = [c.dictionary_page_offset or c.data_page_offset for c in columns]
+            end = max(s + c.total_compressed_size for s, c in zip(starts, columns, strict=True))
+            self._seal.check(self._path, min(starts), end)
         return self._file.read_row_group(row_group, columns=self._columns, use_threads=False)
-
-    def _span(self, row_group: int) -> tuple[int, int]:
-        """Return the first byte of a row group, and the first after it."""
-        found = self._file.metadata.row_group(row_group)
-        columns = [found.column(i) for i in range(found.num_columns)]
-        starts = [c.dictionary_page_offset or c.data_page_offset for c in columns]
-        return min(starts), max(s + c.total_compressed_size for s, c in zip(starts, columns, strict=True))

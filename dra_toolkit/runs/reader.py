@@ -182,7 +182,8 @@ class Run:
             except FileNotFoundError:
                 continue
             except duckdb.Error as error:
-                if all(path.exists() for path in snapshot.facts) and not self._is_damage(error):
+                damage = isinstance(error, duckdb.IOException | duckdb.InvalidInputException)
+                if all(path.exists() for path in snapshot.facts) and not (damage and self.store.damaged()):
                     raise RunError(f"SQL: {_reason(error)}") from None
         raise RunError(f"{self.directory.groups}: files vanish faster than they can be read")
 
@@ -194,12 +195,6 @@ class Run:
                 wanted = tuple(sorted({*tables, *known}))
                 self._held = snapshot, wanted, connect(snapshot, wanted)
             return self._held[2].cursor()
-
-    def _is_damage(self, error: Exception) -> bool:
-        """Return whether an error of DuckDB comes of a damaged file, which is skipped from then on."""
-        import duckdb
-
-        return isinstance(error, duckdb.IOException | duckdb.InvalidInputException) and bool(self.store.damaged())
 
     def arrow(self, table: str = "completions", *, columns: Sequence[str] = ("*",), where: str = "true") -> pa.Table:
         """Return columns of a table, of the rows where an SQL condition holds, as Arrow."""
