@@ -103,12 +103,12 @@ def _engines() -> str:
 
 
 def _seals() -> str:
-    from dra_toolkit.runs import seals
+    from dra_toolkit.runs import parquet
 
-    layout = (seals.__doc__ or "").split("\n\n")[1].rstrip()
+    layout = (parquet.__doc__ or "").split("\n\n")[2].rstrip()
     return (
         "Between the data and the footer, where readers of Parquet do not look, every file has a seal: a CRC-32 of each "
-        f"{seals.BLOCK >> 10} KiB of the data, of these checksums and of the footer.\n\n```\n{layout}\n```\n\n"
+        f"{parquet.BLOCK >> 10} KiB of the data, of these checksums and of the footer.\n\n```\n{layout}\n```\n\n"
         "It is checked before SQL reads a file, once by each process while size and time of the file stand, and by every "
         "other reader for what it decodes; a file that differs is named and skipped. A file without a seal, written before "
         "there were any or by another tool, is read; that its rows are whole groups in order is checked instead.\n\n"

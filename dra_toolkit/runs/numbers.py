@@ -1,4 +1,7 @@
-"""The numbers of a run without its texts, many generation batches at a time: for questions that go through all of it."""
+"""The numbers of a run without its texts, many generation batches at a time: for questions that go through all of it.
+
+Among these is what the recorded groups say of each prompt's history.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +25,8 @@ from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from dra_toolkit.runs.reader import Run
 
 ROWS_AT_ONCE = 65_536
 """Rows decoded at once: about 20 MB of them are held at any time."""
@@ -117,3 +122,29 @@ def _ahead(tables: Iterator[tuple[FileFacts, pa.Table]]) -> Iterator[tuple[FileF
         while (found := waiting.popleft().result()) is not None:
             waiting.append(reader.submit(next, tables, None))
             yield found
+
+
+class Visit(NamedTuple):
+    """One recorded group of a prompt, by its hash; place: step, batch and group."""
+
+    place: tuple[int, ...]
+    prompt: str
+    right: int
+    wrong: int
+
+
+def visits(run: Run, *, mode: Mode = "train", until: int | None = None) -> list[Visit]:
+    """Return every recorded group in the order in which they were trained on; `until` is the last step.
+
+    Right is what the reward function that tells gave, or, where none does, a positive total.
+    """
+    rows = run.query(
+        "SELECT g.step, g.batch, g.group_index, g.prompt_hash, g.size, "
+        "coalesce(round(g.correct_share * g.size), c.positive)::INT AS correct FROM groups g JOIN (SELECT mode, step, "
+        "batch, group_index, count(*) FILTER (WHERE total > 0 AND NOT isnan(total)) AS positive FROM completions "
+        "WHERE mode = $1 AND step <= $2 GROUP BY ALL) c USING (mode, step, batch, group_index) "
+        "WHERE g.mode = $1 AND g.step <= $2 ORDER BY g.step, g.batch, g.group_index",
+        [mode, (1 << 31) - 1 if until is None else until],
+    )
+    found = zip(*(column.to_pylist() for column in rows.columns), strict=True)
+    return [Visit(place=tuple(place), prompt=p, right=right, wrong=size - right) for *place, p, size, right in found]

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.runs.names import is_own_name
-from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, write_options
+from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, require_sound, seal, version_of, write_options
 from dra_toolkit.runs.rows import check_rows, starts_of
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, KEY, FileFacts, arrow_schema, columns_of, read_facts
-from dra_toolkit.runs.seals import require_sound, seal, version_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -22,10 +22,9 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
-from dra_toolkit.runs.parquet import RowReader
+from dra_toolkit.runs.parquet import RowReader, require_sound
 from dra_toolkit.runs.rows import check_rows, renewed
 from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
-from dra_toolkit.runs.seals import require_sound
 from dra_toolkit.runs.segments import Batch, SegmentReader
 from dra_toolkit.safe_text import first_line
 

@@ -21,7 +21,7 @@ from dra_toolkit.recipe import Recipe, recipe_of
 from dra_toolkit.runs import FileFacts, Recorder, Run, RunDirectory
 from dra_toolkit.runs.files import publish_text
 from dra_toolkit.runs.metrics import rewind_metrics
-from dra_toolkit.runs.visits import visits
+from dra_toolkit.runs.numbers import visits
 from dra_toolkit.training.callbacks import MetricsCallback
 from dra_toolkit.training.events import Events
 

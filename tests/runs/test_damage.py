@@ -19,7 +19,7 @@ from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.names import list_folder
-from dra_toolkit.runs.seals import BLOCK, BrokenSealError, read_seal, require_sound, seal
+from dra_toolkit.runs.parquet import BLOCK, BrokenSealError, read_seal, require_sound, seal
 
 FLIPS = int(os.environ.get("DRA_FLIPS", "60"))
 """Of each kind of run; more where a whole hour is at hand."""

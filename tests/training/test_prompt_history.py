@@ -11,7 +11,7 @@ from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import FileFacts, Recorder, Run
-from dra_toolkit.runs.visits import visits
+from dra_toolkit.runs.numbers import visits
 from dra_toolkit.training.script_run import history_of
 from dra_toolkit.training.trainer import DRATrainer
 

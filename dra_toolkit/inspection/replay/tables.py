@@ -18,10 +18,9 @@ from dra_toolkit.groups import Array, Mode
 from dra_toolkit.inspection.replay.pieces import Piece
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.numbers import KEYS
+from dra_toolkit.runs.numbers import KEYS, visits
 from dra_toolkit.runs.rows import starts_of, texts_of
 from dra_toolkit.runs.schema import COLUMNS, FileFacts
-from dra_toolkit.runs.visits import visits
 
 if TYPE_CHECKING:
     import pyarrow as pa
