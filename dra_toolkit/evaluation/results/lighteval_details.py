@@ -55,8 +55,6 @@ def details_file(results: Path, task: str) -> Path | None:
     ending = f"_{date}.parquet"
     folders = [results.parent, *(parent / "details" for parent in results.parents[:UP])]
     for folder in folders:
-        if not folder.is_dir():
-            continue
         found = folder.glob(f"details_*{ending}") if folder == results.parent else folder.rglob(f"details_*{ending}")
         for path in sorted(found):
             if path.name.removeprefix("details_").removesuffix(ending) in (task, canonical(task)) and path.is_file():

@@ -88,8 +88,7 @@ def arrow_schema() -> pa.Schema:
     """Return the Arrow schema of outcomes.parquet."""
     import pyarrow as pa
 
-    types = {"string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_()}
-    return pa.schema([pa.field(name, types[kind], name in _NULLABLE) for name, kind in OUTCOME_COLUMNS.items()])
+    return pa.schema([pa.field(name, kind, name in _NULLABLE) for name, kind in OUTCOME_COLUMNS.items()])
 
 
 def write_outcomes(path: Path, rows: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> None:

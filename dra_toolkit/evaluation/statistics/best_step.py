@@ -46,7 +46,9 @@ def by_training_reward(steps: Sequence[int], rewards: Mapping[int, float]) -> Ch
     rewards: mean raw training reward by step. It is the rule for a report: no benchmark takes part in it.
     """
     around = min(AROUND, max(1, max(steps, default=0) // PART))
-    found = [(mean, step) for step in steps if step and (mean := _around(step, rewards, around)) is not None]
+    known = {at: value for at, value in rewards.items() if not math.isnan(value)}
+    near = {step: [value for at, value in known.items() if abs(at - step) <= around] for step in steps if step}
+    found = [(float(np.mean(values)), step) for step, values in near.items() if values]
     if not found:
         return None
     value, step = max(found, key=lambda pair: (pair[0], -pair[1]))
@@ -133,8 +135,3 @@ def _grid(cells: Sequence[BenchmarkResult]) -> Array | None:
     if any(cell.correct is None or cell.problems != cells[0].problems for cell in cells):
         return None
     return np.stack([cell.correct.mean(axis=1) for cell in cells if cell.correct is not None])
-
-
-def _around(step: int, rewards: Mapping[int, float], around: int) -> float | None:
-    near = [value for at, value in rewards.items() if abs(at - step) <= around and not np.isnan(value)]
-    return float(np.mean(near)) if near else None

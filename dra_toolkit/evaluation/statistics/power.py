@@ -16,7 +16,7 @@ import numpy as np
 
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
 from dra_toolkit.evaluation.statistics.paired_tests import POWER
-from dra_toolkit.evaluation.statistics.scores import student
+from dra_toolkit.evaluation.statistics.scores import Bools, student
 
 PRIOR_PROBLEMS, PRIOR_CHECKPOINTS = 2.0, 0.5
 PRIOR = f"a prior: log odds that differ by {PRIOR_PROBLEMS} between problems, {PRIOR_CHECKPOINTS} between checkpoints"
@@ -53,26 +53,23 @@ def measured(cells: Sequence[BenchmarkResult], problems: int, n: int) -> Spread:
     is not known is that of the prior.
     """
     prior = expected(cells[0].benchmark if cells else "", problems, n)
-    known = [cell for cell in cells if cell.correct is not None and cell.n > 1]
+    known = [(cell.problems, cell.correct) for cell in cells if cell.correct is not None and cell.n > 1]
     if not known:
         return prior
-    within = float(np.mean([_within(cell) for cell in known]))
-    pairs = [(a, b) for a, b in combinations(known, 2) if a.problems == b.problems and len(a.problems) > 1]
-    found = [_between(a, b) for a, b in pairs]
+    within = float(np.mean([_within(correct) for _, correct in known]))
+    pairs = combinations(known, 2)
+    found = [_between(a, b) for (ours, a), (theirs, b) in pairs if ours == theirs and len(ours) > 1]
     between = float(np.mean(found)) if found else prior.between
     return replace(prior, between=between, within=within, is_prior=not found)
 
 
-def _within(cell: BenchmarkResult) -> float:
-    assert cell.correct is not None
-    return float(cell.correct.var(axis=1, ddof=1).mean())
+def _within(correct: Bools) -> float:
+    return float(correct.var(axis=1, ddof=1).mean())
 
 
-def _between(a: BenchmarkResult, b: BenchmarkResult) -> float:
-    assert a.correct is not None
-    assert b.correct is not None
-    gaps = b.correct.mean(axis=1) - a.correct.mean(axis=1)
-    return float(gaps.var(ddof=1)) - _within(a) / a.n - _within(b) / b.n
+def _between(a: Bools, b: Bools) -> float:
+    gaps = b.mean(axis=1) - a.mean(axis=1)
+    return float(gaps.var(ddof=1)) - _within(a) / a.shape[1] - _within(b) / b.shape[1]
 
 
 def detectable(spreads: Sequence[Spread], times: float = 1.0) -> float:

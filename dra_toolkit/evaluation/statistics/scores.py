@@ -94,8 +94,7 @@ def plain_mean(values: Sequence[float], errors: Sequence[float] | None = None) -
 
     errors: those of the values, where each is a mean itself and its own spread is not what is asked.
     """
-    count = len(values)
-    value = float(np.mean(values))
+    count, value = len(values), float(np.mean(values))
     if errors is not None:
         error = float(np.sqrt(np.sum(np.square(errors))) / count)
     else:
