@@ -121,7 +121,7 @@ def _row(run: Run, differing: list[str]) -> RunRow:
     try:
         recipe = run.recipe
         counts = run.query(
-            "SELECT count(*) AS steps, max(step) AS last, sum(groups * size)::BIGINT AS completions, "
+            "SELECT count(*) AS steps, max(step) AS last_step, coalesce(sum(groups * size), 0)::BIGINT AS completions, "
             "arg_max(reward, step) AS reward FROM steps WHERE mode = 'train'"
         ).to_pylist()[0]
     except DRAError as error:
@@ -130,10 +130,7 @@ def _row(run: Run, differing: list[str]) -> RunRow:
         name=run.name,
         path=str(run.directory.path),
         state=str(run.directory.status()["state"]),
-        steps=counts["steps"],
-        last_step=counts["last"],
-        completions=counts["completions"] or 0,
-        reward=counts["reward"],
+        **counts,
         differences={key: recipe.get(key) for key in differing if key in recipe},
         problem=next(iter(run.directory.problems()), None),
     )
