@@ -41,6 +41,10 @@ def check_password(password: str | None, source: str) -> None:
         )
 
 
+clock = time.monotonic
+"""What waiting is measured by."""
+
+
 @dataclass
 class Guesses:
     """How many wrong guesses are left: so many at once, and another each time some seconds have passed."""
@@ -48,14 +52,14 @@ class Guesses:
     most: int
     seconds: float
     left: float = field(init=False)
-    since: float = field(default_factory=lambda: time.monotonic())
+    since: float = field(default_factory=lambda: clock())
 
     def __post_init__(self) -> None:
         self.left = self.most
 
     def wait(self) -> float:
         """Return the seconds until a guess is looked at; 0 for at once."""
-        now = time.monotonic()
+        now = clock()
         self.left, self.since = min(self.most, self.left + (now - self.since) / self.seconds), now
         return max(0.0, (1 - self.left) * self.seconds)
 

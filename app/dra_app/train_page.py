@@ -84,9 +84,7 @@ class Trainings:
         recipe, problems = examine_recipe(path, overrides)
         problems += [f"{key}: unknown key" for key in keys if key.startswith("-")]
         if recipe.output_dir.resolve().parent != self.context.root:
-            problems.append(
-                f"output_dir: found {recipe['output_dir']}, expected a folder directly in {self.context.root}"
-            )
+            problems.append(f"output_dir: found {recipe.output_dir}, expected a folder directly in {self.context.root}")
         return path, overrides, recipe, problems
 
     def look(self, name: str, written: str, word: str) -> tuple[list[list[str]], str, str]:

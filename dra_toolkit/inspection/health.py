@@ -55,7 +55,7 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
     found = [abstentions(run)]
     if facts and len(steps) >= FEWEST_STEPS:
         settings = facts[-1].diversity
-        known = {"loss_type": run.recipe.get("loss_type"), **settings.as_recipe()}
+        known = {**run.recipe, **settings.as_recipe()}
         if not settings.adjusts:
             known["diversity"] = "none"
         right = distinct_right(run, steps)

@@ -15,11 +15,13 @@ import os
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from dra_toolkit.runs.schema import COLUMNS, GROUP_PREFIX
+from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -204,3 +206,16 @@ class RowReader:
             end = max(s + c.total_compressed_size for s, c in zip(starts, columns, strict=True))
             self._seal.check(self._path, min(starts), end)
         return self._file.read_row_group(row_group, columns=self._columns, use_threads=False)
+
+
+def why_undecodable(path: Path) -> str | None:
+    """Decode all of one file, checksums included, and return why it cannot be; None if it can, or is no longer there."""
+    try:
+        with closing(RowReader(path)) as reader:
+            for start in range(0, len(reader), 1024):
+                reader.rows(start, min(start + 1024, len(reader)))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return first_line(error)
+    return None

@@ -22,7 +22,7 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
-from dra_toolkit.runs.parquet import RowReader, require_sound
+from dra_toolkit.runs.parquet import RowReader, require_sound, why_undecodable
 from dra_toolkit.runs.rows import check_rows, renewed
 from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader
@@ -202,7 +202,7 @@ class GroupStore:
         found = []
         for source in (*self.listing().batches, *self.listing().segments):
             for path in sorted(source.path.iterdir()) if source.path.is_dir() else [source.path]:
-                why = _why_undecodable(path)
+                why = why_undecodable(path)
                 if why:
                     self._refuse(source.path, f"{path.name} cannot be read ({why})" if path != source.path else why)
                     found.append(path)
@@ -311,16 +311,3 @@ def _check_batch(path: Path, facts: FileFacts) -> None:
     for name, value in (("mode", mode), ("step", int(step)), ("batch", int(batch))):
         if found := set(np.unique(table[name].to_numpy()).tolist()) - {value}:
             raise ValueError(f"holds {name} {min(found)}, which its name does not say: it was copied or renamed")
-
-
-def _why_undecodable(path: Path) -> str | None:
-    """Decode all of one file, checksums included, and return why it cannot be; None if it can, or is no longer there."""
-    try:
-        with closing(RowReader(path)) as reader:
-            for start in range(0, len(reader), 1024):
-                reader.rows(start, min(start + 1024, len(reader)))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return first_line(error)
-    return None

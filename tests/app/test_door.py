@@ -22,7 +22,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000_000.0
-        monkeypatch.setattr(door.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(door, "clock", lambda: self.now)
         monkeypatch.setattr(door.time, "time", lambda: self.now)
 
 

@@ -16,12 +16,14 @@ TOTALS = np.random.default_rng(0).random((5, 8))
 def by_hand(name, row, everything):
     mean, n = row.mean(), len(row)
     others = (row.sum() - row) / (n - 1)
+    of_all = everything - (everything.sum(axis=1, keepdims=True) - everything) / (n - 1)
     return {
         "trl": (row - mean) / (row.std(ddof=1) + 1e-4),
         "trl_batch": (row - mean) / (everything.std(ddof=1) + 1e-4),
         "trl_none": row - mean,
         "trl_async": (row - mean) / (row.std(ddof=0) + 1e-8),
         "rloo": row - others,
+        "rloo_normalized": (row - others - of_all.mean()) / (of_all.std(ddof=1) + 1e-4),
         "verl": (row - mean) / (row.std(ddof=1) + 1e-6),
         "verl_none": row - mean,
         "ms_swift": (row - mean) / (row.std(ddof=1) + 1e-4),

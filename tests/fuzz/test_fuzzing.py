@@ -6,8 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from fuzzing import summary, tried
+
+pytestmark = pytest.mark.process
 
 
 def test_mutated_inputs_end_in_what_is_read_or_told(tmp_path):

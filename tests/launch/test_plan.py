@@ -78,7 +78,8 @@ def test_every_recipe_starts_under_launch_configurations(name, config):
         assert command.argv == (sys.executable, "-m", *TRAINING)
         return
     found = understood(command)
-    assert (found.training_script, found.training_script_args) == (TRAINING[0], list(TRAINING[1:]))
+    beside = [] if recipe.folder is None else ["--beside", str(recipe.folder)]
+    assert (found.training_script, found.training_script_args) == (TRAINING[0], [*TRAINING[1:], *beside])
     assert found.module
     assert (found.num_processes, found.num_machines) == (recipe["num_processes"], recipe["num_machines"])
     assert found.mixed_precision == ("no" if name.startswith("quickstart") else "bf16")
@@ -285,11 +286,12 @@ def dry_run(folder: Path, *arguments: str) -> str:
 
 
 class TestDryRun:
-    def test_shows_every_setting_with_its_origin_and_every_command(self, tmp_path):
+    def test_shows_each_setting_that_was_set_with_its_origin_and_every_command(self, tmp_path):
         said = dry_run(tmp_path, "dra_grpo", "max_steps=7")
         rows = [line.split() for line in said.splitlines()]
         recipe = load_recipe("dra_grpo", ["max_steps=7"])
-        for key, setting in recipe.chosen().items():
+        set_here = {key: s for key, s in recipe.chosen().items() if s.origin != "dra default"}
+        for key, setting in set_here.items():
             (row,) = [row for row in rows if row[:1] == [key]]
             assert " ".join(row).endswith(f" {setting.origin}"), row
         assert ["max_steps", "7", "override"] in rows

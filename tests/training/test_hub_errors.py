@@ -19,7 +19,7 @@ LOAD = """
 import json, os, sys
 from types import SimpleNamespace
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.training.data_sources import read_split
+from dra_toolkit.training.data_sources import Source, read_split
 from dra_toolkit.training.tokenizer import load_tokenizer
 
 def recipe(name):
@@ -33,7 +33,9 @@ for token in ("", "hf_x"):
     for name in sys.argv[1:]:
         loads = {
             "model": lambda: load_tokenizer(recipe(name)),
-            "data": lambda: read_split(recipe(name), f"org/{name}"),
+            "data": lambda: read_split(
+                recipe(name), Source(name=f"org/{name}", prompt_column="problem", solution_column=None)
+            ),
         }
         for kind, load in loads.items():
             try:
