@@ -43,7 +43,8 @@ def check_dotted(name: str, beside: Path | None = None) -> str | None:
 
 def parameters_of(name: str, beside: Path | None = None) -> ast.arguments | None:
     """Return the parameters of a function as its source has them; None where that cannot be told without running it."""
-    spec = _found(name, beside)
+    loaded = sys.modules.get(name.rpartition(".")[0])
+    spec = getattr(loaded, "__spec__", None) or _found(name, beside)
     origin = spec.origin if isinstance(spec, ModuleSpec) else None
     if origin is not None and origin.endswith(".py"):
         with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):

@@ -56,6 +56,8 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
             cell.evaluate(engine, loading)
         loading = 0.0
         cell.claims.release(present)
+        if is_finished(cell.folder):  # by another process, perhaps, after which this one claimed its place
+            shutil.rmtree(cell.claims.folder, ignore_errors=True)
     scoring.close()
     engine.close()
 
