@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.runs.files import publish, publish_text, read_json
+from dra_toolkit.runs.parquet import require_sound, seal
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def write_outcomes(path: Path, rows: Iterable[Mapping[str, Any]], facts: Mapping
             while some := list(islice(left, ROWS)):
                 columns = {name: [row.get(name) for row in some] for name in OUTCOME_COLUMNS}
                 writer.write_table(pa.table(columns, schema=schema))
+        seal(file)
 
     publish(path, write)
     publish_text(path.with_name(FACTS_FILE), text)
@@ -205,8 +207,9 @@ def _columns(path: Path) -> tuple[frozenset[str], list[str]]:
     if not path.is_file():
         return frozenset(), [f"{path.parent}: {OUTCOMES_FILE} is missing"]
     try:
+        require_sound(path)
         names = frozenset(pq.read_schema(path).names)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         return frozenset(), [f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"]
     missing = [name for name in OUTCOME_COLUMNS if name not in names and name not in _NEWER]
     return names, [f"{path}: column {name} is missing" for name in missing]
