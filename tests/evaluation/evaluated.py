@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
@@ -63,6 +66,14 @@ def evaluate(
     }
     write_outcomes(folder / "outcomes.parquet", rows, facts)
     return folder
+
+
+def write_unsealed(table: pa.Table, folder: Path) -> None:
+    """Write the samples of an evaluation as a release did that sealed none."""
+    pq.write_table(table, folder / "outcomes.parquet")
+    facts = json.loads((folder / "evaluation.json").read_text())
+    del facts["is_sealed"]
+    (folder / "evaluation.json").write_text(json.dumps(facts))
 
 
 def eval_(*arguments: object, status: int = 0):

@@ -77,6 +77,34 @@ def test_damage_is_named_and_refused(tmp_path):
     assert "evaluation.json: cannot be read" in find_evaluations(tmp_path)[0].problems[0]
 
 
+@pytest.mark.parametrize("change", ["doubled", "lost", "unjudged"])
+def test_rows_that_another_tool_changed_are_told(tmp_path, change):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = written(tmp_path) / "outcomes.parquet"
+    assert not find_evaluations(tmp_path)[0].problems
+    table = pq.read_table(path)
+    at = table.column_names.index("correct_judged")
+    changed = {
+        "doubled": pa.concat_tables([table, table.slice(0, 1)]),
+        "lost": table.slice(0, len(table) - 1),
+        "unjudged": table.set_column(at, "correct_judged", pa.nulls(len(table), pa.bool_())),
+    }
+    pq.write_table(changed[change], path, write_page_checksum=True)
+    assert "another tool wrote it anew" in find_evaluations(tmp_path)[0].problems[0]
+
+
+def test_a_flipped_bit_anywhere_is_told(tmp_path):
+    path = written(tmp_path) / "outcomes.parquet"
+    sound = path.read_bytes()
+    for at in range(0, len(sound), 37):
+        flipped = bytearray(sound)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(flipped)
+        assert find_evaluations(tmp_path)[0].problems, at
+
+
 def test_another_version_is_named(tmp_path):
     folder = written(tmp_path)
     facts = json.loads((folder / "evaluation.json").read_text())

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from evaluated import eval_, evaluate, three_steps
+from evaluated import eval_, evaluate, three_steps, write_unsealed
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import EvaluationError
@@ -47,7 +47,7 @@ class TestCells:
     def test_uneven_samples_are_refused(self, tmp_path):
         folder = evaluate(tmp_path, 5, "b", [[1, 0], [0, 0]])
         table = pq.read_table(folder / "outcomes.parquet")
-        pq.write_table(table.slice(0, 3), folder / "outcomes.parquet")
+        write_unsealed(table.slice(0, 3), folder)
         with pytest.raises(EvaluationError, match="1 to 2 samples"):
             cell_of(find_evaluations(tmp_path)[0])
 
@@ -77,7 +77,7 @@ class TestReport:
         path = folder / "outcomes.parquet"
         table = pq.read_table(path)
         names = ["correct_repaired" if name == "correct_judged" else name for name in table.column_names]
-        pq.write_table(table.rename_columns(names), path)
+        write_unsealed(table.rename_columns(names), path.parent)
         told = json.loads(eval_("report", tmp_path / "evals", "--json").stdout)
         scores = told["rows"][0]["benchmarks"]["minerva"]["scores"]
         assert scores["repaired"]["value"] == 0.75
@@ -299,7 +299,7 @@ class TestAnswers:
             table = pq.read_table(folder / "outcomes.parquet")
             ends = pa.array(["stop", "length", "stop", "stop"])
             place = table.schema.get_field_index("finish_reason")
-            pq.write_table(table.set_column(place, "finish_reason", ends), folder / "outcomes.parquet")
+            write_unsealed(table.set_column(place, "finish_reason", ends), folder)
             facts = json.loads((folder / "evaluation.json").read_text())
             (folder / "evaluation.json").write_text(json.dumps({**facts, "unscored": 2}))
         return tmp_path

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.runs.files import publish, publish_text, read_json
-from dra_toolkit.runs.parquet import require_sound, seal
+from dra_toolkit.runs.parquet import read_seal, require_sound, seal
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def write_outcomes(path: Path, rows: Iterable[Mapping[str, Any]], facts: Mapping
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    text = json.dumps({"version": VERSION, **facts}, indent=2) + "\n"
+    text = json.dumps({"version": VERSION, **facts, "is_sealed": True}, indent=2) + "\n"
     schema = arrow_schema().with_metadata({b"dra_evaluation": text.encode()})
     left = iter(rows)
 
@@ -159,6 +159,8 @@ def read_evaluation(folder: Path) -> Evaluation:
         problems.append(f"{path}: version {facts.get('version')!r}, this release reads {VERSION}")
     columns, damage = (frozenset[str](), list[str]()) if linked else _columns(outcomes)
     problems += damage
+    if not damage and facts.get("is_sealed") and read_seal(outcomes) is None:
+        problems.append(f"{outcomes}: another tool wrote it anew; delete its folder to run it anew")
     step, n, settings = facts.get("step"), facts.get("n") or 0, facts.get("settings") or {}
     if not isinstance(n, int) or not isinstance(settings, dict):
         problems.append(f"{path}: expected n as a whole number and settings as an object")
