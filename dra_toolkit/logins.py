@@ -22,11 +22,9 @@ TRACKERS: dict[str, tuple[str, ...]] = {
     "tensorboard": ("tensorboard", "tensorboardX"),
     **{
         name: (name,)
-        for name in (
-            *("clearml", "codecarbon", "comet_ml", "dagshub", "dvclive", "kubeflow", "mlflow", "neptune", "swanlab"),
-            *("trackio", "wandb"),
-        )
+        for name in ["clearml", "codecarbon", "comet_ml", "dagshub", "dvclive", "kubeflow", "mlflow", "neptune"]
     },
+    **{name: (name,) for name in ("swanlab", "trackio", "wandb")},
 }
 """The names that `report_to` takes, each with the packages of which it needs one; a test compares them with
 transformers' own."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from dra_app.texts import Shown, beginning, copies_of, parts_in, share_of
 from dra_toolkit.drawing.similarity_map import clustered_order
-from dra_toolkit.group_outcomes import correct_of, flipped, is_measured
+from dra_toolkit.group_measures import correct_of, flipped, is_measured
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.rewards.answers import final_answer
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
-from dra_toolkit.group_measures import shown_in
-from dra_toolkit.group_outcomes import flipped, is_measured
+from dra_toolkit.group_measures import flipped, is_measured, shown_in
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.health import step_curves
 from dra_toolkit.inspection.terminal import number

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.group_outcomes import VERDICTS
+from dra_toolkit.group_measures import VERDICTS
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.selection import Selection, require_unicode
 from dra_toolkit.inspection.text_index import build_later, needed_by, steps_that_may_hold

@@ -13,8 +13,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from dra_toolkit.group_measures import shown_in
-from dra_toolkit.group_outcomes import is_measured
+from dra_toolkit.group_measures import is_measured, shown_in
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.inspection.group_html import by_advantage, number_heads, number_rows, place_of, signed
 from dra_toolkit.inspection.health import Note

@@ -18,7 +18,7 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.metrics import append_metrics, unjudged
 from dra_toolkit.training.events import Events
-from dra_toolkit.training.group_recording import EvaluationStoppedError
+from dra_toolkit.training.sampled_groups import EvaluationStoppedError
 
 STEP_FACTS = {
     "reward": "reward",

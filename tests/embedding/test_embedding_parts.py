@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.embedding.parts import split
+from dra_toolkit.embedding.composed import split
 from dra_toolkit.errors import EmbedderError
 
 

@@ -21,8 +21,7 @@ from dra_toolkit.drawing.numbers import NOT_KNOWN, short
 from dra_toolkit.drawing.similarity_map import thumbnail
 from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder
 from dra_toolkit.errors import RunError
-from dra_toolkit.group_measures import shown_in
-from dra_toolkit.group_outcomes import is_measured
+from dra_toolkit.group_measures import is_measured, shown_in
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, find_prompt, look_at_prompt, nearest_pairs
 from dra_toolkit.runs import Run

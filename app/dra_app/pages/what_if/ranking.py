@@ -18,7 +18,7 @@ from dra_app.templates import part
 from dra_toolkit.diversity import MEASURES
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.errors import DRAError
-from dra_toolkit.group_outcomes import correct_of
+from dra_toolkit.group_measures import correct_of
 from dra_toolkit.groups import Array, GroupRecord, Mode
 from dra_toolkit.inspection.replay.compute import replay_groups
 from dra_toolkit.inspection.replay.settings import Changes

@@ -10,7 +10,7 @@ from typing import Any
 from dra_app.params import Params
 from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_dotted, measure_options
 from dra_toolkit.errors import RunError
-from dra_toolkit.group_outcomes import is_measured
+from dra_toolkit.group_measures import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.inspection.replay.settings import Changes, read_changes, recorded_settings, scaling_of
 from dra_toolkit.recipe import Key, known_keys
