@@ -20,11 +20,8 @@ TRACKERS: dict[str, tuple[str, ...]] = {
     "azure_ml": ("azureml",),
     "flyte": ("flytekit",),
     "tensorboard": ("tensorboard", "tensorboardX"),
-    **{
-        name: (name,)
-        for name in ["clearml", "codecarbon", "comet_ml", "dagshub", "dvclive", "kubeflow", "mlflow", "neptune"]
-    },
-    **{name: (name,) for name in ("swanlab", "trackio", "wandb")},
+    **{name: (name,) for name in ("clearml", "codecarbon", "comet_ml", "dagshub", "dvclive", "kubeflow")},
+    **{name: (name,) for name in ("mlflow", "neptune", "swanlab", "trackio", "wandb")},
 }
 """The names that `report_to` takes, each with the packages of which it needs one; a test compares them with
 transformers' own."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from dra_toolkit.errors import did_you_mean
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES
+from dra_toolkit.safe_text import first_line
 
 HUB_SECONDS = 6.0
 """How long the Hub may take for an answer."""
@@ -158,39 +158,33 @@ def look_up(name: str, kind: Kind, *, revision: str | None = None) -> OnHub:
         if folder and not (kind == "model" and missing_weights(folder)):
             return OnHub("cache", f"{name}: in the cache", folder=folder)
     if constants.HF_HUB_OFFLINE:
-        found = f"{name}: not in the cache, and HF_HUB_OFFLINE forbids the Hub"
-        return OnHub("nowhere", found, f"unset HF_HUB_OFFLINE, or fetch it beforehand: {_download(name, kind)}")
+        from dra_toolkit.training.hub_errors import unreachable
+
+        found, _, fix = unreachable(name, kind).partition("; ")
+        return OnHub("nowhere", found, fix)
     return _ask(name, kind, revision)
 
 
 def _ask(name: str, kind: Kind, revision: str | None) -> OnHub:
     import httpx
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
-    api, page = HfApi(), f"{constants.ENDPOINT}/{'' if kind == 'model' else 'datasets/'}{name}"
-    nowhere = partial(OnHub, "nowhere")
+    from dra_toolkit.training.hub_errors import hub_problem
+
+    api = HfApi()
     try:
         asked = api.model_info if kind == "model" else api.dataset_info
         info: Any = asked(name, revision=revision, timeout=HUB_SECONDS)
         if info.gated:
             api.auth_check(name, repo_type=kind)
-    except GatedRepoError:
-        fix = f"ask for access at {page}, then `hf auth login`"
-        return nowhere(f"{name}: gated, and this login has no access", fix)
-    except RevisionNotFoundError:
-        return nowhere(f"{name}: has no revision {revision}", f"choose one of those at {page}/commits/main")
-    except RepositoryNotFoundError:
-        fix = "correct the name; if it is private, log in with `hf auth login`"
-        return nowhere(f"{name}: not on the Hub{_nearest(api, name, kind)}", fix)
-    except HfHubHTTPError as error:
-        said = error.response.status_code if error.response is not None else "no"
-        return OnHub("unknown", f"{name}: the Hub answered with status {said}", "try again later")
     except (httpx.HTTPError, OSError) as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        found = f"{name}: not in the cache, and the Hub at {constants.ENDPOINT} cannot be reached ({reason})"
-        fix = f"connect, set HF_ENDPOINT to a mirror, or bring the files here: {_download(name, kind)}"
-        return OnHub("unknown", found, fix)
+        problem_found = hub_problem(error, name, kind, revision) or f"{name} cannot be asked for ({first_line(error)})"
+        found, _, fix = problem_found.partition("; ")
+        if isinstance(error, RepositoryNotFoundError) and not isinstance(error, GatedRepoError):
+            found = f"{name}: not on the Hub{_nearest(api, name, kind)}"
+        is_certain = isinstance(error, RepositoryNotFoundError | RevisionNotFoundError)
+        return OnHub("nowhere" if is_certain else "unknown", found, fix)
     counted = getattr(info, "safetensors", None)
     config = _config(name, revision) if kind == "model" else {}
     return OnHub("hub", f"{name}: on the Hub", dtypes=dict(counted.parameters) if counted else {}, config=config)
@@ -211,7 +205,3 @@ def _nearest(api: Any, name: str, kind: Kind) -> str:
         search = api.list_models if kind == "model" else api.list_datasets
         return did_you_mean(name, [found.id for found in search(search=name.rpartition("/")[2], limit=10)])
     return ""
-
-
-def _download(name: str, kind: Kind) -> str:
-    return f"`hf download {name}`" if kind == "model" else f"`hf download {name} --repo-type dataset`"

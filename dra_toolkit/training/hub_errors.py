@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -49,7 +49,7 @@ def hub_problem(error: BaseException, name: str, kind: Kind, revision: str | Non
     answers = [cause.response for cause in causes if isinstance(cause, HfHubHTTPError) and cause.response is not None]
     if answers:
         return _refusal(name, answers[-1])
-    return _unreachable(causes, name, kind) if has(*UNREACHABLE) else None
+    return unreachable(name, kind, causes) if has(*UNREACHABLE) else None
 
 
 def first_words(error: BaseException, characters: int = 300) -> str:
@@ -85,14 +85,15 @@ def _refusal(name: str, answer: httpx.Response) -> str:
     return f"the Hub at {constants.ENDPOINT} answered {answer.status_code} ({said}) when asked for {name}; {mend}"
 
 
-def _unreachable(causes: list[BaseException], name: str, kind: Kind) -> str:
+def unreachable(name: str, kind: Kind, causes: Sequence[BaseException] = ()) -> str:
+    """Return that the Hub could not be asked, for one of `causes` where the environment does not forbid it."""
     fetch = f"`hf download {name}`"
     if kind == "dataset":
         fetch = f"`hf download {name} --repo-type dataset --local-dir FOLDER` and name the folder"
     if constants.HF_HUB_OFFLINE:
         return (
-            f"{name} is neither a folder nor in the cache, and HF_HUB_OFFLINE forbids the Hub; unset it, or fetch the "
-            f"{WORDS[kind]} beforehand with {fetch}"
+            f"{name} is neither a folder nor in the cache, and HF_HUB_OFFLINE forbids the Hub; unset HF_HUB_OFFLINE, or "
+            f"fetch the {WORDS[kind]} beforehand with {fetch}"
         )
     reason = first_words(next((cause for cause in causes if isinstance(cause, httpx.HTTPError)), causes[-1]), 120)
     return (

@@ -6,8 +6,6 @@ A process of its own, so that whoever asks need not load torch, and so that a to
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 from dra_toolkit.safe_text import first_line
@@ -71,27 +69,21 @@ def _device(torch: Any, index: int) -> dict[str, Any]:
 
 
 def _measure(torch: Any, device: str) -> dict[str, float]:
-    side = MATRIX[device]
-    matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
+    from torch.utils.benchmark import Timer
+
+    side, dtype = MATRIX[device], torch.bfloat16 if device == "cuda" else torch.float32
     source = torch.ones(COPIED[device], device=device, dtype=torch.uint8)
-    target = torch.empty_like(source)
-    synchronize = torch.cuda.synchronize if device == "cuda" else lambda: None
+    tensors = {"matrix": torch.ones(side, side, device=device, dtype=dtype)}
+    tensors |= {"source": source, "target": torch.empty_like(source)}
+
+    def seconds(statement: str) -> float:
+        timer = Timer(statement, globals=tensors, num_threads=torch.get_num_threads())
+        return timer.blocked_autorange(min_run_time=SECONDS).median
+
     return {
-        "matmul_flops": 2 * side**3 / _seconds(lambda: matrix @ matrix, synchronize),
-        "bandwidth": 2 * COPIED[device] / _seconds(lambda: target.copy_(source), synchronize),
+        "matmul_flops": 2 * side**3 / seconds("matrix @ matrix"),
+        "bandwidth": 2 * COPIED[device] / seconds("target.copy_(source)"),
     }
-
-
-def _seconds(work: Callable[[], Any], synchronize: Callable[[], Any]) -> float:
-    """Return the seconds that one call takes, the first left out."""
-    work()
-    synchronize()
-    start, calls = time.perf_counter(), 0
-    while time.perf_counter() - start < SECONDS:
-        work()
-        synchronize()
-        calls += 1
-    return (time.perf_counter() - start) / calls
 
 
 if __name__ == "__main__":

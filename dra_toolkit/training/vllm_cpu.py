@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,12 @@ WORKER_EXTENSION = f"{vllm_worker.__name__}.{vllm_worker.PolicyFiles.__name__}"
 """What the server is started with (`--worker-extension-cls`) to take weights from a training process on a CPU."""
 
 
-@contextmanager
-def vllm_without_gpu(folder: Path) -> Iterator[None]:
+def vllm_without_gpu(folder: Path) -> AbstractContextManager[None]:
     """While a trainer is constructed, give it generation through vLLM that works on a CPU.
 
     folder: where the weights for a server are handed over; both must see it under this path.
     """
-    with _rebound(grpo_trainer, "VLLMGeneration", partial(CPUGeneration, folder=folder)):
-        yield
+    return _rebound(grpo_trainer, "VLLMGeneration", partial(CPUGeneration, folder=folder))
 
 
 class CPUGeneration(VLLMGeneration):

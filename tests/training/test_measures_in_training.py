@@ -10,7 +10,7 @@ import torch
 from dra_toolkit.diversity import DiversitySettings, Effect, adjust_similarity, adjusted_advantages
 from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.errors import MeasureError
-from dra_toolkit.training.adjusted import mean_log_probs
+from dra_toolkit.training.batch import mean_log_probs
 from dra_toolkit.training.trainer import DRATrainer
 
 HASH = EmbedderSettings(name="hash")
