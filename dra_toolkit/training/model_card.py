@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+import jinja2
+from huggingface_hub import ModelCardData
 
 from dra_toolkit import __version__
 from dra_toolkit.diversity import SETTING_KEYS
@@ -22,8 +24,7 @@ from dra_toolkit.recipe.sections import Data, Embedding, Launch, Objective, Trai
 from dra_toolkit.safe_text import visible
 
 HUB = "https://huggingface.co"
-PAPER = "https://arxiv.org/abs/2505.09655"
-TRL = "https://github.com/huggingface/trl"
+TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 TAGS = ("dra-toolkit", "dra-grpo", "grpo", "trl", "reinforcement-learning", "arxiv:2505.09655")
 PACKAGES = ("trl", "transformers", "torch", "accelerate", "datasets", "vllm", "deepspeed", "peft")
 LOSSES = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO"}
@@ -49,19 +50,40 @@ def model_card(
     text: the recipe as it was written. step: optimizer steps behind the weights. repo: where the Hub has them.
     tags: further tags for the header. links: addresses of the run in its trackers.
     """
-    sections = {
-        "Diversity": _settings(recipe, DIVERSITY_KEYS),
-        "Rewards": _rewards(recipe),
-        "Training": _settings(recipe, TRAINING_KEYS),
-        "Use": _use(recipe, repo),
-        "Recipe": _recipe(recipe, text),
-        "Versions": _versions(),
-    }
-    title = re.sub(r"([\\`*_\[\]<>#!|])", r"\\\1", visible(recipe.output_dir.name, one_line=True))
-    lines = [_header(recipe, tags), f"# {title}\n", *_summary(recipe, step, links)]
-    for heading, found in sections.items():
-        lines += [f"\n## {heading}\n", *found]
-    return "\n".join(lines) + "\n"
+    names, data = recipe.objective.reward_funcs, recipe.data.names
+    shares: Sequence[float | None] = recipe.data.dataset_weights or [None] * len(data)
+    chosen = [key for key in sorted(recipe.owned_by("reward")) if recipe.settings[key].origin in ("recipe", "override")]
+    installed = {name: next((d.version for d in metadata.distributions(name=name)), None) for name in PACKAGES}
+    template = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
+    template.filters |= {"code": code, "block": block}
+    return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        recipe=recipe,
+        step=step,
+        header=_header(recipe, tags),
+        title=re.sub(r"([\\`*_\[\]<>#!|])", r"\\\1", visible(recipe.output_dir.name, one_line=True)),
+        method=method_name(recipe),
+        base_model=_named(recipe.model.model_name_or_path),
+        mixed=[
+            _named(name, "datasets/") + (f" (share {share:g})" if share else "")
+            for name, share in zip(data, shares, strict=False)
+        ],
+        links=[link for link in links if re.fullmatch(r"https?://[\w.:/?&=%+-]+", link)],
+        diversity=_settings(recipe, DIVERSITY_KEYS),
+        training=_settings(recipe, TRAINING_KEYS),
+        reward_settings=_settings(recipe, chosen),
+        rewards=[
+            (_plain_name(name), f"{weight:g}")
+            for name, weight in zip(names, recipe.objective.reward_weights or [1.0] * len(names), strict=True)
+        ],
+        where=repo if repo and HUB_ID.fullmatch(repo) else "FOLDER_OR_HUB_ID",
+        text=without_local_paths(text, recipe) or " ",
+        changed=[
+            f"{key}={without_local_paths(str(setting.value), recipe)}"
+            for key, setting in sorted(recipe.settings.items())
+            if setting.origin == "override"
+        ],
+        versions={"dra-toolkit": __version__} | {name: found for name, found in installed.items() if found},
+    )
 
 
 def method_name(recipe: Recipe) -> str:
@@ -118,8 +140,6 @@ def _named(name: str, kind: str = "") -> str:
 
 
 def _header(recipe: Recipe, tags: Iterable[str]) -> str:
-    from huggingface_hub import ModelCardData
-
     model = recipe.model.model_name_or_path
     facts = ModelCardData(
         base_model=model if _on_hub(model) else None,
@@ -131,71 +151,11 @@ def _header(recipe: Recipe, tags: Iterable[str]) -> str:
     return f"---\n{facts.to_yaml()}\n---\n"
 
 
-def _summary(recipe: Recipe, step: int, links: Sequence[str]) -> Iterator[str]:
-    data = recipe.data.names
-    shares: Sequence[float | None] = recipe.data.dataset_weights or [None] * len(data)
-    mixed = [
-        _named(name, "datasets/") + (f" (share {share:g})" if share else "")
-        for name, share in zip(data, shares, strict=False)
-    ]
-    yield f"- Method: {method_name(recipe)} ([paper]({PAPER})), with DRA Toolkit {__version__} on [TRL]({TRL})"
-    yield f"- Base model: {_named(recipe.model.model_name_or_path)}, revision {code(recipe.model.model_revision)}"
-    yield f"- Data: {', '.join(mixed)}, split {code(recipe.data.dataset_train_split)}"
-    yield f"- Steps: {step}, with groups of {recipe.objective.num_generations} completions"
-    yield from (f"- Curves: <{link}>" for link in links if re.fullmatch(r"https?://[\w.:/?&=%+-]+", link))
-    yield ""
-
-
-def _settings(recipe: Recipe, keys: Iterable[str]) -> Iterator[str]:
+def _settings(recipe: Recipe, keys: Iterable[str]) -> Iterator[tuple[str, Any]]:
     for key in keys:
         value = recipe[key]
-        shown = "null" if value is None else _plain_name(value) if key == "embedder" else value
-        yield f"- {key}: {code(shown)}"
+        yield key, "null" if value is None else _plain_name(value) if key == "embedder" else value
 
 
 def _plain_name(name: str) -> str:
     return Path(name).name if "/" in name and not _on_hub(name) else name
-
-
-def _rewards(recipe: Recipe) -> Iterator[str]:
-    names = recipe.objective.reward_funcs
-    for name, weight in zip(names, recipe.objective.reward_weights or [1.0] * len(names), strict=True):
-        yield f"- {code(_plain_name(name))}, weight {weight:g}"
-    given = ("recipe", "override")
-    yield from _settings(recipe, [k for k in sorted(recipe.owned_by("reward")) if recipe.settings[k].origin in given])
-
-
-def _use(recipe: Recipe, repo: str | None) -> Iterator[str]:
-    where = repo if repo and HUB_ID.fullmatch(repo) else "FOLDER_OR_HUB_ID"
-    yield block(
-        "from transformers import pipeline\n\n"
-        f'generate = pipeline("text-generation", model="{where}")\n'
-        'messages = [{"role": "user", "content": "..."}]\n'
-        'print(generate(messages, max_new_tokens=1024, return_full_text=False)[0]["generated_text"])',
-        "python",
-    )
-    if recipe.data.system_prompt:
-        yield "\nIt was trained with the system prompt that the recipe below states."
-    yield "\nGo on training from these weights with the recipe below, or from a whole checkpoint in the run directory:\n"
-    revision = " model_revision=step-00050" if recipe.hub.hub_revisions else ""
-    yield block(f"dra train recipe.yaml model_name_or_path={where}{revision}\ndra train recipe.yaml --resume", "sh")
-
-
-def _recipe(recipe: Recipe, text: str) -> Iterator[str]:
-    yield "Paths of the machine that it ran on are cut to their last part.\n"
-    yield block(without_local_paths(text, recipe) or " ", "yaml")
-    changed = [
-        f"{key}={without_local_paths(str(setting.value), recipe)}"
-        for key, setting in sorted(recipe.settings.items())
-        if setting.origin == "override"
-    ]
-    if changed:
-        yield "\nWith these settings in place of the recipe's:\n"
-        yield from (f"- {code(item)}" for item in changed)
-
-
-def _versions() -> Iterator[str]:
-    yield f"- dra-toolkit: {__version__}"
-    for package in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            yield f"- {package}: {metadata.version(package)}"
