@@ -51,9 +51,8 @@ def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
     """Train some quickstart steps and return each part's share of the steps' seconds."""
     from dra_toolkit.training import trainer as module
     from dra_toolkit.training.build import build_trainer
-    from dra_toolkit.training.data import training_splits
+    from dra_toolkit.training.data import load_tokenizer, training_splits
     from dra_toolkit.training.script_run import file_facts
-    from dra_toolkit.training.tokenizer import load_tokenizer
 
     recipe_file = Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
     recipe = load_recipe(recipe_file, [f"embedder={embedder}", f"max_steps={steps}", "save_strategy=no"])

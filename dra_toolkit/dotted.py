@@ -35,8 +35,6 @@ def check_dotted(name: str, beside: Path | None = None) -> str | None:
 
     beside: the recipe's folder
     """
-    if not is_dotted(name):
-        return f"found {name!r}, expected a dotted path package.module.function"
     spec = _found(name, beside)
     return spec if isinstance(spec, str) else None
 
@@ -59,7 +57,7 @@ def _found(name: str, beside: Path | None) -> ModuleSpec | str | None:
     module_name = name.rpartition(".")[0]
     top, *parts = module_name.split(".")
     folders = _folders(beside)
-    if not top:
+    if not is_dotted(name):
         return f"found {name!r}, expected a dotted path package.module.function"
     if top in sys.modules:
         return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dra_toolkit.doctor.estimate import FACTOR
-from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, warning
+from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, problems, warning
 from dra_toolkit.doctor.memory import Memory
 from dra_toolkit.launch.vllm_server import answers, check_ports
 from dra_toolkit.logins import chosen_trackers, hub_keys, login_problems
@@ -76,9 +76,7 @@ def check_server(facts: Facts) -> Iterator[Finding]:
     if not recipe.vllm.use_vllm or recipe.vllm.vllm_mode != "server" or recipe.launch.machine_rank != 0:
         return
     if recipe.vllm.vllm_gpus > 0:
-        for line in check_ports(recipe):
-            found, _, fix = line.partition("; ")
-            yield problem("vLLM server", found, fix)
+        yield from problems("vLLM server", check_ports(recipe))
         return
     host = "127.0.0.1" if recipe.vllm.vllm_server_host == "0.0.0.0" else recipe.vllm.vllm_server_host
     url = (recipe.vllm.vllm_server_base_url or f"http://{host}:{recipe.vllm.vllm_server_port}").rstrip("/")
@@ -184,11 +182,9 @@ def check_logins(facts: Facts) -> Iterator[Finding]:
     """Say what the recipe's trackers and its uploads to the Hub lack."""
     recipe = facts.the_recipe
     uses = [*chosen_trackers(recipe), *(["the Hub"] if hub_keys(recipe) else [])]
-    problems = login_problems(recipe)
-    for line in problems:
-        found, _, fix = line.partition("; ")
-        yield problem("logins", found, fix)
-    if not problems:
+    lacking = login_problems(recipe)
+    yield from problems("logins", lacking)
+    if not lacking:
         said = (
             f"{', '.join(uses)}: logged in, or no login needed" if uses else "none needed: no tracker, no push_to_hub"
         )

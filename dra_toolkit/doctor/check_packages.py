@@ -13,7 +13,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, warning
+from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, problems, warning
 from dra_toolkit.doctor.memory import deepspeed_config, offloads
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.launch import missing, visible_gpus
@@ -127,9 +127,7 @@ def check_gpus(facts: Facts) -> Iterator[Finding]:
 
 def check_missing(facts: Facts) -> Iterator[Finding]:
     """Say why `dra train` would refuse to start: packages and GPUs that are not there."""
-    for line in missing(facts.the_recipe, visible_gpus()):
-        found, _, fix = line.partition("; ")
-        yield problem("dra train", found, fix)
+    yield from problems("dra train", missing(facts.the_recipe, visible_gpus()))
 
 
 def check_vllm(facts: Facts) -> Iterator[Finding]:

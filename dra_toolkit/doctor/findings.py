@@ -33,6 +33,12 @@ ok, warning, problem = partial(Finding, "ok"), partial(Finding, "warning"), part
 not_checked = partial(Finding, "not checked")
 
 
+def problems(subject: str, lines: Iterable[str]) -> Iterator[Finding]:
+    """Yield a problem for each line that says, after `; `, what mends it."""
+    for found, _, fix in (line.partition("; ") for line in lines):
+        yield problem(subject, found, fix)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """What the checks look at."""

@@ -29,8 +29,10 @@ class JinaEncoder:
     truncate_dim: int | None = None
 
     def __init__(self, folder: Path, *, device: str, dtype: torch.dtype) -> None:
+        from torch.nn import functional
         from transformers import AutoTokenizer
 
+        self._functional = functional
         self._config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         for key, expected in _EXPECTED.items():
             if self._config.get(key) != expected:
@@ -63,30 +65,26 @@ class JinaEncoder:
         return {"sentence_embedding": (hidden.float() * shares.unsqueeze(-1)).sum(dim=1)}
 
     def _layer(self, name: str, hidden: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        from torch.nn import functional
-
         split = (self._config["num_attention_heads"], -1)
         query, key, value = (
             self._linear(f"{name}.attention.self.{part}", hidden).unflatten(-1, split).transpose(1, 2)
             for part in ("query", "key", "value")
         )
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)
+        attended = (
+            self._functional.scaled_dot_product_attention(query, key, value, attn_mask=bias).transpose(1, 2).flatten(2)
+        )
         attended = self._linear(f"{name}.attention.output.dense", attended)
         hidden = self._norm(f"{name}.attention.output.LayerNorm", attended + hidden)
         gate, linear = self._linear(f"{name}.mlp.gated_layers", hidden).chunk(2, dim=-1)
-        fed = self._linear(f"{name}.mlp.wo", functional.gelu(gate) * linear)
+        fed = self._linear(f"{name}.mlp.wo", self._functional.gelu(gate) * linear)
         return self._norm(f"{name}.mlp.layernorm", fed + hidden)
 
     def _linear(self, name: str, hidden: torch.Tensor) -> torch.Tensor:
-        from torch.nn import functional
-
-        return functional.linear(hidden, self._weights[f"{name}.weight"], self._weights.get(f"{name}.bias"))
+        return self._functional.linear(hidden, self._weights[f"{name}.weight"], self._weights.get(f"{name}.bias"))
 
     def _norm(self, name: str, hidden: torch.Tensor) -> torch.Tensor:
-        from torch.nn import functional
-
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
-        return functional.layer_norm(hidden, weight.shape, weight, bias, eps=self._config["layer_norm_eps"])
+        return self._functional.layer_norm(hidden, weight.shape, weight, bias, eps=self._config["layer_norm_eps"])
 
     def _bias(self, mask: torch.Tensor) -> torch.Tensor:
         """Return what is added to the attention scores, (B, heads, T, T): the distances; minus infinity for padding."""

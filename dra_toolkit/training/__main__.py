@@ -65,8 +65,7 @@ def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Eve
         prepare_trackers(recipe, run.path / "trackers")
     _say_state(run, main_process, "running", attempt)
     events.tell("phase", text="loading data")
-    from dra_toolkit.training.data import training_splits
-    from dra_toolkit.training.tokenizer import load_processor, load_tokenizer
+    from dra_toolkit.training.data import load_processor, load_tokenizer, training_splits
 
     tokenizer = load_tokenizer(recipe)
     train, test = training_splits(recipe, tokenizer, events.notice)

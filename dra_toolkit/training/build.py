@@ -19,9 +19,9 @@ from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.derived import reward_arguments
 from dra_toolkit.rewards import build_rewards, names_model
+from dra_toolkit.training.data import model_path
 from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import first_words, model_errors
-from dra_toolkit.training.tokenizer import model_path
 from dra_toolkit.training.trackers import project_name
 from dra_toolkit.training.trainer import DRATrainer
 

@@ -11,8 +11,7 @@ from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
 from dra_toolkit.recipe import Recipe, Setting, load_recipe
 from dra_toolkit.training.conversation import reads_images
-from dra_toolkit.training.data import training_splits
-from dra_toolkit.training.tokenizer import load_processor
+from dra_toolkit.training.data import load_processor, training_splits
 
 SETTINGS: dict[str, Any] = {
     "dataset_weights": None,

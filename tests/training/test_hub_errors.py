@@ -19,8 +19,8 @@ LOAD = """
 import json, os, sys
 from types import SimpleNamespace
 from dra_toolkit.errors import RecipeError
+from dra_toolkit.training.data import load_tokenizer
 from dra_toolkit.training.data_sources import Source, read_split
-from dra_toolkit.training.tokenizer import load_tokenizer
 
 def recipe(name):
     model = SimpleNamespace(model_name_or_path=f"org/{name}", model_revision="v9", trust_remote_code=False)

@@ -15,8 +15,7 @@ from dra_toolkit.recipe import known_keys, load_recipe
 from dra_toolkit.recipe.check_users import import_problems
 from dra_toolkit.recipe.keys import REFUSED
 from dra_toolkit.training.build import build_trainer
-from dra_toolkit.training.data import training_splits
-from dra_toolkit.training.tokenizer import load_tokenizer
+from dra_toolkit.training.data import load_tokenizer, training_splits
 
 RECIPE = """
 model_name_or_path: {policy}
