@@ -109,7 +109,6 @@ def hub_problems(keys: list[str]) -> list[str]:
 
 
 def _name_problems(recipe: Recipe) -> Iterator[str]:
-    """Yield a line if the repository to push to has a name that the Hub does not take."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -126,7 +125,6 @@ def _name_problems(recipe: Recipe) -> Iterator[str]:
 
 
 def _token_problems(token: str, endpoint: str) -> Iterator[str]:
-    """Yield what keeps a token from writing to the Hub."""
     import httpx
     from huggingface_hub import get_session
     from huggingface_hub.utils import build_hf_headers

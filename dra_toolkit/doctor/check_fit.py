@@ -192,7 +192,6 @@ def check_logins(facts: Facts) -> Iterator[Finding]:
 
 
 def _compare(subject: str, needed: Memory, available: float | None, where: str, fix: str | None = None) -> Finding:
-    """Return the finding on memory that is needed and memory that is there."""
     parts = dict(sorted(needed.parts.items(), key=lambda part: -part[1]))
     shown = ", ".join(f"{name} {_size(size)}" for name, size in parts.items() if size > 0.01 * needed.total)
     found = f"about {_size(needed.total)}"

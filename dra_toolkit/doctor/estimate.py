@@ -125,7 +125,6 @@ def forward_flops(shape: ModelShape, *, tokens: float, scored: float, length: fl
 
 
 def _training_flops(work: Workload, shape: ModelShape) -> float:
-    """Return the FLOPs of one optimizer step over all processes."""
     rows, length = work.completions_per_step, work.prompt + work.completion
     scored = rows * work.completion
     body = forward_flops(shape, tokens=rows * length, scored=0, length=length)

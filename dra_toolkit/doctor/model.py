@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,11 +119,9 @@ def read_folder(folder: Path) -> ModelSize:
     counted: Counter[str] = Counter()
     for path in sorted(folder.glob("*.safetensors")):
         with contextlib.suppress(Exception):
-            from safetensors import safe_open
+            from huggingface_hub import parse_local_safetensors_file_metadata
 
-            with safe_open(path, framework="np") as file:
-                for name in file.keys():  # noqa: SIM118 - it is no mapping
-                    counted[file.get_slice(name).get_dtype()] += math.prod(file.get_slice(name).get_shape())
+            counted.update(parse_local_safetensors_file_metadata(path).parameter_count)
     return size_of(read_json(folder / CONFIG), counted)
 
 

@@ -200,7 +200,6 @@ def _config(name: str, revision: str | None) -> Mapping[str, Any]:
 
 
 def _nearest(api: Any, name: str, kind: Kind) -> str:
-    """Return the nearest id that the Hub's own search finds."""
     with contextlib.suppress(Exception):  # a help, and no more
         search = api.list_models if kind == "model" else api.list_datasets
         return did_you_mean(name, [found.id for found in search(search=name.rpartition("/")[2], limit=10)])

@@ -95,7 +95,6 @@ def _generation(args: GRPOConfig, weights: Path) -> AbstractContextManager[None]
 
 
 def _own_code(recipe: Recipe) -> dict[str, Any]:
-    """Return the trainer's arguments for what the recipe names; raises RecipeError for what cannot be loaded."""
     objective = recipe.objective
     model = {"num_labels": 1, "trust_remote_code": recipe.model.trust_remote_code}
     rewards = [
@@ -121,7 +120,6 @@ def _own_code(recipe: Recipe) -> dict[str, Any]:
 
 @contextmanager
 def _tool_errors(recipe: Recipe) -> Iterator[None]:
-    """Turn what TRL refuses of tools and environments into one line."""
     try:
         yield
     except (ValueError, ImportError) as error:

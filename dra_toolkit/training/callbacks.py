@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from psutil import pid_exists
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from trl import GRPOConfig
 
@@ -96,7 +96,7 @@ class StopCallback(TrainerCallback):
         """Return why training should stop, if nobody sent a signal but it should."""
         if self._stop_file.exists():
             return "asked by the launcher"
-        if self._launcher is not None and not _alive(self._launcher):
+        if self._launcher is not None and not pid_exists(self._launcher):
             return "the launcher is gone"
         return None
 
@@ -126,14 +126,6 @@ def _allows_stop(args: GRPOConfig, state: TrainerState) -> bool:
     per_generation = args.steps_per_generation * args.num_iterations
     every = per_generation // math.gcd(per_generation, args.gradient_accumulation_steps)
     return bool(state.global_step % every == 0)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)
-    return True
 
 
 def _any_process(mine: bool, device: torch.device) -> bool:

@@ -124,7 +124,6 @@ def _column(dataset: Dataset, name: str) -> Iterator[Any]:
 
 
 def _fault(found: Any) -> str | None:
-    """Return what is wrong with one prompt, if anything."""
     if isinstance(found, str):
         return None if found.strip() else "is empty"
     if found is None or found == []:

@@ -70,7 +70,6 @@ def model_errors(name: str, revision: str | None, *, key: str = "model_name_or_p
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what it was raised from, outermost first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

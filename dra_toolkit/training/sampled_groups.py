@@ -32,7 +32,6 @@ class GroupRecording(Trained):
     """Mixin, to stand before one of TRL's trainers among the bases, which says with `_publish` what it measured."""
 
     def _record_into(self, on_groups: Callable[[list[GroupRecord]], None] | None, attempt: int) -> None:
-        """Hand the records of this start of the run to `on_groups`, on the main process."""
         self._on_groups, self._attempt = on_groups, attempt
         self._batches: dict[Mode, tuple[int, int]] = {}
         self._evaluated: list[GroupRecord] = []
@@ -144,7 +143,6 @@ class DynamicSampling(GroupRecording):
         return drop_infinities(scored, self.reward_func_names, self._tell_once)
 
     def _rows(self, groups: Any) -> Any:
-        """Return the rows of groups among those of all processes."""
         return (groups[:, None] * self.num_generations + np.arange(self.num_generations)).reshape(-1)
 
     def _replaced(self, prompts: Any, generated: Any, groups: Any, round_: int) -> tuple[Any, ...]:

@@ -67,7 +67,6 @@ def recorded(trainer: Any, run: RunDirectory, attempt: int, **further: Any) -> I
 
 
 def _begin(trainer: Any, run: RunDirectory, step: int) -> int:
-    """Make the run directory ready for training from `step`, tell of it, and return the number of this start."""
     aside = _put_aside(run.path) if run.exists() and not step else None
     recipe = _recipe(trainer)
     run.create(recipe)
