@@ -88,8 +88,7 @@ def _evaluate(
 ) -> int:
     from dra_toolkit.cli.progress import EvaluationEvents, make_display
     from dra_toolkit.evaluation.running.evaluator import Evaluator
-    from dra_toolkit.evaluation.running.options import run_chosen
-    from dra_toolkit.evaluation.running.slurm import write_array_job
+    from dra_toolkit.evaluation.running.options import run_chosen, write_array_job
 
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -161,9 +160,8 @@ def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
         print(f"Deleted before their turn, and not evaluated: steps {told}; raise save_total_limit", file=sys.stderr)
     if not as_json:
         for (label, name), cell in done.cells.items():
-            if (share := evaluator.accuracy(label, name)) is not None:
-                n = cell.prepared.sampling.n
-                print(f"{label:<16} {name:<16} {100 * share:5.1f}%  mean of {n} x {len(cell.prepared.rows)} answers")
+            n, share = cell.prepared.sampling.n, 100 * (cell.accuracy or 0.0)
+            print(f"{label:<16} {name:<16} {share:5.1f}%  mean of {n} x {len(cell.prepared.rows)} answers")
         if done.evaluated == 0 and not done.failures:
             print(f"Nothing to do: {done.reused} evaluations are there already.", file=sys.stderr)
         else:

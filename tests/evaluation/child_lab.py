@@ -27,27 +27,6 @@ ROW = {"id": "p", "query": "?", "gold": "\\boxed{4}"}
 LATEX = {"extraction": "latex", "repaired": False}
 
 
-def needed_shim() -> dict[str, Any]:
-    """Have lighteval read a file with and without the shim; say what happened."""
-    from lighteval.tasks.lighteval_task import LightevalTask, LightevalTaskConfig
-
-    from dra_toolkit.evaluation.child.tasks import read_files
-
-    path = Path(sys.argv[2]).with_suffix(".problems.jsonl")
-    path.write_text(json.dumps(ROW) + "\n")
-    config = LightevalTaskConfig(
-        name="aime24", prompt_function=print, hf_repo=str(path), hf_subset="default", metrics=[]
-    )
-    try:
-        LightevalTask.download_dataset_worker(LightevalTask(config))
-        found = {"data": "works"}
-    except Exception as error:
-        found = {"data": type(error).__name__}
-    read_files()
-    loaded = LightevalTask.download_dataset_worker(LightevalTask(config))
-    return {**found, "rows": len(loaded["validation"])}
-
-
 def verdicts() -> dict[str, Any]:
     """Score answers whose verdict is known, with the comparison metric and the judge."""
     from dra_toolkit.evaluation.child.metric import judged, score
@@ -67,9 +46,9 @@ def verdicts() -> dict[str, Any]:
     ]
     made = [score({"extraction": e, "repaired": r}, {**ROW, "gold": gold}, text) for e, r, gold, text in asked]
     return {
-        "correct": [m.correct for m in made],
+        "correct": [m["correct"] for m in made],
         "judged": [judged({"repaired": r}, {"gold": gold}, text) for _, r, gold, text in asked],
-        "answer": [m.answer for m in made],
+        "answer": [m["answer"] for m in made],
     }
 
 
@@ -112,8 +91,7 @@ def sampling(policy: Path) -> dict[str, Any]:
     """Generate the same requests in other batches, another order, and in part."""
     import torch
 
-    from dra_toolkit.evaluation.child.sampling import draw
-    from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
+    from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine, draw
     from dra_toolkit.evaluation.settings import Engine, Generation, Request, sample_seed
 
     engine = TransformersEngine({"path": str(policy), "base": None, "tokenizer": str(policy)}, Engine().as_dict())
@@ -212,7 +190,6 @@ def main() -> None:
     """Make every experiment."""
     policy, output = Path(sys.argv[1]), Path(sys.argv[2])
     results = {
-        "shim": needed_shim(),
         "verdicts": verdicts(),
         "wrong": wrong_tasks(),
         "hostile": hostile(output.parent),

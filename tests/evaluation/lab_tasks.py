@@ -50,7 +50,7 @@ def _task(name: str, computation: SampleLevelComputation) -> LightevalTaskConfig
     return LightevalTaskConfig(
         name=name,
         prompt_function=prompt,
-        hf_repo=str(Path(__file__).with_name("letters.jsonl")),
+        hf_repo=str(Path(__file__).with_name("letters")),
         hf_subset="default",
         evaluation_splits=["test"],
         metrics=[metric],

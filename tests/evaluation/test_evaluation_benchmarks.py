@@ -13,7 +13,7 @@ import pytest
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.benchmarks.problems import load_problems
 from dra_toolkit.evaluation.benchmarks.registry import PAPER, REGISTRY, choose_benchmarks, with_limit
-from dra_toolkit.evaluation.child.lighteval_file import hash_examples
+from dra_toolkit.evaluation.child.job import hash_examples
 
 DATA = os.environ.get("DRA_BENCH_DATA")
 """A folder with aime24.jsonl, math_500.jsonl, ...: the benchmarks' problems, which are no part of this repository."""

@@ -11,8 +11,15 @@ from eval_runs import add_checkpoint, dra_eval, finish, make_run
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
-from dra_toolkit.evaluation.models.step_choice import around, chosen_steps, coarse
-from dra_toolkit.evaluation.models.targets import Target, locate, target_of_model, targets_of_run
+from dra_toolkit.evaluation.models.targets import (
+    Target,
+    around,
+    chosen_steps,
+    coarse,
+    locate,
+    target_of_model,
+    targets_of_run,
+)
 from dra_toolkit.evaluation.settings import Engine, Sampling, sample_seed
 from dra_toolkit.runs.layout import RunDirectory
 

@@ -1,4 +1,4 @@
-"""What happens inside a child: lighteval's shims, the metric, hostile answers, sampling. See child_lab.py."""
+"""What happens inside a child: the metric, hostile answers, sampling. See child_lab.py."""
 
 from __future__ import annotations
 
@@ -22,12 +22,6 @@ def lab(policies, tmp_path_factory) -> dict[str, Any]:
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr[-4000:]
     return json.loads(output.read_text())
-
-
-def test_the_shim_is_still_needed_and_has_files_read(lab):
-    """When this fails because it works without, lighteval has mended it: take the shim out."""
-    assert lab["shim"]["data"] != "works"
-    assert lab["shim"]["rows"] == 1
 
 
 class TestMetric:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dra_toolkit.evaluation.child.lighteval_file import hash_examples, write_results
 from dra_toolkit.evaluation.results import claims
 from dra_toolkit.evaluation.results.answers import (
     ANSWERS,
@@ -27,6 +28,8 @@ from dra_toolkit.evaluation.results.answers import (
 )
 from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, is_finished, taken_over, write_outcomes
 from dra_toolkit.evaluation.settings import Generation, Request, sample_seed
+from dra_toolkit.evaluation.statistics.scores import Bools, pass_at_k, score
+from dra_toolkit.runs.files import publish_text
 
 PROGRESS_SECONDS = 0.3
 PARTS = ("loading", "generation", "scoring")
@@ -41,35 +44,31 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
     """
     from dra_toolkit.evaluation.child.scoring import Scoring
 
-    scoring = Scoring(job["scorers"])
-    when_forked()
-    present = f"{claims.PRESENT}-{claims.writer()}"
-    cells = [Cell(benchmark, scoring, tell) for benchmark in job["benchmarks"]]
-    for cell in cells:
-        cell.claims.take(present)  # so that other processes rather begin with other checkpoints
-    tell("phase", text="loading the model")
-    started = time.perf_counter()
-    engine = _engine(job)
-    loading = time.perf_counter() - started
-    for cell in cells:
-        if not is_finished(cell.folder):
-            cell.evaluate(engine, loading)
-        loading = 0.0
-        cell.claims.release(present)
-        if is_finished(cell.folder):  # by another process, perhaps, after which this one claimed its place
-            shutil.rmtree(cell.claims.folder, ignore_errors=True)
-    scoring.close()
-    engine.close()
+    with closing(Scoring(job["scorers"])) as scoring:
+        when_forked()
+        present = f"{claims.PRESENT}-{claims.writer()}"
+        cells = [Cell(benchmark, scoring, tell) for benchmark in job["benchmarks"]]
+        for cell in cells:
+            cell.claims.take(present)  # so that other processes rather begin with other checkpoints
+        tell("phase", text="loading the model")
+        started = time.perf_counter()
+        engine: Any
+        if job["engine"]["backend"] == "vllm":
+            from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine
 
+            engine = VLLMEngine(job["model"], job["engine"])
+        else:
+            from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
 
-def _engine(job: Mapping[str, Any]) -> Any:
-    if job["engine"]["backend"] == "vllm":
-        from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine
-
-        return VLLMEngine(job["model"], job["engine"])
-    from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
-
-    return TransformersEngine(job["model"], job["engine"])
+            engine = TransformersEngine(job["model"], job["engine"])
+        loading = time.perf_counter() - started
+        for cell in cells:
+            if not is_finished(cell.folder):
+                cell.evaluate(engine, loading)
+            loading = 0.0
+            cell.claims.release(present)
+            if is_finished(cell.folder):  # by another process, perhaps, after which this one claimed its place
+                shutil.rmtree(cell.claims.folder, ignore_errors=True)
 
 
 class Cell:
@@ -136,9 +135,7 @@ class Cell:
         return kept is not None or alike is not None
 
     def _request(self, problem: str, sample: int) -> Request:
-        if problem not in self._prompts:
-            self._prompts[problem] = self._prompt(self._rows[problem])
-        prompt = self._prompts[problem]
+        prompt = self._prompts.get(problem) or self._prompts.setdefault(problem, self._prompt(self._rows[problem]))
         return Request(
             problem=problem,
             sample=sample,
@@ -191,9 +188,8 @@ class Cell:
         write_outcomes(self.folder / OUTCOMES_FILE, self._outcomes(answers, scores), facts)
         forget(self.folder)
         shutil.rmtree(self.claims.folder, ignore_errors=True)
-        self._tell(
-            "evaluated", benchmark=self._name, **{name: facts[name] for name in ("accuracy", "seconds", "generated")}
-        )
+        told = {name: facts[name] for name in ("accuracy", "seconds", "generated")}
+        self._tell("evaluated", benchmark=self._name, **told)
 
     def _facts(self, scores: Scores) -> dict[str, Any]:
         found, wanted = hash_examples(list(self._rows.values())), self._benchmark["hash_examples"]
@@ -241,9 +237,47 @@ class Cell:
 
 def _versions(backend: str) -> dict[str, str]:
     found = {}
-    for name in dict.fromkeys(("dra-toolkit", "lighteval", "torch", "transformers", "math-verify", backend)):
-        try:
+    for name in ("dra-toolkit", "lighteval", "torch", "transformers", "math-verify", backend):
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
+
+
+ACCURACY = "extractive_match"
+"""The name that Open-RS's logs give the metric; with several samples it is their mean."""
+
+
+def hash_examples(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return lighteval's hash over the prompts of a task, whatever their order."""
+    from xxhash import xxh64
+
+    single = sorted(xxh64(row["query"].encode()).hexdigest() for row in rows)
+    return str(xxh64("".join(single).encode()).hexdigest())
+
+
+def write_results(folder: Path, facts: Mapping[str, Any], correct: Bools) -> None:
+    """Write `results_<date>.json` below a folder; the answers themselves stand in outcomes.parquet, which it names.
+
+    correct: (P, n)
+    """
+    P, n = correct.shape
+    ks = sorted({2**i for i in range(1, 12) if 2**i <= n} | ({n} if n > 1 else set()))
+    values = {ACCURACY: correct.mean(axis=1)} | {f"pass@k:k={k}&n={n}": pass_at_k(correct, k) for k in ks}
+    results: dict[str, float] = {}
+    for name, of in values.items():
+        made = score(np.asarray(of))
+        results |= {name: made.value, f"{name}_stderr": made.error if P > 1 else 0.0}
+    settings = facts["settings"]
+    given = {name: settings[name] for name in ("temperature", "top_p", "max_new_tokens", "seed")}
+    model = {"model_name": facts["model"], "generation_parameters": given, "system_prompt": settings["system_prompt"]}
+    task = f"{facts['benchmark']}|0"
+    written = {
+        "config_general": {"model_name": f"{facts['run'] or ''}/{facts['label']}".strip("/"), "model_config": model},
+        "results": {task: results},
+        "versions": {task: 1},
+        "config_tasks": {task: {"name": facts["benchmark"], "num_samples": [n], "metric": "KeptScores"}},
+        "summary_tasks": {task: {"hashes": {"hash_examples": facts["hash_examples"]}, "non_truncated": P}},
+        "details": "outcomes.parquet",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    publish_text(folder / f"results_{facts['finished'].replace(':', '-')}.json", json.dumps(written, indent=2) + "\n")

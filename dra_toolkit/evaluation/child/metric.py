@@ -10,35 +10,20 @@ import functools
 import inspect
 import logging
 import os
-import resource
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from dra_toolkit.judge.worker import call, limit
+from dra_toolkit.judge.worker import call
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # lighteval imports git, which else insists on its program
 
 PRECISION = 5
 CPU_SECONDS, JUDGE_SECONDS = 8.0, 5.0
-MEMORY = 4 << 30
-"""Bytes that scoring one answer may take beyond what the worker has at its start."""
 NOTHING = {"correct": False, "judged": None, "answer": None}
 out_of_time = 0
 """How many steps have run out of their time in this process so far."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """What was made of one answer."""
-
-    correct: bool
-    answer: str | None
-    """The final answer as parsed, in one notation; None where none was found."""
 
 
 @functools.cache
@@ -61,8 +46,8 @@ def open_rs_metric(extraction: str) -> Any:
     )
 
 
-def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> Score:
-    """Score a completion of a problem.
+def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return whether a completion of a problem is `correct`, and its `answer` in one notation, None where none was found.
 
     metric: `extraction` of the benchmark, or the `task` whose own metric scores; row: the problem as staged for the child.
     """
@@ -72,9 +57,11 @@ def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> Score
 
     doc = doc_of(row)
     response = ModelResponse(text=[text])
-    if metric.get("task"):
-        return Score(correct=task_metric(metric["task"])(doc, response) >= 0.5, answer=_answer(doc))
-    return Score(correct=open_rs_metric(metric["extraction"]).compute(doc, response) >= 0.5, answer=_answer(doc))
+    compute = task_metric(metric["task"]) if metric.get("task") else open_rs_metric(metric["extraction"]).compute
+    correct = compute(doc, response) >= 0.5
+    found = (doc.specific or {}).get("extracted_predictions") or []  # as the metric wrote them beside the problem
+    answer = str(found[0]).strip()[:500].encode("utf-8", "replace").decode() if found else None
+    return {"correct": correct, "answer": answer or None}
 
 
 def judged(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> bool | None:
@@ -92,13 +79,6 @@ def judged(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> bool
     return bool(metric.get("repaired")) and any(one.answer and near(gold, one.answer) for gold, one in found.items())
 
 
-def _answer(doc: Any) -> str | None:
-    """Return the first answer that the metric read, as it wrote it beside the problem."""
-    found = (doc.specific or {}).get("extracted_predictions") or []
-    text = str(found[0]).strip() if found else ""
-    return text[:500].encode("utf-8", "replace").decode() or None
-
-
 def score_within_bounds(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Score one answer in the main thread of this process; one that uses up its time or memory is wrong."""
     before = out_of_time
@@ -108,7 +88,7 @@ def score_within_bounds(metric: Mapping[str, Any], row: Mapping[str, Any], text:
     verdict, judged_how = _bounded(lambda: judged(metric, row, text), JUDGE_SECONDS)
     if judged_how != "scored":
         verdict, how = False, f"judge: {judged_how}" if how == "scored" else how
-    return {**(asdict(made) if made else NOTHING), "judged": verdict, "how": how}
+    return {**(made or NOTHING), "judged": verdict, "how": how}
 
 
 def _bounded(function: Callable[[], Any], seconds: float) -> tuple[Any, str]:
@@ -122,13 +102,6 @@ def _bounded(function: Callable[[], Any], seconds: float) -> tuple[Any, str]:
     except Exception as error:  # whatever a parser makes of hostile text must not end the evaluation
         return None, f"metric failed: {type(error).__name__}"
     return (None, "out of time") if found is None else (found[0], "scored")
-
-
-def limit_memory() -> None:
-    """Bound the memory of a worker, where the system says how much it has."""
-    with suppress(OSError, ValueError):
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        limit(resource.RLIMIT_AS, pages * resource.getpagesize() + MEMORY)
 
 
 def use_processor_time() -> None:

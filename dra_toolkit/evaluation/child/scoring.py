@@ -8,10 +8,8 @@ processor time, or after 120 of wall time, and another worker takes its place.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
-import signal
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -21,12 +19,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.child.metric import CPU_SECONDS, NOTHING, limit_memory, score_within_bounds
+from dra_toolkit.evaluation.child.metric import CPU_SECONDS, NOTHING, score_within_bounds
 from dra_toolkit.evaluation.results.answers import Lines, digest
+from dra_toolkit.judge.worker import prepare
 
 WALL_SECONDS = 120.0
 TELL_SECONDS = 1.0
-PR_SET_PDEATHSIG = 1
 
 
 class Scoring:
@@ -35,7 +33,8 @@ class Scoring:
     def __init__(self, workers: int) -> None:
         """Fork the guardian; call it before threads and engines are started."""
         self._here, there = Pipe()
-        self._process = _fork(lambda: _guard(there, workers), close=self._here)
+        self._process: Any = get_context("fork").Process(target=_guard, args=(there, self._here, workers))
+        self._process.start()
         there.close()
 
     def open(self, path: Path, metric: Mapping[str, Any]) -> None:
@@ -61,8 +60,7 @@ class Scoring:
     def close(self) -> None:
         """End the guardian and its workers."""
         self._here.close()
-        with suppress(ChildProcessError):
-            os.waitpid(self._process, 0)
+        self._process.join()
 
 
 class _Guardian:
@@ -72,9 +70,8 @@ class _Guardian:
         from pebble import ProcessPool
 
         self._pipe = pipe
-        self._pool: Any = ProcessPool(
-            max_workers=workers, initializer=_begin, initargs=(os.getpid(),), context=get_context("fork")
-        )
+        initial: dict[str, Any] = {"initializer": prepare, "initargs": (os.getpid(), dict)}
+        self._pool: Any = ProcessPool(max_workers=workers, context=get_context("fork"), **initial)
         self._open: dict[Future[Any], tuple[Any, ...]] = {}
         self._ready: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._again: list[tuple[Any, ...]] = []
@@ -131,7 +128,6 @@ class _Guardian:
         self._scores.add({"problem": row["id"], "sample": sample, "digest": digest(text), **result})
 
     def end(self) -> None:
-        """End the workers."""
         self._pool.stop()
         self._pool.join()
 
@@ -146,7 +142,8 @@ def _result(future: Future[Any]) -> dict[str, Any]:
         return {**NOTHING, "how": "killed", "seconds": CPU_SECONDS}
 
 
-def _guard(pipe: Connection, workers: int) -> None:
+def _guard(pipe: Connection, other: Connection, workers: int) -> None:
+    other.close()  # so that the end of the evaluating process is seen
     guardian = _Guardian(pipe, workers)
     try:
         guardian.serve()
@@ -154,41 +151,7 @@ def _guard(pipe: Connection, workers: int) -> None:
         guardian.end()
 
 
-def _begin(parent: int) -> None:
-    die_with(parent)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's own handler would wait for a long operation to end
-    limit_memory()
-
-
 def _score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
     started = time.process_time()
     result = score_within_bounds(metric, row, text)
     return {**result, "seconds": round(time.process_time() - started, 4)}
-
-
-def _fork(function: Callable[[], None], *, close: Connection) -> int:
-    """Run a function in a forked process that ends with it, and with its parent; return its process id."""
-    parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    status = 1
-    try:
-        die_with(parent)
-        close.close()
-        function()
-        status = 0
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        os._exit(status)
-
-
-def die_with(parent: int) -> None:
-    """Have the kernel end this process when its parent is gone (Linux; elsewhere closed pipes do)."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)

@@ -1,8 +1,4 @@
-"""lighteval's tasks by dotted path: their documents, their metric, and how they generate.
-
-lighteval 0.13.0 reads a task's data from the Hub or from a folder whose files are called like its splits, not from a file:
-`read_files` has a task whose `hf_repo` is a .jsonl file read that. A test fails when that is needed no longer.
-"""
+"""lighteval's tasks by dotted path: their documents, their metric, and how they generate."""
 
 from __future__ import annotations
 
@@ -21,7 +17,6 @@ from lighteval.tasks.requests import Doc, SamplingMethod
 
 from dra_toolkit.dotted import load_dotted
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.results.answers import read_lines
 
 
 def doc_of(row: Mapping[str, Any]) -> Doc:
@@ -61,26 +56,9 @@ def task_metric(dotted: str) -> Callable[[Any, Any], float]:
     raise EvaluationError(f"--benchmark {dotted}: the task has no metric that scores one generated answer")
 
 
-def read_files() -> None:
-    """Have lighteval read .jsonl files; calling it again changes nothing."""
-    original = LightevalTask.download_dataset_worker
-    if getattr(original, "reads_files", False):
-        return
-
-    def load(task: Any) -> Any:
-        if not str(task.dataset_path).endswith(".jsonl"):
-            return original(task)
-        rows = read_lines(Path(task.dataset_path))
-        return datasets.DatasetDict({split: datasets.Dataset.from_list(rows) for split in task.evaluation_split})
-
-    load.reads_files = True  # type: ignore[attr-defined]
-    LightevalTask.download_dataset_worker = staticmethod(load)
-    datasets.disable_progress_bars()
-
-
 def describe(dotted: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return how a named task generates, and its problems."""
-    read_files()
+    datasets.disable_progress_bars()
     config = named_task(dotted)
     task_metric(dotted)
     try:

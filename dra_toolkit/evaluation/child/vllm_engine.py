@@ -54,10 +54,6 @@ class VLLMEngine:
                     finish = "stop" if answer.finish_reason == "stop" else "length"
                     emit(running.pop(output.request_id), answer.text, len(answer.token_ids), finish)
 
-    def close(self) -> None:
-        """Let go of the engine; its processes end with this one."""
-        del self._llm
-
 
 def engine_arguments(model: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return what vLLM's `LLM` is started with."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dra_toolkit.runs.files import read_json
+
 ADAPTER = "adapter_config.json"
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,7 @@ class ModelFolder:
     @property
     def tokenizer(self) -> Path:
         """The folder with the tokenizer: the adapter's own, else its base's."""
-        own = (self.path / "tokenizer_config.json").is_file() or (self.path / "tokenizer.json").is_file()
+        own = any((self.path / name).is_file() for name in TOKENIZER_FILES)
         return self.path if own or self.base is None else self.base
 
 
@@ -85,7 +87,7 @@ def has_chat_template(folder: Path) -> bool:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = read_json(path)
     except (OSError, ValueError):
         return {}
     return read if isinstance(read, dict) else {}

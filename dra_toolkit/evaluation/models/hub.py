@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.benchmarks.registry import Benchmark
@@ -21,13 +23,9 @@ def benchmark_files(benchmark: Benchmark) -> list[Path]:
     They are those that the upload's split is in, one or the shards of one.
     """
     fetch = f"hf download {benchmark.source} --repo-type dataset"
-    try:
-        folder = _snapshot(benchmark.source, "dataset", benchmark.revision, None)
-    except Exception as error:
-        raise EvaluationError(
-            f"--benchmark {benchmark.name}: {_reason(error, benchmark.source, 'dataset', benchmark.revision)}; fetch it "
-            f"beforehand with `{fetch}`, or put {benchmark.name}.jsonl into a folder and name that with --data-dir"
-        ) from None
+    mend = f"; fetch it beforehand with `{fetch}`, or put {benchmark.name}.jsonl into a folder and name that with --data-dir"
+    with _told(f"--benchmark {benchmark.name}", benchmark.source, "dataset", benchmark.revision, mend):
+        folder = _snapshot(benchmark.source, repo_type="dataset", revision=benchmark.revision)
     files = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.suffix in DATA_SUFFIXES)
     of_split = [p for p in files if benchmark.split in str(p)] or files
     if len(of_split) != 1 and len({_SHARD.sub("", str(p)) for p in of_split}) != 1:
@@ -41,23 +39,21 @@ def benchmark_files(benchmark: Benchmark) -> list[Path]:
 
 def model_folder(name: str, revision: str | None = None) -> Path:
     """Return the folder in the cache of the Hub with a model's files, fetched where they are not there yet."""
-    try:
-        return _snapshot(name, "model", revision, MODEL_FILES)
-    except Exception as error:
-        at = f" --revision {revision}" if revision else ""
-        raise EvaluationError(
-            f"--model {name}: {_reason(error, name, 'model', revision)}; fetch it beforehand with `hf download {name}{at}`"
-        ) from None
+    from huggingface_hub.utils import validate_repo_id
+
+    at = f" --revision {revision}" if revision else ""
+    mend = f"; fetch it beforehand with `hf download {name}{at}`"
+    with _told(f"--model {name}", name, "model", revision, mend):
+        validate_repo_id(name)
+        return _snapshot(name, revision=revision, allow_patterns=MODEL_FILES)
 
 
 def step_revisions(name: str) -> dict[int, str]:
     """Return the branches and tags of a model on the Hub that are steps: `step-00050`, `checkpoint-50`."""
     from huggingface_hub import HfApi
 
-    try:
+    with _told("--revisions", name, "model"):
         refs = HfApi().list_repo_refs(name)
-    except Exception as error:
-        raise EvaluationError(f"--revisions: {_reason(error, name, 'model', None)}") from None
     names = [ref.name for ref in (*refs.branches, *refs.tags)]
     found = {int(match[1]): branch for branch in names if (match := _STEP.fullmatch(branch))}
     if not found:
@@ -67,27 +63,27 @@ def step_revisions(name: str) -> dict[int, str]:
     return dict(sorted(found.items()))
 
 
-def _snapshot(name: str, kind: str, revision: str | None, patterns: list[str] | None) -> Path:
+def _snapshot(name: str, **arguments: Any) -> Path:
     """Fetch a repository, or find what an earlier download left where the Hub cannot be reached."""
     from huggingface_hub import snapshot_download
 
-    if kind == "model":
-        from huggingface_hub.utils import validate_repo_id
-
-        validate_repo_id(name)
-    arguments: dict[str, Any] = {"repo_type": kind, "revision": revision, "allow_patterns": patterns}
     try:
         return Path(snapshot_download(name, **arguments))
     except (OSError, ValueError) as error:
-        try:
+        with suppress(OSError, ValueError):
             return Path(snapshot_download(name, local_files_only=True, **arguments))
-        except (OSError, ValueError):
-            raise error from None
+        raise error from None
 
 
-def _reason(error: Exception, name: str, kind: str, revision: str | None) -> str:
-    """Return in a few words why the Hub did not give `name`."""
+@contextmanager
+def _told(
+    option: str, name: str, kind: Literal["model", "dataset"], revision: str | None = None, mend: str = ""
+) -> Iterator[None]:
+    """Say in a few words why the Hub did not give `name`, and what mends it."""
     from dra_toolkit.training.hub_errors import first_words, hub_problem
 
-    told = hub_problem(error, name, "dataset" if kind == "dataset" else "model", revision)
-    return told or f"{name} cannot be fetched ({first_words(error, 200)})"
+    try:
+        yield
+    except Exception as error:
+        told = hub_problem(error, name, kind, revision) or f"{name} cannot be fetched ({first_words(error, 200)})"
+        raise EvaluationError(f"{option}: {told}{mend}") from None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dra_toolkit.errors import EvaluationError
+from dra_toolkit.errors import EvaluationError, did_you_mean
 from dra_toolkit.evaluation.models.folders import (
+    TOKENIZER_FILES,
     ModelFolder,
     adapter_base,
     adapter_problems,
@@ -19,6 +21,7 @@ from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, 
 from dra_toolkit.runs.layout import RunDirectory
 
 BASE_STEP = 0
+_PART = re.compile(r"(\d+)(?:\.\.(\d+)(?::(\d+))?)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,35 +59,35 @@ class Found:
 
 def targets_of_run(run: RunDirectory) -> Found:
     """Return the base model of a run as step 0 and its checkpoints; those not written to their end are skipped."""
-    recipe = run.read_recipe()
-    targets = {
-        BASE_STEP: Target(
-            label=f"step-{BASE_STEP}",
-            model=recipe.model.model_name_or_path,
-            run=run.name,
-            step=BASE_STEP,
-            revision=recipe.model.model_revision,
-        )
-    }
-    for path in complete_checkpoints(run.checkpoints):
-        step = checkpoint_step(path)
-        targets[step] = Target(label=f"step-{step}", model=str(path), run=run.name, step=step)
+    model = run.read_recipe().model
+    places: dict[int, str] = {BASE_STEP: model.model_name_or_path}
+    places |= {checkpoint_step(path): str(path) for path in complete_checkpoints(run.checkpoints)}
     skipped = []
     writing = run.is_held()
     for path, lack in incomplete_checkpoints(run.checkpoints):
-        if what_is_wrong(path) and not (path / "adapter_config.json").is_file():
+        if what_is_wrong(path) and adapter_base(path) is None:
             skipped.extend(what_is_wrong(path))
         elif writing:
             skipped.append(f"{path}: is being written ({lack} is missing); left for the next call")
         else:  # what is missing belongs to the optimizer; the model itself is whole
-            step = checkpoint_step(path)
-            targets[step] = Target(label=f"step-{step}", model=str(path), run=run.name, step=step)
-    return Found(targets=dict(sorted(targets.items())), skipped=tuple(skipped))
+            places[checkpoint_step(path)] = str(path)
+    targets = {
+        step: Target(
+            label=f"step-{step}",
+            model=place,
+            run=run.name,
+            step=step,
+            revision=model.model_revision if step == BASE_STEP else None,
+        )
+        for step, place in sorted(places.items())
+    }
+    return Found(targets=targets, skipped=tuple(skipped))
 
 
-def target_of_model(name: str, revision: str | None = None) -> Target:
+def target_of_model(name: str) -> Target:
     """Return a folder or Hub model as a target; `name` may end in `@revision`."""
-    if revision is None and "@" in name and not Path(name).exists():
+    revision = None
+    if "@" in name and not Path(name).exists():
         name, _, revision = name.rpartition("@")
     shown = "-".join(Path(name).absolute().parts[-2:]) if Path(name).is_dir() else name
     label = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{shown}-{revision}" if revision else shown).strip("-.")
@@ -95,12 +98,8 @@ def targets_of_revisions(name: str) -> Found:
     """Return the steps of a model that are revisions on the Hub."""
     from dra_toolkit.evaluation.models.hub import step_revisions
 
-    return Found(
-        targets={
-            step: Target(label=f"step-{step}", model=name, step=step, revision=revision)
-            for step, revision in step_revisions(name).items()
-        }
-    )
+    steps = step_revisions(name).items()
+    return Found(targets={step: Target(label=f"step-{step}", model=name, step=step, revision=at) for step, at in steps})
 
 
 def locate(target: Target, *, chat_template: bool) -> ModelFolder:
@@ -116,24 +115,16 @@ def locate(target: Target, *, chat_template: bool) -> ModelFolder:
         model = ModelFolder(path=folder)
         problems = what_is_wrong(folder)
     else:
-        problems = adapter_problems(folder)
-        base = _base_of_adapter(folder, base_name)
-        problems += [] if problems else what_is_wrong(base)
-        model = ModelFolder(path=folder, base=base)
-    if not problems and not _has_tokenizer(model.tokenizer):
+        model = ModelFolder(path=folder, base=_base_of_adapter(folder, base_name))
+        problems = adapter_problems(folder) or what_is_wrong(model.base or folder)
+    if not problems and not any((model.tokenizer / name).is_file() for name in (*TOKENIZER_FILES, "tokenizer.model")):
         problems.append(f"{model.tokenizer}: has no tokenizer (tokenizer.json or tokenizer_config.json)")
     if not problems and chat_template and not has_chat_template(model.tokenizer):
-        problems.append(
-            f"{model.tokenizer}: its tokenizer has no chat template; add chat_template.jinja, or ask without one with "
-            "--no-chat-template"
-        )
+        ways = "add chat_template.jinja, or ask without one with --no-chat-template"
+        problems.append(f"{model.tokenizer}: its tokenizer has no chat template; {ways}")
     if problems:
         raise EvaluationError(*problems)
     return model
-
-
-def _has_tokenizer(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json", "tokenizer.model"))
 
 
 def _folder(name: str, revision: str | None) -> Path:
@@ -162,3 +153,46 @@ def _base_of_adapter(folder: Path, name: str) -> Path:
     except EvaluationError as error:
         reason = error.problems[0].removeprefix("--model: ").removeprefix(f"--model {name}: ")
         raise EvaluationError(f"{folder}: is a LoRA adapter whose base model is absent: {reason}") from None
+
+
+def chosen_steps(spec: str, known: Sequence[int]) -> list[int]:
+    """Return the steps that `spec` says, smallest first.
+
+    spec: numbers and ranges, `50,150..400:50`; a range without a stride takes the known steps inside it. Raises
+    EvaluationError for a number that is not among the known steps.
+    """
+    steps: set[int] = set()
+    problems = []
+    have = ", ".join(map(str, known)) or "none"
+    for part in (p.strip() for p in spec.split(",")):
+        match = _PART.fullmatch(part)
+        if not match:
+            problems.append(f"--steps: found {part!r}, expected a step such as 50, or a range such as 150..400:50")
+            continue
+        first, last, stride = (int(group) if group else None for group in match.groups())
+        if first is None or (last is not None and last < first) or stride == 0:
+            problems.append(f"--steps: the range {part!r} holds no step")
+        elif last is None:
+            steps.add(first)
+            if first not in known:
+                near = did_you_mean(str(first), map(str, known))
+                problems.append(f"--steps: there is no checkpoint of step {first}{near}; there are {have}")
+        else:
+            inside = [k for k in known if first <= k <= last and (stride is None or (k - first) % stride == 0)]
+            if not inside:
+                problems.append(f"--steps: no checkpoint lies in {part}; there are {have}")
+            steps.update(inside)
+    if problems:
+        raise EvaluationError(*problems)
+    return sorted(steps)
+
+
+def coarse(steps: Sequence[int], every: int) -> list[int]:
+    """Return the first step, every `every`-th one after it, and the last."""
+    return sorted({*steps[::every], *steps[-1:]})
+
+
+def around(steps: Sequence[int], best: int, every: int) -> list[int]:
+    """Return the steps less than `every` places from the best, the best left out."""
+    at = list(steps).index(best)
+    return [step for i, step in enumerate(steps) if 0 < abs(i - at) < every]

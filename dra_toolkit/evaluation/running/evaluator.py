@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +12,7 @@ from typing import Any
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
-from dra_toolkit.evaluation.models.step_choice import around, coarse
-from dra_toolkit.evaluation.models.targets import BASE_STEP, Target, targets_of_run
+from dra_toolkit.evaluation.models.targets import BASE_STEP, Target, around, coarse, targets_of_run
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
 from dra_toolkit.evaluation.results.stored import FACTS_FILE, find_evaluations
 from dra_toolkit.evaluation.running.gpu_slots import Slot
@@ -145,7 +143,7 @@ class Evaluator:
         self.done.failures.extend(failures)
         for row in rows:
             for cell in row.cells:
-                if _accuracy(cell) is not None:
+                if cell.accuracy is not None:
                     self.done.cells[row.target.label, cell.prepared.benchmark.name] = cell
                     self.done.evaluated += not cell.finished
 
@@ -199,23 +197,10 @@ class Evaluator:
 
     def mean(self, label: str) -> float | None:
         """Return the mean accuracy of a target over the benchmarks, None if one is missing."""
-        found = [self.accuracy(label, prepared.benchmark.name) for prepared in self._benchmarks]
-        known = [value for value in found if value is not None]
+        found = [self.done.cells.get((label, prepared.benchmark.name)) for prepared in self._benchmarks]
+        known = [cell.accuracy for cell in found if cell and cell.accuracy is not None]
         return sum(known) / len(known) if len(known) == len(found) else None
-
-    def accuracy(self, label: str, benchmark: str) -> float | None:
-        """Return the share of correct answers of a target on a benchmark."""
-        cell = self.done.cells.get((label, benchmark))
-        return _accuracy(cell) if cell else None
 
     def close(self) -> None:
         """End every process."""
         self._schedule.end()
-
-
-def _accuracy(cell: BenchmarkWork) -> float | None:
-    try:
-        facts: dict[str, Any] = json.loads((cell.folder / FACTS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return float(facts["accuracy"]) if "accuracy" in facts else None

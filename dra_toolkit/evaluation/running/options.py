@@ -3,63 +3,41 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from dra_toolkit.errors import DRAError, EvaluationError, RunError
 from dra_toolkit.evaluation.benchmarks.registry import BUILTIN_QUICKSTART, Benchmark, choose_benchmarks, with_limit
-from dra_toolkit.evaluation.models.step_choice import chosen_steps
 from dra_toolkit.evaluation.models.targets import (
     BASE_STEP,
     Found,
     Target,
+    chosen_steps,
     target_of_model,
     targets_of_revisions,
     targets_of_run,
 )
+from dra_toolkit.evaluation.results.claims import shards
 from dra_toolkit.evaluation.running.evaluator import WATCH_SECONDS, Evaluator, Watched
 from dra_toolkit.evaluation.running.gpu_slots import Slot, make_slots
-from dra_toolkit.evaluation.running.plan import Prepared, prepare
+from dra_toolkit.evaluation.running.plan import CheckpointWork, Prepared, prepare
 from dra_toolkit.evaluation.settings import Engine, Sampling
+from dra_toolkit.launch.slurm import dra_command
 from dra_toolkit.recipe import BUILTIN_PREFIX
 from dra_toolkit.runs.layout import EVALUATIONS, RunDirectory, latest_run, named_run
 
+MOST_TASKS = 8
+CORES = 8
+"""Cores for a task of a Slurm array, which scores answers beside the generation."""
 
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the user asked for, as given."""
 
-    run: str | None = None
-    all_steps: bool = False
-    steps: str | None = None
-    model: str | None = None
-    revisions: bool = False
-    base: bool = True
-    benchmarks: tuple[str, ...] = ()
-    problem_column: str | None = None
-    answer_column: str | None = None
-    data_dir: Path | None = None
-    limit: int | None = None
-    n: int | None = None
-    temperature: float = 0.6
-    top_p: float = 0.95
-    max_new_tokens: int | None = None
-    seed: int = 0
-    system_prompt: str | None = None
-    chat_template: bool = True
-    backend: str = "auto"
-    dtype: str = "auto"
-    batch_size: int = 0
-    tensor_parallel: int = 1
-    gpu_memory_utilization: float = 0.9
-    max_model_length: int | None = None
-    slots: int | None = None
-    coarse_to_fine: int | None = None
-    watch: bool = False
-    output: Path | None = None
+class Options(SimpleNamespace):
+    """What the user asked for: the options of `dra eval run`, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,3 +211,37 @@ def _backend(options: Options, device: str) -> tuple[str, list[str]]:
         return "vllm", []
     slow = ["vllm is not installed; transformers generates, which is several times slower"] if device == "cuda" else []
     return "transformers", slow
+
+
+def write_array_job(path: Path, arguments: Sequence[str], rows: Sequence[CheckpointWork], engine: Engine) -> str:
+    """Write the script of a `dra eval` that was given `arguments`; return what to do with it.
+
+    Raises EvaluationError if the file is there already.
+    """
+    if path.exists():
+        raise EvaluationError(f"--slurm: {path} exists already; choose another name or delete it")
+    before = ["", *arguments]
+    given = [part for i, part in enumerate(arguments) if "--slurm" not in (before[i], part.partition("=")[0])]
+    missing = [cell.prepared for row in rows for cell in row.missing]
+    tasks = max(1, min(MOST_TASKS, sum(len(shards(range(each.answers))) for each in missing)))
+    devices = f"#SBATCH --gpus-per-task={engine.tensor_parallel}\n" if engine.backend == "vllm" else ""
+    script = f"""#!/bin/bash
+#SBATCH --job-name=dra-eval
+#SBATCH --array=0-{tasks - 1}
+#SBATCH --ntasks=1
+#SBATCH --cpus-per-task={CORES}
+{devices}#SBATCH --time=24:00:00
+#SBATCH --output=dra-eval-%A-%a.out
+#SBATCH --requeue
+# Set time, cores and GPUs as your cluster has them, and add what it asks for: --partition, --account.
+# Every task takes shards that no other one works on until none is left, so the array may have any number of tasks, and a
+# task that ends early is made up for by the others, or by submitting the script again. All must see the same files.
+set -euo pipefail
+
+# What the job needs beside this installation: module load ..., export HF_HOME=...
+
+cd {shlex.quote(str(Path.cwd()))}
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" {shlex.join([*dra_command(), *given])}
+"""
+    path.write_text(script, encoding="utf-8")
+    return f"wrote {path} for {tasks} tasks; look at its first lines, then: sbatch {path}"

@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from dra_toolkit.evaluation.results.answers import answered
 from dra_toolkit.evaluation.results.stored import FACTS_FILE, is_finished, read_evaluation
 from dra_toolkit.evaluation.running.gpu_slots import Slot, Started
 from dra_toolkit.evaluation.settings import Engine, Sampling
-from dra_toolkit.runs.files import publish_text
+from dra_toolkit.runs.files import publish_text, read_json
 
 DATA_FOLDER, LOGS_FOLDER = "data", "logs"
 
@@ -58,6 +59,13 @@ class BenchmarkWork:
     """Answers that are there already."""
     alike: Path | None = None
     """The folder of a finished evaluation that differs in the number of samples alone; its answers are taken."""
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of correct answers, once it is finished."""
+        with suppress(OSError, ValueError):
+            return float(read_json(self.folder / FACTS_FILE)["accuracy"])
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

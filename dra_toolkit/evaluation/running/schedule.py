@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +182,11 @@ def _after(engine: Engine, output: str) -> Engine:
 
 def _new_folder(parent: Path) -> Path:
     """Make the folder of an attempt; another process may be making the same one."""
-    number = 1
-    while True:
-        try:
+    for number in count(1):
+        with suppress(FileExistsError):
             (parent / f"attempt-{number}").mkdir(parents=True)
-            return parent / f"attempt-{number}"
-        except FileExistsError:
-            number += 1
+            break
+    return parent / f"attempt-{number}"
 
 
 def _tail(path: Path, size: int = 20_000) -> str:
