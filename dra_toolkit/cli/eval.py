@@ -16,7 +16,7 @@ from dra_toolkit.cli.eval_report import compare, report
 from dra_toolkit.errors import EvaluationError
 
 if TYPE_CHECKING:
-    from dra_toolkit.evaluation.running.options import Chosen, Options
+    from dra_toolkit.evaluation.running.options import Chosen
 
 INTERRUPTED = 130
 DEFAULT = "run"
@@ -73,7 +73,7 @@ def run(
     shown = {part: given.pop(part) for part in ("dry_run", "slurm", "detect", "as_json")}
     options = Options(run=given.pop("name"), benchmarks=tuple(given.pop("benchmark") or ()), **given)
     _check_installed()
-    raise typer.Exit(_evaluate(choose(options, lambda text: print(text, file=sys.stderr)), options, **shown))
+    raise typer.Exit(_evaluate(choose(options, lambda text: print(text, file=sys.stderr)), **shown))
 
 
 def _check_installed() -> None:
@@ -83,9 +83,7 @@ def _check_installed() -> None:
         raise EvaluationError(f"dra eval needs {', '.join(missing)}; install with: {install}")
 
 
-def _evaluate(
-    chosen: Chosen, options: Options, *, dry_run: bool, slurm: Path | None, detect: float | None, as_json: bool
-) -> int:
+def _evaluate(chosen: Chosen, *, dry_run: bool, slurm: Path | None, detect: float | None, as_json: bool) -> int:
     from dra_toolkit.cli.progress import EvaluationEvents, make_display
     from dra_toolkit.evaluation.running.evaluator import Evaluator
     from dra_toolkit.evaluation.running.options import run_chosen, write_array_job
@@ -110,7 +108,7 @@ def _evaluate(
                 notes = [event["text"] for event in told if event["event"] == "notice"]
                 _show_plan(rows, notes, evaluator.power(rows, detect), as_json=as_json)
             return 0
-        run_chosen(chosen, options, evaluator)
+        run_chosen(chosen, evaluator)
     except KeyboardInterrupt:
         display.close()
         print("Stopped; every finished answer is kept. The same command does the rest.", file=sys.stderr)
@@ -150,7 +148,7 @@ def _show_plan(rows: list[Any], notes: list[str], power: list[str], *, as_json: 
 
 def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
     done = evaluator.done
-    failures = [failure for failure in done.failures if not (chosen.is_watched and failure.is_gone)]
+    failures = [failure for failure in done.failures if not (chosen.options.watch and failure.is_gone)]
     problems = [*chosen.skipped, *(problem for failure in failures for problem in failure.problems)]
     for failure in done.failures:
         if failure not in failures:

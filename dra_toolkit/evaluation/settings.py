@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from dra_toolkit.errors import EvaluationError
 
@@ -45,10 +44,6 @@ class Sampling:
         if problems:
             raise EvaluationError(*problems)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the settings as recorded."""
-        return asdict(self)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
@@ -73,10 +68,6 @@ class Engine:
             raise EvaluationError(f"--tensor-parallel: found {self.tensor_parallel}, expected 1 or more")
         if self.tensor_parallel > 1 and self.backend != "vllm":
             raise EvaluationError(f"--tensor-parallel {self.tensor_parallel}: only --backend vllm shares a model so")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the settings as recorded."""
-        return asdict(self)
 
 
 def sample_seed(seed: int, benchmark: str, problem: str, sample: int) -> int:

@@ -94,7 +94,7 @@ def sampling(policy: Path) -> dict[str, Any]:
     from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine, draw
     from dra_toolkit.evaluation.settings import Engine, Generation, Request, sample_seed
 
-    engine = TransformersEngine({"path": str(policy), "base": None, "tokenizer": str(policy)}, Engine().as_dict())
+    engine = TransformersEngine({"path": str(policy), "base": None, "tokenizer": str(policy)}, vars(Engine()))
     asked = []
     for number in range(20):
         prompt = engine.tokenizer.encode(f"What is {number} + 1? " * (1 + number % 3))
@@ -161,7 +161,7 @@ def adapter(policy: Path, folder: Path) -> dict[str, Any]:
         ("merged", folder / "merged", None),
     ):
         model = {"path": str(path), "base": str(over) if over else None, "tokenizer": str(policy)}
-        engine = TransformersEngine(model, Engine().as_dict())
+        engine = TransformersEngine(model, vars(Engine()))
         texts: list[str] = []
         ids = tuple(engine.tokenizer.encode("What is 1 + 1?"))
         asked = [Request(problem="p", sample=0, prompt_ids=ids, seed=0, max_tokens=16)]
@@ -182,7 +182,7 @@ def vllm_arguments(policy: Path) -> dict[str, Any]:
     return {
         "sampling": sampling_arguments(request, Generation(temperature=0.6, top_p=0.95)),
         "greedy": sampling_arguments(request, Generation(temperature=0.0, top_p=0.95)),
-        "engine": engine_arguments(model, Engine(backend="vllm", tensor_parallel=2, max_model_length=64).as_dict()),
+        "engine": engine_arguments(model, vars(Engine(backend="vllm", tensor_parallel=2, max_model_length=64))),
     }
 
 

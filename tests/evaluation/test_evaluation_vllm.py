@@ -15,13 +15,12 @@ pytestmark = pytest.mark.timeout(1200)  # vLLM compiles for minutes on a busy CP
 
 SCRIPT = """
 import json, sys
-from dra_toolkit.evaluation.child.requests import Generation, Request
 from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine
-from dra_toolkit.evaluation.settings import Engine, sample_seed
+from dra_toolkit.evaluation.settings import Engine, Generation, Request, sample_seed
 
 if __name__ == "__main__":
     path = sys.argv[1]
-    settings = Engine(backend="vllm", dtype="float32", max_model_length=128, gpu_memory_utilization=0.1).as_dict()
+    settings = vars(Engine(backend="vllm", dtype="float32", max_model_length=128, gpu_memory_utilization=0.1))
     engine = VLLMEngine({"path": path, "base": None, "tokenizer": path}, settings)
     asked = [
         Request(problem=str(i), sample=s, prompt_ids=tuple(engine.tokenizer.encode(f"What is {i} + 1?")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,11 +128,6 @@ def problem_ids(texts: Sequence[str]) -> Iterator[str]:
         name = hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:ID_LENGTH]
         seen[name] += 1
         yield name if seen[name] == 1 else f"{name}-{seen[name]}"
-
-
-def data_hash(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return the hash of everything that is asked and expected."""
-    return hashlib.sha256(json.dumps(list(rows), sort_keys=True).encode()).hexdigest()
 
 
 def _read_rows(path: Path) -> list[dict[str, Any]]:

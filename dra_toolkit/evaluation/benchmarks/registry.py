@@ -126,11 +126,8 @@ def _of_lighteval(name: str) -> str:
     folders = [Path(place, "tasks", "tasks") for place in (spec and spec.submodule_search_locations) or ()]
     modules = {path.stem for folder in folders for path in folder.glob("[a-z]*.py")}
     near = difflib.get_close_matches(name.lower(), modules, n=1, cutoff=0.75)
-    return (
-        f"; lighteval has tasks in {LIGHTEVAL_TASKS}.{near[0]}: name one as {LIGHTEVAL_TASKS}.{near[0]}.TASK"
-        if near
-        else ""
-    )
+    module = f"{LIGHTEVAL_TASKS}.{near[0]}" if near else ""
+    return f"; lighteval has tasks in {module}: name one as {module}.TASK" if near else ""
 
 
 def with_limit(benchmark: Benchmark, limit: int | None) -> Benchmark:

@@ -67,7 +67,7 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
                 cell.evaluate(engine, loading)
             loading = 0.0
             cell.claims.release(present)
-            if is_finished(cell.folder):  # by another process, perhaps, after which this one claimed its place
+            if is_finished(cell.folder):  # perhaps by another process, before this one claimed its presence
                 shutil.rmtree(cell.claims.folder, ignore_errors=True)
 
 

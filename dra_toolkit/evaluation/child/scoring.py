@@ -80,17 +80,21 @@ class _Guardian:
 
     def serve(self) -> None:
         """Heed the evaluating process until it is gone."""
-        with suppress(EOFError, OSError):
-            while True:
-                kind, *rest = self._pipe.recv()
-                if kind == "open":
-                    self._scores, self._metric = Lines(Path(rest[0])), rest[1]
-                elif kind == "score":
-                    self._submit(tuple(rest))
-                    while not self._ready.empty():
-                        self._collect()
-                else:
-                    self._finish()
+        try:
+            with suppress(EOFError, OSError):
+                while True:
+                    kind, *rest = self._pipe.recv()
+                    if kind == "open":
+                        self._scores, self._metric = Lines(Path(rest[0])), rest[1]
+                    elif kind == "score":
+                        self._submit(tuple(rest))
+                        while not self._ready.empty():
+                            self._collect()
+                    else:
+                        self._finish()
+        finally:
+            self._pool.stop()
+            self._pool.join()
 
     def _submit(self, task: tuple[Any, ...]) -> None:
         row, _, text = task
@@ -127,10 +131,6 @@ class _Guardian:
         row, sample, text = task
         self._scores.add({"problem": row["id"], "sample": sample, "digest": digest(text), **result})
 
-    def end(self) -> None:
-        self._pool.stop()
-        self._pool.join()
-
 
 def _result(future: Future[Any]) -> dict[str, Any]:
     """Return what a worker found; an answer whose worker hung or died is wrong."""
@@ -144,11 +144,7 @@ def _result(future: Future[Any]) -> dict[str, Any]:
 
 def _guard(pipe: Connection, other: Connection, workers: int) -> None:
     other.close()  # so that the end of the evaluating process is seen
-    guardian = _Guardian(pipe, workers)
-    try:
-        guardian.serve()
-    finally:
-        guardian.end()
+    _Guardian(pipe, workers).serve()
 
 
 def _score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:

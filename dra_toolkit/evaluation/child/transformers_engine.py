@@ -36,7 +36,9 @@ class TransformersEngine:
 
             loaded = PeftModel.from_pretrained(loaded, model["path"]).merge_and_unload()
         self._model: Any = loaded.to(self._device).eval()
-        self._ends = end_tokens(self.tokenizer, self._model.generation_config)
+        own = getattr(self._model.generation_config, "eos_token_id", None)  # which may be several
+        ends = {*(own if isinstance(own, list) else [own]), self.tokenizer.eos_token_id} - {None}
+        self._ends = sorted(map(int, ends))
         self._pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else self._ends[0]
         # the checkpoint's own settings, such as a repetition penalty, are no part of what was asked for
         self._model.generation_config = GenerationConfig(eos_token_id=self._ends, pad_token_id=self._pad)
@@ -83,13 +85,6 @@ class TransformersEngine:
             logits_processor=Processors([sampler]),
             stopping_criteria=Criteria([criterion]),
         )
-
-
-def end_tokens(tokenizer: Any, generation_config: Any) -> list[int]:
-    """Return every token that ends an answer: the checkpoint's own, which may be several, and the tokenizer's."""
-    configured = getattr(generation_config, "eos_token_id", None)
-    listed = configured if isinstance(configured, list) else [configured]
-    return sorted({int(token) for token in (*listed, tokenizer.eos_token_id) if token is not None})
 
 
 def draw(scores: torch.Tensor, uniforms: torch.Tensor, *, temperature: float, top_p: float) -> torch.Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from dra_toolkit.evaluation.settings import Emit, Generation, Request
+from dra_toolkit.runs.files import read_json
 
 IN_FLIGHT = 512
 """Requests that the engine has at once: twice what it runs side by side, so that it never waits."""
@@ -88,8 +90,5 @@ def sampling_arguments(request: Request, how: Generation) -> dict[str, Any]:
 
 def lora_rank(adapter: str) -> int:
     """Return the rank that vLLM must be prepared for: the smallest that it knows and the adapter fits in."""
-    import json
-    from pathlib import Path
-
-    rank = int(json.loads((Path(adapter) / "adapter_config.json").read_text(encoding="utf-8")).get("r", 16))
+    rank = int(read_json(Path(adapter, "adapter_config.json")).get("r", 16))
     return next((known for known in (8, 16, 32, 64, 128, 256, 320, 512) if known >= rank), rank)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.evaluation.models.folders import ModelFolder
-from dra_toolkit.runs.files import publish_text
+from dra_toolkit.runs.files import publish_text, read_json
 
 KEY_LENGTH = 16
 MEMORY = ".hashes.json"
@@ -34,7 +34,7 @@ class Fingerprints:
     def __init__(self, folder: Path) -> None:
         self._path = folder / MEMORY
         try:
-            read = json.loads(self._path.read_text(encoding="utf-8"))
+            read = read_json(self._path)
             self._known: dict[str, list[Any]] = read if isinstance(read, dict) else {}
         except (OSError, ValueError):
             self._known = {}
@@ -77,6 +77,6 @@ class Fingerprints:
             publish_text(self._path, json.dumps(self._known, indent=0) + "\n")
 
 
-def key_of(facts: Mapping[str, Any]) -> str:
-    """Return the hash of facts, whatever their order."""
+def key_of(facts: Any) -> str:
+    """Return the hash of facts or rows, whatever their order."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

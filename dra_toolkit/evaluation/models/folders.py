@@ -71,13 +71,6 @@ def adapter_base(folder: Path) -> str | None:
     return str(_json(folder / ADAPTER).get("base_model_name_or_path") or "")
 
 
-def adapter_problems(folder: Path) -> list[str]:
-    """Return what the adapter's own files lack."""
-    if (folder / "adapter_model.safetensors").is_file():
-        return []
-    return [f"{folder}: is a LoRA adapter without weights (adapter_model.safetensors)"]
-
-
 def has_chat_template(folder: Path) -> bool:
     """Return whether the tokenizer in `folder` has a chat template."""
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():

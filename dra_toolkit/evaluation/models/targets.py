@@ -12,7 +12,6 @@ from dra_toolkit.evaluation.models.folders import (
     TOKENIZER_FILES,
     ModelFolder,
     adapter_base,
-    adapter_problems,
     has_chat_template,
     what_is_wrong,
 )
@@ -116,7 +115,9 @@ def locate(target: Target, *, chat_template: bool) -> ModelFolder:
         problems = what_is_wrong(folder)
     else:
         model = ModelFolder(path=folder, base=_base_of_adapter(folder, base_name))
-        problems = adapter_problems(folder) or what_is_wrong(model.base or folder)
+        problems = what_is_wrong(model.base or folder)
+        if not (folder / "adapter_model.safetensors").is_file():
+            problems = [f"{folder}: is a LoRA adapter without weights (adapter_model.safetensors)"]
     if not problems and not any((model.tokenizer / name).is_file() for name in (*TOKENIZER_FILES, "tokenizer.model")):
         problems.append(f"{model.tokenizer}: has no tokenizer (tokenizer.json or tokenizer_config.json)")
     if not problems and chat_template and not has_chat_template(model.tokenizer):

@@ -17,7 +17,7 @@ from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cel
 from dra_toolkit.evaluation.results.stored import FACTS_FILE, find_evaluations
 from dra_toolkit.evaluation.running.gpu_slots import Slot
 from dra_toolkit.evaluation.running.plan import BenchmarkWork, CheckpointWork, Prepared, row_of
-from dra_toolkit.evaluation.running.schedule import Failure, Schedule, Show
+from dra_toolkit.evaluation.running.schedule import Failure, Schedule, Show, gone
 from dra_toolkit.evaluation.settings import Engine
 from dra_toolkit.evaluation.statistics.power import spreads_of, told
 from dra_toolkit.launch.start import STARTING
@@ -97,16 +97,15 @@ class Evaluator:
             try:
                 rows.append(row_of(target, self._benchmarks, **where))
             except (EvaluationError, OSError) as error:
-                if not isinstance(error, EvaluationError):
-                    if not target.is_gone:
-                        raise
-                    error = EvaluationError(target.why_gone)  # deleted while its files were read
-                problems.extend(error.problems)
-                if target.is_gone:
-                    self.done.failures.append(Failure(label=target.label, problems=error.problems, is_gone=True))
-                elif not strict:
+                if target.is_gone:  # perhaps while its files were read
+                    self.done.failures.append(gone(target))
+                    problems.append(target.why_gone)
+                elif isinstance(error, EvaluationError):
                     told = tuple(f"{target.label}: {problem}" for problem in error.problems)
                     self.done.failures.append(Failure(label=target.label, problems=told))
+                    problems.extend(error.problems)
+                else:
+                    raise
         if remember:
             self._hashes.remember()
         if strict and problems:
@@ -130,17 +129,11 @@ class Evaluator:
         """Evaluate what is missing of the targets; look: called again and again meanwhile."""
         rows = self.plan(targets, strict=strict)
         missing = [row for row in rows if row.missing]
-        self._show(
-            {
-                "event": "plan",
-                "checkpoints": len(missing),
-                "answers": sum(cell.prepared.answers - cell.kept for row in missing for cell in row.missing),
-                "kept": sum(len(row.cells) - len(row.missing) for row in rows),
-            }
-        )
-        self.done.reused += sum(len(row.cells) - len(row.missing) for row in rows)
-        failures = self._schedule.run(missing, look) if missing else []
-        self.done.failures.extend(failures)
+        answers = sum(cell.prepared.answers - cell.kept for row in missing for cell in row.missing)
+        kept = sum(len(row.cells) - len(row.missing) for row in rows)
+        self._show({"event": "plan", "checkpoints": len(missing), "answers": answers, "kept": kept})
+        self.done.reused += kept
+        self.done.failures += self._schedule.run(missing, look) if missing else []
         for row in rows:
             for cell in row.cells:
                 if cell.accuracy is not None:

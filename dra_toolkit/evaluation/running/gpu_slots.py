@@ -30,7 +30,11 @@ class Slot:
 class Started:
     """A job that was started, and what it tells."""
 
+    problems: tuple[str, ...] = ()
+    """What the user can mend, as it told."""
+
     def __init__(self, job: Mapping[str, Any], slot: Slot, log: Path) -> None:
+        self.slot, self.log = slot, log
         os.environ["PYTHONSAFEPATH"] = "1"  # a json.py that lies in the working folder is not run
         context: Any = multiprocessing.get_context("forkserver" if slot.device == "cpu" else "spawn")
         if slot.device == "cpu":
@@ -52,6 +56,13 @@ class Started:
     def status(self) -> int | None:
         """Return how it ended, None while it runs."""
         return self._process.exitcode
+
+    def output(self, size: int = 20_000) -> list[str]:
+        """Return the last lines of its output, without empty ones."""
+        with suppress(OSError):
+            lines = self.log.read_bytes()[-size:].decode("utf-8", "replace").splitlines()
+            return [line.strip() for line in lines if line.strip()]
+        return []
 
     def end(self) -> list[dict[str, Any]]:
         """End it and everything that it has started, at once; return what it told last."""

@@ -53,13 +53,9 @@ class Chosen:
     evals: Path
     report: str
     """What `dra eval report` is given."""
-    strict: bool
-    """Whether a target that cannot be loaded ends everything: those that were named one by one do."""
-    is_watched: bool = False
-    """Whether checkpoints are taken as a training writes, and deletes, them."""
+    options: Options
     skipped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    data_dir: Path | None = None
 
     def prepared(self) -> list[Prepared]:
         """Load every benchmark's problems; raises EvaluationError with all that is wrong with any of them."""
@@ -67,7 +63,7 @@ class Chosen:
         problems: list[str] = []
         for benchmark, sampling in self.benchmarks:
             try:
-                made.append(prepare(benchmark, sampling, self.data_dir))
+                made.append(prepare(benchmark, sampling, self.options.data_dir))
             except EvaluationError as error:
                 problems.extend(error.problems)
         if problems:
@@ -105,23 +101,23 @@ def choose(options: Options, tell: Callable[[str], None] = lambda text: None) ->
         slots=tuple(slots),
         evals=evals,
         report=report,
-        strict=options.steps is not None or options.model is not None,
-        is_watched=options.watch,
+        options=options,
         skipped=() if options.watch else found.skipped,
         notes=tuple(notes),
-        data_dir=options.data_dir,
     )
 
 
-def run_chosen(chosen: Chosen, options: Options, evaluator: Evaluator) -> None:
+def run_chosen(chosen: Chosen, evaluator: Evaluator) -> None:
     """Evaluate what was chosen, in the order that was asked for."""
+    options = chosen.options
     if options.watch:
         assert chosen.run is not None
         evaluator.watch(Watched(chosen.run, options.base))
     elif options.coarse_to_fine:
         evaluator.coarse_to_fine(chosen.targets, options.coarse_to_fine)
     else:
-        evaluator.evaluate(list(chosen.targets.values()), strict=chosen.strict)
+        named = options.steps is not None or options.model is not None
+        evaluator.evaluate(list(chosen.targets.values()), strict=named)
 
 
 def _check(options: Options) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from dra_toolkit.dotted import check_dotted
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.benchmarks.problems import data_hash, load_problems, problem_ids
+from dra_toolkit.evaluation.benchmarks.problems import load_problems, problem_ids
 from dra_toolkit.evaluation.benchmarks.registry import METRIC_VERSION, Benchmark
 from dra_toolkit.evaluation.models.fingerprint import KEY_LENGTH, Fingerprints, key_of
 from dra_toolkit.evaluation.models.folders import ModelFolder
@@ -98,9 +98,8 @@ def prepare(benchmark: Benchmark, sampling: Sampling, data_dir: Path | None) -> 
             sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, facts["max_new_tokens"]))
     else:
         rows = [vars(problem) for problem in load_problems(benchmark, data_dir)]
-    return Prepared(
-        benchmark=benchmark, sampling=sampling, rows=rows, data=data_hash(rows), metric=metric, stop=stop
-    )  # fmt: skip
+    data = key_of(rows)
+    return Prepared(benchmark=benchmark, sampling=sampling, rows=rows, data=data, metric=metric, stop=stop)
 
 
 def _described(benchmark: Benchmark) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -108,14 +107,14 @@ def _described(benchmark: Benchmark) -> tuple[dict[str, Any], list[dict[str, Any
     if problem := check_dotted(benchmark.source):
         raise EvaluationError(f"--benchmark: {problem}")
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "output.log"
-        started = Started({"describe": benchmark.source}, Slot(name="describe", device="anew"), log)
+        slot = Slot(name="describe", device="anew")
+        started = Started({"describe": benchmark.source}, slot, Path(folder) / "output.log")
         events: list[dict[str, Any]] = []
         while started.status() is None:
             events += started.events()
             time.sleep(0.05)
         found = {event["event"]: event for event in events + started.end()}
-        last = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = ["it said nothing", *started.output()][-1]
     if "error" in found:
         raise EvaluationError(*found["error"]["problems"])
     if "described" not in found:
@@ -144,7 +143,7 @@ def row_of(
             "model": weights,
             "data": prepared.data,
             "metric": prepared.metric,
-            "sampling": prepared.sampling.as_dict(),
+            "sampling": vars(prepared.sampling),
             "engine": settings,
             "stop": prepared.stop,
         }
@@ -168,7 +167,7 @@ def _cell(target: Target, prepared: Prepared, beside: Path, depends: Mapping[str
         "benchmark": benchmark.name,
         "key": key,
         "n": sampling.n,
-        "settings": {**sampling.as_dict(), **depends["engine"], "limit": benchmark.limit},
+        "settings": {**vars(sampling), **depends["engine"], "limit": benchmark.limit},
         "problems": len(prepared.rows),
         "metric": (
             f"lighteval's metric of {benchmark.source}" if benchmark.kind == "task" else "Open-RS extractive match"
@@ -200,7 +199,7 @@ def job_of(row: CheckpointWork, engine: Engine, evals: Path, *, scorers: int) ->
     model = {"path": row.model.path, "base": row.model.base, "tokenizer": row.model.tokenizer}
     return {
         "model": {name: str(path) if path else None for name, path in model.items()},
-        "engine": engine.as_dict(),
+        "engine": vars(engine),
         "scorers": scorers,
         "benchmarks": [_asked(cell, evals / DATA_FOLDER) for cell in row.missing],
     }
@@ -217,7 +216,7 @@ def _asked(cell: BenchmarkWork, data: Path) -> dict[str, Any]:
         "folder": str(cell.folder.absolute()),
         "alike": str(cell.alike.absolute()) if cell.alike else None,
         "problems_file": str(file),
-        "sampling": prepared.sampling.as_dict(),
+        "sampling": vars(prepared.sampling),
         "metric": dict(prepared.metric),
         "stop": list(prepared.stop),
         "hash_examples": prepared.benchmark.hash_examples,

@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from dra_toolkit.evaluation.child.process import USER_MISTAKE
 from dra_toolkit.evaluation.models.targets import Target
 from dra_toolkit.evaluation.results.claims import Claims, shards
 from dra_toolkit.evaluation.results.stored import is_finished
@@ -21,7 +22,6 @@ from dra_toolkit.launch.command import how_it_ended
 
 POLL_SECONDS, LOOK_SECONDS = 0.1, 1.0
 ATTEMPTS = 2
-USER_MISTAKE = 2
 LESS_MEMORY = 0.85
 """What an engine that ran out of memory gets of what it had before."""
 
@@ -35,20 +35,8 @@ class Failure:
 
     label: str
     problems: tuple[str, ...]
-    log: Path | None = None
     is_gone: bool = False
     """Whether its folder was deleted before its turn, so that there is nothing to mend."""
-
-
-@dataclass(kw_only=True)
-class _Running:
-    """A job on its slot."""
-
-    row: CheckpointWork
-    log: Path
-    slot: Slot
-    started: Started
-    problems: tuple[str, ...] = ()
 
 
 class Schedule:
@@ -57,7 +45,7 @@ class Schedule:
     def __init__(self, slots: Sequence[Slot], *, engine: Engine, evals: Path, scorers: int, show: Show) -> None:
         """evals: gets a folder with the log of every attempt; scorers: processes that score beside each job."""
         self._slots, self._engine, self._evals, self._scorers, self._show = slots, engine, evals, scorers, show
-        self._running: list[_Running] = []
+        self._running: dict[Started, CheckpointWork] = {}
 
     def run(self, rows: Sequence[CheckpointWork], look: Callable[[], object] = lambda: None) -> list[Failure]:
         """Evaluate what is missing of every row; return what failed twice, or was deleted before its turn.
@@ -89,11 +77,11 @@ class Schedule:
     def end(self) -> None:
         """End every job, at once; every finished answer is on disk."""
         while self._running:
-            self._running.pop().started.end()
+            self._running.popitem()[0].end()
 
     def _start_next(self, slot: Slot, rows: Sequence[CheckpointWork]) -> None:
         """Start a job on a slot if any row has a shard that is free."""
-        workers = Counter(job.row.target.label for job in self._running)
+        workers = Counter(row.target.label for row in self._running.values())
         found = []
         for place, row in enumerate(rows):
             label = row.target.label
@@ -110,47 +98,43 @@ class Schedule:
         folder = _new_folder(self._evals / LOGS_FOLDER / label)
         self._show({"event": "checkpoint", "label": label, "state": "started", "slot": slot.name})
         job = job_of(row, self._engines[label], self._evals, scorers=self._scorers)
-        started = Started(job, slot, folder / "output.log")
-        self._running.append(_Running(row=row, log=folder / "output.log", slot=slot, started=started))
+        self._running[Started(job, slot, folder / "output.log")] = row
 
     def _attend(self) -> bool:
         """Show what the jobs tell; return whether one has ended."""
         running = len(self._running)
-        for job in list(self._running):
-            status = job.started.status()
-            self._tell(job, job.started.events() if status is None else job.started.end())
+        for job, row in list(self._running.items()):
+            status, label = job.status(), row.target.label
+            self._tell(job, label, job.events() if status is None else job.end())
             if status is None:
                 continue
-            self._running.remove(job)
-            label = job.row.target.label
+            del self._running[job]
             self._attempts[label] += status != 0
             if status == 0:
                 self._show({"event": "checkpoint", "label": label, "state": "finished"})
-            elif job.row.target.is_gone:
-                self._failures[label] = gone(job.row.target)
+            elif row.target.is_gone:
+                self._failures[label] = gone(row.target)
             elif status == USER_MISTAKE or self._attempts[label] >= ATTEMPTS:
-                self._failures[label] = self._failure(job, status)
+                self._failures[label] = self._failure(job, label, status)
             else:
-                self._show(
-                    {"event": "notice", "text": f"{label}: failed, is tried once more; its output is in {job.log}"}
-                )
-                self._engines[label] = _after(self._engines[label], _tail(job.log).lower())
+                text = f"{label}: failed, is tried once more; its output is in {job.log}"
+                self._show({"event": "notice", "text": text})
+                self._engines[label] = _after(self._engines[label], " ".join(job.output()).lower())
         return len(self._running) < running
 
-    def _tell(self, job: _Running, events: Sequence[dict[str, Any]]) -> None:
+    def _tell(self, job: Started, label: str, events: Sequence[dict[str, Any]]) -> None:
         for event in events:
             if event["event"] == "error":
                 job.problems = tuple(event["problems"])
             else:
-                self._show({**event, "label": job.row.target.label, "slot": job.slot.name})
+                self._show({**event, "label": label, "slot": job.slot.name})
 
-    def _failure(self, job: _Running, status: int) -> Failure:
-        label = job.row.target.label
-        last = next((line for line in reversed(_tail(job.log).splitlines()) if line.strip()), "no output")
-        ended = f"its process {how_it_ended(status)} twice ({last.strip()[:200]}); its output is in {job.log}"
+    def _failure(self, job: Started, label: str, status: int) -> Failure:
+        last = ["no output", *job.output()][-1]
+        ended = f"its process {how_it_ended(status)} twice ({last[:200]}); its output is in {job.log}"
         self._show({"event": "checkpoint", "label": label, "state": "failed"})
         problems = tuple(f"{label}: {problem}" for problem in job.problems or (ended,))
-        return Failure(label=label, problems=problems, log=job.log)
+        return Failure(label=label, problems=problems)
 
 
 def gone(target: Target) -> Failure:
@@ -187,10 +171,3 @@ def _new_folder(parent: Path) -> Path:
             (parent / f"attempt-{number}").mkdir(parents=True)
             break
     return parent / f"attempt-{number}"
-
-
-def _tail(path: Path, size: int = 20_000) -> str:
-    try:
-        return path.read_bytes()[-size:].decode("utf-8", "replace")
-    except OSError:
-        return ""
