@@ -60,12 +60,7 @@ def import_problems(recipe: Recipe) -> list[str]:
     functions += [("embedder", recipe.embedder.name)] if _is_users(recipe.embedder.name) else []
     adjusting = ("diversity_labels", recipe.diversity.labels), ("diversity", recipe.diversity.measure)
     functions += [(key, name) for key, name in adjusting if "." in name]
-    environments, rollout = recipe.objective.environment_factory, recipe.objective.rollout_func
-    factories = [*environments.values()] if isinstance(environments, dict) else [environments] if environments else []
-    functions += [("tools", name) for name in recipe.objective.tools or ()]
-    functions += [("environment_factory", name) for name in factories] + (
-        [("rollout_func", rollout)] if rollout else []
-    )
+    functions += recipe.objective.own_code()
     problems: list[str] = []
     for key, name in functions:
         error = {"embedder": EmbedderError, "diversity": MeasureError}.get(key, DRAError)

@@ -108,13 +108,9 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
 
 
 def _check_own_code(recipe: Recipe) -> Iterator[str]:
-    environments = recipe.objective.environment_factory
-    factories = [*environments.values()] if isinstance(environments, dict) else [environments]
-    given = ("tools", recipe.objective.tools), ("environment_factory", factories)
-    for key, paths in (*given, ("rollout_func", [recipe.objective.rollout_func])):
-        for path in paths:
-            if path is not None and (problem := check_dotted(path, recipe.folder)):
-                yield f"{key}: {problem}"
+    for key, path in recipe.objective.own_code():
+        if problem := check_dotted(path, recipe.folder):
+            yield f"{key}: {problem}"
 
 
 def _check_diversity(recipe: Recipe) -> Iterator[str]:
@@ -139,21 +135,18 @@ def _check_diversity(recipe: Recipe) -> Iterator[str]:
 def _check_embedder(recipe: Recipe) -> Iterator[str]:
     if not recipe["embed_part"] or len(set(recipe["embed_part"])) < len(recipe["embed_part"]):
         yield f"embed_part: found {recipe['embed_part']}, expected one part, or several different ones"
-    if recipe["embedder"] == "none":
-        return
-    if problem := check_embedder_name(recipe.embedder, recipe.folder):
+    if recipe["embedder"] != "none" and (problem := check_embedder_name(recipe.embedder, recipe.folder)):
         yield f"embedder: {problem}"
 
 
 def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
     positive = ("per_device_train_batch_size", "gradient_accumulation_steps", "num_processes", "num_iterations")
-    bad = any(recipe[key] < 1 for key in positive)  # told where they were read
     group = recipe["num_generations"]
     if group is None or group < 2:
         yield f"num_generations: found {group}, expected at least 2: a group of one has no advantage"
         return
-    if bad:
-        return
+    if any(recipe[key] < 1 for key in positive):
+        return  # told where they were read
     if recipe["generation_batch_size"] is not None and recipe["steps_per_generation"] is not None:
         yield "generation_batch_size: cannot be set together with steps_per_generation, which it follows from"
         return

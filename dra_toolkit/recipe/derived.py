@@ -18,14 +18,13 @@ SERVER_MEMORY = 0.9
 
 def derive(settings: dict[str, Setting]) -> Iterator[str]:
     """Fill in what follows from the given settings; yield a line for each that contradicts what it follows from."""
-    for key, value in DIVERSITY_PRESETS[settings["diversity_preset"].value].items():
-        if settings[key].origin == "dra default":
-            settings[key] = Setting(value=value, origin="derived")
+    following = dict(DIVERSITY_PRESETS[settings["diversity_preset"].value])
     if settings["accelerate_config"].value is not None:
         with contextlib.suppress(RecipeError):  # a file that cannot be read is told by the checks
-            for key, value in read_accelerate_config(settings["accelerate_config"].value).layout.items():
-                if settings[key].origin == "dra default":
-                    settings[key] = Setting(value=value, origin="derived")
+            following |= read_accelerate_config(settings["accelerate_config"].value).layout
+    for key, value in following.items():
+        if settings[key].origin == "dra default":
+            settings[key] = Setting(value=value, origin="derived")
     if settings["completions_per_step"].value is not None:
         yield from _derive_accumulation(settings)
     if settings["vllm_gpus"].value > 0:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
@@ -16,6 +17,7 @@ from dra_toolkit.safe_text import visible
 if TYPE_CHECKING:
     from dra_toolkit.inspection.lint.linting import LintReport
     from dra_toolkit.runs.importers.importing import Imported
+    from dra_toolkit.runs.importers.rollout import Options
 
 SHOWN = 20
 """Rows that could not be read, of which a line is printed each."""
@@ -88,30 +90,29 @@ def import_(
     as_json: bool = JSON,
 ) -> None:
     """Make a run of the rollouts of TRL, verl, ms-swift, prime-rl, or of any JSON lines, measuring their similarity."""
+    given = dict(locals())
     from dra_toolkit.embedding import EmbedderSettings
     from dra_toolkit.runs.importers.importing import import_run
-    from dra_toolkit.runs.importers.rollout import Options
 
     done = import_run(
         source,
         output,
         format=format,
-        options=Options(
-            prompt_column=prompt_column,
-            completion_column=completion_column,
-            reward_columns=tuple(reward_columns or ()),
-            step_column=step_column,
-            group_column=group_column,
-            trajectory_column=trajectory_column,
-            advantage_column=advantage_column,
-            mode=mode,
-        ),
+        options=_options(given),
         reward_weights=_weights(reward_weights or []),
         scale_rewards=scale_rewards,
         embedder=None if embedder == "none" else EmbedderSettings(name=embedder),
         overwrite=overwrite,
     )
     print_json(done) if as_json else _show(done)
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Return what the arguments of a command say about the source."""
+    from dra_toolkit.runs.importers.rollout import Options
+
+    said = {field.name: given[field.name] for field in fields(Options) if field.name in given}
+    return Options(**{**said, "reward_columns": tuple(given["reward_columns"] or ())})
 
 
 def _weights(items: list[str]) -> dict[str, float]:
@@ -153,19 +154,10 @@ def lint(
     as_json: bool = JSON,
 ) -> None:
     """Look for broken groups in a run or dump: ends with status 1 where something was found."""
+    given = dict(locals())
     from dra_toolkit.inspection.lint.linting import lint as look
-    from dra_toolkit.runs.importers.rollout import Options
 
-    options = Options(
-        prompt_column=prompt_column,
-        completion_column=completion_column,
-        reward_columns=tuple(reward_columns or ()),
-        step_column=step_column,
-        group_column=group_column,
-        advantage_column=advantage_column,
-        trajectory_column=trajectory_column,
-    )
-    report = look(source, format=format, options=options)
+    report = look(source, format=format, options=_options(given))
     if as_json:
         print_json(report)
     else:

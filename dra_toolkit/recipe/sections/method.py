@@ -53,6 +53,13 @@ class Objective(Section):
     temperature: float = trls(on_card=True)
     max_completion_length: int | None = trls(on_card=True)
 
+    def own_code(self) -> list[tuple[str, str]]:
+        """Return the dotted paths of what the policy may do, each after its key."""
+        environments = self.environment_factory
+        factories = list(environments.values()) if isinstance(environments, dict) else [environments]
+        given = {"tools": self.tools, "environment_factory": factories, "rollout_func": [self.rollout_func]}
+        return [(key, path) for key, paths in given.items() for path in paths if path]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Embedding(Section):
