@@ -4,8 +4,9 @@
     python benchmarks/arena/run.py --runs runs/arena --stages screen:kept:2 test:kept:3 --until 22:30
 
 A stage is `screen` or `test`, then optionally `kept`, `others` or `all` arms, and how many rates (screen, one seed) or seeds
-(test). Each run's numbers are one line of results/runs.jsonl, appended when it ends; a run that is there is never repeated,
-and one that was cut off goes on from its checkpoint. The texts stay in the runs: `dra app runs/arena`.
+(test). With `--share 0/4` to `--share 3/4` four processes do it together, each what it sees to do as it starts. Each run's
+numbers are one line of results/runs.jsonl, appended when it ends; a run that is there is never repeated, and one that was
+cut off goes on from its checkpoint. The texts stay in the runs: `dra app runs/arena`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from arms import ARMS, MARKS, STEPS, TASKS, TEST_SEEDS
 from evaluate import evaluate
-from plan import BASE, RECORDS, Job, jobs, records
+from plan import BASE, RECORDS, Job, jobs, key_of, records
 from report import report
 
 from dra_toolkit.quickstart import ways
@@ -62,7 +63,7 @@ def train(job: Job, run: Path) -> None:
     with (run.parent / f"{run.name}.log").open("w") as log:
         subprocess.run(
             [
-                Path(sys.executable).with_name("dra"),
+                *(sys.executable, "-c", "from dra_toolkit.cli import main; main()"),
                 "train",
                 ROOT / "recipes" / "quickstart_grpo.yaml",
                 *changes,
@@ -139,6 +140,9 @@ def main() -> None:
     parser.add_argument("--task", choices=TASKS, default="hidden")
     parser.add_argument("--stages", nargs="+", default=["screen", "test"])
     parser.add_argument("--arms", nargs="+", choices=[arm.name for arm in ARMS], help="only these")
+    parser.add_argument(
+        "--share", default="0/1", metavar="I/N", help="every N-th run from the I-th on, for N processes"
+    )
     parser.add_argument("--until", help="HH:MM after which no run is started")
     parser.add_argument("--plan", action="store_true", help="state the cost and start nothing")
     chosen = parser.parse_args()
@@ -147,9 +151,14 @@ def main() -> None:
         end = datetime.combine(datetime.now().date(), datetime.strptime(chosen.until, "%H:%M").time())
         end += timedelta(days=end < datetime.now() - timedelta(hours=12))
 
+    first, shares = map(int, chosen.share.split("/"))
+    known_first = records()
+
     def todo() -> list[Job]:
-        found = jobs(records(), chosen.task, chosen.stages)
-        return [job for job in found if not chosen.arms or job.arm.name in chosen.arms]
+        found = jobs(known_first if shares > 1 else records(), chosen.task, chosen.stages)
+        mine = [job for job in found if not chosen.arms or job.arm.name in chosen.arms][first::shares]
+        done = {key_of(record) for record in records()}
+        return [job for job in mine if job.key not in done]
 
     _say_cost(todo(), records(), chosen.stages)
     if not chosen.plan and not any(r["arm"] == BASE and r["task"] == chosen.task for r in records()):
@@ -171,7 +180,8 @@ def main() -> None:
         record = measured(job, run)
         record |= {"cpu_seconds": round(_seconds() - used, 1), "wall_seconds": round(time.time() - began, 1)}
         _keep(record)
-        report()
+        if shares == 1:
+            report()
 
 
 if __name__ == "__main__":

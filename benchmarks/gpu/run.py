@@ -41,28 +41,38 @@ def _stage(name: str) -> tuple[str, ...]:
     return (str(HERE / "stages.py"), name)
 
 
-SMALL = ("--steps", "1", "--warm-up-steps", "1", "--pairs", "1", "--embedders", "hash")
+TESTS = ("test_trl_contract", "test_trainer", "test_drop_in", "test_measures_in_training", "test_dynamic_sampling")
 STAGES: dict[str, Stage] = {
+    "doctor": Stage(_stage("doctor"), 30, "what the toolkit sees of the machine"),
     "embedder": Stage(
         _stage("embedder"), 60, "embedder in half precision: largest error of a cosine, seconds, as released"
     ),
-    "quickstart": Stage(_stage("quickstart"), 120, "same advantages from the same completions as a CPU; replay error"),
+    "quickstart": Stage(_stage("quickstart"), 90, "same advantages from the same completions as a CPU; replay error"),
     "bf16": Stage(_stage("bf16"), 60, "training in bfloat16 moves every weight and stays finite"),
-    "contract": Stage(
-        ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/training/test_trl_contract.py"),
-        90,
-        "what is relied on of TRL holds with the packages that are there",
-    ),
     "paper": Stage(
-        ("benchmarks/against_trl.py", "--device", "cuda", "--shape", "1.5b", "--threads", "8", *SMALL),
-        240,
-        "the paper's shapes: share of adjusting and recording, peak memory, against plain TRL",
-        ("benchmarks/against_trl.py", "--shape", "25m", *SMALL),
+        (str(HERE / "paper.py"),),
+        150,
+        "the paper's shapes: share of embedding, adjusting and recording in a step, peak memory, against plain TRL",
     ),
-    "smollm2": Stage(_stage("smollm2"), 150, "SmolLM2-135M, DRA against its twin, if its weights were carried"),
+    "tests": Stage(
+        (
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--tb=short",
+            "-n",
+            "4",
+            *(f"tests/training/{name}.py" for name in TESTS),
+        ),
+        120,
+        "contract and trainer tests on the GPU",
+    ),
+    "smollm2": Stage(_stage("smollm2"), 300, "SmolLM2-135M, DRA against its twin, if its weights were carried"),
     "arena": Stage(
         ("benchmarks/arena/run.py", "--stages", "screen"),
-        120,
+        300,
         "arms of the arena",
         ("benchmarks/arena/run.py", "--plan"),
     ),
@@ -107,6 +117,8 @@ def run(stage: Stage, chosen: argparse.Namespace, seconds: float) -> dict[str, A
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), str(ROOT / "app"), os.environ.get("PYTHONPATH")))),
         "DRA_GPU_TINY": "1" if chosen.tiny else "",
+        "DRA_TEST_CUDA": "" if chosen.tiny else "1",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
         "HF_HUB_OFFLINE": "1",
     }
     began = time.monotonic()
@@ -122,7 +134,7 @@ def run(stage: Stage, chosen: argparse.Namespace, seconds: float) -> dict[str, A
     try:
         result = json.loads(last)
     except ValueError:
-        result = {"said": output[-1500:]}
+        result = {"said": output[-5000:]}
     if isinstance(result, dict) and "not here" in result:
         state = "not here"
     return {
@@ -132,7 +144,7 @@ def run(stage: Stage, chosen: argparse.Namespace, seconds: float) -> dict[str, A
         "tiny": chosen.tiny,
         "machine": machine(),
         "result": result,
-        **({"errors": ran.stderr[-1500:]} if ran is not None and ran.returncode else {}),
+        **({"errors": ran.stderr[-3000:]} if ran is not None and ran.returncode else {}),
     }
 
 

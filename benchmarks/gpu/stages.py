@@ -9,13 +9,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-TINY = bool(os.environ.get("DRA_GPU_TINY"))
-DEVICE = "cpu" if TINY else "cuda"
+import shapes
+
+TINY, DEVICE = shapes.TINY, shapes.DEVICE
 CARRIED = Path(__file__).parents[2] / ".gpu"
 """What was carried to the machine (README.md)."""
+
+
+def doctor() -> dict[str, Any]:
+    """Ask what the toolkit sees of this machine, and whether the paper's recipe fits it."""
+    program = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "doctor", "dra_grpo", "--json"]
+    ran = subprocess.run([*program, "num_processes=1", "vllm_gpus=0"], capture_output=True, text=True)
+    try:
+        return {"status": ran.returncode, "findings": json.loads(ran.stdout)}
+    except ValueError:
+        raise SystemExit(ran.stdout[-1000:] + ran.stderr[-2000:]) from None
 
 
 def embedder() -> dict[str, Any]:
@@ -24,72 +37,85 @@ def embedder() -> dict[str, Any]:
     import torch
 
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
+    from dra_toolkit.embedding.jina import JinaEncoder
+    from dra_toolkit.embedding.sentence import SentenceEmbedder
 
-    rows, group, words = (8, 4, 40) if TINY else (48, 6, 2000)
+    rows, group = (8, 4) if TINY else (48, 6)
     rng = np.random.default_rng(0)
-    vocabulary = np.array(["so", "then", "carry", "tens", "ones", "hence", "7", "12", "therefore", "x", "="])
-    texts = [" ".join(rng.choice(vocabulary, size=words)) for _ in range(rows)]
-    with tempfile.TemporaryDirectory() as folder:
-        _save_encoder(Path(folder))
-        settings = EmbedderSettings(name=folder, batch_tokens=65536)
-        half, exact = load_embedder(settings, device=DEVICE), load_embedder(settings, device="cpu")
-        half.embed(texts[:2])
-        began = time.monotonic()
-        ours = half.embed(texts).vectors
-        seconds = time.monotonic() - began
-        reference = exact.embed(texts[: 2 * group]).vectors
-        model = getattr(half, "_model", None)
-        released = None
-        if model is not None:  # the released code: float32, one slice of a rank's rows at a time
-            model = model.float()
-            began = time.monotonic()
-            for first in range(0, rows, 4):
-                model.encode(texts[first : first + 4])
-            released = round(time.monotonic() - began, 3)
-    near = ours[: 2 * group] @ ours[: 2 * group].T - reference @ reference.T
-    return {
-        "largest error of a cosine": float(np.abs(near).max()),
-        "seconds": round(seconds, 3),
-        "seconds as released": released,
-        "rows": rows,
-        "words of each": words,
-        "peak MiB": torch.cuda.max_memory_allocated() / 2**20 if DEVICE == "cuda" else None,
-    }
+    with tempfile.TemporaryDirectory() as place:
+        os.environ["HF_HUB_CACHE"] = place
+        folder = shapes.save_jina(Path(place))
+        count = shapes.ENCODER_WORDS
+        shared = [rng.integers(0, count, shapes.LENGTH // 2) for _ in range(rows // group)]
+        texts = [
+            " ".join(f"w{i}" for i in [*shared[row // group], *rng.integers(0, count, shapes.LENGTH // 2 - 2)])
+            for row in range(rows)
+        ]
+        settings = EmbedderSettings(name="jina")
+        kinds = {
+            "ours": load_embedder(settings, device=DEVICE),
+            **{
+                name: SentenceEmbedder(
+                    settings=settings, model=JinaEncoder(folder, device=DEVICE, dtype=dtype), device=DEVICE
+                )
+                for name, dtype in (("float16", torch.float16), ("float32", torch.float32))
+            },
+        }
+        reference = kinds["float32"].embed(texts).vectors.astype(np.float64)
+        found: dict[str, Any] = {"rows": rows, "tokens of each": shapes.LENGTH}
+        for name, kind in kinds.items():
+            kind.embed(texts[:group])
+            seconds, vectors = _timed(lambda kind=kind: kind.embed(texts).vectors, 3)
+            errors, sums = [], []
+            for first in range(0, rows, group):
+                part = slice(first, first + group)
+                near, exact = vectors[part] @ vectors[part].T, reference[part] @ reference[part].T
+                errors.append(np.abs(near - exact).max())
+                sums.append(np.abs(near.sum(1) - exact.sum(1)).max() / (1 + exact.sum(1).max()))
+            found[name] = {
+                "seconds": seconds,
+                "largest error of a cosine": float(max(errors)),
+                "largest relative error of a weight": float(max(sums)),
+            }
+        alone = kinds["float32"]
+        found["smallest and largest cosine"] = [
+            float(f(reference[:group] @ reference[:group].T)) for f in (np.min, np.max)
+        ]
+        with _written_out_attention():
+            found["as released: float32, a slice of six rows at a time, attention written out"] = {
+                "seconds": _timed(lambda: [alone._forward(texts[first : first + 6]) for first in range(0, rows, 6)], 3)[
+                    0
+                ]
+            }
+        found["peak GiB"] = torch.cuda.max_memory_allocated() / 2**30 if DEVICE == "cuda" else None
+    return found
 
 
-def _save_encoder(folder: Path) -> None:
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+def _timed(work: Any, times: int) -> tuple[list[float], Any]:
+    seconds, made = [], None
+    for _ in range(times):
+        began = time.perf_counter()
+        made = work()  # embedders hand back numpy, which waits for the GPU
+        seconds.append(round(time.perf_counter() - began, 4))
+    return seconds, made
 
-    tokens = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *"abcdefghijklmnopqrstuvwxyz0123456789=.",
-        "so",
-        "then",
-        "carry",
-    ]
-    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n")
-    width, layers = (32, 1) if TINY else (512, 4)
-    config = BertConfig(
-        vocab_size=len(tokens),
-        hidden_size=width,
-        num_hidden_layers=layers,
-        num_attention_heads=width // 16 if TINY else 8,
-        intermediate_size=4 * width,
-        max_position_embeddings=128 if TINY else 8192,
-    )
-    inner = folder / "encoder"
-    BertModel(config).save_pretrained(inner)
-    BertTokenizerFast(
-        vocab_file=str(folder / "vocab.txt"), model_max_length=config.max_position_embeddings
-    ).save_pretrained(inner)
-    reader = Transformer(str(inner), max_seq_length=config.max_position_embeddings)
-    SentenceTransformer(modules=[reader, Pooling(width)], device="cpu").save(str(folder))
+
+@contextmanager
+def _written_out_attention() -> Iterator[None]:
+    """Compute attention as the publisher's code does: scores, bias, softmax and sum as tensors of their own."""
+    from torch.nn import functional
+
+    fused = functional.scaled_dot_product_attention
+
+    def written_out(query: Any, key: Any, value: Any, attn_mask: Any) -> Any:
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5 + attn_mask
+        return scores.softmax(dim=-1) @ value
+
+    functional.scaled_dot_product_attention = written_out
+    try:
+        yield
+    finally:
+        functional.scaled_dot_product_attention = fused
 
 
 def _train(folder: Path, *changes: str) -> Path:
@@ -150,22 +176,40 @@ def bf16() -> dict[str, Any]:
 
 
 def smollm2() -> dict[str, Any]:
-    """Train SmolLM2-135M with DRA and with GRPO on the carried task."""
+    """Train SmolLM2-135M with DRA and with GRPO on the carried task, all runs at once; their numbers of every step."""
     made = CARRIED / "smollm2"
     if not made.is_dir():
         return {"not here": f"{made}: made by benchmarks/smollm2/make.py and carried"}
-    found = {}
-    for name, measure in (("DRA", "graph_cut"), ("GRPO", "none")):
-        with tempfile.TemporaryDirectory() as folder:
-            recipe = Path(__file__).parents[1] / "smollm2" / "smollm2.yaml"
-            given = [f"model_name_or_path={made}/model", f"dataset_name={made}/train.jsonl", f"output_dir={folder}/run"]
-            command = ["train", str(recipe), *given, f"diversity={measure}", "max_steps=30", "save_strategy=no"]
-            program = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", *command]
-            ran = subprocess.run(program, capture_output=True, text=True)
-            if ran.returncode:
-                raise SystemExit(ran.stderr[-2000:])
-            found[name] = [line for line in ran.stderr.splitlines() if line.startswith("step ")][-3:]
+    from dra_toolkit.runs import Run
+
+    steps, seeds = (2, (1,)) if TINY else (int(os.environ.get("DRA_GPU_STEPS", "100")), (1, 2, 3))
+    recipe = Path(__file__).parents[1] / "smollm2" / "smollm2.yaml"
+    kept = Path(os.environ.get("OUT") or tempfile.mkdtemp())
+    runs = {}
+    for seed in seeds:
+        for name, measure in (("DRA", "graph_cut"), ("GRPO", "none")):
+            run = Path(tempfile.mkdtemp()) / f"smollm2-{name}-{seed}"
+            given = [f"model_name_or_path={made}/model", f"dataset_name={made}/train.jsonl", f"output_dir={run}"]
+            given += [f"diversity={measure}", f"max_steps={steps}", f"seed={seed}", "save_strategy=no", *_SMALL[TINY]]
+            program = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe), *given]
+            log = (kept / f"{run.name}.log").open("w")
+            runs[name, seed] = run, subprocess.Popen(program, stdout=log, stderr=subprocess.STDOUT)
+    found: dict[str, Any] = {"steps": steps}
+    for (name, seed), (run, process) in runs.items():
+        state = process.wait()
+        rows = Run.open(run).query(
+            "SELECT coalesce(correct_share, positive_share) AS correct, similarity, vendi_score, zero_spread "
+            "FROM steps WHERE mode = 'train' ORDER BY step"
+        )
+        columns = {key: [round(v, 4) for v in rows[key].to_pylist()] for key in rows.column_names}
+        found[f"{name}, seed {seed}"] = {"status": state, **columns}
     return found
+
+
+_SMALL = {
+    True: ("per_device_train_batch_size=8", "max_completion_length=8"),
+    False: ("per_device_train_batch_size=64", "bf16=true", "use_cpu=false"),
+}
 
 
 def vllm() -> dict[str, Any]:
@@ -204,6 +248,8 @@ def several() -> dict[str, Any]:
 if __name__ == "__main__":
     print(
         json.dumps(
-            {each.__name__: each for each in (embedder, quickstart, bf16, smollm2, several, vllm)}[sys.argv[1]]()
+            {each.__name__: each for each in (doctor, embedder, quickstart, bf16, smollm2, several, vllm)}[
+                sys.argv[1]
+            ]()
         )
     )

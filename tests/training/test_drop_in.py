@@ -20,6 +20,7 @@ import dra_toolkit
 from dra_toolkit import DiversityMixin, DRARLOOTrainer, DRATrainer, Run
 from dra_toolkit.diversity import DiversitySettings
 from dra_toolkit.diversity.measures.objectives import leave_one_out
+from dra_toolkit.embedding import offline_embedder
 from dra_toolkit.errors import RewardError
 from dra_toolkit.inspection.verify import verify
 
@@ -46,13 +47,16 @@ class TestRecord:
         trainer = DRATrainer(str(policy), tiny.letters, config, tiny.prompts())
         trainer.train()
         (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("dra-toolkit:")]
-        assert line == f"dra-toolkit: graph_cut, similarity by minilm; groups are recorded in {tmp_path / 'out'}"
+        assert (
+            line
+            == f"dra-toolkit: graph_cut, similarity by {offline_embedder().name}; groups are recorded in {tmp_path / 'out'}"
+        )
         run = Run.open(tmp_path / "out")
         assert [record.step for record in run.groups()] == [1, 1, 2, 2]
         assert [row["step"] for row in run.metrics() if "reward" in row] == [1, 2]
         assert run.directory.status()["state"] == "finished"
         recipe = run.directory.read_recipe()
-        assert (recipe["num_generations"], recipe["embedder"], recipe["max_steps"]) == (4, "minilm", 2)
+        assert (recipe["num_generations"], recipe["embedder"], recipe["max_steps"]) == (4, offline_embedder().name, 2)
         assert recipe["reward_funcs"] == ["letters"]
         faithful(tmp_path / "out")
 

@@ -57,7 +57,7 @@ SETTINGS: dict[str, Any] = {
     "logging_steps": 1,
     "save_strategy": "no",
     "report_to": "none",
-    "use_cpu": True,
+    "use_cpu": not os.environ.get("DRA_TEST_CUDA"),  # set by benchmarks/gpu
     "bf16": False,
     "gradient_checkpointing": False,
     "disable_tqdm": True,
