@@ -110,6 +110,8 @@ def seal(file: BinaryIO) -> None:
 
 def read_seal(path: Path) -> Seal | None:
     """Return the seal of a file; None for one that has none. Raises BrokenSealError if its end is damaged."""
+    if path.exists() and not path.is_file():  # a pipe would keep a reader waiting for ever
+        raise BrokenSealError("not a regular file")
     with open(path, "rb") as file:
         footer, size = _footer(file)
         after = size - len(footer)

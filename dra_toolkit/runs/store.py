@@ -283,8 +283,6 @@ def _contents_of(path: Path) -> Contents | str:
             with closing(SegmentReader(path)) as segment:
                 segment.check()
                 return segment.facts(), segment.columns()
-        if not path.is_file():
-            return "not a regular file"
         with closing(RowReader(path)) as reader:
             facts = read_facts(reader.schema, path.name)
             if not reader.is_sealed:

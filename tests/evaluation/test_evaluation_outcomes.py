@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.results.answers import Lines, answered, digest, forget, kept_answers
 from dra_toolkit.evaluation.results.claims import Claims, shards
 from dra_toolkit.evaluation.results.stored import (
@@ -60,7 +61,7 @@ def test_steps_in_order_and_the_newest_key_first(tmp_path):
     written(tmp_path, "step-50", 50, "old", "2026-01-01")
     written(tmp_path, "step-50", 50, "new", "2026-01-02")
     written(tmp_path, "model", None)
-    found = [(e.label, e.key) for e in find_evaluations(tmp_path)]
+    found = [(e.label, e.directory.name) for e in find_evaluations(tmp_path)]
     assert found == [("step-50", "new"), ("step-50", "old"), ("step-100", "k1"), ("model", "k1")]
 
 
@@ -110,6 +111,19 @@ def test_another_version_is_named(tmp_path):
     facts = json.loads((folder / "evaluation.json").read_text())
     (folder / "evaluation.json").write_text(json.dumps({**facts, "version": 9}))
     assert "version 9, this release reads 1" in find_evaluations(tmp_path)[0].problems[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "odd"),
+    [("hash_examples", {"a": 1}), ("run", ["x"]), ("step", "50"), ("n", [1]), ("settings", "none"), ("versions", [])],
+)
+def test_a_fact_of_another_kind_is_named(tmp_path, name, odd):
+    folder = written(tmp_path)
+    facts = json.loads((folder / "evaluation.json").read_text())
+    (folder / "evaluation.json").write_text(json.dumps({**facts, name: odd}))
+    assert f"expected {name} as" in find_evaluations(tmp_path)[0].problems[0]
+    written(tmp_path, "step-100", 100)
+    assert [row.label for row in gather(tmp_path).rows] == ["step-100"], "the sound one is reported"
 
 
 def test_a_torn_last_line_is_passed_over_and_every_writers_answers_count(tmp_path):

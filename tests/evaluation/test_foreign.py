@@ -149,6 +149,17 @@ class TestResults:
         results(tmp_path, {"aime24:0": {"extractive_match": 0.0, "extractive_match_stderr": 0.0}})
         assert gather(tmp_path).rows[0].score("aime24").high == pytest.approx(0.1135, abs=1e-4)
 
+    @pytest.mark.parametrize("error", [1e308, 10**400, -1, 1e-320, True, "x", float("nan")])
+    def test_an_error_that_no_share_can_have_is_unknown(self, tmp_path, error):
+        results(tmp_path, {"aime24:0": {"extractive_match": 0.4, "extractive_match_stderr": error}})
+        score = gather(tmp_path).rows[0].score("aime24")
+        assert 0 <= score.low <= score.value == 0.4 <= score.high <= 1
+
+    def test_a_hash_that_is_no_text_is_shown_as_one(self, tmp_path):
+        more = {"summary_tasks": {"aime24:0": {"hashes": {"hash_examples": {"a": []}}, "non_truncated": 30}}}
+        results(tmp_path, {"aime24:0": ROW}, **more)
+        assert gather(tmp_path).rows[0].cells["aime24"].hash_examples == "{'a': []}"
+
     def test_zero_of_an_unknown_number_says_nothing(self, tmp_path):
         results(tmp_path, {"aime24|0": {"extractive_match": 0.0, "extractive_match_stderr": 0.0}}, size=0)
         score = gather(tmp_path).rows[0].score("aime24")

@@ -84,7 +84,7 @@ def test_more_samples_take_over_those_that_are_there(watched):
         for n in (2, 3)
     )
     assert {key: three[key] for key in two} == two
-    (grown,) = [e for e in find_evaluations(watched / "evals") if e.step == 2 and e.n == 3]
+    (grown,) = [e for e in find_evaluations(watched / "evals") if e.step == 2 and e.facts["n"] == 3]
     assert grown.facts["generated"] == 12, "one more of each problem"
 
 

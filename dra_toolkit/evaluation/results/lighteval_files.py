@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -103,7 +102,7 @@ def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> It
             benchmark=name,
             n=read.n,
             scores=read.scores,
-            hash_examples=_of(document, "summary_tasks", task, "hashes").get("hash_examples"),
+            hash_examples=str(_of(document, "summary_tasks", task, "hashes").get("hash_examples") or "") or None,
             settings=_sampling(document),
             source="lighteval",
         )
@@ -158,7 +157,7 @@ def _score(row: Mapping[str, object], metric: str, size: int) -> Score | None:
     value, error = row.get(metric), row.get(f"{metric}_stderr")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         return None
-    known = isinstance(error, int | float) and math.isfinite(error) and error >= 0
+    known = isinstance(error, int | float) and 0 <= error <= 1
     return interval(float(value), float(error) if known else float("nan"), size)  # type: ignore[arg-type]
 
 

@@ -57,6 +57,11 @@ OUTCOME_COLUMNS: dict[str, str] = {
 }
 """Columns of outcomes.parquet and their Arrow types; how: `scored`, or why the answer could not be."""
 
+_KINDS = {
+    int: "n step unscored",
+    str: "run hash_examples comparable_note",
+    dict: "settings versions depends_on",
+}
 _NEWER = ("correct_judged", "how")
 _NULLABLE = ("run", "step", "answer", *_NEWER)
 
@@ -68,17 +73,11 @@ class Evaluation:
     label: str
     run: str | None
     step: int | None
-    model: str
     benchmark: str
-    key: str
-    n: int
-    """Samples of each problem."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     """What is wrong with it, one line each; empty for a sound one."""
     directory: Path
-    source: str = "dra"
-    """Who wrote it: "dra", or the name of another tool whose results were read."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """evaluation.json as read."""
     columns: frozenset[str] = frozenset()
@@ -149,36 +148,37 @@ def read_evaluation(folder: Path) -> Evaluation:
     try:
         if linked:
             raise ValueError(f"{linked[0]} is a link, which is not followed")
-        read = read_json(path)
-        facts = read if isinstance(read, dict) else {}
-        if not facts:
-            problems.append(f"{path}: expected an object, found {type(read).__name__}")
+        facts = known_facts(read_json(path))
     except (OSError, ValueError) as error:
         problems.append(f"{path}: cannot be read ({error})")
-    if facts and facts.get("version") != VERSION:
-        problems.append(f"{path}: version {facts.get('version')!r}, this release reads {VERSION}")
     columns, damage = (frozenset[str](), list[str]()) if linked else _columns(outcomes)
     problems += damage
     if not damage and facts.get("is_sealed") and read_seal(outcomes) is None:
         problems.append(f"{outcomes}: another tool wrote it anew; delete its folder to run it anew")
-    step, n, settings = facts.get("step"), facts.get("n") or 0, facts.get("settings") or {}
-    if not isinstance(n, int) or not isinstance(settings, dict):
-        problems.append(f"{path}: expected n as a whole number and settings as an object")
-        n, settings = 0, {}
     return Evaluation(
         label=str(facts.get("label", folder.parent.parent.name)),
         run=facts.get("run"),
-        step=step if isinstance(step, int) else None,
-        model=str(facts.get("model", "")),
+        step=facts.get("step"),
         benchmark=str(facts.get("benchmark", folder.parent.name)),
-        key=str(facts.get("key", folder.name)),
-        n=n,
-        settings=settings,
+        settings=facts.get("settings") or {},
         problems=tuple(problems),
         directory=folder,
         facts=facts,
         columns=columns,
     )
+
+
+def known_facts(read: Any) -> dict[str, Any]:
+    """Return what evaluation.json says; raises ValueError if it is of another release, or not of the kinds expected."""
+    if not isinstance(read, dict):
+        raise ValueError(f"expected an object, found {type(read).__name__}")
+    if read.get("version") != VERSION:
+        raise ValueError(f"version {read.get('version')!r}, this release reads {VERSION}")
+    for kind, names in _KINDS.items():
+        for name in names.split():
+            if not isinstance(found := read.get(name), kind | None):
+                raise ValueError(f"expected {name} as {kind.__name__}, found {type(found).__name__}")
+    return read
 
 
 def read_outcomes(evaluation: Evaluation, columns: Sequence[str] | None = None) -> pa.Table:

@@ -113,7 +113,7 @@ def interval(value: float, error: float, problems: int) -> Score:
     if error == 0 and problems:
         low, high = wilson(value * problems, problems)
     elif error > 0 and 0 < value < 1:
-        coins = value * (1 - value) / error**2
+        coins = value * (1 - value) / max(error, 1e-12) ** 2
         low, high = wilson(value * coins, coins, student(problems - 1) if problems > 1 else Z)
     elif error > 0:
         low, high = max(0.0, value - Z * error), min(1.0, value + Z * error)
