@@ -6,7 +6,7 @@ import gzip
 import json
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from dra_app.context import Context
 
+Asked = Callable[[Any, Mapping[str, Any]], Answer]
 ENDED = ("finished", "stopped", "failed", "killed", "imported")
 """States of a run to which nothing is written any more, so that nothing needs to be asked again."""
 _LOCKS: weakref.WeakKeyDictionary[Run, threading.Lock] = weakref.WeakKeyDictionary()
@@ -33,8 +34,8 @@ _LOCKS_LOCK = threading.Lock()
 def answer(context: Context, page: str, question: str, params: Any) -> Answer | None:
     """Return what a page answers to a question, or the mistake in it; None where there is no such question."""
     found = pages().get(page)
-    of_all = {"look": look} if page == "app" else found.context_questions if found else {}
-    of_run = found.questions if found else {}
+    of_all = _named((look,) if page == "app" else found.context_questions if found else ())
+    of_run = _named(found.questions if found else ())
     if question not in of_all and question not in of_run:
         return None
     if not isinstance(params, dict):
@@ -47,6 +48,10 @@ def answer(context: Context, page: str, question: str, params: Any) -> Answer | 
             return of_run[question](run, params)
     except DRAError as error:
         return {"error": "; ".join(error.problems)}
+
+
+def _named(functions: Iterable[Asked]) -> dict[str, Asked]:
+    return {function.__name__: function for function in functions}
 
 
 def look(context: Context, params: Mapping[str, Any]) -> Answer:

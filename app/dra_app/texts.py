@@ -46,27 +46,13 @@ UNITS = re.compile(rf"(?:{_FORMULA.pattern})|\s{{1,400}}|\w{{1,400}}|[^\w\s]")
 """What two texts are compared by: words, and whole formulas."""
 _PLACE = re.compile("\ue000(\\d+)\ue001")
 """Stands for a formula while Markdown is read; a text has no such characters, as `visible` spells them out."""
-_MATHML = frozenset(
-    (
-        *("math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mfrac", "msqrt", "mroot", "msub", "msup", "msubsup"),
-        *("munder", "mover", "munderover", "mtable", "mtr", "mtd", "mpadded", "menclose", "mstyle", "mphantom"),
-    )
+_MATHML = re.compile(
+    "math|mrow|m[ino]|mtext|mspace|mfrac|msqrt|mroot|msub|msup|msubsup|munder|mover|munderover|mtable|mtr|mtd|mpadded|"
+    "menclose|mstyle|mphantom"
 )
-_ATTRIBUTES = frozenset(
-    (
-        *(
-            "display",
-            "stretchy",
-            "fence",
-            "form",
-            "mathvariant",
-            "linethickness",
-            "columnalign",
-            "rowspacing",
-            "accent",
-        ),
-        *("width", "height", "depth", "notation", "movablelimits", "largeop", "separator", "lspace", "rspace"),
-    )
+_ATTRIBUTES = re.compile(
+    "display|stretchy|fence|form|mathvariant|linethickness|columnalign|rowspacing|accent|width|height|depth|notation|"
+    "movablelimits|largeop|separator|lspace|rspace"
 )
 
 
@@ -177,9 +163,11 @@ def formula(source: str, *, is_block: bool = False) -> str:
 
 
 def _element(element: Element) -> str:
-    if element.tag not in _MATHML:
+    if not _MATHML.fullmatch(element.tag):
         return ""
-    kept = "".join(f' {name}="{escape(value)}"' for name, value in element.attrib.items() if name in _ATTRIBUTES)
+    kept = "".join(
+        f' {name}="{escape(value)}"' for name, value in element.attrib.items() if _ATTRIBUTES.fullmatch(name)
+    )
     inside = escape(unescape(element.text or "")) + "".join(map(_element, element))
     return f"<{element.tag}{kept}>{inside}</{element.tag}>"
 

@@ -260,9 +260,9 @@ def test_a_mode_without_groups_says_which_there_are(run: Run) -> None:
 
 
 def test_raw_text_is_the_recorded_text(run: Run) -> None:
-    answer = groups.text_of(run, {"step": 1, "group": 0, "of": 1, "part": "raw"})
+    answer = groups.text(run, {"step": 1, "group": 0, "of": 1, "part": "raw"})
     assert answer == {"text": LATEX, "next": None, "characters": len(LATEX)}
-    assert groups.text_of(run, {"step": 1, "group": 0, "of": 1, "part": "0"})["text"] in LATEX
+    assert groups.text(run, {"step": 1, "group": 0, "of": 1, "part": "0"})["text"] in LATEX
 
 
 def test_an_identity_is_sixteen_hexadecimal_digits() -> None:

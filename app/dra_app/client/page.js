@@ -3,6 +3,11 @@ import { hideTip } from "./figures.js";
 
 export const address = () => Object.fromEntries(new URLSearchParams(location.search));
 export const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+// Give the focus to what took the place of the element that had it: a reader goes on with the keyboard.
+function keepFocus(place, data) {
+  const next = [...place.querySelectorAll("[data-key], [tabindex], button, a, select, input")].find((each) => JSON.stringify(each.dataset) === data);
+  next?.focus({ preventScroll: true });
+}
 const LOADING = "Loading …"; // stands in a page until its first answer
 let answering = 0; // milliseconds that answers took since they were last looked at: what following goes by
 export function takeAnswering() {
@@ -109,8 +114,10 @@ export function makePage(root, name, keys) {
     for (const [which, html] of Object.entries(parts || {})) {
       const place = part(which);
       if (!place || place.filled === html) continue; // the same: what the reader unfolded, chose or scrolled in it stays
+      const focused = place.contains(document.activeElement) ? { ...document.activeElement.dataset } : {};
       place.innerHTML = html; // made by the server, which escapes every text that it did not write itself
       place.filled = html;
+      if (Object.keys(focused).length) keepFocus(place, JSON.stringify(focused));
     }
   };
 
@@ -184,7 +191,7 @@ export function makeSteps(page, to) {
   });
   // While the run is written the slider reaches further; what is shown stays. Without a step before, `show` is called.
   steps.grow = async (show) => {
-    const answer = await page.call("steps", { ...page.now }, true);
+    const answer = await page.call("recorded_steps", { ...page.now }, true);
     if (!answer?.steps || page.running) return false;
     if (!steps.list.length) return void show();
     steps.set(answer.steps);

@@ -16,7 +16,7 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dra_toolkit.runs import Run
@@ -40,9 +40,9 @@ class Page:
     """Pages stand in the bar in this order."""
     keys: Sequence[str]
     """What of the address it shows, beside the run."""
-    questions: Mapping[str, Callable[[Run, Mapping[str, Any]], Answer]]
-    """What the browser may ask of a run."""
-    context_questions: Mapping[str, Callable[[Context, Mapping[str, Any]], Answer]] = field(default_factory=dict)
+    questions: Sequence[Callable[[Run, Mapping[str, Any]], Answer]] = ()
+    """What the browser may ask of a run, by the name of the function."""
+    context_questions: Sequence[Callable[[Context, Mapping[str, Any]], Answer]] = ()
     """What it may ask of all runs."""
     alone: bool = False
     """No two of its questions read one run at a time: reading a group keeps the file of the last one open."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -186,16 +186,9 @@ def _two(context: Context, params: read.Params) -> list[Run]:
     return runs[:2]
 
 
-_ASKED: dict[str, Callable[[Context, read.Params], Answer]] = {
-    "show": show,
-    "prompts": prompts,
-    "prompt": prompt,
-    "csv": csv,
-}
 PAGE = Page(
     title="Compare",
     place=40,
     keys=("other", "join", "smooth", "from", "to", "prompt", "step"),
-    questions={},
-    context_questions=_ASKED,
+    context_questions=(show, prompts, prompt, csv),
 )

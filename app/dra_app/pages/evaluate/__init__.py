@@ -80,15 +80,12 @@ def csv(run: Run, params: read.Params) -> Answer:
 def _chosen(report: Report, params: read.Params) -> tuple[str, str]:
     """Return the two rows that are compared: those asked for, or the first and the last."""
     labels = [row.label for row in report.rows]
-    return (
-        read.choice(params, "left", labels, labels[0]),
-        read.choice(params, "right", labels, labels[-1]),
-    )
+    return read.choice(params, "left", labels, labels[0]), read.choice(params, "right", labels, labels[-1])
 
 
 PAGE = Page(
     title="Evaluate",
     place=60,
     keys=("metric", "left", "right"),
-    questions={"show": show, "pair": pair, "csv": csv},
+    questions=(show, pair, csv),
 )

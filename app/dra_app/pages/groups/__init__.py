@@ -21,7 +21,7 @@ from dra_app.pages.groups.completions import (
     pair_part,
     reader_part,
     record_of,
-    text_of,
+    text,
 )
 from dra_app.step_groups import (
     COLUMNS,
@@ -198,13 +198,6 @@ PAGE = Page(
         *("step", "mode", "batch", "group", "completion", "pair"),
         *("sort", "descending", "marks", "stretch", "find", "newest"),
     ),
-    questions={
-        "show": show,
-        "steps": recorded_steps,
-        "text": text_of,
-        "compare": compare,
-        "completion": completion,
-        "drawn": drawn,
-    },
+    questions=(show, recorded_steps, text, compare, completion, drawn),
     alone=True,
 )

@@ -27,7 +27,7 @@ MOST_OPEN = 6_000
 LARGEST_PART = 1_000
 
 
-def text_of(run: Run, params: read.Params) -> Answer:
+def text(run: Run, params: read.Params) -> Answer:
     """Return a piece of a text: `part` raw, prompt, or the number of a part; `of` the completion or the message."""
     record = record_of(run, params)
     kind = read.choice(params, "part", ("raw", "prompt", *map(str, range(LARGEST_PART))), "raw")

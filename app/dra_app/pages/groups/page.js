@@ -3,7 +3,6 @@ import { copy, go, makeSteps, painted } from "./page.js";
 
 export default function groups(page) {
   const { root, part, all } = page;
-  let player = null;
   const steps = makeSteps(page, (step, since, isTyped) => request("step", { step, pair: "", completion: "" }, since, isTyped));
 
   function request(want, changes = {}, since = performance.now(), isStep = false) {
@@ -60,19 +59,6 @@ export default function groups(page) {
   function moveGroup(by, since) {
     const at = rows().findIndex(isChosen);
     showGroup(rows()[at < 0 ? 0 : at + by], since);
-  }
-  function play() {
-    const button = root.querySelector("[data-play]");
-    if (player) player = clearInterval(player);
-    else {
-      player = setInterval(() => {
-        if (page.running || !page.isShown()) return;
-        if (Number(page.now.step) >= steps.last()) play();
-        else steps.move(1);
-      }, 700);
-    }
-    button.textContent = player ? "⏸" : "▶▶";
-    button.setAttribute("aria-label", player ? "pause" : "play the steps");
   }
 
   // ---- one completion alone, and two beside each other ----
@@ -241,7 +227,6 @@ export default function groups(page) {
   }, true);
   page.onClick({
     "[data-by]": (hit, since) => steps.move(Number(hit.dataset.by), since),
-    "[data-play]": play,
     "[data-newest]": (hit, since) => {
       page.now.newest = page.now.newest === "1" ? "" : "1";
       if (page.now.newest && steps.last() !== Number(page.now.step)) request("step", { step: steps.last(), completion: "", pair: "" }, since);
@@ -285,7 +270,6 @@ export default function groups(page) {
     n: () => moveReader(1),
     b: () => moveReader(-1),
     c: () => part("reader").querySelector("[data-beside-of]")?.click(),
-    p: play,
     "?": () => root.querySelector(".dra-help").toggleAttribute("open"),
     Escape: closePair,
   });

@@ -118,13 +118,6 @@ PAGE = Page(
     title="Overview",
     place=0,
     keys=("mode", "smooth", "from", "to", "x", "y"),
-    questions={
-        "show": show,
-        "functions": functions,
-        "logged": logged,
-        "scatter": scatter,
-        "health": health,
-        "csv": csv,
-    },
-    context_questions={"runs": runs},
+    questions=(show, functions, logged, scatter, health, csv),
+    context_questions=(runs,),
 )

@@ -32,6 +32,7 @@ THUMBNAILS = 12
 """Groups of a prompt that are shown small."""
 COMPARED = 6
 """Pairs of completions of two steps that are compared."""
+_PARTS = ("head", "asked", "prompt", "thumbs", "pairs")
 
 
 def list_prompts(run: Run, mode: Mode = "train") -> list[dict[str, Any]]:
@@ -74,15 +75,14 @@ def show(run: Run, params: read.Params) -> Answer:
         return _choice(run, mode) | {"error": "; ".join(error.problems)}
     name = f"{run.name}-prompt-{prompt}"
     state = {"prompt": prompt, "mode": mode, "between": f"{chosen[0]},{chosen[1]}"}
-    return {"parts": {"prompt": part("prompt", "head", found, mode, _curves(found.rows, name))}, "state": state}
+    parts = {"head": part("prompt", "head", found, mode), "asked": part("prompt", "text", found)}
+    return {"parts": {**parts, "prompt": part("prompt", "figures", _curves(found.rows, name))}, "state": state}
 
 
 def _choice(run: Run, mode: Mode) -> Answer:
-    state = {"mode": mode, "prompt": "", "between": ""}
-    return {
-        "parts": {"prompt": part("prompt", "list", list_prompts(run, mode), mode), "thumbs": "", "pairs": ""},
-        "state": state,
-    }
+    rows = list_prompts(run, mode)
+    parts = {"prompt": part("prompt", "list", rows, mode), "asked": part("prompt", "finder") if rows else ""}
+    return {"parts": dict.fromkeys(_PARTS, "") | parts, "state": {"mode": mode, "prompt": "", "between": ""}}
 
 
 def thumbnails(run: Run, params: read.Params) -> Answer:
@@ -155,6 +155,6 @@ PAGE = Page(
     title="Prompt",
     place=20,
     keys=("mode", "prompt", "between"),
-    questions={"show": show, "thumbnails": thumbnails, "differences": differences},
+    questions=(show, thumbnails, differences),
     alone=True,
 )

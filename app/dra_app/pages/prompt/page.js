@@ -3,8 +3,6 @@ import { go, painted } from "./page.js";
 
 export default function prompt(page) {
   const { root, part } = page;
-  const GROWING = [".dra-group-head", ".dra-figures", ".dra-scroll.list"]; // what a longer run changes of the part `prompt`
-  let came = ""; // the part `prompt` as the server sent it last
   const show = () => request();
   function request(changes = {}, since = performance.now()) {
     const { find, ...kept } = changes;
@@ -13,19 +11,19 @@ export default function prompt(page) {
     if (Object.keys(kept).length) page.write(true);
     page.ask("show", { ...page.now, find: find || "" }, (answer, isNewest) => {
       page.fill(answer.parts);
-      came = answer.parts?.prompt ?? came;
       if (!isNewest) return;
       Object.assign(page.now, answer.state || {});
       page.write();
       if (page.now.prompt) follow(isOther || !part("thumbs").innerHTML);
     }, since);
   }
-  // While the run is written: the curves and the list go on; what is typed, compared, scrolled or has the focus stays.
+  // While the run is written: the curves and the list go on; what is typed, compared or has the focus stays.
   async function grown() {
     const before = JSON.stringify(page.now);
     const answer = await page.call("show", { ...page.now }, true);
-    if (!answer?.parts || answer.error || page.running || before !== JSON.stringify(page.now) || answer.parts.prompt === came) return;
-    renew(answer.parts.prompt);
+    const isSame = !answer?.parts || answer.parts.prompt === part("prompt").filled;
+    if (isSame || answer.error || page.running || before !== JSON.stringify(page.now)) return;
+    page.fill(answer.parts);
     if (!page.now.prompt) return;
     const isComparedAnew = answer.state.between !== page.now.between;
     Object.assign(page.now, answer.state);
@@ -33,19 +31,6 @@ export default function prompt(page) {
     if (isComparedAnew) return void follow();
     const thumbs = await page.call("thumbnails", { ...page.now }, true);
     if (thumbs && !page.running) page.fill(thumbs.parts);
-  }
-  function renew(html) {
-    const fresh = document.createElement("template");
-    fresh.innerHTML = html; // made by the server, which escapes every text that it did not write itself
-    const place = part("prompt");
-    const pieces = GROWING.map((selector) => [place.querySelector(selector), fresh.content.querySelector(selector)]);
-    came = html;
-    if (!pieces.some(([old, next]) => old && next)) return page.fill({ prompt: html });
-    const focused = document.activeElement?.closest?.("tr[data-prompt]")?.dataset.prompt;
-    for (const [old, next] of pieces) if (old && next) old.replaceWith(next);
-    place.filled = undefined;
-    if (focused) place.querySelector(`tr[data-prompt="${focused}"]`)?.focus({ preventScroll: true });
-    return undefined;
   }
   async function follow() {
     const mine = page.newest();

@@ -89,5 +89,5 @@ PAGE = Page(
     title="Search",
     place=50,
     keys=("mode", "q", "regex", "case", "correct", "steps", "where", "offset"),
-    questions={"show": show, "count": count},
+    questions=(show, count),
 )

@@ -120,12 +120,6 @@ PAGE = Page(
     title="What if",
     place=30,
     keys=("step", "mode", "batch", "group", "set"),
-    questions={
-        "group": show_group,
-        "steps": recorded_steps,
-        "step": show_step,
-        "run": show_run,
-        "ranking": show_ranking,
-    },
+    questions=(show_group, recorded_steps, show_step, show_run, show_ranking),
     alone=True,
 )

@@ -11,13 +11,11 @@ export default function whatIf(page) {
     Object.assign(page.now, changes);
     page.write(isStep);
     if (fresh) wholeRun++;
-    page.ask("group", { ...page.now, fresh: fresh || !part("all-run").innerHTML ? "1" : "" }, draw, since);
+    page.ask("show_group", { ...page.now, fresh: fresh || !part("all-run").innerHTML ? "1" : "" }, draw, since);
   }
   const show = () => request({ run: page.now.run });
   function draw(answer, isNewest) {
-    const focused = document.activeElement?.dataset?.key;
     page.fill(answer.parts);
-    if (focused) root.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
     if (answer.steps) steps.set(answer.steps);
     if (!isNewest) return;
     Object.assign(page.now, answer.state || {});
@@ -31,14 +29,14 @@ export default function whatIf(page) {
     const mine = page.newest();
     const since = performance.now();
     await painted();
-    if (!(await page.later("step", mine))) return;
+    if (!(await page.later("show_step", mine))) return;
     await painted();
     root.dataset.stepMilliseconds = (performance.now() - since).toFixed(1);
   }
   async function recomputeRun(button) {
     Object.assign(button, { disabled: true, textContent: "replaying …" });
     const mine = ++wholeRun;
-    const answer = await page.call("run", { ...page.now });
+    const answer = await page.call("show_run", { ...page.now });
     if (answer && !answer.error && mine === wholeRun) page.fill(answer.parts);
   }
   function settings() {
@@ -75,7 +73,7 @@ export default function whatIf(page) {
     "[data-rank]": async (hit) => {
       hit.disabled = true;
       hit.textContent = "replaying …";
-      await page.later("ranking", page.newest(), { ...page.now, whole: hit.dataset.rank });
+      await page.later("show_ranking", page.newest(), { ...page.now, whole: hit.dataset.rank });
     },
     "[data-take]": (hit, since) => request({ set: hit.dataset.take }, since, true),
     "[data-copy-lines]": (hit) => copy(hit, `${part("lines").querySelector("[data-copy]").textContent}\n`),
