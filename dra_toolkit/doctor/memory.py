@@ -279,6 +279,6 @@ def _while_sampling(work: Workload, shape: ModelShape | None) -> dict[str, float
 
 def _embedder(work: Workload) -> dict[str, float]:
     settings = work.recipe.embedder
-    if settings.name == "none" or not known_embedder(settings.name).is_model:
+    if settings.name == "none" or not known_embedder(settings.name).weights:
         return {}
     return {"embedder": known_embedder(settings.name).weights + settings.batch_tokens * EMBEDDER_BYTES_PER_TOKEN}

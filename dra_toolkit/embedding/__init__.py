@@ -3,7 +3,7 @@
 `protocol` says what an embedder is; `common` is what all of them do alike; the other modules are the embedders. Nothing
 but numpy is imported before an embedder is loaded.
 
-Code from the Hub runs only where the settings pin it to a commit, and only for ids that need it; no built-in name does.
+No code from the Hub runs, nor any that lies beside weights: a model that needs it is refused.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def check_embedder_name(settings: EmbedderSettings, beside: Path | None = None) 
     beside: the recipe's folder, where a function of the user's is looked for
     """
     name = settings.name
-    is_model = os.path.isdir(os.path.expanduser(name)) or bool(_HUB_ID.fullmatch(name))
-    if name not in EMBEDDERS and not (_is_function(name) or is_model):
+    is_folder = os.path.isdir(os.path.expanduser(name))
+    if name not in EMBEDDERS and not (_is_function(name) or is_folder or _HUB_ID.fullmatch(name)):
         return _unknown(name)
     known = known_embedder(name)
     if not known.reads_texts and settings.parts != _WHOLE:
@@ -63,16 +63,12 @@ def check_embedder_name(settings: EmbedderSettings, beside: Path | None = None) 
         )
     if settings.max_length is not None and settings.max_length < 1:
         return f"found embedder_max_length {settings.max_length}, expected at least 1, or none for the embedder's own"
-    for key, value in (("revision", settings.revision), ("code_revision", settings.code_revision)):
-        if known.source is None and value is not None:
-            return f"embedder_{key} has no effect: {name!r} fetches nothing; leave it out"
+    if settings.revision is not None and (known.source is None or (is_folder and name not in EMBEDDERS)):
+        return f"embedder_revision has no effect: {name!r} fetches nothing; leave it out"
     if _is_function(name):
         return check_dotted(name, beside)
     if missing := known.missing_packages():
         return f'{name!r} needs the package {missing[0]}; install it with `pip install "dra-toolkit[embed]"`'
-    pinned = settings.revision or (known.source and known.source.revision)
-    if settings.code_revision is not None and pinned is None:
-        return f"{name!r} has embedder_code_revision but no embedder_revision; code runs only with both commits named"
     return None
 
 
@@ -94,12 +90,8 @@ def known_embedder(name: str) -> KnownEmbedder:
 
 
 def offline_embedder() -> EmbedderSettings:
-    """Return the default embedder if it is installed and fetches nothing, else one that needs nothing at all."""
-    default = EMBEDDERS[EmbedderSettings.name]
-    plain = (name for name, known in EMBEDDERS.items() if not (known.source or known.packages or known.is_model))
-    return (
-        EmbedderSettings() if not (default.source or default.missing_packages()) else EmbedderSettings(name=next(plain))
-    )
+    """Return the default embedder, which fetches nothing, if it is installed, else one that needs nothing at all."""
+    return EmbedderSettings() if not MINILM.missing_packages() else EmbedderSettings(name="hash")
 
 
 def load_embedder(

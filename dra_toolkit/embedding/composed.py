@@ -101,4 +101,4 @@ def _load(settings: EmbedderSettings, **_: Any) -> FunctionEmbedder:
     return FunctionEmbedder(name=settings.name, function=function)
 
 
-FUNCTION = KnownEmbedder(meaning="a function of your own", load=_load, is_model=False)
+FUNCTION = KnownEmbedder(meaning="a function of your own", load=_load)

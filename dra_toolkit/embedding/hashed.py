@@ -77,7 +77,5 @@ def _mix(hashes: NDArray[np.uint32]) -> NDArray[np.uint32]:
 
 
 HASH = KnownEmbedder(
-    meaning="hashed words and word pairs, 4096 dimensions, no model",
-    load=lambda settings, **_: HashEmbedder(),
-    is_model=False,
+    meaning="hashed words and word pairs, 4096 dimensions, no model", load=lambda settings, **_: HashEmbedder()
 )

@@ -127,7 +127,6 @@ def _load(settings: EmbedderSettings, *, policy: Callable[[], nn.Module] | None,
 POLICY = KnownEmbedder(
     meaning="the policy's own last hidden states, averaged over the completion; no second model",
     load=_load,
-    is_model=False,
     reads_texts=False,
 )
 

@@ -18,8 +18,6 @@ class EmbedderSettings:
     """A name of `EMBEDDERS`, a sentence-transformers id or folder, or a dotted path to a function."""
     revision: str | None = None
     """Commit of the weights; None is the pinned commit of a built-in name, or the newest of an id."""
-    code_revision: str | None = None
-    """Commit of the modelling code, where it lives in another repository than the weights."""
     max_length: int | None = None
     """Longest text in tokens that is read whole; None is the embedder's own limit."""
     batch_tokens: int = 16384
@@ -66,9 +64,7 @@ class KnownEmbedder:
     packages: tuple[str, ...] = ()
     """Distributions that it needs beyond numpy."""
     weights: float = 0.0
-    """Bytes of its own weights on a GPU, in half precision."""
-    is_model: bool = True
-    """Whether it runs a model of its own, which takes memory and time."""
+    """Bytes of its own weights on a GPU, in half precision; 0 where it runs no model of its own."""
     reads_texts: bool = True
     """Whether texts are enough for it: it can embed what was recorded."""
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.embedding.common import Counts, batches, distinct, embed_batches, finish
-from dra_toolkit.embedding.folders import fetch, runnable
+from dra_toolkit.embedding.folders import fetch, refuse_code
+from dra_toolkit.embedding.jina import JinaEncoder
 from dra_toolkit.embedding.protocol import EmbedderSettings, Embeddings, KnownEmbedder
 from dra_toolkit.errors import EmbedderError
 from dra_toolkit.groups import Array
@@ -86,52 +87,28 @@ class SentenceEmbedder:
             return vectors.float().cpu().numpy()
 
 
-def load_sentence_embedder(settings: EmbedderSettings, *, source: str, device: str) -> SentenceEmbedder:
+def load_sentence_embedder(
+    settings: EmbedderSettings, *, source: str, device: str, jina: bool = False
+) -> SentenceEmbedder:
     """Load the weights of an id or folder, in half precision on CUDA and float32 elsewhere.
 
-    Raises EmbedderError where they cannot be fetched, need code that the settings do not pin, or do not load.
+    jina: they are of jina-embeddings-v2, whose publisher's code we do without. Raises EmbedderError where they cannot be
+    fetched, need code of their own, or do not load.
     """
     folder = fetch(source, settings.revision)
-    with (
-        runnable(folder, replace(settings, name=source)) as (place, own_code),
-        _loading(source, device, own_code=own_code),
-    ):
-        model = _sentence_transformer(place, device=device, own_code=own_code)
-        _check_text_only(source, model)
-        return SentenceEmbedder(settings=settings, model=model, device=device)
-
-
-def load_jina(settings: EmbedderSettings, *, source: str, device: str) -> SentenceEmbedder:
-    """Load jina-embeddings-v2 without its publisher's code; raises EmbedderError where its weights cannot be had."""
-    from dra_toolkit.embedding.jina import JinaEncoder
-
-    folder = fetch(source, settings.revision)
     with _loading(source, device):
-        model = JinaEncoder(folder, device=device, dtype=precision(device))
+        if jina:
+            model: Any = JinaEncoder(folder, device=device, dtype=precision(device))
+        else:
+            model = _sentence_transformer(source, folder, device)
         return SentenceEmbedder(settings=settings, model=model, device=device)
 
 
 @contextmanager
-def _loading(source: str, device: str, *, own_code: bool = False) -> Iterator[None]:
-    """Load a second model beside a policy in training, with what goes wrong as one line."""
-    from transformers import __version__
-
-    # The code of others may fail in any way, in ours an unexpected error is a bug and keeps its traceback.
-    expected = Exception if own_code else _LOAD_ERRORS
-    try:
-        with _undisturbed(device):
-            yield
-    except EmbedderError:
-        raise
-    except expected as error:
-        failed = f"the code of {source!r} does not run with transformers {__version__}"
-        said = failed if own_code else f"{source!r} could not be loaded"
-        raise EmbedderError(f"embedder: {said}: {kind_and_line(error)}") from error
-
-
-@contextmanager
-def _undisturbed(device: str) -> Iterator[None]:
+def _loading(source: str, device: str) -> Iterator[None]:
     """Load weights whole on every process, in silence, and leave torch's random numbers where they were.
+
+    What goes wrong is an EmbedderError of one line.
 
     What makes `from_pretrained` load a fraction of the weights is meant for the policy: ZeRO-3 partitions every model that
     is loaded while its configuration is alive; FSDP's memory-saving mode leaves the weights zero on all local processes
@@ -145,18 +122,16 @@ def _undisturbed(device: str) -> Iterator[None]:
     config = reference() if reference is not None else None
     efficient = os.environ.pop(_EFFICIENT_LOADING, None)
     deepspeed.unset_hf_deepspeed_config()
-    loggers = [logging.getLogger(name) for name in ("transformers", "sentence_transformers")]
-    levels = [logger.level for logger in loggers]
-    bars = transformers_logging.is_progress_bar_enabled()
+    quiet_before, bars = logging.root.manager.disable, transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)
     try:
         with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
             yield
+    except _LOAD_ERRORS as error:
+        raise EmbedderError(f"embedder: {source!r} could not be loaded: {kind_and_line(error)}") from error
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(quiet_before)
         if bars:
             transformers_logging.enable_progress_bar()
         if efficient is not None:
@@ -174,24 +149,21 @@ def precision(device: str) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
-def _sentence_transformer(folder: Path, *, device: str, own_code: bool) -> Any:
+def _sentence_transformer(source: str, folder: Path, device: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
+    refuse_code(source, folder)
     model = SentenceTransformer(
         str(folder),
         device=device,
-        trust_remote_code=own_code,
+        trust_remote_code=False,
         local_files_only=True,
         model_kwargs={"dtype": precision(device), "use_safetensors": True},
     )
-    return model.eval().requires_grad_(False)
-
-
-def _check_text_only(source: str, model: Any) -> None:
-    """Refuse a model of several media: it would download, or open, a completion that looks like a picture's address."""
     media = sorted({"audio", "image", "video"}.intersection(model.modalities))
-    if media:
+    if media:  # it would download, or open, a completion that looks like a picture's address
         raise EmbedderError(f"embedder: {source!r} reads {' and '.join(media)} too, expected a model of texts only")
+    return model.eval().requires_grad_(False)
 
 
 def _check_length(settings: EmbedderSettings, model: Any) -> None:
@@ -213,8 +185,7 @@ def sentence_model(meaning: str, source: EmbedderSettings, weights: float = 300e
     def load(settings: EmbedderSettings, *, device: str, **_: Any) -> SentenceEmbedder:
         revision, length = settings.revision or source.revision, settings.max_length or source.max_length
         settings = replace(settings, revision=revision, max_length=length)
-        by_us = source == JINA_SOURCE and settings.code_revision is None
-        return (load_jina if by_us else load_sentence_embedder)(settings, source=source.name, device=device)
+        return load_sentence_embedder(settings, source=source.name, device=device, jina=source == JINA_SOURCE)
 
     return KnownEmbedder(meaning=meaning, load=load, source=source, packages=(PACKAGE,), weights=weights)
 

@@ -29,8 +29,7 @@ def test_a_folder_passes(tmp_path: Path) -> None:
         (EmbedderSettings(name="/no/such/folder"), "expected an existing folder"),
         (EmbedderSettings(name="nosuchpackage.embed"), "no package or module 'nosuchpackage'"),
         (EmbedderSettings(name="hash", revision=COMMIT), "embedder_revision has no effect"),
-        (EmbedderSettings(name="minilm", code_revision=COMMIT), "embedder_code_revision has no effect"),
-        (EmbedderSettings(name="owner/model", code_revision=COMMIT), "no embedder_revision"),
+        (EmbedderSettings(name="minilm", revision=COMMIT), "embedder_revision has no effect"),
         (EmbedderSettings(name="minilm", max_length=0), "embedder_max_length 0"),
     ],
 )

@@ -77,9 +77,6 @@ class Embedding(Section):
         choices=PARTS,
     )
     embedder_revision: str | None = ours(None, "Commit of the embedder's weights.", on_card=True)
-    embedder_code_revision: str | None = ours(
-        None, "Commit of the embedder's remote code, where it has any.", on_card=True
-    )
     embedder_max_length: int | None = ours(
         None, "Longest completion, in tokens, that is embedded whole.", low=1, on_card=True
     )
@@ -91,7 +88,6 @@ class Embedding(Section):
         return EmbedderSettings(
             name=self.embedder,
             revision=self.embedder_revision,
-            code_revision=self.embedder_code_revision,
             max_length=self.embedder_max_length,
             batch_tokens=self.embedder_batch_tokens,
             parts=tuple(self.embed_part),
