@@ -91,19 +91,14 @@ def load_dotted(
 
     key: the recipe key or option that names it. expected: what `accepts` takes, in words.
     """
-    if not is_dotted(path):
-        raise error(f"{key}: found {path!r}, expected a dotted path package.module.function")
-    module_name, _, attribute = path.rpartition(".")
     look_beside(None)
     importlib.invalidate_caches()  # a module may have been written since this process started
+    if problem := check_dotted(path, *_BESIDE):
+        raise error(f"{key}: {problem}")
+    module_name, _, attribute = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as raised:
-        if isinstance(raised, ModuleNotFoundError) and raised.name == module_name.partition(".")[0]:
-            places = " or ".join(_folders(*_BESIDE))
-            raise error(
-                f"{key}: found {path!r}, but there is no package or module {raised.name!r} installed or in {places}"
-            ) from None
         raise error(
             f"{key}: found {path!r}, but importing {module_name!r} failed with {kind_and_line(raised)}{_where(raised)}"
         ) from raised

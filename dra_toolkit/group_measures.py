@@ -26,7 +26,6 @@ Value = float | int | bool | None
 _PAIRS = "flatten(list(similarity))"
 _SPREAD = "(CASE WHEN NOT bool_or(isinf(total)) THEN stddev_samp(total) FILTER (isfinite(total)) END)"
 
-
 VERDICTS = {"right": 1.0, "wrong": 0.0, "no_answer": 0.0, "timed_out": 0.0}
 """Verdict of a judge -> whether it counts as correct; any other leaves it open."""
 
@@ -44,12 +43,6 @@ def is_measured(record: GroupRecord) -> bool:
 def answers_of(record: GroupRecord) -> list[str]:
     """Return the final answers that could be read, those that the judge calls the same as one text."""
     return [answer for answer in joined(map(final_answer, record.group.completions)) if answer is not None]
-
-
-def correct_share(record: GroupRecord, correct_by: str | None) -> float | None:
-    """Return the share of completions that are correct, of those of which it is known; None where nothing says it."""
-    correct = correct_of(record, correct_by)
-    return None if correct is None else mean_of_known(correct)
 
 
 def correct_of(record: GroupRecord, correct_by: str | None) -> Array | None:
@@ -95,13 +88,8 @@ class GroupMeasure:
     """Whether an axis of it begins at 0."""
     summed: bool = False
     """Whether a step has the sum of it; of the others it has the mean."""
-    metric: str | None = None
-    """Its name among the trainer's metrics, where it is logged as the mean over the groups of a batch."""
-
-    @property
-    def logged(self) -> str | None:
-        """Its name in metrics.jsonl, where the trainer logs it."""
-        return f"diversity/{self.metric}" if self.metric else None
+    logged: str | None = None
+    """Its name in metrics.jsonl, where the trainer logs it as the mean over the groups of a batch."""
 
     def __call__(self, record: GroupRecord, correct_by: str | None = None) -> Value:
         """Return it of a recorded group; None where it is not known."""
@@ -149,7 +137,7 @@ _ALL = (
         "mean adjusted total",
         **_mean("adjusted", "adjustment.adjusted"),
         shown=("steps", "prompt", "notebook"),
-        metric="adjusted_reward",
+        logged="diversity/adjusted_reward",
     ),
     _measure(
         ("similarity", "similarity", "simil.", "mean cosine similarity"),
@@ -157,7 +145,7 @@ _ALL = (
         of=lambda r, _: mean_similarity(r.adjustment.similarity),
         sql=f"nullif(list_avg({_PAIRS}), 'nan')",
         shown=("steps", "runs", "prompt", "notebook"),
-        metric="similarity",
+        logged="diversity/similarity",
     ),
     _measure(
         ("max_similarity", "similarity of the nearest", "nearest", "largest cosine similarity"),
@@ -170,7 +158,7 @@ _ALL = (
         "effective number of different completions",
         of=lambda r, _: vendi_score(r.adjustment.similarity) if is_measured(r) else None,
         shown=("steps", "runs", "prompt"),
-        metric="vendi_score",
+        logged="diversity/vendi_score",
     ),
     _measure(
         ("redundancy", "redundancy", "redund.", "mean redundancy"),
@@ -181,7 +169,7 @@ _ALL = (
         ("weight", "weight", "weight", "mean factor"),
         "mean factor on the total",
         **_mean("weight", "adjustment.weights"),
-        metric="weight",
+        logged="diversity/weight",
     ),
     _measure(
         ("min_weight", "smallest weight", "min w.", "smallest factor"),
@@ -195,7 +183,7 @@ _ALL = (
         of=lambda r, _: distinct_ratio(r.group.completions),
         shown=("steps",),
         percent=True,
-        metric="distinct_ratio",
+        logged="diversity/distinct_ratio",
     ),
     _measure(
         ("distinct_answers", "distinct answers", "answers", "answers per group"),
@@ -216,7 +204,7 @@ _ALL = (
     _measure(
         ("correct_share", "share correct", "correct", "share of completions"),
         "share of completions that the judge, or else the reward `correct_by`, calls correct; null where neither is",
-        of=correct_share,
+        of=lambda r, by: mean_of_known([] if (correct := correct_of(r, by)) is None else correct),
         shown=("steps", "runs", "prompt"),
         percent=True,
     ),
@@ -236,7 +224,7 @@ _ALL = (
         shown=("steps", "runs"),
         percent=True,
         from_zero=True,
-        metric="zero_spread_groups",
+        logged="diversity/zero_spread_groups",
     ),
     _measure(
         ("flips", "flips in the step", "flips", "advantages per step"),
@@ -272,7 +260,7 @@ _ALL = (
         sql="avg(abs(advantage_plain))",
         shown=("steps",),
         from_zero=True,
-        metric="abs_advantage_plain",
+        logged="diversity/abs_advantage_plain",
     ),
     _measure(
         ("abs_advantage", "mean |advantage|, trained", "|A|", "mean |advantage|"),
@@ -281,7 +269,7 @@ _ALL = (
         sql="avg(abs(advantage))",
         shown=("steps", "runs"),
         from_zero=True,
-        metric="abs_advantage",
+        logged="diversity/abs_advantage",
     ),
 )
 GROUP_MEASURES = {measure.name: measure for measure in _ALL}

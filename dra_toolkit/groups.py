@@ -113,10 +113,6 @@ class CompletionGroup:
         turns = self.turns[i] if self.turns else None
         return self.completions[i] if turns is None else "\n".join(f"[{turn.role}] {turn}" for turn in turns)
 
-    def all_shown(self) -> list[str]:
-        """Return every completion as it is read."""
-        return [self.shown(i) for i in range(len(self))]
-
 
 @dataclass(frozen=True, kw_only=True, eq=False, slots=True)
 class Adjustment:

@@ -21,9 +21,8 @@ def visible(text: str, *, one_line: bool = False) -> str:
 
 
 def _spelt(character: str) -> str:
-    if unicodedata.category(character) == "Zs":
-        return " "
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+    is_space = unicodedata.category(character) == "Zs"
+    return " " if is_space else character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def first_line(error: BaseException, characters: int = 160) -> str:

@@ -22,22 +22,22 @@ def fetch(name: str, revision: str | None) -> Path:
     folder = Path(name).expanduser()
     if os.path.isdir(folder):
         return folder.resolve()
+    import httpx
     from huggingface_hub import constants, errors, snapshot_download
 
-    failed: Exception | None = None
+    failures: list[Exception] = []
     for cached in (False, True):  # a commit that is in the cache without its list of files is only found at the second
         try:
             return Path(snapshot_download(name, revision=revision, allow_patterns=_WEIGHTS, local_files_only=cached))
-        except (ValueError, errors.RevisionResolutionError, *errors.HfHubHTTPError.__bases__) as error:
-            failed = failed or error
-    assert failed is not None
+        except (ValueError, OSError, httpx.HTTPError, errors.RevisionResolutionError) as error:
+            failures.append(error)
     offline = "HF_HUB_OFFLINE is set, so nothing is downloaded"
-    reason = offline if constants.HF_HUB_OFFLINE else kind_and_line(failed)
+    reason = offline if constants.HF_HUB_OFFLINE else kind_and_line(failures[0])
     at = f" --revision {revision}" if revision else ""
     raise EmbedderError(
         f"embedder: {name!r} is not in the Hugging Face cache: {reason}. "
         f"Fetch it with `hf download {name}{at}` (and share HF_HOME), or name a folder"
-    ) from failed
+    ) from failures[0]
 
 
 def refuse_code(name: str, folder: Path) -> None:

@@ -143,7 +143,7 @@ class GroupAdjustment(DynamicSampling):
         measured = self._measure(inputs, prompts, completions, completion_ids_list, rewards)
         self._measured = measured
         for name, value in self._measured.metrics().items():
-            self._log_metric(f"diversity/{name}", value)
+            self._log_metric(name, value)
         if self._adjusts:
             rewards[:, -1] = torch.from_numpy(measured.shift).to(rewards)
         return rewards

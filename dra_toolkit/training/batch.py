@@ -89,7 +89,7 @@ class MeasuredBatch:
     def metrics(self) -> dict[str, float]:
         """Return the batch's diversity metrics, each a mean over groups."""
         records = self.records(mode="train", step=0, batch=0, attempt=0, advantages=self.adjusted_advantages)
-        logged = {measure.metric: measure for measure in GROUP_MEASURES.values() if measure.metric}
+        logged = {measure.logged: measure for measure in GROUP_MEASURES.values() if measure.logged}
         return {name: mean_of_known(measure(record) for record in records) for name, measure in logged.items()}
 
     def records(self, *, mode: Mode, step: int, batch: int, attempt: int, advantages: Array) -> list[GroupRecord]:

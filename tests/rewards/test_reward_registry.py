@@ -93,7 +93,7 @@ def test_a_callable_object_is_a_reward(user_modules):
         ("not_there_at_all.f", "no package or module 'not_there_at_all'"),
         ("reward_of_mine.mien", "has nothing of this name, expected a function; did you mean 'mine'?"),
         ("reward_of_mine.number", "holds a int there, expected a function"),
-        ("reward_of_mine.deeper.f", "failed with ModuleNotFoundError"),
+        ("reward_of_mine.deeper.f", "there is no module 'reward_of_mine.deeper'"),
         ("broken_reward.f", "ModuleNotFoundError: No module named 'package_that_is_not_there'"),
         ("wrong_reward.f", "failed with SyntaxError"),
     ],

@@ -31,7 +31,8 @@ def text(run: Run, params: read.Params) -> Answer:
     """Return a piece of a text: `part` raw, prompt, or the number of a part; `of` the completion or the message."""
     record = record_of(run, params)
     kind = read.choice(params, "part", ("raw", "prompt", *map(str, range(LARGEST_PART))), "raw")
-    texts = [str(message) for message in record.group.prompt] if kind == "prompt" else record.group.all_shown()
+    group = record.group
+    texts = [str(m) for m in group.prompt] if kind == "prompt" else [group.shown(i) for i in range(len(group))]
     of = read.whole(params, "of", 0) or 0
     if of >= len(texts):
         raise RunError(f"of: found {of}, expected less than {len(texts)}")
