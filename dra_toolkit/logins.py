@@ -58,7 +58,7 @@ def _hub_problems(recipe: Recipe) -> Iterator[str]:
         yield "hub_revisions: save_strategy is no, so there is no checkpoint to push; set save_strategy=steps and save_steps"
     if keys and find_spec("huggingface_hub") is not None:  # without it no training starts
         yield from _name_problems(recipe)
-        yield from (f"{', '.join(keys)}: {problem}" for problem in _token_problems(", ".join(keys)))
+        yield from (f"{', '.join(keys)}: {problem}" for problem in hub_problems(", ".join(keys)))
 
 
 def hub_keys(recipe: Recipe) -> list[str]:
@@ -101,7 +101,7 @@ def _name_problems(recipe: Recipe) -> Iterator[str]:
         )
 
 
-def _token_problems(keys: str) -> Iterator[str]:
+def hub_problems(keys: str) -> Iterator[str]:
     """Yield a line if nobody who may write is logged in to the Hub, which `keys` need. Asks the Hub, for a few seconds."""
     import httpx
     from huggingface_hub import constants, get_session, get_token

@@ -35,7 +35,7 @@ def login() -> Iterator[str]:
     """Yield what keeps this login from writing."""
     from dra_toolkit.logins import hub_problems
 
-    yield from hub_problems(["online check"])
+    yield from (f"online check: {problem}" for problem in hub_problems("online check"))
 
 
 def push(repository: str) -> Iterator[str]:
