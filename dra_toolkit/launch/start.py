@@ -109,24 +109,28 @@ def join(recipe: Recipe, *, seconds: float = JOIN_SECONDS, wait: Callable[[float
     return Start(run=run, attempt=int(said["attempt"]), checkpoint=run.checkpoints / name if name else None)
 
 
-def resumable_from(recipe: Recipe) -> Path | None:
-    """Return the checkpoint that a resume goes on from, None for the first step; raises RunError where it would refuse."""
+def resumable_from(recipe: Recipe) -> tuple[Path | None, tuple[str, ...]]:
+    """Return the checkpoint that a resume goes on from, None for the first step, and a line for each newer one that is torn.
+
+    Raises RunError where it would refuse.
+    """
     run = RunDirectory(recipe.output_dir)
     if not run.exists():
         raise RunError(f"output_dir: there is no run in {run.path} to resume; leave out --resume")
     if not run.recorded_nothing():
         refuse_changes(recipe, run.read_recipe(), run.path)
-    checkpoints = complete_checkpoints(run.checkpoints)
-    return checkpoints[-1] if checkpoints else None
-
-
-def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
-    checkpoint, before = resumable_from(recipe), run.read_recipe()
-    skipped = tuple(
+    complete = complete_checkpoints(run.checkpoints)
+    checkpoint = complete[-1] if complete else None
+    return checkpoint, tuple(
         f"{path.name} is not complete, it lacks {lack}; skipped"
         for path, lack in incomplete_checkpoints(run.checkpoints)
         if checkpoint is None or checkpoint_step(path) > checkpoint_step(checkpoint)
     )
+
+
+def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
+    checkpoint, skipped = resumable_from(recipe)
+    before = run.read_recipe()
     attempt = run.start_attempt()
     moved = rewind_metrics(
         run.metrics,

@@ -63,13 +63,13 @@ def preview(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) ->
     if problems := import_problems(recipe):
         raise RecipeError(*problems)
     run = RunDirectory(recipe.output_dir)
-    checkpoint = resumable_from(recipe) if resume else None
+    checkpoint, skipped = resumable_from(recipe) if resume else (None, ())
     attempt = 1 if overwrite else run.last_attempt() + 1
     assumed = range(sum(gpus_wanted(recipe)) if recipe.vllm.vllm_gpus else 0)
     gpus = visible_gpus() or [Gpu(index=str(index), name="assumed", memory_mib=0) for index in assumed]
     planned = plan(recipe, run, gpus=gpus, attempt=attempt, checkpoint=checkpoint)
     before = [*filter(None, [in_the_way(recipe, resume=resume, overwrite=overwrite)]), *login_problems(recipe)]
-    notes = [f"before training: {problem}" for problem in before]
+    notes = [*(f"before training: {problem}" for problem in before), *skipped]
     if resume and is_finished(recipe):
         notes.append(f"{run.path} is finished, so a resume does nothing; raise max_steps to go on")
     return planned, notes

@@ -294,6 +294,10 @@ class TestDryRun:
         for key, setting in set_here.items():
             (row,) = [row for row in rows if row[:1] == [key]]
             assert " ".join(row).endswith(f" {setting.origin}"), row
+        shown = [row[0] for row in rows if row and row[0] in recipe.settings]
+        given = [recipe.settings[key].is_given for key in shown]
+        assert given == sorted(given, reverse=True)  # what the recipe says comes first
+        assert set(shown) == set(set_here)  # and no default is listed: `dra recipes keys` has those
         assert ["max_steps", "7", "override"] in rows
         assert ["gradient_accumulation_steps", "4", "derived"] in rows
         assert ["num_generations", "6", "recipe"] in rows
