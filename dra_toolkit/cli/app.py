@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.common import user_errors
+from dra_toolkit.cli.common import print_json, user_errors
 from dra_toolkit.errors import RunError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def dashboard(
         Path(), metavar="FOLDER", help="Where --train finds your recipes beside the shipped ones."
     ),
     open_browser: bool = typer.Option(True, "--open/--no-open", help="Open it in the browser."),
+    as_json: bool = typer.Option(False, "--json", help="Print where it is as one JSON document, once it answers."),
 ) -> None:
     """Open the dashboard: curves, groups, what if, comparisons, search. It only reads, except with --train."""
     missing = [name for name in ("gradio", "latex2mathml") if importlib.util.find_spec(name) is None]
@@ -73,10 +74,12 @@ def dashboard(
             from dra_app.train_page import train_page
 
             options["own"].append(train_page(context, recipes))
-        _serve(context, rules, listener, open_browser, options)
+        _serve(context, rules, listener, open_browser, as_json, options)
 
 
-def _serve(context: Context, rules: Rules, listener: socket.socket, opens: bool, options: dict[str, Any]) -> None:
+def _serve(
+    context: Context, rules: Rules, listener: socket.socket, opens: bool, as_json: bool, options: dict[str, Any]
+) -> None:
     from dra_app.server import serve
 
     host, port = listener.getsockname()[:2]
@@ -85,7 +88,10 @@ def _serve(context: Context, rules: Rules, listener: socket.socket, opens: bool,
 
     def tell() -> None:
         shown = context.only or context.root
-        print(f"The dashboard of {shown} is at {address} (Ctrl-C ends it).", flush=True)
+        if as_json:
+            print_json({"shown": shown, "address": address, "api": f"{address}gradio_api/"})
+        else:
+            print(f"The dashboard of {shown} is at {address} (Ctrl-C ends it).", flush=True)
         if opens and has_screen():
             webbrowser.open(address)
 

@@ -67,7 +67,7 @@ def print_json(document: Any) -> None:
     """Print one JSON document, an object, with the version of its shape."""
     from dra_toolkit.inspection.plain import plain
 
-    print(json.dumps({"version": JSON_VERSION, **plain(document)}))
+    print(json.dumps({"version": JSON_VERSION, **plain(document)}), flush=True)
 
 
 def print_lines(lines: Sequence[str]) -> None:

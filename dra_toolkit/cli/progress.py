@@ -24,6 +24,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from dra_toolkit.cli.common import JSON_VERSION
 from dra_toolkit.safe_text import visible
 
 PLAIN_EVERY_SECONDS = 10.0
@@ -58,7 +59,7 @@ class Display:
 
     def show(self, event: Event) -> None:
         """Show one event."""
-        print(json.dumps(event), flush=True)
+        print(json.dumps({"version": JSON_VERSION, **event}), flush=True)
 
     def close(self) -> None:
         """Leave the terminal as it was found."""

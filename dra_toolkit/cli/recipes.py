@@ -129,6 +129,7 @@ def export_settings(
     engine: Literal["verl", "slime", "ms-swift"] = typer.Argument(..., help="The engine that is to train."),
     overrides: list[str] = typer.Argument(None, help="key=value over the recipe."),
     output: Path = typer.Option(None, help="The file to write; left out, RECIPE.dra.yaml here."),
+    as_json: bool = JSON,
 ) -> None:
     """Write what a recipe says of the adjustment to a file, and print the engine's command that uses it."""
     from dra_toolkit.adapters.settings import command, settings_text
@@ -139,7 +140,8 @@ def export_settings(
     file = output or Path(f"{found.name}.dra.yaml")
     text, line = settings_text(found), command(engine, found, file.resolve())
     publish_text(file, text)
-    typer.echo(f"# {file} says how rewards are adjusted; add your own arguments to\n{line}")
+    said = f"# {file} says how rewards are adjusted; add your own arguments to\n{line}"
+    print_json({"file": file, "engine": engine, "command": line}) if as_json else typer.echo(said)
 
 
 def _find(name: str) -> Path:
