@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+import json_shapes
 from run_format import run_format
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -218,6 +219,7 @@ PAGES = {
     "cli.md": command_line,
     "legacy-recipes.md": legacy_recipes,
     "judge-pairs.md": judge_pairs,
+    "json.md": lambda: json_shapes.page(GENERATED, table),
 }
 
 

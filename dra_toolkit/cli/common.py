@@ -7,13 +7,14 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 import typer
 from typer.core import TyperGroup
 
-from dra_toolkit.errors import DRAError
+from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
             OPENED.clear()
 
     return wrapped
+
+
+def place_of(path: Path | None) -> Path:
+    """Return a path as given, the run of that name, or the latest run."""
+    from dra_toolkit.runs import latest_run
+    from dra_toolkit.runs.layout import named_run
+
+    if path is None:
+        return latest_run().path
+    with suppress(RunError):
+        return path if path.exists() else named_run(str(path)).path
+    return path
 
 
 def print_problems(problems: Sequence[str]) -> None:

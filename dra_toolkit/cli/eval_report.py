@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, console, print_json, user_errors
-from dra_toolkit.errors import EvaluationError, RunError, did_you_mean
+from dra_toolkit.cli.common import JSON, answer, console, place_of, print_json, user_errors
+from dra_toolkit.errors import EvaluationError, did_you_mean
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def report(
 
     metrics = metric.split(",")
     _check_options(metric, published, out)
-    found = gather(*([_place(path) for path in paths] if paths else [_place(None)]), held_out=held_out)
+    found = gather(*([place_of(path) for path in paths] if paths else [place_of(None)]), held_out=held_out)
     for each in metrics:
         _check_metric(found, each)
     measured = measure(found, load_embedder(EmbedderSettings(name="hash"))) if diversity else {}
@@ -109,18 +108,6 @@ def _check_options(metric: str, published: bool, out: Path | None) -> None:
         raise EvaluationError(*problems)
 
 
-def _place(path: Path | None) -> Path:
-    """Return a path as given, the run of that name, or the latest run."""
-    from dra_toolkit.runs import latest_run
-    from dra_toolkit.runs.layout import named_run
-
-    if path is None:
-        return latest_run().path
-    with suppress(RunError):
-        return path if path.exists() else named_run(str(path)).path
-    return path
-
-
 def _check_metric(report: Report, metric: str) -> None:
     known = list(dict.fromkeys(m for row in report.rows for cell in row.cells.values() for m in cell.scores))
     if metric in known:
@@ -142,7 +129,7 @@ def _row(name: str, path: Path | None) -> Row:
             some = ", ".join(row.label for row in rows[:5])
             raise EvaluationError(f"{name}: holds {len(rows)} models ({some}); name one, with --in {name}")
         return rows[0]
-    report = gather(_place(path))
+    report = gather(place_of(path))
     found = report.named(name)
     if len(found) == 1:
         return found[0]

@@ -174,11 +174,9 @@ def _show_list() -> None:
     for row in _rows(of_launch=True):
         print(_indented(f"{row['name']:<11} {row['purpose']}", below=16))
     first = rows[0]["name"]
-    reading, starting = (
-        (f"dra recipes show {first}", "read one"),
-        (f"dra recipes copy {first}", "start your own from it"),
-    )
-    print_next(console(), [reading, starting, (f"dra doctor {first}", "see whether this machine can run it")])
+    checking = (f"dra doctor {first}", "see whether this machine can run it")
+    start = (f"dra recipes copy {first}", "start your own from it")
+    print_next(console(), [(f"dra recipes show {first}", "read one"), start, checking])
 
 
 def _indented(text: str, below: int = 4) -> str:

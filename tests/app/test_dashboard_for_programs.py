@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from dashboard import Browser, ask, dra_app
+from shaped import held
 from waiting import wait_until
 
 from dra_app.demo import make_demo
@@ -69,6 +70,21 @@ def test_what_is_recorded_can_be_read_by_gradios_client(address: str, root: Path
     for wrong, said in ((("../etc", "/steps"), "is no run under"), (("demo-grpo", 99, "/groups"), "99")):
         with pytest.raises(Exception, match=said):
             client.predict(*wrong[:-1], api_name=wrong[-1])
+
+
+def test_where_it_is_can_be_had_as_json(root: Path) -> None:
+    command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "app", root, "--no-open", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        held("dra app", told)
+        assert ask(told["address"].rstrip("/"), "/gradio_api/info")[0] == 200
+        assert told["api"] == told["address"] + "gradio_api/"
+    finally:
+        process.terminate()
+        process.wait()
+    assert process.returncode == 0
 
 
 def test_the_functions_are_tools_of_an_mcp_server_that_answers_from_them(root: Path) -> None:

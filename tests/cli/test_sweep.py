@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from shaped import held
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
@@ -69,6 +70,7 @@ def test_a_dry_run_shows_every_place_and_its_json_every_run():
     assert "runs/quickstart-seed-2" in shown.stdout
     assert shown.stdout.index("learning_rate") < shown.stdout.index("# train")
     told = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+    held("dra train RECIPE seed=1,2 --dry-run", told, apart=["runs[].notes[]", "runs[].commands[].environment.<name>"])
     assert [run["settings"]["seed"]["value"] for run in told["runs"]] == [1, 2]
     refused = CliRunner().invoke(app, [*arguments[:3], "--slurm", "job.sh"])
     assert (refused.exit_code, "writes one run" in refused.stderr) == (2, True)

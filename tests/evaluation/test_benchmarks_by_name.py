@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from eval_runs import make_run
 from evaluated import eval_
+from shaped import held
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.benchmarks.problems import load_problems
@@ -65,6 +66,7 @@ def run(policies, benchmarks, tmp_path) -> Path:
 
 def planned(run: Path, *arguments: object) -> list[dict]:
     told = json.loads(eval_("run", run, "--all-steps", *arguments, "--dry-run", "--json").stdout)
+    held("dra eval run [RUN] --dry-run", told, apart=["notes[]"])
     assert any("told apart four times in five" in line for line in told["power"])
     return told["planned"]
 

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from rich.console import Console
+from shaped import held
 
 from dra_toolkit.cli import progress
 from dra_toolkit.cli.progress import Bars, EvaluationEvents, Lines, make_display
@@ -66,7 +67,9 @@ def test_json_for_scripts(capsys):
     display = make_display(EvaluationEvents(), as_json=True)
     for event in EVENTS:
         display.show(event)
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == EVENTS
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    held("dra eval run [RUN]", *told)
+    assert [{key: value for key, value in each.items() if key != "version"} for each in told] == EVENTS
 
 
 @pytest.mark.process

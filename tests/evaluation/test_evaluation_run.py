@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from eval_runs import add_checkpoint, dra_eval, family_of, finish, generated, make_run, samples, wait_for_line
+from shaped import SHAPES, held
 from waiting import wait_until
 
 from dra_toolkit.evaluation.results.stored import find_evaluations
@@ -148,6 +149,7 @@ def test_watch_evaluates_what_a_running_training_writes(run, policies, benchmark
         process = dra_eval(copy, "--watch", "--no-base", *asked(benchmarks[1:]), "--json")
         assert process.stdout is not None
         for line in process.stdout:
+            held("dra eval run [RUN]", json.loads(line), apart=SHAPES["dra eval run [RUN]"])
             if json.loads(line).get("text") == "waiting for the next checkpoint":
                 break
         assert [e.label for e in find_evaluations(copy / "evals")] == ["step-10"]

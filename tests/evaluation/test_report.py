@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from evaluated import eval_, evaluate, three_steps, write_unsealed
+from shaped import held
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import EvaluationError
@@ -86,7 +87,8 @@ class TestReport:
         assert eval_("report", tmp_path / "evals", "--metric", "repaired").stdout.count("75.0") >= 1
 
     def test_json_has_every_number(self, evals):
-        told = json.loads(eval_("report", evals, "--json").stdout)
+        told = json.loads(eval_("report", evals, "--diversity", "--json").stdout)
+        held("dra eval report [PATH]...", told, apart=["problems[]", "choices[].optimism_at_most"])
         assert told["benchmarks"] == ["aime24", "minerva"]
         assert [row["step"] for row in told["rows"]] == [0, 50, 100]
         row = told["rows"][1]["benchmarks"]
@@ -312,8 +314,10 @@ class TestAnswers:
         assert line.split()[8:] == ["25.0", "%", "3", "≤", "3", "25.0", "%", "50.0", "%"]
 
     def test_problems_that_flipped_are_shown_with_both_answers(self, two):
-        told = json.loads(eval_("compare", "1", "2", "--in", two, "--flips", "5", "--json").stdout)["flips"]
-        assert [(flip["problem"], flip["left"]["right"], flip["right"]["right"]) for flip in told] == [("p1", 0, 1)]
+        told = json.loads(eval_("compare", "1", "2", "--in", two, "--flips", "5", "--detect", "5", "--json").stdout)
+        held("dra eval compare LEFT RIGHT", told, apart=["notes[]"])
+        found = [(flip["problem"], flip["left"]["right"], flip["right"]["right"]) for flip in told["flips"]]
+        assert found == [("p1", 0, 1)]
         said = " ".join(eval_("compare", "1", "2", "--in", two, "--flips", "5").stdout.split())
         assert "1 problems flipped" in said
         assert "step-2, 100 % right, 3 tokens, ends by stop: I think 1 of 1" in said

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from shaped import held
 
 from dra_toolkit.launch import Gpu, Plan, plan
 from dra_toolkit.launch.command import Command
@@ -316,6 +317,7 @@ class TestDryRun:
     def test_as_json(self, tmp_path):
         said = json.loads(dry_run(tmp_path, "dra_grpo", "max_steps=7", "--json"))
         recipe = load_recipe("dra_grpo", ["max_steps=7"])
+        held("dra train RECIPE --dry-run", said, apart=["notes[]"])
         assert said["settings"] == json.loads(recipe.to_json())["settings"]
         assert said["settings"]["max_steps"] == {"value": 7, "origin": "override"}
         assert said["notes"] == list(recipe.notes)

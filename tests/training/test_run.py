@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from shaped import held
 from waiting import wait_until, wait_until_used
 
 from dra_toolkit.runs import Run
@@ -287,6 +288,7 @@ def test_several_processes_record_one_run_and_tell_of_it_in_json(recipe):
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     events = [json.loads(line) for line in out.splitlines()]
+    held("dra train RECIPE", *events, apart=["done", "problems[]"])
     steps = [event for event in events if event["event"] == "step"]
     assert [(event["step"], event["of"]) for event in steps] == [(1, 2), (2, 2)]
     assert np.isfinite([event["reward"] for event in steps]).all()

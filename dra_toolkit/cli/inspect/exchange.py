@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from dra_toolkit.cli.common import JSON, Format, print_json, print_lines, user_errors
+from dra_toolkit.cli.common import JSON, Format, place_of, print_json, print_lines, user_errors
 from dra_toolkit.cli.inspect.common import ONE_RUN, STEPS, WHERE, app, open_run, selection
 from dra_toolkit.errors import RunError
 from dra_toolkit.safe_text import visible
@@ -157,7 +157,7 @@ def lint(
     given = dict(locals())
     from dra_toolkit.inspection.lint.linting import lint as look
 
-    report = look(source, format=format, options=_options(given))
+    report = look(place_of(source), format=format, options=_options(given))
     if as_json:
         print_json(report)
     else:
