@@ -727,3 +727,15 @@ def _saved_bytes(model: torch.nn.Module, length: int, autocast: bool) -> int:
         kept = model.model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
     assert kept.last_hidden_state.shape[1] == length
     return sum(size for size, _ in seen.values())
+
+
+def test_a_package_that_runs_from_a_folder_is_a_line_and_no_fault(monkeypatch):
+    monkeypatch.setattr("dra_toolkit.doctor.check_packages.OURS", "a-package-nobody-installed")
+    bounds.cache_clear()
+    try:
+        (python,) = check_python(None)
+        found = check_package("torch", "train")
+    finally:
+        bounds.cache_clear()
+    assert (python.level, python.fix) == ("not checked", "pip install -e FOLDER, with its folder")
+    assert "declares no bound" in found.found

@@ -141,7 +141,7 @@ def sampling(model: Any, reader: Any) -> dict[str, float]:
     """Return how long `generate` of transformers takes for a token of 24 completions."""
     import torch
 
-    tokens = 8 if TINY else 96
+    tokens = 8 if TINY else 32
     asked = torch.full((ROWS, 16), 5, device=DEVICE)
     model.eval()
     with torch.no_grad():

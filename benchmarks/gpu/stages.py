@@ -176,39 +176,57 @@ def bf16() -> dict[str, Any]:
 
 
 def smollm2() -> dict[str, Any]:
-    """Train SmolLM2-135M with DRA and with GRPO on the carried task, all runs at once; their numbers of every step."""
+    """Train SmolLM2-135M with DRA and with GRPO on the carried task, all runs at once, and evaluate each."""
     made = CARRIED / "smollm2"
     if not made.is_dir():
         return {"not here": f"{made}: made by benchmarks/smollm2/make.py and carried"}
     from dra_toolkit.runs import Run
 
     steps, seeds = (2, (1,)) if TINY else (int(os.environ.get("DRA_GPU_STEPS", "100")), (1, 2, 3))
-    recipe = Path(__file__).parents[1] / "smollm2" / "smollm2.yaml"
-    kept = Path(os.environ.get("OUT") or tempfile.mkdtemp())
+    recipes = Path(__file__).parents[1] / "smollm2"
+    place = Path(tempfile.mkdtemp())
+    train = "from dra_toolkit.cli import main; main()"
+    found: dict[str, Any] = {"steps": steps, "base model": json.loads(_output(recipes / "evaluate.py", made / "model"))}
     runs = {}
     for seed in seeds:
         for name, measure in (("DRA", "graph_cut"), ("GRPO", "none")):
-            run = Path(tempfile.mkdtemp()) / f"smollm2-{name}-{seed}"
+            run = place / f"{name}-{seed}"
             given = [f"model_name_or_path={made}/model", f"dataset_name={made}/train.jsonl", f"output_dir={run}"]
-            given += [f"diversity={measure}", f"max_steps={steps}", f"seed={seed}", "save_strategy=no", *_SMALL[TINY]]
-            program = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe), *given]
-            log = (kept / f"{run.name}.log").open("w")
-            runs[name, seed] = run, subprocess.Popen(program, stdout=log, stderr=subprocess.STDOUT)
-    found: dict[str, Any] = {"steps": steps}
-    for (name, seed), (run, process) in runs.items():
-        state = process.wait()
+            given += [
+                f"diversity={measure}",
+                f"max_steps={steps}",
+                f"seed={seed}",
+                f"save_steps={steps}",
+                *_SMALL[TINY],
+            ]
+            with (place / f"{run.name}.log").open("w") as log:
+                command = [sys.executable, "-c", train, "train", str(recipes / "smollm2.yaml"), *given]
+                runs[f"{name}, seed {seed}"] = run, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    for title, (run, process) in runs.items():
+        status = process.wait()
+        if status:
+            found[title] = {"status": status, "said": (place / f"{run.name}.log").read_text()[-1000:]}
+            continue
         rows = Run.open(run).query(
-            "SELECT coalesce(correct_share, positive_share) AS correct, similarity, vendi_score, zero_spread "
+            "SELECT coalesce(correct_share, positive_share) AS correct, similarity, vendi_score "
             "FROM steps WHERE mode = 'train' ORDER BY step"
         )
-        columns = {key: [round(v, 4) for v in rows[key].to_pylist()] for key in rows.column_names}
-        found[f"{name}, seed {seed}"] = {"status": state, **columns}
+        columns = {key: [round(value, 4) for value in rows[key].to_pylist()] for key in rows.column_names}
+        after = _output(recipes / "evaluate.py", run / "checkpoints" / f"checkpoint-{steps}")
+        found[title] = {**json.loads(after), **columns}
+        print(json.dumps(found), flush=True)
     return found
+
+
+def _output(program: Path, model: Path) -> str:
+    """Return the last line of what the evaluation of a model prints."""
+    command = [sys.executable, str(program), str(model), str(CARRIED / "smollm2" / "heldout.jsonl"), *(["2"] * TINY)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
 
 
 _SMALL = {
     True: ("per_device_train_batch_size=8", "max_completion_length=8"),
-    False: ("per_device_train_batch_size=64", "bf16=true", "use_cpu=false"),
+    False: ("per_device_train_batch_size=64", "use_cpu=false"),
 }
 
 

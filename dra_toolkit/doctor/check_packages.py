@@ -36,7 +36,7 @@ def bounds() -> dict[tuple[str, str], SpecifierSet]:
     """Return which versions are known to work, by package and by the extra that installs it, as ours declares them."""
     from packaging.requirements import Requirement
 
-    requirements = [Requirement(line) for line in metadata.requires(OURS) or []]
+    requirements = [Requirement(line) for line in (installed(OURS) and metadata.requires(OURS)) or []]
     extras = [re.search(r"""extra == ['"]([\w-]+)['"]""", str(each.marker or "")) for each in requirements]
     pairs = zip(requirements, extras, strict=True)
     return {(each.name.lower(), extra[1] if extra else ""): each.specifier for each, extra in pairs}
@@ -70,6 +70,10 @@ def check_python(_: Facts) -> Iterator[Finding]:
     """Say which Python runs, and whether it is one of those tried."""
     from packaging.specifiers import SpecifierSet
 
+    if installed(OURS) is None:
+        why = f"{OURS} runs from a folder and is not installed, so which versions are known to work cannot be told"
+        yield not_checked("Python", why, "pip install -e FOLDER, with its folder")
+        return
     found, bound = platform.python_version(), SpecifierSet(metadata.metadata(OURS)["Requires-Python"] or "")
     if bound.contains(found, prereleases=True):
         yield ok("Python", found)

@@ -58,7 +58,7 @@ class JinaEncoder:
             weights["embeddings.word_embeddings.weight"][ids] + weights["embeddings.token_type_embeddings.weight"][0]
         )
         hidden = self._norm("embeddings.LayerNorm", hidden)
-        bias = self._bias(mask).to(hidden.dtype)
+        bias = self._bias(mask, hidden.dtype)
         for layer in range(self._config["num_hidden_layers"]):
             hidden = self._layer(f"encoder.layer.{layer}", hidden, bias)
         shares = mask / mask.sum(dim=1, keepdim=True)
@@ -86,7 +86,7 @@ class JinaEncoder:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         return self._functional.layer_norm(hidden, weight.shape, weight, bias, eps=self._config["layer_norm_eps"])
 
-    def _bias(self, mask: torch.Tensor) -> torch.Tensor:
+    def _bias(self, mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         """Return what is added to the attention scores, (B, heads, T, T): the distances; minus infinity for padding."""
         import torch
 
@@ -94,7 +94,7 @@ class JinaEncoder:
         distance = (positions[:, None] - positions[None, :]).abs().float()
         slopes = torch.tensor(_slopes(self._config["num_attention_heads"]), device=mask.device)
         padded = mask[:, None, None, :] == 0
-        return (-slopes[:, None, None] * distance)[None].masked_fill(padded, -torch.inf)
+        return (-slopes[:, None, None] * distance).to(dtype)[None].masked_fill(padded, -torch.inf)
 
 
 def _slopes(heads: int) -> list[float]:
