@@ -34,8 +34,6 @@ class Start:
     attempt: int
     checkpoint: Path | None
     """Where training continues; None for a fresh start."""
-    moved_metrics: int = 0
-    """Metrics lines beyond the checkpoint that were put aside."""
     skipped: tuple[str, ...] = ()
     """Newer checkpoints that are not complete, and what each lacks."""
     kept_aside: Path | None = None
@@ -132,14 +130,14 @@ def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
     checkpoint, skipped = resumable_from(recipe)
     before = run.read_recipe()
     attempt = run.start_attempt()
-    moved = rewind_metrics(
+    rewind_metrics(
         run.metrics,
         step=checkpoint_step(checkpoint) if checkpoint else 0,
         aside=run.attempt_logs(attempt) / "superseded-metrics.jsonl",
     )
     if recipe.to_json() != before.to_json():
         run.create(recipe)
-    return Start(run=run, attempt=attempt, checkpoint=checkpoint, moved_metrics=moved, skipped=skipped)
+    return Start(run=run, attempt=attempt, checkpoint=checkpoint, skipped=skipped)
 
 
 def _announced(start: Start) -> Start:

@@ -53,8 +53,7 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
         of_groups = f'SELECT mode, step, count(*) AS groups, {means} FROM "groups" GROUP BY mode, step'
         connection.execute(f"CREATE VIEW steps AS {of_groups}")
     inside = [segment.path / file for segment in snapshot.segments for file in FILES]
-    allowed = [*(file.path for file in snapshot.files), *inside]
-    connection.execute(f"SET allowed_paths = {_list(allowed)}")
+    connection.execute(f"SET allowed_paths = {_list([*(file.path for file in snapshot.files), *inside])}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -85,19 +84,20 @@ def _selects(snapshot: Snapshot, name: str) -> Iterator[str]:
     part = PARTS[name]
     whole = [segment.path for segment in snapshot.segments if segment.path not in snapshot.hidden]
     if whole:
-        yield f"SELECT {_columns(snapshot, name, whole)} FROM {_read([path / part for path in whole])}"
+        yield f"SELECT {_columns(snapshot, name, whole)} FROM {_read(snapshot, whole, part)}"
     for path, batches in snapshot.hidden.items():
         hidden = ", ".join(f"({step}, {batch})" for step, batch in sorted(batches))
-        yield f"SELECT {_columns(snapshot, name, [path])} FROM {_read([path / part])} WHERE (step, batch) NOT IN ({hidden})"
+        others = f"{_read(snapshot, [path], part)} WHERE (step, batch) NOT IN ({hidden})"
+        yield f"SELECT {_columns(snapshot, name, [path])} FROM {others}"
     first = _of_version_1(snapshot)
     files = [file.path for file in snapshot.files if snapshot.facts[file.path].version != 1]
     if files:
         one_row = " WHERE completion_index = 0" if name == "groups" else ""
-        yield f"SELECT {_columns(snapshot, name, files)} FROM {_read(files)}{one_row}"
+        yield f"SELECT {_columns(snapshot, name, files)} FROM {_read(snapshot, files)}{one_row}"
     if first and name == "groups":
         yield "SELECT * FROM groups_of_version_1"
     elif first:
-        yield f"SELECT {_columns(snapshot, name, first)} FROM {_renamed(first)}"
+        yield f"SELECT {_columns(snapshot, name, first)} FROM {_renamed(snapshot, first)}"
 
 
 def _of_version_1(snapshot: Snapshot) -> list[Path]:
@@ -108,12 +108,12 @@ def _groups_of_version_1(snapshot: Snapshot) -> str | None:
     """Return SQL of the groups of files of version 1, computed from their rows; None if there are none."""
     files, key = _of_version_1(snapshot), ", ".join(GROUP_KEY)
     other = "any_value(attempt) AS attempt, any_value(prompt_hash) AS prompt_hash"
-    return f"SELECT {key}, {other}, {measures()} FROM {_renamed(files)} GROUP BY {key}" if files else None
+    return f"SELECT {key}, {other}, {measures()} FROM {_renamed(snapshot, files)} GROUP BY {key}" if files else None
 
 
-def _renamed(paths: Sequence[Path]) -> str:
+def _renamed(snapshot: Snapshot, paths: Sequence[Path]) -> str:
     renamed = ", ".join(f'"{old}" AS {new}' for old, new in OLD_NAMES.items())
-    return f"(SELECT *, {renamed} FROM {_read(paths)})"
+    return f"(SELECT *, {renamed} FROM {_read(snapshot, paths)})"
 
 
 def _columns(snapshot: Snapshot, name: str, paths: Sequence[Path]) -> str:
@@ -134,8 +134,10 @@ def _nothing(name: str, *, is_all: bool) -> str:
     return ", ".join(f"NULL::{KINDS[kind].sql} AS {column}" for column, kind in columns)
 
 
-def _read(paths: Sequence[Path]) -> str:
-    return f"read_parquet({_list(paths)}, union_by_name = true, hive_partitioning = false)"
+def _read(snapshot: Snapshot, paths: Sequence[Path], part: str = "") -> str:
+    """Return SQL that reads files; only those of unlike columns are all opened before a question is answered."""
+    is_mixed = len({(snapshot.columns[path], *snapshot.facts[path].reward_weights) for path in paths}) > 1
+    return f"read_parquet({_list([p / part for p in paths])}, union_by_name = {is_mixed}, hive_partitioning = false)"
 
 
 def _list(paths: Sequence[Path]) -> str:

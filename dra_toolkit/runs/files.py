@@ -89,9 +89,8 @@ def _sync_directory(folder: Path) -> None:
     """Make the rename itself durable, where the file system knows how."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    except OSError:  # some network file systems refuse to sync a directory; the file itself is safe
-        pass
+        with suppress(OSError):  # some network file systems refuse to sync a directory; the file itself is safe
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -200,13 +200,11 @@ def runs_root() -> Path:
 
 def find_runs(root: Path) -> list[RunDirectory]:
     """Return the runs directly under `root`, the most recently written last."""
-    there = root.iterdir() if root.is_dir() else ()
-    return sorted((RunDirectory(p) for p in there if (p / "resolved.json").is_file()), key=_last_written)
+    return sorted((RunDirectory(p.parent) for p in root.glob("*/resolved.json") if p.is_file()), key=_last_written)
 
 
 def _last_written(run: RunDirectory) -> float:
-    files = [run.resolved, run.metrics, run.status_file]
-    return max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
+    return max((f.stat().st_mtime for f in (run.resolved, run.metrics, run.status_file) if f.is_file()), default=0.0)
 
 
 def latest_run(root: Path | None = None) -> RunDirectory:

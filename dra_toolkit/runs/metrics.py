@@ -72,10 +72,11 @@ def never_paid(path: Path) -> bool:
 
 
 def rewind_metrics(path: Path, *, step: int, aside: Path) -> int:
-    """Before resuming at `step`, move the rows beyond it to the file `aside`, and return how many there were."""
-    rows = list(read_metrics(path))
-    beyond = [row for row in rows if row["step"] > step]
-    if beyond:
-        publish_text(aside, "".join(json.dumps(row) + "\n" for row in beyond))
-    publish_text(path, "".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step))
-    return len(beyond)
+    """Before resuming at `step`, move the rows beyond it, and summaries, to the file `aside`; return how many there were."""
+    rows: tuple[list[str], list[str]] = ([], [])
+    for row in read_metrics(path):
+        rows[row["step"] > step or "train_runtime" in row].append(json.dumps(row) + "\n")
+    if rows[True]:
+        publish_text(aside, "".join(rows[True]))
+    publish_text(path, "".join(rows[False]))
+    return len(rows[True])

@@ -78,6 +78,7 @@ class GroupStore:
         self._checked: dict[tuple[Path, int, int], Contents | str] = {}
         self._indices: dict[Path, list[Batch]] = {}
         self._open: SegmentReader | None = None
+        self._looking = threading.Lock()  # so that threads that ask at once do not all open every file
         self._reading = threading.Lock()  # one reader is kept open, and threads of a server share it
 
     def listing(self, mode: Mode | None = None) -> Listing:
@@ -190,7 +191,7 @@ class GroupStore:
         parts: which files of the segments.
         """
         places = [(file, "") for file in snapshot.files] + [(s, part) for s in snapshot.segments for part in parts]
-        with ThreadPoolExecutor(max_workers=2) as workers:
+        with self._looking, ThreadPoolExecutor(max_workers=2) as workers:
             broken = list(workers.map(lambda place: _why_broken(*place), places))
         for (source, part), why in zip(places, broken, strict=True):
             if why:
@@ -235,9 +236,8 @@ class GroupStore:
             self.problems[path.name] = "a link to nothing"
             return False
         key = (path, stat.st_mtime_ns, stat.st_size)
-        if key not in self._checked:
-            self._checked[key] = _contents_of(path)
-        found = self._checked[key]
+        with self._looking:
+            found = self._checked.get(key) or self._checked.setdefault(key, _contents_of(path))
         if isinstance(found, str):
             self.problems[path.name] = found
             return False

@@ -30,9 +30,11 @@ def test_rewind_moves_later_lines_aside(tmp_path):
     path, aside = tmp_path / "metrics.jsonl", tmp_path / "aside.jsonl"
     for step in range(1, 6):
         append_metrics(path, step=step, attempt=1, values={"reward": step})
-    assert rewind_metrics(path, step=3, aside=aside) == 2
-    assert [row["step"] for row in read_metrics(path)] == [1, 2, 3]
-    assert [row["step"] for row in read_metrics(aside)] == [4, 5]
+        if step in (3, 5):
+            append_metrics(path, step=step, attempt=1, values={"train_runtime": 1.0, "train_loss": 0.5})
+    assert rewind_metrics(path, step=3, aside=aside) == 4
+    assert [row["step"] for row in read_metrics(path)] == [1, 2, 3], "nor the summary of an attempt that was stopped"
+    assert [row["step"] for row in read_metrics(aside)] == [3, 4, 5, 5]
 
 
 def test_missing_file_has_no_rows(tmp_path):
