@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 from dra_toolkit.doctor.estimate import FACTOR
 from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, problems, warning
@@ -14,7 +13,7 @@ from dra_toolkit.launch.vllm_server import answers, check_ports
 from dra_toolkit.logins import chosen_trackers, hub_keys, login_problems
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_users import import_problems
-from dra_toolkit.recipe.derived import gpus_wanted, steps_per_generation
+from dra_toolkit.recipe.derived import gpus_wanted, steps_per_generation, vllm_memory
 
 GIB = 1 << 30
 TIGHT, TOO_MUCH = 0.85, 1.3
@@ -110,10 +109,11 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
     if expected.vllm is None or (vllm_gpus and recipe.launch.machine_rank != 0):
         return
     gpus = machine.gpus[-vllm_gpus:] if vllm_gpus else machine.gpus[:local]
-    share = work.vllm_share * min(gpu.total for gpu in gpus)
+    share = vllm_memory(recipe)
     fix = "raise vllm_gpu_memory_utilization, or lower vllm_max_model_length"
     if work.sampler == "colocate" or vllm_gpus:
-        yield _compare("memory, vLLM", expected.vllm, share, f"({work.vllm_share:.0%} of a GPU)", fix)
+        of_gpu = share * min(gpu.total for gpu in gpus)
+        yield _compare("memory, vLLM", expected.vllm, of_gpu, f"({share:.0%} of a GPU)", fix)
 
 
 def check_time(facts: Facts) -> Iterator[Finding]:
@@ -139,7 +139,8 @@ def check_time(facts: Facts) -> Iterator[Finding]:
 def check_disk(facts: Facts) -> Iterator[Finding]:
     """Say whether checkpoints fit on the disk; a model that has to be fetched says how large it is."""
     recipe, expected = facts.the_recipe, facts.estimate
-    place = _existing(recipe.output_dir.absolute())
+    path = recipe.output_dir.absolute()
+    place = next(folder for folder in (path, *path.parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
     if expected is None:
         yield ok("disk", f"{_size(free)} free in {place}; what the run needs is not estimated")
@@ -150,13 +151,8 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
         found = f"{_size(free)} free in {place}; {count} of {_size(each)}"
         fix = "save_total_limit=2, save_only_model=true, or another output_dir"
         tight = needed > TIGHT * free or (kept is None and 10 * each > free)
-        yield (
-            problem("disk", found, fix)
-            if needed > free
-            else warning("disk", found, fix)
-            if tight
-            else ok("disk", found)
-        )
+        level = problem if needed > free else warning if tight else None
+        yield level("disk", found, fix) if level else ok("disk", found)
 
 
 def kept_checkpoints(recipe: Recipe) -> int | None:
@@ -166,9 +162,8 @@ def kept_checkpoints(recipe: Recipe) -> int | None:
         return 0
     known = output.save_strategy == "steps" and steps > 0 and output.save_steps > 0
     made = math.ceil(steps / output.save_steps if output.save_steps >= 1 else 1 / output.save_steps) if known else None
-    at_once = (
-        output.save_total_limit + 1 if output.save_total_limit else None
-    )  # an old one goes after a new one is there
+    # an old one goes after a new one is there
+    at_once = output.save_total_limit + 1 if output.save_total_limit else None
     return min(filter(None, (made, at_once)), default=None)
 
 
@@ -182,13 +177,8 @@ def check_logins(facts: Facts) -> Iterator[Finding]:
     """Say what the recipe's trackers and its uploads to the Hub lack."""
     recipe = facts.the_recipe
     uses = [*chosen_trackers(recipe), *(["the Hub"] if hub_keys(recipe) else [])]
-    lacking = login_problems(recipe)
-    yield from problems("logins", lacking)
-    if not lacking:
-        said = (
-            f"{', '.join(uses)}: logged in, or no login needed" if uses else "none needed: no tracker, no push_to_hub"
-        )
-        yield ok("logins", said)
+    said = f"{', '.join(uses)}: logged in, or no login needed" if uses else "none needed: no tracker, no push_to_hub"
+    yield from [*problems("logins", login_problems(recipe))] or [ok("logins", said)]
 
 
 def _compare(subject: str, needed: Memory, available: float | None, where: str, fix: str | None = None) -> Finding:
@@ -214,11 +204,6 @@ def _duration(seconds: float) -> str:
         if seconds >= limit:
             return f"{seconds / unit:.1f} {name}" if seconds < 100 * unit else f"{seconds / unit:,.0f} {name}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder above that exists: the disk that `path` will be on."""
-    return next(parent for parent in (path, *path.parents) if parent.is_dir())
 
 
 FIT_CHECKS = (

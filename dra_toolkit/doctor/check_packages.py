@@ -103,9 +103,11 @@ def check_torch(facts: Facts) -> Iterator[Finding]:
         yield ok("torch", found)
 
 
-def check_packages(_: Facts) -> Iterator[Finding]:
-    """Say which other packages of training are here."""
+def check_packages(facts: Facts) -> Iterator[Finding]:
+    """Say which other packages of training are here, and which of the recipe's embedder."""
     yield from (check_package(name, extra) for name, extra in bounds() if extra == "train" and name != "torch")
+    name = facts.recipe.embedder.name if facts.recipe else "none"
+    yield from (check_package(each, "embed") for each in (() if name == "none" else known_embedder(name).packages))
 
 
 def check_processor(facts: Facts) -> Iterator[Finding]:
@@ -192,30 +194,8 @@ def check_flash_attention(facts: Facts) -> Iterator[Finding]:
         yield from [ok("flash-attn", " ".join(version))] if version else []
 
 
-def check_embedder_packages(facts: Facts) -> Iterator[Finding]:
-    """Say whether the packages of the recipe's embedder are here."""
-    name = facts.the_recipe.embedder.name
-    for package in () if name == "none" else known_embedder(name).packages:
-        yield check_package(package, "embed")
-
-
-def check_quantised(facts: Facts) -> Iterator[Finding]:
-    """Say whether bitsandbytes is here if the recipe loads a quantised model; PEFT comes with training."""
-    model = facts.the_recipe.model
-    if (model.load_in_4bit or model.load_in_8bit) and find_spec("bitsandbytes") is None:
-        why = "not installed, and the recipe loads a quantised model"
-        yield problem("bitsandbytes", why, "pip install bitsandbytes")
-
-
 MACHINE_CHECKS = (check_python, check_torch, check_packages, check_processor, check_gpus)
 """What is checked with or without a recipe, in the order of the report."""
 
-PACKAGE_CHECKS = (
-    check_missing,
-    check_vllm,
-    check_deepspeed,
-    check_flash_attention,
-    check_quantised,
-    check_embedder_packages,
-)
+PACKAGE_CHECKS = (check_missing, check_vllm, check_deepspeed, check_flash_attention)
 """What a recipe needs installed."""

@@ -96,19 +96,18 @@ def estimate(
     """
     if not model.parameters:
         return None
+    time = None
+    if device and model.shape:
+        sampling = _sampling_seconds(work, model.shape, device) / work.steps_per_generation
+        time = StepTime(sampling=sampling, training=_training_seconds(work, model.shape, device))
     return Estimate(
         work=work,
         model=model,
         device=device,
         training=training_memory(work, model, gpu_memory=gpu_memory),
         vllm=serving_memory(work, model) if work.sampler != "transformers" else None,
-        time=_step_time(work, model.shape, device) if device and model.shape else None,
+        time=time,
     )
-
-
-def _step_time(work: Workload, shape: ModelShape, device: Device) -> StepTime:
-    sampling = _sampling_seconds(work, shape, device) / work.steps_per_generation
-    return StepTime(sampling=sampling, training=_training_seconds(work, shape, device))
 
 
 def forward_flops(shape: ModelShape, *, tokens: float, scored: float, length: float) -> float:

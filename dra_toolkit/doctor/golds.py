@@ -15,6 +15,7 @@ from dra_toolkit.judge.golds import GoldReport, as_texts, report_golds
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES
 from dra_toolkit.rewards.registry import REWARDS
+from dra_toolkit.safe_text import first_line
 
 
 def local_golds(recipe: Recipe) -> Iterator[tuple[str, GoldReport]]:
@@ -42,13 +43,8 @@ def check_golds(recipe: Recipe) -> Iterator[Finding]:
     """Yield what can be said of the golds: that they are read, that some are not, or why training would stop."""
     try:
         for name, report in local_golds(recipe):
-            found = f"{name}: {report.line}"
-            if report.unread:
-                yield warning(
-                    "golds", found, "completions of these prompts get no reward from it; mend or remove the rows"
-                )
-            else:
-                yield ok("golds", found)
+            found, fix = f"{name}: {report.line}", "completions of these prompts get no reward; mend or remove the rows"
+            yield warning("golds", found, fix) if report.unread else ok("golds", found)
     except RecipeError as error:
         for line in error.problems:
             yield problem("golds", line, "set solution_column, or mend the data")
@@ -69,13 +65,8 @@ def _values(path: Path, column: str) -> list[Any]:
     """Return the values of a column, which may be named with dots, of all rows that have any; [] for another format."""
     try:
         rows = list(read_rows(path))
-    except UnicodeDecodeError as error:
-        byte = error.object[error.start]
-        raise RecipeError(
-            f"dataset_name: {path}: a byte (0x{byte:02x}) is not UTF-8; write the file anew as UTF-8"
-        ) from None
-    except ValueError:
-        return []  # training says what is wrong with it
+    except ValueError as error:
+        raise RecipeError(f"dataset_name: {path} cannot be read ({first_line(error)})") from None
     if column not in (rows[0] if rows else {}) and "." not in column:
         return []
     return [_reached(row, column) for row in rows]

@@ -65,12 +65,8 @@ class Workload:
     reference: bool
     """Whether a reference model stands beside the policy."""
     lora_rank: int | None
-    lora_everywhere: bool
-    """Whether all linear layers get adapters, not the queries and values alone."""
     sampler: str
     """`transformers`, `colocate` or `server`."""
-    vllm_share: float
-    """Share of a GPU's memory that vLLM takes."""
     old_logps: bool
     """Whether log-probabilities are computed again after sampling."""
 
@@ -103,9 +99,7 @@ def workload(recipe: Recipe, *, stored_bytes: int, prompt: int | None = None) ->
         compute_bytes=4 if training.bf16 is False and not training.fp16 else 2,
         reference=objective.beta != 0 and not model.use_peft,
         lora_rank=model.lora_r if model.use_peft else None,
-        lora_everywhere=not set(model.lora_target_modules or ()) <= {"q_proj", "v_proj"},
         sampler=recipe.vllm.vllm_mode if recipe.vllm.use_vllm else "transformers",
-        vllm_share=vllm_memory(recipe),
         old_logps=bool(corrected or accumulation % (micro_steps * objective.num_iterations) != 0),
     )
 
@@ -165,7 +159,7 @@ def training_memory(work: Workload, model: ModelSize, *, gpu_memory: float | Non
     peak = max(_while_training(work, model.shape), _while_sampling(work, model.shape), key=lambda p: sum(p.values()))
     parts = _held(work, model) | peak | _embedder(work) | {"libraries": CONTEXT}
     if work.sampler == "colocate" and gpu_memory:
-        parts["vLLM's share"] = work.vllm_share * gpu_memory / (1 + SLACK)
+        parts["vLLM's share"] = vllm_memory(work.recipe) * gpu_memory / (1 + SLACK)
     return Memory(parts={name: size for name, size in parts.items() if size > 0})
 
 
@@ -193,8 +187,9 @@ def trainable_parameters(work: Workload, model: ModelSize) -> float:
     if shape is None:
         return 0.02 * model.parameters
     attention = 2 * shape.hidden + shape.query_dim + shape.kv_dim  # queries and values, or keys and output
-    ends = 2 * attention + 3 * (shape.hidden + shape.intermediate) if work.lora_everywhere else attention
-    return float(work.lora_rank * shape.layers * ends)
+    everywhere = 2 * attention + 3 * (shape.hidden + shape.intermediate)
+    of_attention_alone = set(work.recipe.model.lora_target_modules or ()) <= {"q_proj", "v_proj"}
+    return float(work.lora_rank * shape.layers * (attention if of_attention_alone else everywhere))
 
 
 def state_bytes(optimizer: str, element_bytes: float) -> float:

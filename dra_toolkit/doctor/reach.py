@@ -134,17 +134,11 @@ def _prompt_tokens(recipe: Recipe) -> int | None:
     column = recipe.data.for_each(recipe.data.prompt_column)[0] or ""
     with contextlib.suppress(OSError, ValueError):
         rows = [row for row in islice(read_rows(Path(file)), LOOKED_AT) if isinstance(row, Mapping)]
-        texts = [_text(row[column]) for row in rows if row.get(column)]
-        if texts:
-            mean = sum(map(len, texts)) / len(texts) + len(recipe.data.system_prompt or "")
+        lengths = [len(str(row[column])) for row in rows if row.get(column)]
+        if lengths:
+            mean = sum(lengths) / len(lengths) + len(recipe.data.system_prompt or "")
             return round(mean / CHARACTERS_PER_TOKEN) + TEMPLATE_TOKENS
     return None
-
-
-def _text(prompt: Any) -> str:
-    if isinstance(prompt, list):
-        return "".join(str(message.get("content", "")) for message in prompt if isinstance(message, dict))
-    return str(prompt)
 
 
 def look_up(name: str, kind: Kind, *, revision: str | None = None) -> OnHub:

@@ -38,6 +38,8 @@ def _missing_packages(recipe: Recipe, gpus: Sequence[Gpu]) -> Iterator[str]:
     if recipe.vllm.use_vllm and find_spec("vllm") is None:
         mend = '`pip install "dra-toolkit[vllm]"`' if gpus else VLLM_ON_CPU
         yield f"use_vllm: vllm not installed in {sys.prefix}; {mend}, or use_vllm=false vllm_gpus=0"
+    if (recipe.model.load_in_4bit or recipe.model.load_in_8bit) and find_spec("bitsandbytes") is None:
+        yield "bitsandbytes not installed, and the recipe loads a quantised model; `pip install bitsandbytes`"
     flash = recipe.model.attn_implementation == "flash_attention_2"
     if flash and not (find_spec("flash_attn") or find_spec("kernels")):
         yield (
