@@ -26,12 +26,12 @@ def _spelt(character: str) -> str:
 
 
 def first_line(error: BaseException, characters: int = 160) -> str:
-    """Return the first line of what an error says, made visible and shortened; its kind where it says nothing.
+    """Return the first line with words of what an error says, made visible and shortened; its kind where it says nothing.
 
     >>> first_line(ValueError("no such file\\nmore")), first_line(KeyError())
     ('no such file', 'KeyError')
     """
-    said = (str(error).splitlines() or [""])[0][:characters]
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:characters]
     return visible(said, one_line=True) or type(error).__name__
 
 

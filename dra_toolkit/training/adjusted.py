@@ -39,7 +39,7 @@ from dra_toolkit.rewards.judged import GOLD_COLUMN, recent_verdicts
 from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
 from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, mean_log_probs, measure, read_log_probs
 from dra_toolkit.training.reward_checks import checked, distinct, drop_infinities, listed, refuse_classes
-from dra_toolkit.training.sampled_groups import DynamicSampling
+from dra_toolkit.training.sampled_groups import SampledGroups
 
 COLUMN = "diversity"
 """Name of the reward column that carries the adjustment, in TRL's logs too."""
@@ -50,7 +50,7 @@ def diversity(completions: Sequence[Any], **_: Any) -> list[None]:
     return [None] * len(completions)
 
 
-class GroupAdjustment(DynamicSampling):
+class GroupAdjustment(SampledGroups):
     """Mixin, to stand before one of TRL's trainers among the bases; its arguments are those of `DRATrainer`."""
 
     reward_funcs: list[Any]

@@ -45,7 +45,7 @@ def as_conversations(dataset: Dataset, source: Source, system_prompt: str | None
             "prompt_column": source.prompt_column,
             "solution_column": source.solution_column,
             "system_prompt": system_prompt,
-            "in_parts": not only_text and any(map(_image_parts, _column(dataset, source.prompt_column))),
+            "in_parts": not only_text and any(map(_image_parts, values_of(dataset, source.prompt_column))),
         },
         remove_columns=removed,
         features=_features(dataset, source, removed) if only_text else None,
@@ -61,7 +61,7 @@ def reads_images(dataset: Dataset) -> str | None:
         "role": Value("string"),
         "content": Value("string"),
     }
-    if not plain and any(_image_parts(messages) for messages in _column(dataset, "prompt")):
+    if not plain and any(_image_parts(messages) for messages in values_of(dataset, "prompt")):
         return "messages with image parts"
     return None
 
@@ -78,7 +78,7 @@ def _check_columns(dataset: Dataset, source: Source) -> None:
 def _check_prompts(dataset: Dataset, source: Source, system_prompt: str | None, tell: Tell) -> bool:
     """Look at every prompt, tell of what may surprise, and return whether all messages are a role and a text."""
     faults, own_system, answered, only_text = [], 0, 0, True
-    for number, found in enumerate(_column(dataset, source.prompt_column), start=1):
+    for number, found in enumerate(values_of(dataset, source.prompt_column), start=1):
         if problem := _fault(found):
             faults.append((number, problem))
         elif isinstance(found, list):
@@ -109,7 +109,7 @@ def _check_prompts(dataset: Dataset, source: Source, system_prompt: str | None, 
 def _count_missing_solutions(dataset: Dataset, source: Source, tell: Tell) -> None:
     if source.solution_column is None:
         return
-    found = _column(dataset, source.solution_column)
+    found = values_of(dataset, source.solution_column)
     missing = sum(value is None or value != value or (isinstance(value, str) and not value.strip()) for value in found)
     if missing:
         tell(
@@ -118,7 +118,8 @@ def _count_missing_solutions(dataset: Dataset, source: Source, tell: Tell) -> No
         )
 
 
-def _column(dataset: Dataset, name: str) -> Iterator[Any]:
+def values_of(dataset: Dataset, name: str) -> Iterator[Any]:
+    """Yield the values of a column, read by batches."""
     for batch in dataset.select_columns([name]).iter(batch_size=BATCH):
         yield from batch[name]
 

@@ -17,8 +17,8 @@ from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.rewards.registry import REWARDS
 from dra_toolkit.rewards.text import content_text
-from dra_toolkit.training.conversation import Tell, as_conversations, reads_images
-from dra_toolkit.training.data_sources import Source, made_ways, read_split, sources
+from dra_toolkit.training.conversation import Tell, as_conversations, reads_images, values_of
+from dra_toolkit.training.data_sources import made_ways, read_split, sources
 from dra_toolkit.training.hub_errors import first_words, model_errors
 from dra_toolkit.training.mixture import mixed, with_read_golds
 
@@ -47,62 +47,62 @@ def _split(
     weights: list[float] | None = None,
     held_out: bool = False,
 ) -> Dataset:
-    members, system_prompt = sources(recipe), recipe.data.system_prompt
+    members = sources(recipe)
     judged = any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe.objective.reward_funcs)
     datasets = []
     for member in members:
-        dataset = as_conversations(read_split(recipe, member, held_out=held_out), member, system_prompt, tell)
-        datasets.append(with_read_golds(dataset, member, tell) if judged else dataset)
-    datasets = _that_fit(recipe, tokenizer, members, datasets, tell)
-    _tell_of_rendered(datasets, tokenizer, system_prompt, tell)
+        read = read_split(recipe, member, held_out=held_out)
+        dataset = as_conversations(read, member, recipe.data.system_prompt, tell)
+        dataset = with_read_golds(dataset, member, tell) if judged else dataset
+        datasets.append(_that_fit(recipe, tokenizer, member.name, dataset, tell))
+        _tell_of_rendered(datasets[-1], member.name, tokenizer, recipe.data.system_prompt, tell)
     if len(datasets) == 1:
         return datasets[0]
     return mixed(datasets, members, weights, seed=recipe.training.seed, tell=tell)
 
 
-def _that_fit(
-    recipe: Recipe,
-    tokenizer: PreTrainedTokenizerBase,
-    members: list[Source],
-    datasets: list[Dataset],
-    tell: Tell,
-) -> list[Dataset]:
-    """Return the data sets without the prompts that are longer than the recipe allows, and tell how many they were.
+def _that_fit(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, name: str, dataset: Dataset, tell: Tell) -> Dataset:
+    """Return a data set without the prompts that are longer than the recipe allows, and tell how many they were.
 
     Raises RecipeError where the chat template refuses a prompt, for its system message for example, or none is left.
     """
     longest, arguments = recipe.data.max_prompt_length, _template_arguments(recipe)
-    kept, left_out = [], []
-    for dataset, member in zip(datasets, members, strict=True):
-        looked_at = dataset if longest is not None else dataset.select(range(1))
-        lengths = _lengths(looked_at, member.name, tokenizer, arguments)
-        fitting = [index for index, length in enumerate(lengths) if longest is None or length <= longest]
-        if not fitting:
-            raise RecipeError(
-                f"max_prompt_length: all {len(lengths)} prompts of {member.name} are longer than {longest} tokens, the "
-                f"shortest has {min(lengths)}"
-            )
-        left_out.append(len(lengths) - len(fitting))
-        kept.append(dataset.select(fitting) if left_out[-1] else dataset)
-    if any(left_out):
-        listed = ", ".join(f"{count} of {member.name}" for count, member in zip(left_out, members, strict=True))
-        tell(
-            f"max_prompt_length: {sum(left_out)} of {sum(map(len, datasets))} prompts are longer than {longest} tokens and "
-            "left out" + (f" ({listed})" if len(members) > 1 else "")
+    if longest is None:
+        _lengths(dataset.select(range(1)), name, tokenizer, arguments)
+        return dataset
+    lengths = _lengths(dataset, name, tokenizer, arguments)
+    fitting = [index for index, length in enumerate(lengths) if length <= longest]
+    if not fitting:
+        raise RecipeError(
+            f"max_prompt_length: all {len(lengths)} prompts of {name} are longer than {longest} tokens, the shortest has "
+            f"{min(lengths)}"
         )
-    return kept
+    if len(fitting) == len(lengths):
+        return dataset
+    count = len(lengths) - len(fitting)
+    tell(
+        f"max_prompt_length: {count} of {len(lengths)} prompts of {name} are longer than {longest} tokens and left out"
+    )
+    return dataset.select(fitting)
 
 
 def _tell_of_rendered(
-    datasets: list[Dataset], tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, tell: Tell
+    dataset: Dataset, name: str, tokenizer: PreTrainedTokenizerBase, system_prompt: str | None, tell: Tell
 ) -> None:
-    looked_at = [_rendered_already(dataset, tokenizer, system_prompt) for dataset in datasets]
-    rows = sum(count for count, _ in looked_at)
+    """Tell how many prompts contain special tokens of the tokenizer as text, and which."""
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    pattern = re.compile("|".join(map(re.escape, sorted(special | set(tokenizer.all_special_tokens)))) or "(?!)")
+    rows, found = 0, Counter[str]()
+    for messages in values_of(dataset, "prompt"):
+        own = (message for message in messages if message["content"] != system_prompt)
+        tokens = {token for message in own for token in pattern.findall(content_text(message["content"]))}
+        rows += bool(tokens)
+        found.update(tokens)
     if rows:
-        tokens = list(dict.fromkeys(token for _, found in looked_at for token in found))
         tell(
-            f"prompt_column: {rows} of {sum(map(len, datasets))} prompts contain special tokens of the tokenizer "
-            f"({', '.join(tokens[:3])}), as if a chat template had been applied; it is applied here, so expected plain texts"
+            f"prompt_column: {rows} of {len(dataset)} prompts of {name} contain special tokens of the tokenizer "
+            f"({', '.join(token for token, _ in found.most_common(3))}), as if a chat template had been applied; it is "
+            "applied here, so expected plain texts"
         )
 
 
@@ -126,29 +126,11 @@ def _lengths(
                 batch["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True, **template_arguments
             )
         except jinja2.TemplateError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise RecipeError(f"prompt_column: the chat template refuses prompts of {name} ({reason})") from None
+            raise RecipeError(
+                f"prompt_column: the chat template refuses prompts of {name} ({first_words(error, 200)})"
+            ) from None
         lengths.extend(map(len, rendered["input_ids"]))
     return lengths
-
-
-def _rendered_already(
-    dataset: Dataset, tokenizer: PreTrainedTokenizerBase, system_prompt: str | None
-) -> tuple[int, list[str]]:
-    """Return how many prompts contain special tokens of the tokenizer as text, and the most frequent of these."""
-    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    special |= set(tokenizer.all_special_tokens)
-    if not special:
-        return 0, []
-    pattern = re.compile("|".join(map(re.escape, sorted(special))))
-    rows, found = 0, Counter[str]()
-    for batch in dataset.select_columns(["prompt"]).iter(batch_size=BATCH):
-        for messages in batch["prompt"]:
-            own = (message for message in messages if message["content"] != system_prompt)
-            tokens = {token for message in own for token in pattern.findall(content_text(message["content"]))}
-            rows += bool(tokens)
-            found.update(tokens)
-    return rows, [token for token, _ in found.most_common(3)]
 
 
 def model_path(recipe: Recipe) -> str:

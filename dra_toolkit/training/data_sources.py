@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,12 +105,9 @@ def _problem(error: Exception, name: str, split: str, which: str) -> str:
 
 def _reached(dataset: Dataset, column: str | None) -> Dataset:
     """Return a data set that has a column named with dots, `reward_model.ground_truth`, beside the one it lies in."""
-    if column is None or column in dataset.column_names or column.partition(".")[0] not in dataset.column_names:
+    if column is None or column in dataset.column_names:
         return dataset
-    outer, *inner = column.split(".")
-    values = []
-    for value in dataset[outer]:
-        for key in inner:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        values.append(value)
-    return dataset if all(value is None for value in values) else dataset.add_column(column, values)
+    flat = dataset.flatten()
+    if column not in flat.column_names:
+        return dataset
+    return dataset.add_column(column, flat[column][:], feature=flat.features[column])

@@ -30,7 +30,7 @@ from trl import GRPOConfig
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.runs import RunDirectory
-from dra_toolkit.safe_text import visible
+from dra_toolkit.safe_text import first_line
 from dra_toolkit.training.model_card import model_card
 from dra_toolkit.training.trackers import tracker_links
 
@@ -82,44 +82,42 @@ class Publishing(TrainerCallback):
 
 
 class Revisions:
-    """A queue of checkpoints and the thread that pushes them; trouble is told once and never raised."""
+    """A folder of checkpoints on their way, and the thread that pushes them; trouble is told once and never raised."""
 
     def __init__(self, folder: Path, push: Push, *, where: str, tell: Callable[[str], None]) -> None:
         """Take up what an earlier attempt left in `folder`. where: the repository, for messages."""
         self._folder, self._push, self._where, self._tell = folder, push, where, tell
-        self._queue: queue.Queue[Path] = queue.Queue()
-        self._failed: list[Path] = []
+        self._rounds: queue.Queue[None] = queue.Queue()
         self._told = False
         folder.mkdir(exist_ok=True)
-        for leftover in sorted(folder.iterdir()):
-            if leftover.name.startswith("."):  # half a copy
-                shutil.rmtree(leftover, ignore_errors=True)
-            else:
-                self._queue.put(leftover)
+        for half in folder.glob(".*"):  # a copy or a removal that was not ended
+            shutil.rmtree(half, ignore_errors=True)
+        self._rounds.put(None)
         threading.Thread(target=self._work, name="hub-revisions", daemon=True).start()
 
     def submit(self, checkpoint: Path, step: int, card: Path) -> None:
-        """Put a complete checkpoint into the queue."""
+        """Let a complete checkpoint be pushed."""
         name = f"step-{step:05d}"
         try:
-            self._queue.put(_linked(checkpoint, self._folder, name, card))
+            _linked(checkpoint, self._folder, name, card)
         except OSError as error:
             self._say(name, error, "training goes on without it")
+        self._begin()
 
     def close(self, patience: float = PATIENCE) -> None:
-        """Wait for the queue, try again once what failed, and say what is left and where it lies.
+        """Wait until all is pushed, what failed tried again once, and say what is left and where it lies.
 
         patience: seconds that each revision may take.
         """
-        if waiting := self._queue.unfinished_tasks + len(self._failed):
-            self._tell(f"hub_revisions: {waiting} on their way to {self._where}; waiting")
-        self._wait(patience)
-        again, self._failed = self._failed, []
-        for folder in again:
-            self._queue.put(folder)
-        self._wait(patience)
-        left = sorted(self._folder.iterdir())
-        if left:
+        if waiting := self._waiting():
+            self._tell(f"hub_revisions: {len(waiting)} on their way to {self._where}; waiting")
+        self._begin()
+        left, deadline = waiting, time.monotonic() + patience
+        while self._rounds.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.05)
+            if len(now := self._waiting()) < len(left):
+                left, deadline = now, time.monotonic() + patience
+        if left := self._waiting():
             names = ", ".join(path.name for path in left)
             self._tell(
                 f"hub_revisions: not on the Hub: {len(left)} ({names}); they lie in {self._folder}, and `hf upload "
@@ -129,24 +127,24 @@ class Revisions:
             with contextlib.suppress(OSError):
                 self._folder.rmdir()
 
-    def _wait(self, patience: float) -> None:
-        waiting, deadline = self._queue.unfinished_tasks, time.monotonic() + patience
-        while (left := self._queue.unfinished_tasks) and time.monotonic() < deadline:
-            time.sleep(0.05)
-            if left < waiting:
-                waiting, deadline = left, time.monotonic() + patience
+    def _waiting(self) -> list[Path]:
+        return sorted(self._folder.glob("[!.]*"))
+
+    def _begin(self) -> None:
+        """Let the thread look into the folder, if it is not about to."""
+        if self._rounds.empty():
+            self._rounds.put(None)
 
     def _work(self) -> None:
         while True:
-            folder = self._queue.get()
-            try:
-                self._push(folder, _branch(folder))
-                shutil.rmtree(folder, ignore_errors=True)
-            except Exception as error:  # whatever the Hub or its client does, training goes on
-                self._failed.append(folder)
-                self._say(folder.name, error, "training goes on, and it is tried again at the end")
-            finally:
-                self._queue.task_done()
+            self._rounds.get()
+            for folder in self._waiting():
+                try:
+                    self._push(folder, _branch(folder))
+                    shutil.rmtree(folder.rename(folder.with_name(f".done-{folder.name}")), ignore_errors=True)
+                except Exception as error:  # whatever the Hub or its client does, training goes on
+                    self._say(folder.name, error, "training goes on, and it is tried again")
+            self._rounds.task_done()
 
     def _say(self, name: str, error: Exception, consequence: str) -> None:
         if not self._told:
@@ -178,9 +176,7 @@ def hub_problems_told() -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """Return why something failed, in one short line."""
     response = getattr(error, "response", None)
-    status = f"status {response.status_code}: " if response is not None else ""
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "") or type(error).__name__
-    return status + visible(said, one_line=True)[:200]
+    return (f"status {response.status_code}: " if response is not None else "") + first_line(error, 200)
 
 
 def model_files(checkpoint: Path) -> list[Path]:
@@ -204,8 +200,8 @@ def _branch(folder: Path) -> str:
     return folder.name.partition(".")[0]
 
 
-def _linked(checkpoint: Path, folder: Path, name: str, card: Path) -> Path:
-    """Return a new folder in `folder` that has the model files of a checkpoint as hard links, and the card."""
+def _linked(checkpoint: Path, folder: Path, name: str, card: Path) -> None:
+    """Make a new folder in `folder` that has the model files of a checkpoint as hard links, and the card."""
     files = model_files(checkpoint)
     if not any(path.suffix == ".safetensors" for path in files):
         raise OSError(
@@ -226,4 +222,3 @@ def _linked(checkpoint: Path, folder: Path, name: str, card: Path) -> Path:
         (making / CARD).unlink(missing_ok=True)
         shutil.copyfile(card, making / CARD)
     os.replace(making, target)
-    return target

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,6 @@ HUB = "https://huggingface.co"
 TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 TAGS = ("dra-toolkit", "dra-grpo", "grpo", "trl", "reinforcement-learning", "arxiv:2505.09655")
 PACKAGES = ("trl", "transformers", "torch", "accelerate", "datasets", "vllm", "deepspeed", "peft")
-LOSSES = {"grpo": "GRPO", "dr_grpo": "Dr. GRPO"}
 DIVERSITY_KEYS = (
     *(each.key for each in SETTING_KEYS.values() if not each.borrowed),
     *flagged("on_card", Embedding),
@@ -50,47 +50,23 @@ def model_card(
     text: the recipe as it was written. step: optimizer steps behind the weights. repo: where the Hub has them.
     tags: further tags for the header. links: addresses of the run in its trackers.
     """
-    names, data = recipe.objective.reward_funcs, recipe.data.names
-    shares: Sequence[float | None] = recipe.data.dataset_weights or [None] * len(data)
     chosen = [key for key in sorted(recipe.owned_by("reward")) if recipe.settings[key].origin in ("recipe", "override")]
     installed = {name: next((d.version for d in metadata.distributions(name=name)), None) for name in PACKAGES}
+    paths = {value for setting in recipe.settings.values() for value in _local_paths(setting.value)}
     template = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
-    template.filters |= {"code": code, "block": block}
+    template.filters |= {"code": code, "block": block, "named": _named, "plain": _plain_name}
+    template.filters["cut"] = partial(without_local_paths, paths=sorted(paths, key=len, reverse=True))
     return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         recipe=recipe,
         step=step,
         header=_header(recipe, tags),
         title=re.sub(r"([\\`*_\[\]<>#!|])", r"\\\1", visible(recipe.output_dir.name, one_line=True)),
-        method=method_name(recipe),
-        base_model=_named(recipe.model.model_name_or_path),
-        mixed=[
-            _named(name, "datasets/") + (f" (share {share:g})" if share else "")
-            for name, share in zip(data, shares, strict=False)
-        ],
         links=[link for link in links if re.fullmatch(r"https?://[\w.:/?&=%+-]+", link)],
-        diversity=_settings(recipe, DIVERSITY_KEYS),
-        training=_settings(recipe, TRAINING_KEYS),
-        reward_settings=_settings(recipe, chosen),
-        rewards=[
-            (_plain_name(name), f"{weight:g}")
-            for name, weight in zip(names, recipe.objective.reward_weights or [1.0] * len(names), strict=True)
-        ],
+        keys={"diversity": DIVERSITY_KEYS, "training": TRAINING_KEYS, "rewards": chosen},
         where=repo if repo and HUB_ID.fullmatch(repo) else "FOLDER_OR_HUB_ID",
-        text=without_local_paths(text, recipe) or " ",
-        changed=[
-            f"{key}={without_local_paths(str(setting.value), recipe)}"
-            for key, setting in sorted(recipe.settings.items())
-            if setting.origin == "override"
-        ],
+        text=text,
         versions={"dra-toolkit": __version__} | {name: found for name, found in installed.items() if found},
     )
-
-
-def method_name(recipe: Recipe) -> str:
-    """Return what the training method is called: `DRA-GRPO`, `DRA-Dr. GRPO`, `GRPO`, `GRPO with the loss dapo`, ..."""
-    loss = recipe.objective.loss_type
-    name = LOSSES.get(loss) or f"GRPO with the loss {loss}"
-    return name if recipe.diversity.measure == "none" else f"DRA-{name}"
 
 
 def code(value: Any) -> str:
@@ -111,12 +87,12 @@ def _fence(text: str, shortest: int) -> str:
     return "`" * max(shortest, 1 + max(map(len, re.findall("`+", text)), default=0))
 
 
-def without_local_paths(text: str, recipe: Recipe) -> str:
-    """Return a recipe's text with every path of this machine replaced by its last component."""
-    paths = {value for setting in recipe.settings.values() for value in _local_paths(setting.value)}
-    for path in sorted(paths, key=len, reverse=True):
+def without_local_paths(text: Any, paths: Iterable[str]) -> str:
+    """Return a text with `paths`, longest first, and whatever looks like a path replaced by its last component."""
+    text = str(text)
+    for path in paths:
         text = text.replace(path, Path(path).name)
-    return _LOCAL_PATH.sub(lambda match: match[1] or "local", text)
+    return _LOCAL_PATH.sub(lambda match: match[1] or "local", text) or " "
 
 
 def _local_paths(value: Any) -> Iterator[str]:
@@ -149,12 +125,6 @@ def _header(recipe: Recipe, tags: Iterable[str]) -> str:
         tags=list(dict.fromkeys([*TAGS, *(visible(tag, one_line=True) for tag in tags)])),
     )
     return f"---\n{facts.to_yaml()}\n---\n"
-
-
-def _settings(recipe: Recipe, keys: Iterable[str]) -> Iterator[tuple[str, Any]]:
-    for key in keys:
-        value = recipe[key]
-        yield key, "null" if value is None else _plain_name(value) if key == "embedder" else value
 
 
 def _plain_name(name: str) -> str:

@@ -28,8 +28,18 @@ class EvaluationStoppedError(Exception):
     """Somebody asked to stop while an evaluation was under way; raised by a callback on every process."""
 
 
-class GroupRecording(Trained):
-    """Mixin, to stand before one of TRL's trainers among the bases, which says with `_publish` what it measured."""
+class SampledGroups(Trained):
+    """Mixin, to stand before one of TRL's trainers that sample as GRPOTrainer does; needs `GroupAdjustment` beside it.
+
+    Groups whose totals are all equal teach nothing, and give way to groups of other prompts. TRL scores once what it
+    sampled: here that is scored, and sampled anew where it must be, right after sampling; the rewards of what stays are
+    handed to TRL when it asks. Every process draws the same prompts.
+    """
+
+    _rounds = 0
+    _inputs: list[dict[str, Any]]
+    _generated: Any = None
+    _scored: torch.Tensor | None = None
 
     def _record_into(self, on_groups: Callable[[list[GroupRecord]], None] | None, attempt: int) -> None:
         self._on_groups, self._attempt = on_groups, attempt
@@ -80,21 +90,6 @@ class GroupRecording(Trained):
             batch = batch + 1 if last_step == step else 0
             self._batches[mode] = step, batch
             self._on_groups([replace(each, batch=batch, index=index) for index, each in enumerate(records)])
-
-
-class DynamicSampling(GroupRecording):
-    """Mixin for trainers that sample as GRPOTrainer does; needs `GroupAdjustment` beside it.
-
-    Groups whose totals are all equal teach nothing, and give way to groups of other prompts.
-
-    TRL scores once what it sampled: here that is scored, and sampled anew where it must be, right after sampling; the
-    rewards of what stays are handed to TRL when it asks. Every process draws the same prompts.
-    """
-
-    _rounds = 0
-    _inputs: list[dict[str, Any]]
-    _generated: Any = None
-    _scored: torch.Tensor | None = None
 
     def _check_sampling(self, rounds: int, given: Mapping[str, Any]) -> None:
         """Refuse, before a model is loaded, what prompts cannot be exchanged in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huggingface_hub import ModelCard
 from torch.optim.lr_scheduler import LambdaLR
@@ -18,48 +18,6 @@ from dra_toolkit.runs.files import publish_text
 from dra_toolkit.training.adjusted import GroupAdjustment
 from dra_toolkit.training.hub import reason
 from dra_toolkit.training.script_run import recording
-
-if TYPE_CHECKING:
-    from trl import GRPOTrainer as Trained
-else:
-    Trained = object
-
-
-class Resumable(Trained):
-    """Saves that are whole, and a resumed run that goes on as if it had never stopped: a mixin beside `GroupAdjustment`."""
-
-    _before_save: Callable[[], None] | None = None
-    _card: Callable[[int, str | None, Iterable[str]], str] | None = None
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        if self._before_save is not None:
-            self._before_save()
-        super()._save_checkpoint(model, trial)
-        self.accelerator.wait_for_everyone()  # sharded states come from every process
-        if self.accelerator.is_main_process:
-            mark_complete(Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
-
-    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        super().create_model_card(*args, **kwargs)
-        if self._card is None or not self.is_world_process_zero():
-            return
-        path = Path(self.args.output_dir) / "README.md"
-        tags = ModelCard.load(path).data.tags or []
-        publish_text(path, self._card(self.state.global_step, self.hub_model_id, sorted(tags)))
-
-    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        try:
-            super()._push_from_checkpoint(checkpoint_folder)
-        except Exception as error:  # whatever the Hub or its client does, training goes on
-            self._tell_once("push", f"push_to_hub: a save could not be pushed ({reason(error)}); training goes on")
-
-    def _get_train_sampler(self, dataset: Any = None) -> Any:
-        return EpochSampler(super()._get_train_sampler(dataset), lambda: self.state.epoch)
-
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        super()._load_optimizer_and_scheduler(checkpoint)
-        if checkpoint is not None:
-            _follow_schedule(self)
 
 
 class EpochSampler(Sampler[int]):
@@ -99,8 +57,10 @@ def _follow_schedule(trainer: Any) -> None:
     scheduler._last_lr = rates
 
 
-class DiversityMixin(GroupAdjustment, Resumable):
+class DiversityMixin(GroupAdjustment):
     """What makes a trainer of TRL's one of ours: `class Mine(DiversityMixin, GMPOTrainer): pass`.
+
+    Beside the adjustment: saves that are whole, and a resumed run that goes on as if it had never stopped.
 
     For trainers whose `_calculate_rewards` and `_generate_and_score_completions` are those of GRPOTrainer or RLOOTrainer.
     The arguments are those of the trainer and, by keyword, those that `DRATrainer` lists.
@@ -122,6 +82,36 @@ class DiversityMixin(GroupAdjustment, Resumable):
         """Train as TRL does, recording the groups into `args.output_dir` unless they go elsewhere."""
         with recording(self, resume_from_checkpoint) if self._records_itself else nullcontext():
             return super().train(resume_from_checkpoint, *args, **kwargs)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self._before_save is not None:
+            self._before_save()
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()  # sharded states come from every process
+        if self.accelerator.is_main_process:
+            mark_complete(Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        super().create_model_card(*args, **kwargs)
+        if self._card is None or not self.is_world_process_zero():
+            return
+        path = Path(self.args.output_dir) / "README.md"
+        tags = ModelCard.load(path).data.tags or []
+        publish_text(path, self._card(self.state.global_step, self.hub_model_id, sorted(tags)))
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        try:
+            super()._push_from_checkpoint(checkpoint_folder)
+        except Exception as error:  # whatever the Hub or its client does, training goes on
+            self._tell_once("push", f"push_to_hub: a save could not be pushed ({reason(error)}); training goes on")
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        return EpochSampler(super()._get_train_sampler(dataset), lambda: self.state.epoch)
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None:
+            _follow_schedule(self)
 
 
 class DRATrainer(DiversityMixin, GRPOTrainer):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from safetensors.torch import save_file
@@ -33,7 +34,8 @@ def vllm_without_gpu(folder: Path) -> AbstractContextManager[None]:
 
     folder: where the weights for a server are handed over; both must see it under this path.
     """
-    return _rebound(grpo_trainer, "VLLMGeneration", partial(CPUGeneration, folder=folder))
+    made: Any = partial(CPUGeneration, folder=folder)
+    return patch.object(grpo_trainer, "VLLMGeneration", made)
 
 
 class CPUGeneration(VLLMGeneration):
@@ -45,7 +47,7 @@ class CPUGeneration(VLLMGeneration):
 
     def _init_vllm(self) -> None:
         # TRL has no place where another client could be handed in.
-        with _rebound(vllm_generation, "VLLMClient", partial(FileClient, folder=self._folder)):
+        with patch.object(vllm_generation, "VLLMClient", partial(FileClient, folder=self._folder)):
             super()._init_vllm()
 
     def sync_weights(self) -> None:
@@ -94,13 +96,3 @@ def _copies(named_params: Iterator[tuple[str, torch.Tensor]]) -> Iterator[tuple[
     """
     for name, tensor in named_params:
         yield name, tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
-
-
-@contextmanager
-def _rebound(module: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)

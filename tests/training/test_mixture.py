@@ -130,9 +130,7 @@ class TestRows:
             file.write(json.dumps({"problem": "b.jsonl " + "1 " * 100, "answer": "1"}) + "\n")
         texts, _, told = mix(a, b, dataset_weights=[1, 1], max_prompt_length=60)
         assert members(texts) == {"a.jsonl": 10, "b.jsonl": 10}
-        assert told[0] == (
-            f"max_prompt_length: 1 of 51 prompts are longer than 60 tokens and left out (0 of {a}, 1 of {b})"
-        )
+        assert told[0] == f"max_prompt_length: 1 of 11 prompts of {b} are longer than 60 tokens and left out"
 
     def test_weight_too_small_for_a_row_is_refused(self, mix, write):
         with pytest.raises(
