@@ -13,8 +13,7 @@ from common import write, write_markdown
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.inspection.audit.measures import HEADS, audit, cells, verdict
-from dra_toolkit.inspection.audit.samples import LabelledGroup
+from dra_toolkit.inspection.audit import HEADS, LabelledGroup, audit, cells, verdict
 from dra_toolkit.quickstart import ways
 from dra_toolkit.quickstart.base_model import sample
 from dra_toolkit.quickstart.checker import styles_of

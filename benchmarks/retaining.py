@@ -20,10 +20,9 @@ from common import write
 from generate_run import FACTS, Words, step_rows
 
 from dra_toolkit.runs import Run, RunDirectory
-from dra_toolkit.runs.compaction import compact
+from dra_toolkit.runs.compaction import compact, texts_left_out
 from dra_toolkit.runs.files import publish
 from dra_toolkit.runs.parquet import seal, write_options
-from dra_toolkit.runs.retention import texts_left_out
 from dra_toolkit.runs.schema import arrow_schema
 
 NUMBERS = (

@@ -14,7 +14,7 @@ from dra_toolkit.diversity import load_labeller, load_measure
 from dra_toolkit.dotted import check_dotted, load_dotted, look_beside
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import DRAError
-from dra_toolkit.inspection.audit.samples import from_run
+from dra_toolkit.inspection.audit import from_run
 from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.rewards import build_rewards

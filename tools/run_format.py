@@ -116,7 +116,7 @@ def _seals() -> str:
 
 
 def _retention() -> str:
-    from dra_toolkit.runs.retention import REASONS
+    from dra_toolkit.runs.compaction import REASONS
 
     return (
         "## Texts of a share of the groups\n\n"

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dra_app.templates import shared
 from dra_toolkit.drawing.svg import escaped
-from dra_toolkit.inspection.export.writers import cell
+from dra_toolkit.inspection.export.exporting import cell
 
 Cell = str | int | float | bool | None
 

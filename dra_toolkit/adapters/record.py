@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from dra_toolkit.adapters.rows import EngineBatch
 from dra_toolkit.adapters.settings import EngineSettings
-from dra_toolkit.diversity import Estimator, Scaling
+from dra_toolkit.diversity import Estimator
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
@@ -43,7 +43,7 @@ class EngineRecord:
         facts = FileFacts(
             run=self.directory.name,
             reward_weights=self._weights,
-            scale_rewards=scaling_of(estimator),
+            scale_rewards=estimator.scaling,
             estimator=estimator,
             diversity=settings.diversity,
             embedder=settings.recipe.embedder.name,
@@ -96,8 +96,3 @@ class EngineRecord:
             )
             for index, (members, adjustment) in enumerate(zip(found.groups, found.adjustments, strict=True))
         ]
-
-
-def scaling_of(estimator: Estimator) -> Scaling:
-    """Return the nearest thing that TRL has a name for."""
-    return "none" if estimator.spread == "none" else estimator.scope

@@ -13,7 +13,7 @@ from dra_toolkit.embedding import EmbedderSettings, check_text_embedder
 from dra_toolkit.errors import RecipeError, RunError, SettingsError, did_you_mean
 from dra_toolkit.recipe import Recipe, known_keys, recipe_of
 from dra_toolkit.recipe.values import BadValueError, read_value
-from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
+from dra_toolkit.recipe.yaml_text import read_mapping
 
 EMBEDDER = tuple(key for key in known_keys() if key.startswith("embed"))
 KEYS = (
@@ -51,15 +51,7 @@ def given_settings(path: Path | str | None, engine: str, key: str = "DRA_SETTING
 def read_settings(path: Path | str) -> EngineSettings:
     """Read a settings file; raises RecipeError with every problem, one line each."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-        found = read_yaml(text) or {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    except BadYamlError as error:
-        raise RecipeError(f"{path}: not YAML ({error})") from None
-    if not isinstance(found, dict):
-        raise RecipeError(f"{path}: found a {type(found).__name__}, expected `key: value` lines")
+    text, found = read_mapping(path)
     problems, given = [], {"output_dir": f"runs/{path.stem}"}
     actors = {key: found.pop(key, 0) for key in ACTORS}
     for key, value in actors.items():

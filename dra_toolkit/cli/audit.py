@@ -36,9 +36,8 @@ def audit(
     as_json: bool = JSON,
 ) -> None:
     """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
-    from dra_toolkit.inspection.audit.measures import as_plain, audit_view
-    from dra_toolkit.inspection.audit.measures import audit as measure
-    from dra_toolkit.inspection.audit.samples import from_file, from_run
+    from dra_toolkit.inspection.audit import as_plain, audit_view, from_file, from_run
+    from dra_toolkit.inspection.audit import audit as measure
     from dra_toolkit.runs import Run, latest_run
 
     run = None

@@ -43,6 +43,11 @@ class Estimator:
     alone: Literal["nothing", "total"] = "nothing"
     """What a completion gets that is alone in its group: no advantage, or its total as it is."""
 
+    @property
+    def scaling(self) -> Scaling:
+        """The nearest thing that TRL has a name for."""
+        return "none" if self.spread == "none" else self.scope
+
     def __str__(self) -> str:
         """Return what differs from TRL's, after the first engine that does the same."""
         name = next((name for name, one in ESTIMATORS.items() if one == self), "")

@@ -57,7 +57,6 @@ def curves(
     zero: bool = False,
     smooth: int = 0,
     is_log: bool = False,
-    label: str = "",
 ) -> str:
     """Return lines over the steps; nothing where none of their values is known.
 
@@ -75,46 +74,37 @@ def curves(
     x = Scale(first, last, LEFT, size[0] - RIGHT - 4, is_log)
     y = Scale(low, high, size[1] - BOTTOM, TOP)
     parts = [y_axis(y, LEFT, size[0] - RIGHT, y_title, percent=percent), _across(x, size, x_title)]
-    data = []
-    for each in drawn:
-        shown, told = _line(each, x, y, smooth)
-        parts.append(shown)
-        data.append(told)
+    shown, data = zip(*(_line(each, x, y, smooth) for each in drawn), strict=True)
+    parts += shown
     parts.append(line(0, TOP, 0, size[1] - BOTTOM, "cursor", 'visibility="hidden" stroke="currentColor"'))
     shape = {"x": [x.low, x.high, x.start, x.end], "log": is_log, "percent": percent, "title": x_title, "lines": data}
-    said = label or f"{y_title}: {'; '.join(map(_summary, drawn))}"
-    written = escaped(json.dumps(shape, separators=(",", ":")))
-    return (
-        f'<svg class="curves" viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" aria-label="{escaped(said)}" '
-        f'data-curves="{written}">{"".join(parts)}</svg>'
-    )
+    said = escaped(f"{y_title}: {'; '.join(map(_summary, drawn))}")
+    head = f'<svg class="curves" viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" aria-label="{said}"'
+    return f'{head} data-curves="{escaped(json.dumps(shape, separators=(",", ":")))}">{"".join(parts)}</svg>'
 
 
-def sparkline(values: Array, colour: str = "currentColor", size: tuple[float, float] = (120.0, 26.0)) -> str:
+def sparkline(values: Array, colour: str = "currentColor") -> str:
     """Return a curve without axes, from the lowest to the highest value; nothing where fewer than two are known."""
-    at, (shown,) = thinned(np.arange(len(values)), [values], int(size[0]))
+    at, (shown,) = thinned(np.arange(len(values)), [values], 120)
     known = shown[~np.isnan(shown)]
     if len(known) < 2:
         return ""
-    x = Scale(0, max(1, len(values) - 1), 3, size[0] - 3)
-    y = Scale(float(known.min()), float(known.max()), size[1] - 3, 3)
+    x, y = Scale(0, max(1, len(values) - 1), 3, 117), Scale(float(known.min()), float(known.max()), 23, 3)
     label = f"from {short(float(known[0]))} to {short(float(known[-1]))}"
-    return (
-        f'<svg class="spark" viewBox="0 0 {size[0]:g} {size[1]:g}" width="{size[0]:g}" height="{size[1]:g}" role="img" '
-        f'aria-label="{label}"><title>{label}</title>{_stroke(path(at, shown, x, y), colour, 1.6)}</svg>'
-    )
+    box = f'viewBox="0 0 120 26" width="120" height="26" role="img" aria-label="{label}"'
+    return f'<svg class="spark" {box}><title>{label}</title>{_stroke(path(at, shown, x, y), colour, 1.6)}</svg>'
 
 
 def path(steps: Steps, values: Array, x: Scale, y: Scale) -> str:
     """Return the commands of a path: a gap where a value is not known, a dot where its neighbours are not."""
-    commands, before = [], False
-    known = ~np.isnan(values)
-    for place, (step, value) in enumerate(zip(steps.tolist(), values.tolist(), strict=True)):
-        if known[place]:
-            after = place + 1 < len(values) and known[place + 1]
-            commands.append(f"{'L' if before else 'M'}{x(step):g} {y(value):g}{'' if before or after else 'h.1'}")
-        before = bool(known[place])
-    return "".join(commands)
+    known = np.concatenate([[False], ~np.isnan(values), [False]]).tolist()
+    return "".join(
+        f"{'L' if before else 'M'}{x(step):g} {y(value):g}{'' if before or after else 'h.1'}"
+        for step, value, before, here, after in zip(
+            steps.tolist(), values.tolist(), known, known[1:], known[2:], strict=False
+        )
+        if here
+    )
 
 
 def _line(each: Line, x: Scale, y: Scale, smooth: int) -> tuple[str, dict[str, object]]:
@@ -123,7 +113,7 @@ def _line(each: Line, x: Scale, y: Scale, smooth: int) -> tuple[str, dict[str, o
     is_smooth = width > 1 and len(each.steps) >= MARKED
     values = smoothed(each.values, width) if is_smooth else each.values
     at, (raw, shown) = thinned(each.steps, [each.values, values], MOST_POINTS)
-    parts = [] if each.low is None or each.high is None else [_interval(each, x, y)]
+    parts = [] if each.low is None or each.high is None else [_interval(each, each.low, each.high, x, y)]
     if is_smooth:
         parts.append(_stroke(path(at, raw, x, y), each.colour, 1, 'stroke-opacity=".28"'))
     dash = f'stroke-dasharray="{each.dash}"' if each.dash else ""
@@ -139,19 +129,14 @@ def _line(each: Line, x: Scale, y: Scale, smooth: int) -> tuple[str, dict[str, o
     return "".join(parts), told
 
 
-def _interval(each: Line, x: Scale, y: Scale) -> str:
-    """Return a band where there are many points, a bar at each where there are few."""
-    assert each.low is not None
-    assert each.high is not None
-    at, (low, high) = thinned(each.steps, [each.low, each.high], MOST_POINTS)
-    known = ~(np.isnan(low) | np.isnan(high))
-    places = list(zip(at[known].tolist(), low[known].tolist(), high[known].tolist(), strict=True))
+def _interval(each: Line, low: Array, high: Array, x: Scale, y: Scale) -> str:
+    """Return a bar at each point; of many they are pale and touch, which makes a band."""
+    at, (low, high) = thinned(each.steps, [low, high], MOST_POINTS)
+    places = zip(at.tolist(), low.tolist(), high.tolist(), strict=True)
+    bars = "".join(f"M{x(step):g} {y(a):g}V{y(b):g}" for step, a, b in places if a == a and b == b)
     if len(at) < MARKED:
-        bars = "".join(f"M{x(step):g} {y(a):g}V{y(b):g}" for step, a, b in places)
         return _stroke(bars, each.colour, 1.2)
-    there = "".join(f"{x(step):g} {y(b):g} " for step, _, b in places)
-    back = "".join(f"{x(step):g} {y(a):g} " for step, a, _ in reversed(places))
-    return f'<polygon points="{there}{back}" style="fill:{each.colour}" fill-opacity=".16"/>'
+    return _stroke(bars, each.colour, abs(x.end - x.start) / len(at), 'stroke-opacity=".16"')
 
 
 def _across(x: Scale, size: tuple[float, float], title: str) -> str:
@@ -171,8 +156,8 @@ def _stroke(commands: str, colour: str, width: float, rest: str = "") -> str:
 
 def _summary(each: Line) -> str:
     known = each.values[~np.isnan(each.values)]
-    first, last, low, high = (float(v) for v in (known[0], known[-1], known.min(), known.max()))
-    return f"{each.name} from {short(first)} to {short(last)}, lowest {short(low)}, highest {short(high)}"
+    first, last, low, high = (short(float(v)) for v in (known[0], known[-1], known.min(), known.max()))
+    return f"{each.name} from {first} to {last}, lowest {low}, highest {high}"
 
 
 def thinned(steps: Steps, lines: Sequence[Array], most: int) -> tuple[Steps, list[Array]]:

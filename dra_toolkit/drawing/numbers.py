@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 NOT_KNOWN, MINUS = "\u2013", "\u2212"
 """An en dash stands for a number that is not known; the sign of negative ones is as wide as a plus."""
-_MOST_DECIMALS = 7
 
 
 def short(value: float | None, digits: int = 3) -> str:
@@ -45,10 +44,8 @@ def aligned(values: Iterable[float | None], *, plus: bool = False) -> list[str]:
     (['1.20', '1.07', '–'], ['+0.0051', '−0.0116'])
     """
     found = list(values)
-    known = [abs(value) for value in found if value is not None and math.isfinite(value)]
-    decimals = _decimals(known)
-    sign = "+" if plus else ""
-    return [_with(value, decimals, sign) for value in found]
+    decimals = _decimals([abs(value) for value in found if value is not None and math.isfinite(value)])
+    return [_with(value, decimals, "+" if plus else "") for value in found]
 
 
 def _decimals(known: list[float]) -> int:
@@ -59,7 +56,7 @@ def _decimals(known: list[float]) -> int:
     smallest = min(value for value in known if value > 0)
     wanted = max(2 - _power(largest), 1 - _power(smallest) if smallest > largest / 1000 else 0, 0)
     exact = next((d for d in range(wanted) if all(abs(round(v, d) - v) < 1e-9 for v in known)), wanted)
-    return min(exact, _MOST_DECIMALS)
+    return min(exact, 7)
 
 
 def _with(value: float | None, decimals: int, sign: str) -> str:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from dra_toolkit.drawing.numbers import short
 from dra_toolkit.safe_text import visible
 
+GRID = 'stroke="#8884"'
+"""What a grid line is drawn with where there is no style sheet."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -42,10 +45,8 @@ def one_line(text: object, characters: int = 80) -> str:
 def rect(x: float, y: float, width: float, height: float, kind: str, *, title: str = "", rest: str = "") -> str:
     """Return a rectangle of a class of the style sheet; `title` is shown on hover."""
     inside = f"<title>{escaped(title)}</title>" if title else ""
-    return (
-        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}" {rest}>'
-        f"{inside}</rect>"
-    )
+    size = f'width="{max(width, 0):.1f}" height="{max(height, 0):.1f}"'
+    return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" {size} {rest}>{inside}</rect>'
 
 
 def line(x1: float, y1: float, x2: float, y2: float, kind: str, rest: str = "") -> str:
@@ -58,23 +59,17 @@ def text(x: float, y: float, said: object, kind: str = "tick", *, anchor: str = 
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {rest}>{escaped(said)}</text>'
 
 
-def y_axis(
-    scale: Scale, left: float, right: float, title: str, *, count: int = 4, percent: bool = False, kind: str = "tick"
-) -> str:
+def y_axis(scale: Scale, left: float, right: float, title: str, *, percent: bool = False) -> str:
     """Return grid lines with their values, zero drawn stronger, and the title of the axis on its side."""
     parts = []
-    for value in ticks(scale.low, scale.high, count):
+    for value in ticks(scale.low, scale.high, 4):
         y = scale(value)
         parts.append(line(left, y, right, y, "zero" if value == 0 else "grid", GRID))
         said = f"{100 * value:.4g} %" if percent else short(value)
-        parts.append(text(left - 5, y + 3.5, said, kind, anchor="end"))
+        parts.append(text(left - 5, y + 3.5, said, anchor="end"))
     middle = (scale.start + scale.end) / 2
     parts.append(text(11, middle, title, "axis", rest=f'transform="rotate(-90 11 {middle:.1f})"'))
     return "".join(parts)
-
-
-GRID = 'stroke="#8884"'
-"""What a grid line is drawn with where there is no style sheet."""
 
 
 def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[float]:
@@ -86,9 +81,8 @@ def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[f
     power = 10.0 ** math.floor(math.log10(rough))
     steps = (power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
     step = next(s for s in steps if not whole or s == int(s))
-    first = math.ceil(low / step - 1e-9)
-    values = [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
-    return [value + 0.0 for value in values]
+    places = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
+    return [round(i * step, 10) + 0.0 for i in places]
 
 
 def around(values: Iterable[float | None], *, zero: bool = True, room: float = 0.08) -> tuple[float, float]:
@@ -96,6 +90,6 @@ def around(values: Iterable[float | None], *, zero: bool = True, room: float = 0
     found = [value for value in values if value is not None and math.isfinite(value)] + ([0.0] if zero else [])
     low, high = min(found, default=0.0), max(found, default=1.0)
     if low == high:
-        low, high = (low - 1, high + 1) if not zero or low != 0 else (0.0, 1.0)
+        low, high = (0.0, 1.0) if zero else (low - 1, high + 1)
     span = high - low
     return (low - span * room if low < 0 or not zero else low), (high + span * room if high > 0 or not zero else high)

@@ -5,15 +5,15 @@ Model text enters only through `safe_html`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any
 
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
-from dra_toolkit.group_measures import flipped, is_measured, shown_in
+from dra_toolkit.group_measures import GroupMeasure, flipped, is_measured, shown_in
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.health import step_curves
+from dra_toolkit.inspection.health import Curves, step_curves
 from dra_toolkit.inspection.terminal import number
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible
@@ -68,12 +68,17 @@ def run_html(run: Run) -> str:
     head = f"<h4>{safe_html(run.name)}: {safe_html(run.directory.status()['state'])}</h4>"
     if not len(steps["step"]):
         return f"{head}<p>No training groups are recorded yet.</p>"
-    figures = []
-    for measure in shown_in("notebook"):
-        line = Line(name=measure.label, steps=steps["step"], values=steps[measure.name], colour="#3465a4")
-        if drawn := curves([line], y_title=measure.unit):
-            figures.append(f'<div style="display:inline-block;width:380px;font-size:10px">{measure.label}{drawn}</div>')
-    return f"{head}<p>{len(steps['step'])} steps</p>{''.join(figures)}"
+    style = "display:inline-block;width:380px;font-size:10px"
+    drawn = (f'<div style="{style}">{label}{figure}</div>' for label, figure in figures(steps, shown_in("notebook")))
+    return f"{head}<p>{len(steps['step'])} steps</p>{''.join(drawn)}"
+
+
+def figures(steps: Curves, measures: Iterable[GroupMeasure]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the curve, as SVG, of each measure that is known at some step."""
+    for m in measures:
+        line = Line(name=m.label, steps=steps["step"], values=steps[m.name], colour="#3465a4")
+        if drawn := curves([line], y_title=m.unit, percent=m.percent, zero=m.from_zero):
+            yield m.label, drawn
 
 
 def number_heads(record: GroupRecord) -> list[str]:

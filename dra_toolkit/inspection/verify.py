@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -100,10 +100,9 @@ def _duplicates(run: Run, found: Verified) -> Iterator[str]:
     found.groups, found.completions = counts["groups"], counts["rows"] or 0
     found.steps = len(run.steps())
     twice = run.query(f"SELECT {_KEY}, count(*) AS times FROM groups GROUP BY {_KEY} HAVING times > 1").to_pylist()
-    for row in twice[:NAMED]:
-        yield f"{_group(row)}: recorded {row['times']} times; delete all but one of the files that hold it"
-    if len(twice) > NAMED:
-        yield f"{len(twice) - NAMED} more groups are recorded more than once"
+    how = "delete all but one of the files that hold it"
+    lines = [f"{_group(row)}: recorded {row['times']} times; {how}" for row in twice]
+    yield from _first(lines, "groups are recorded more than once")
     rows = run.query("SELECT count(*) AS n FROM completions").column(0)[0].as_py()
     if rows != found.completions:
         yield (
@@ -135,7 +134,7 @@ def _gaps(run: Run, found: Verified) -> Iterator[str]:
 
 def _measures(run: Run, found: Verified) -> Iterator[str]:
     """Compare the measures that were stored with every group with its rows."""
-    wrong = 0
+    wrong = list[str]()
     written = frozenset.intersection(*(run.store.snapshot().columns.values() or [frozenset()]))
     known = [name for name, measure in GROUP_MEASURES.items() if measure.sql]
     differs = " OR ".join(_differs(name, may_lack=f"{GROUP_PREFIX}{name}" not in written) for name in known)
@@ -147,12 +146,16 @@ def _measures(run: Run, found: Verified) -> Iterator[str]:
             f"SELECT {', '.join(f'g.{key}' for key in _KEY.split(', '))} FROM groups g JOIN r USING ({_KEY}) "
             f"WHERE g.step BETWEEN $1 AND $2 AND ({differs})"
         )
-        for row in run.query(sql, [part[0], part[-1]], steps=(part[0], part[-1])).to_pylist():
-            wrong += 1
-            if wrong <= NAMED:
-                yield f"{_group(row)}: its measures do not follow from its rows; restore its file from a copy"
-    if wrong > NAMED:
-        yield f"{wrong - NAMED} more groups have measures that do not follow from their rows"
+        wrong += map(_group, run.query(sql, [part[0], part[-1]], steps=(part[0], part[-1])).to_pylist())
+    lines = [f"{where}: its measures do not follow from its rows; restore its file from a copy" for where in wrong]
+    yield from _first(lines, "groups have measures that do not follow from their rows")
+
+
+def _first(lines: Sequence[str], what: str) -> Iterator[str]:
+    """Yield the first lines, and how many more there are."""
+    yield from lines[:NAMED]
+    if len(lines) > NAMED:
+        yield f"{len(lines) - NAMED} more {what}"
 
 
 def _differs(name: str, *, may_lack: bool) -> str:

@@ -17,14 +17,11 @@ from rich.text import Text
 
 from dra_toolkit.diversity import MEASURES, DiversitySettings, Signals, adjust_signals, adjusted_advantages
 from dra_toolkit.diversity.measures import NEEDS
-from dra_toolkit.drawing.curves import Line, curves
-from dra_toolkit.drawing.svg import rect, text
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, Mode
-from dra_toolkit.inspection.replay.compute import advantages_of
-from dra_toolkit.inspection.replay.run import of_steps, pieces_of
+from dra_toolkit.inspection.replay.run import advantages_of, of_steps, pieces_of
 from dra_toolkit.inspection.replay.settings import Changes
-from dra_toolkit.inspection.terminal import number, table
+from dra_toolkit.inspection.terminal import number, sparkline, table
 from dra_toolkit.runs import Run
 
 
@@ -41,6 +38,11 @@ class Weights:
     right: Array
     wrong: Array
     groups: NDArray[np.intp]
+
+    @property
+    def shown(self) -> str:
+        """What it is called in tables and pictures."""
+        return "GRPO (none)" if self.name == "none" else self.name
 
 
 def by_formula(name: str, G: int = 8) -> Weights:
@@ -106,8 +108,6 @@ def _sums(
 
 MOST_COLUMNS = 9
 """Shares shown in the terminal, the ends among them."""
-WIDTH, HEIGHT = 900.0, 420.0
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 
 
 def weights_view(found: Sequence[Weights]) -> RenderableType:
@@ -116,41 +116,10 @@ def weights_view(found: Sequence[Weights]) -> RenderableType:
     for title, side in (("right completions, pushed up", "right"), ("wrong completions, pushed down", "wrong")):
         G = len(found[0].groups) - 1
         shown = np.unique(np.linspace(0, G, min(G + 1, MOST_COLUMNS)).round().astype(int)).tolist()
-        heads = ["share right", *(f">{place}/{G}" for place in shown)]
-        rows = ([_name(each), *(number(getattr(each, side)[place], 2) for place in shown)] for each in found)
+        heads = ["share right", *(f">{place}/{G}" for place in shown), "curve"]
+        curves = ((each, getattr(each, side)) for each in found)
+        rows = (
+            [each.shown, *(number(y[place], 2) for place in shown), sparkline(y.tolist(), 17)] for each, y in curves
+        )
         parts += [table(heads, rows, title=title, title_justify="left", pad_edge=False), Text()]
     return Group(*parts)
-
-
-def weights_svg(found: Sequence[Weights]) -> str:
-    """Return the curves of both sides as one SVG, those of wrong completions dashed, with a legend; equal ones once.
-
-    Each pair is drawn in shares of its own largest weight: how large all of it is, an optimizer such as AdamW hardly sees.
-    """
-    named: dict[bytes, tuple[list[str], Array]] = {}
-    for each in found:
-        sides = np.array([each.right, each.wrong])
-        sides = sides / max(np.nanmax(np.abs(sides)), 1e-12)
-        named.setdefault(np.round(np.nan_to_num(sides, nan=-9.0), 3).tobytes(), ([], sides))[0].append(_name(each))
-    lines, legend = [], []
-    for place, (names, sides) in enumerate(named.values()):
-        shares = np.linspace(0, 100, sides.shape[1])
-        colour, y = COLOURS[place % len(COLOURS)], HEIGHT + 18 * (place + 1)
-        for values, side, dash in zip(sides, ("right", "wrong"), ("", "4 3"), strict=True):
-            lines.append(
-                Line(name=f"{', '.join(names)}, {side}", steps=shares, values=values, colour=colour, dash=dash)
-            )
-        legend += [rect(54, y - 9, 12, 10, "", rest=f'fill="{colour}"'), text(72, y, ", ".join(names), anchor="start")]
-    drawn = curves(
-        lines, y_title="weight, share of the largest", x_title="share right, %", size=(WIDTH, HEIGHT), smooth=1
-    )
-    size = f"0 0 {WIDTH:g} {HEIGHT + 18 * (len(named) + 1):g}"
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" font-family="system-ui, sans-serif" font-size="11">'
-    )
-    whole = drawn.replace("<svg ", f'<svg width="{WIDTH:g}" height="{HEIGHT:g}" ', 1)
-    return f"{head}{whole}{''.join(legend)}</svg>\n"
-
-
-def _name(each: Weights) -> str:
-    return "GRPO (none)" if each.name == "none" else each.name

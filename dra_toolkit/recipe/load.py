@@ -46,7 +46,7 @@ def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Rec
     empty = Recipe(name=path.stem, settings={}, folder=folder, text=text)
     given: list[Given] = [(f"{path}", key, value, "recipe") for key, value in mapping.items()]
     overridden: list[Given] = [
-        (f"override {shown_override(item)!r}", *_override(item), "override") for item in overrides
+        (f"override {shown_override(item)!r}", *read_override(item), "override") for item in overrides
     ]
     recipe, problems = _resolved(empty, path, [*given, *overridden])
     times = Counter(key for _, key, _, _ in overridden)
@@ -71,7 +71,8 @@ def _resolved(empty: Recipe, path: Path, given: Sequence[Given]) -> tuple[Recipe
     return replace(empty, settings=settings, notes=legacy_notes), problems
 
 
-def _override(item: str) -> tuple[str, Any]:
+def read_override(item: str) -> tuple[str, Any]:
+    """Return key and value of `key=value`, or raise RecipeError."""
     key, equals, value = item.partition("=")
     key = key.strip().removeprefix("--")
     if not equals or not key:

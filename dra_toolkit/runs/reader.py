@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.runs.compaction import texts_left_out
 from dra_toolkit.runs.database import TABLES, connect, parts_of
 from dra_toolkit.runs.layout import RunDirectory, named_run
 from dra_toolkit.runs.metrics import read_metrics
-from dra_toolkit.runs.retention import texts_left_out
 from dra_toolkit.runs.rows import from_table
 from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.store import LOOKS, GroupStore, Snapshot

@@ -12,11 +12,10 @@ from typing import Any, BinaryIO
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.runs.compaction import FILES, CompactionStoppedError, compact
+from dra_toolkit.runs.compaction import FILES, CompactionStoppedError, compact, texts_left_out
 from dra_toolkit.runs.files import publish, remove_temporaries
 from dra_toolkit.runs.names import batch_file
 from dra_toolkit.runs.parquet import seal, write_options
-from dra_toolkit.runs.retention import texts_left_out
 from dra_toolkit.runs.rows import to_table
 from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.store import GroupStore

@@ -154,7 +154,7 @@ def test_two_batches_of_one_step(run_of):
     [
         ("diversty: mmr", "diversty: is not said here; did you mean 'diversity'"),
         ("diversity_scope: rank_slice", "diversity_scope: is not said here"),
-        ("- 1", "found a list, expected `key: value` lines"),
+        ("- 1", "found a list, expected a mapping of `key: value` lines"),
         ("negative_totals: add", "negative_totals: found 'add', expected one of divide"),
         ("diversity: mmr\nmmr_trade_off: 3", "mmr_trade_off: found 3, expected a number from 0 to 1"),
         ("embedder: policy", "cannot embed recorded texts"),

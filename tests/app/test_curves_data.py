@@ -22,7 +22,7 @@ from dra_app.palette import MEANINGS, style
 from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
 from dra_toolkit.drawing.curves import MOST_POINTS, Line, curves, smoothed, sparkline, thinned
 from dra_toolkit.errors import RunError
-from dra_toolkit.inspection.settings_compared import settings_of
+from dra_toolkit.inspection.comparison import settings_of
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact
 

@@ -14,7 +14,7 @@ from dashboard import Browser, dra_app
 from group_app import HOSTILE, make_groups_run
 
 from dra_app.pages.what_if.settings import changes_from, facts_of
-from dra_toolkit.inspection.replay.compute import replay_groups
+from dra_toolkit.inspection.replay.run import replay_groups
 from dra_toolkit.runs import Run
 
 

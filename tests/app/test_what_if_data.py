@@ -16,9 +16,8 @@ from dra_app.pages.what_if.settings import changes_from, facts_of, fields_of, mi
 from dra_toolkit.diversity import MEASURES
 from dra_toolkit.drawing.numbers import percent
 from dra_toolkit.errors import DRAError
-from dra_toolkit.inspection.replay.compute import replay_groups
 from dra_toolkit.inspection.replay.differences import Sums
-from dra_toolkit.inspection.replay.run import replay_run
+from dra_toolkit.inspection.replay.run import replay_groups, replay_run
 from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.runs import Run
 

@@ -11,14 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from recorded import make_run, record, record_all
-from scipy.stats import mannwhitneyu
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
 from dra_toolkit.embedding.protocol import Embeddings
 from dra_toolkit.errors import RunError
-from dra_toolkit.inspection.audit.measures import audit, verdict, wins
-from dra_toolkit.inspection.audit.samples import LabelledGroup, from_file, from_run
+from dra_toolkit.inspection.audit import LabelledGroup, audit, from_file, from_run, verdict, wins
 from dra_toolkit.runs import Run
 
 COLUMN = "<think> Ones column: {a} + {b} = {c}, write {c}, carry 0. </think> \\boxed{{{c}}}"
@@ -59,7 +57,8 @@ class TestMeasures:
     def test_auc_is_mann_and_whitneys(self):
         rng = np.random.default_rng(0)
         equal, other = np.round(rng.normal(1, 1, 40), 1), np.round(rng.normal(0, 1, 70), 1)
-        assert wins(equal, other) == mannwhitneyu(equal, other).statistic
+        pairs = equal[:, None] - other
+        assert wins(equal, other) == (pairs > 0).sum() + 0.5 * (pairs == 0).sum()
 
     def test_only_pairs_of_one_group_and_of_different_texts_count(self):
         one = group(["a:0", "a:0", "b:1"], ["x", "x", "y"])
@@ -224,4 +223,5 @@ class TestCommand:
 
     def test_a_file_of_another_kind(self, tmp_path):
         (tmp_path / "x.csv").write_text("text,label")
-        assert "expected one of .jsonl, .parquet" in audit_(tmp_path / "x.csv", status=2).stderr.replace("\n", " ")
+        (tmp_path / "x.txt").write_text("no table\n")
+        assert "not JSON" in audit_(tmp_path / "x.txt", status=2).stderr.replace("\n", " ")

@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
-from dra_toolkit.inspection.export.writers import FORMULA
+from dra_toolkit.inspection.export.exporting import FORMULA
 from dra_toolkit.inspection.group_html import group_html
 from dra_toolkit.inspection.views import group_view
 from dra_toolkit.runs import Run

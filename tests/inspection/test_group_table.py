@@ -9,8 +9,8 @@ from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.group_list import SORTS, GroupRow
-from dra_toolkit.inspection.list_views import step_view
 from dra_toolkit.inspection.selection import Page
+from dra_toolkit.inspection.views import step_view
 
 
 def lines(width: int, *, sort: str = "index", prompt: str = "What is 21 + 46? " * 20) -> list[str]:
@@ -51,6 +51,6 @@ def test_what_is_sorted_by_is_shown(sort):
 
 def test_a_wide_terminal_shows_every_column():
     assert lines(160)[1].split() == [
-        *("step", "batch", "group", "reward", "spread", "adjusted", "simil.", "Vendi", "distinct", "correct"),
+        *("step", "batch", "group", "simil.", "reward", "adjusted", "correct", "distinct", "spread", "Vendi"),
         *("marks", "prompt"),
     ]

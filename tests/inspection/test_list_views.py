@@ -17,21 +17,21 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
 from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory
 from dra_toolkit.inspection.health import Note, Sign
-from dra_toolkit.inspection.list_views import (
+from dra_toolkit.inspection.near import Neighbour
+from dra_toolkit.inspection.overview import RunOverview, RunRow, StepOverview
+from dra_toolkit.inspection.selection import Page
+from dra_toolkit.inspection.text_search import Hit, Hits
+from dra_toolkit.inspection.views import (
     comparison_view,
     history_view,
     hits_view,
     neighbours_view,
     pairs_view,
     rows_view,
+    run_view,
     runs_view,
     step_view,
 )
-from dra_toolkit.inspection.near import Neighbour
-from dra_toolkit.inspection.overview import RunOverview, RunRow, StepOverview
-from dra_toolkit.inspection.selection import Page
-from dra_toolkit.inspection.text_search import Hit, Hits
-from dra_toolkit.inspection.views import run_view
 from dra_toolkit.inspection.word_differences import word_differences
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")

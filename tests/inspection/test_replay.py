@@ -12,8 +12,7 @@ from recorded import FACTS, make_run, record, record_all
 from dra_toolkit.diversity import DiversitySettings, adjust, adjust_similarity, group_advantages
 from dra_toolkit.embedding.hashed import HashEmbedder
 from dra_toolkit.errors import RecipeError, RunError
-from dra_toolkit.inspection.replay.compute import replay_groups
-from dra_toolkit.inspection.replay.run import replay_run
+from dra_toolkit.inspection.replay.run import replay_groups, replay_run
 from dra_toolkit.inspection.replay.settings import read_changes, recipe_lines
 from dra_toolkit.runs import Recorder, Run
 from dra_toolkit.runs.compaction import compact

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.audit.samples import from_run
+from dra_toolkit.inspection.audit import from_run
 from dra_toolkit.inspection.group_list import nearest_pairs
 from dra_toolkit.inspection.near import nearest, vectors_by
 from dra_toolkit.inspection.replay.run import replay_run

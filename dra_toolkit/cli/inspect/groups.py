@@ -41,8 +41,8 @@ def groups(
 ) -> None:
     """List groups of a step, a range or the whole run, filtered and sorted by any measure."""
     from dra_toolkit.inspection.group_list import list_groups
-    from dra_toolkit.inspection.list_views import step_view
     from dra_toolkit.inspection.selection import require_recorded
+    from dra_toolkit.inspection.views import step_view
 
     if worst and best:
         raise RunError("--worst and --best: expected one of them")
@@ -144,7 +144,7 @@ def prompt(
 ) -> None:
     """Show one prompt through training, and how its completions of two steps differ from their nearest."""
     from dra_toolkit.inspection.group_list import find_prompt, look_at_prompt
-    from dra_toolkit.inspection.list_views import history_view, pairs_view
+    from dra_toolkit.inspection.views import history_view, pairs_view
 
     opened = open_run(run)
     history = look_at_prompt(opened, find_prompt(opened, wanted, mode), mode)

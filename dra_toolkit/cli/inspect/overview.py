@@ -22,8 +22,8 @@ def runs(
     as_json: bool = JSON,
 ) -> None:
     """List the runs of a folder: state, steps, reward, and in what their recipes differ."""
-    from dra_toolkit.inspection.list_views import runs_view
     from dra_toolkit.inspection.overview import list_runs
+    from dra_toolkit.inspection.views import runs_view
     from dra_toolkit.runs import runs_root
     from dra_toolkit.safe_text import visible
 
@@ -71,8 +71,8 @@ def compare(
 ) -> None:
     """Compare two runs: settings, step by step, and on the prompts that both saw; or more: each setting over its seeds."""
     from dra_toolkit.inspection.comparison import compare as ask
-    from dra_toolkit.inspection.list_views import comparison_view
-    from dra_toolkit.inspection.settings_compared import compare_settings, settings_view
+    from dra_toolkit.inspection.comparison import compare_settings, settings_view
+    from dra_toolkit.inspection.views import comparison_view
 
     opened = [open_run(run) for run in runs]
     if len(opened) < 2:
@@ -133,7 +133,6 @@ def weights(
     group: int = typer.Option(8, min=2, max=64, help="Completions of a group, for the formulas."),
     steps: str = STEPS,
     mode: Mode = MODE,
-    svg: Path = typer.Option(None, help="Write the curves of this picture to a file."),
     as_json: bool = JSON,
 ) -> None:
     """Show how much right and wrong completions weigh against the group's success rate, by formula and as recorded.
@@ -143,13 +142,11 @@ def weights(
     """
     from dra_toolkit.inspection.replay.settings import read_changes
     from dra_toolkit.inspection.selection import read_steps
-    from dra_toolkit.inspection.weights import every_formula, of_run, weights_svg, weights_view
+    from dra_toolkit.inspection.weights import every_formula, of_run, weights_view
 
     found = []
     if run is not None:
         found = of_run(open_run(run), read_changes(overrides or []), mode=mode, steps=read_steps(steps))
         group = len(found[0].groups) - 1
     found += every_formula(group)
-    if svg is not None:
-        svg.write_text(weights_svg(found), encoding="utf-8")
     answer(as_json, {"group": group, "weights": found}, lambda out: [weights_view(found)])

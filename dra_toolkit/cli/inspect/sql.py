@@ -33,8 +33,8 @@ def sql(
     as_json: bool = JSON,
 ) -> None:
     """Ask in SQL: one SELECT over steps, groups, completions and texts; nothing else can be read, nothing written."""
-    from dra_toolkit.inspection.list_views import rows_view
     from dra_toolkit.inspection.selection import require_unicode
+    from dra_toolkit.inspection.views import rows_view
 
     opened = open_run(run)
     if statement is None:
@@ -93,7 +93,7 @@ def _print_rows(names: list[str], rows: Iterator[tuple[object, ...]]) -> None:
 def _print_csv(names: list[str], rows: Iterator[tuple[object, ...]]) -> None:
     import csv
 
-    from dra_toolkit.inspection.export.writers import cell
+    from dra_toolkit.inspection.export.exporting import cell
     from dra_toolkit.safe_text import visible
 
     def shown(value: Any) -> str | int | float:
@@ -106,7 +106,7 @@ def _print_csv(names: list[str], rows: Iterator[tuple[object, ...]]) -> None:
 
 
 def _list_tables(run: Run, as_json: bool) -> None:
-    from dra_toolkit.inspection.list_views import rows_view
+    from dra_toolkit.inspection.views import rows_view
     from dra_toolkit.runs.database import TABLES, table_columns
 
     found = {name: table_columns(name) for name in TABLES}

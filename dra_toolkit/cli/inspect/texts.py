@@ -34,10 +34,10 @@ def search(
     as_json: bool = JSON,
 ) -> None:
     """Find completions that contain a text, or match a regular expression."""
-    from dra_toolkit.inspection.list_views import hits_view
     from dra_toolkit.inspection.selection import require_recorded
     from dra_toolkit.inspection.text_search import Wanted
     from dra_toolkit.inspection.text_search import search as find
+    from dra_toolkit.inspection.views import hits_view
 
     wanted = Wanted(text=text, is_regex=regex, ignore_case=ignore_case, correct=correct)
     opened = open_run(run)
@@ -78,9 +78,9 @@ def near(
     as_json: bool = JSON,
 ) -> None:
     """Find the completions most similar to one of the run, or to a text, by embedding those of the steps asked for."""
-    from dra_toolkit.inspection.list_views import neighbours_view
     from dra_toolkit.inspection.near import nearest
     from dra_toolkit.inspection.selection import read_steps, require_recorded, require_unicode
+    from dra_toolkit.inspection.views import neighbours_view
 
     opened, wanted = open_run(run), read_steps(steps)
     if (text is None) == (step is None or group is None or completion is None):

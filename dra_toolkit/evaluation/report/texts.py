@@ -180,7 +180,7 @@ SETTINGS = ("temperature", "top_p", "max_new_tokens", "seed", "limit")
 
 def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
     """Return a row for each score, in shares, not per cent: for programs, and harmless in a spreadsheet."""
-    from dra_toolkit.inspection.export.writers import cell as safe
+    from dra_toolkit.inspection.export.exporting import cell as safe
 
     numbers = ["value", "error", "low", "high", "problems"]
     heads = ["label", "step", "benchmark", "metric", *numbers, "n", "source", *FACTS, *SETTINGS]

@@ -1,1 +1,1 @@
-"""Recorded groups in formats of other tools: `exporting` writes one whole or not at all."""
+"""Recorded groups in formats of other tools."""

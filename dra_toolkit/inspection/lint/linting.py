@@ -28,34 +28,23 @@ FEWEST = 8
 """Completions below which a reward that does not vary says nothing."""
 
 
-@dataclass(frozen=True)
 class Group:
-    """The completions that a dump puts together."""
+    """The completions that a dump puts together.
 
-    rollouts: Sequence[Rollout]
-    where: str
+    prompts    the identity of the prompt of each; equal objects are hashed once
+    totals     the sum of the rewards that were given of each
+    texts      how often each text stands in the group
+    all_equal  whether there is nothing to tell its completions apart by
+    """
 
-    @functools.cached_property
-    def prompts(self) -> list[str]:
-        """The identity of the prompt of each completion; equal objects are hashed once."""
-        first = self.rollouts[0].prompt
+    def __init__(self, rollouts: Sequence[Rollout], where: str) -> None:
+        self.rollouts, self.where = rollouts, where
+        first = rollouts[0].prompt
         key = prompt_hash(first)
-        return [key if r.prompt == first else prompt_hash(r.prompt) for r in self.rollouts]
-
-    @functools.cached_property
-    def totals(self) -> list[float]:
-        """The sum of the rewards of each completion that were given."""
-        return [sum(v for v in r.rewards.values() if not math.isnan(v)) for r in self.rollouts]
-
-    @functools.cached_property
-    def texts(self) -> Counter[str]:
-        """How often each text stands in the group."""
-        return Counter([r.text for r in self.rollouts])
-
-    @functools.cached_property
-    def all_equal(self) -> bool:
-        """Whether there is nothing to tell its completions apart by."""
-        return len(self.rollouts) > 1 and max(self.totals) - min(self.totals) < 1e-9
+        self.prompts = [key if r.prompt is first or r.prompt == first else prompt_hash(r.prompt) for r in rollouts]
+        self.totals = [sum([v for v in r.rewards.values() if v == v]) for r in rollouts]
+        self.texts = Counter([r.text for r in rollouts])
+        self.all_equal = len(rollouts) > 1 and max(self.totals) - min(self.totals) < 1e-9
 
 
 def check_group(group: Group, tally: Tally) -> None:
@@ -82,8 +71,10 @@ def check_group(group: Group, tally: Tally) -> None:
     for rollout, total in zip(rollouts, group.totals, strict=True):
         if rollout.finish_reason == "length" and 0 < total == best:
             tally.add("cut completions rewarded", f"{where}: {total:g} for a completion of {rollout.tokens} tokens")
-        if (not rollout.text or rollout.text.isspace()) and (rollout.tokens or 2) > 1:
-            tally.add("completions lost", f"{where}: an empty completion")
+    for text in group.texts:
+        if not text or text.isspace():
+            lost = sum(r.text == text and (r.tokens or 2) > 1 for r in rollouts)
+            tally.add("completions lost", f"{where}: an empty completion", lost)
 
 
 def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, engine: str, *, with_ids: bool) -> None:
@@ -185,6 +176,7 @@ class _Seen:
     steps: set[tuple[str, int]] = field(default_factory=set)
     golds: Counter[str] = field(default_factory=Counter)
     rewards: dict[str, set[float]] = field(default_factory=dict)
+    varied: set[str] = field(default_factory=set)
     earlier: dict[int, str] = field(default_factory=dict)
 
 
@@ -233,13 +225,12 @@ def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, engine: str, *, wi
             first = seen.earlier.setdefault(hash((group.prompts[0], *group.texts.elements())), group.where)
             if first != group.where:
                 tally.add("duplicated rows", f"{group.where} holds the rows of {first}", len(group.rollouts))
-        for rollout in group.rollouts:
-            if rollout.gold is not None:
-                seen.golds[rollout.gold] += 1
-            for name, value in rollout.rewards.items():
-                values = seen.rewards.setdefault(name, set())
-                if len(values) < 3:
-                    values.add(value)
+        seen.golds.update([r.gold for r in group.rollouts if r.gold is not None])
+        for rewards in [r.rewards for r in group.rollouts if not r.rewards.keys() <= seen.varied]:
+            for name, value in rewards.items():
+                seen.rewards.setdefault(name, set()).add(value)
+                if len(seen.rewards[name]) > 1:
+                    seen.varied.add(name)
     check_batch(batch, groups, tally, engine, with_ids=with_ids)
 
 

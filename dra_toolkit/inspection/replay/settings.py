@@ -24,9 +24,9 @@ from dra_toolkit.embedding import EmbedderSettings, check_text_embedder
 from dra_toolkit.errors import MeasureError, RecipeError, SettingsError, did_you_mean
 from dra_toolkit.groups import Mode
 from dra_toolkit.recipe import known_keys
+from dra_toolkit.recipe.load import read_override
 from dra_toolkit.recipe.sections import DIVERSITY_PRESETS, PRESET, SCALING, Embedding
 from dra_toolkit.recipe.values import BadValueError, read_value
-from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
 from dra_toolkit.runs import FileFacts
 
 EMBEDDER_KEYS = tuple(each.name for each in fields(Embedding))
@@ -98,7 +98,7 @@ def scaling_of(made: Estimator) -> Scaling | None:
 def read_changes(overrides: Sequence[str]) -> Changes:
     """Read `key=value` items with a recipe's keys; raises RecipeError with every problem found."""
     given: dict[str, Any] = {}
-    problems = [f"override {item!r}: {problem}" for item in overrides for problem in _read(given, item)]
+    problems = [problem for item in overrides for problem in _read(given, item)]
     if problems:
         raise RecipeError(*problems)
     if (name := given.pop(PRESET, None)) is not None:  # it says something of every key that presets are about
@@ -117,25 +117,20 @@ def read_changes(overrides: Sequence[str]) -> Changes:
 
 def _read(given: dict[str, Any], item: str) -> Iterator[str]:
     """Put one value in place, or yield the problem with it."""
-    key, equals, written = item.partition("=")
-    key = key.strip().removeprefix("--")
-    if not equals:
-        yield "expected key=value"
-        return
     keys = replay_keys()
-    if key not in keys:
+    try:
+        key, found = read_override(item)
+        if key in keys:
+            given[key] = read_value(known_keys()[key], found)
+            return
+    except RecipeError as error:
+        yield error.problems[0]
+    except BadValueError as error:
+        yield f"override {item!r}: {key}: {error}"
+    else:
         why = "no recorded group depends on it" if key in known_keys() else "unknown key"
         known = f"; a replay changes {', '.join(keys)}"
-        yield f"{key}: {why}{did_you_mean(key, keys) or known}"
-        return
-    try:
-        found = read_yaml(written) if written.strip() else None
-    except BadYamlError:
-        found = written
-    try:
-        given[key] = read_value(known_keys()[key], found)
-    except BadValueError as error:
-        yield f"{key}: {error}"
+        yield f"override {item!r}: {key}: {why}{did_you_mean(key, keys) or known}"
 
 
 def _embedder(given: dict[str, Any]) -> EmbedderSettings | None:

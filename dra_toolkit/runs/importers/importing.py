@@ -117,15 +117,14 @@ def _facts(
     """Return what holds for all groups; advantages are made as asked, as those that were written, or as the engine does."""
     usual = ESTIMATORS.get(format.replace("-", "_"), ESTIMATORS["trl"])
     made = estimator_of(asked) if asked is not None else fitted[1] if fitted else usual
-    scaling: Scaling = "none" if made.spread == "none" else made.scope
     return FileFacts(
         run=name,
         reward_weights=weights,
-        scale_rewards=scaling,
+        scale_rewards=made.scaling,
         diversity=PLAIN,
         embedder="none" if embedder is None else embedder.name,
         correct_by=tells_right_from_wrong(list(weights), REWARDS),
-        estimator=None if made == estimator_of(scaling) else made,
+        estimator=None if made == estimator_of(made.scaling) else made,
     )
 
 

@@ -26,12 +26,13 @@ def objects(path: Path, problems: Problems, lines: int | None = None) -> Iterato
     if path.suffix == ".csv":
         yield from ((f"{path}:{number}", row) for number, row in enumerate(_csv_rows(path), start=2))
         return
+    name = str(path)
     for number, line in enumerate(islice(_lines(path), lines), start=1):
         if line.isspace():
             continue
-        where = f"{path}:{number}"
+        where = f"{name}:{number}"
         try:
-            found = parse_json(line)
+            found = parse_json(line.decode("utf-8" if number > 1 else "utf-8-sig"))
         except ValueError as error:
             end = "perhaps torn" if line.endswith(b"\n") else "the file ends in this line"
             problems.add(where, "nested too deeply to be a rollout" if "nested" in str(error) else f"not JSON: {end}")

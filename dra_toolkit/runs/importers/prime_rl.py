@@ -91,13 +91,15 @@ def _rollout(trace: Mapping[str, Any], said: Mapping[str, Any], options: Options
     reason = _reason(trace, is_trained)
     mode: Mode = "eval" if _first(said, _KIND) == "eval" else "discarded" if reason else options.mode
     prompt, completion = _texts(trace)
+    text, turns = spoken(completion)
     advantage, group = _first(said, _ADVANTAGE), _first(said, _GROUP)
     return Rollout(
         mode=mode,
         step=as_step(_first(said, _STEP)),
         group=None if group is None else str(group),
         prompt=as_prompt(prompt),
-        **spoken(completion),
+        text=text,
+        turns=turns,
         rewards=_rewards(trace),
         advantage=None if advantage is None else as_number(advantage, "advantage"),
         tokens=_tokens(trace),

@@ -6,6 +6,7 @@ Similarity is measured here; advantages are as they were written, or computed.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,14 +74,17 @@ def batches(rollouts: Iterator[Rollout], *, consecutive: bool) -> Iterator[Impor
 
 
 def _grouped(rollouts: list[Rollout], consecutive: bool) -> list[list[Rollout]]:
-    groups: dict[tuple[str, int], list[Rollout]] = {}
-    before, turn = "", 0
+    groups: defaultdict[tuple[object, int], list[Rollout]] = defaultdict(list)
+    before: object = None
+    turn, hashes = 0, dict[int, str]()  # by object: neighbours share their prompt
     for rollout in rollouts:
-        identity = hash_of(rollout.prompt) if rollout.group is None else f"id {rollout.group}"
+        identity: object = (rollout.group,)
+        if rollout.group is None:
+            identity = hashes.get(id(rollout.prompt)) or hashes.setdefault(id(rollout.prompt), hash_of(rollout.prompt))
         if consecutive and identity != before:
             turn += 1
         before = identity
-        groups.setdefault((identity, turn), []).append(rollout)
+        groups[identity, turn].append(rollout)
     found = list(groups.values())
     if consecutive and all(rollout.group is None for rollout in rollouts):
         return list(_of_one_size(found))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from dra_toolkit.groups import Message, Mode, Prompt, Turns
 from dra_toolkit.rewards.text import as_message, policy_text, turns_of
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rollout:
+class Rollout(NamedTuple):
     """One completion."""
 
     mode: Mode
@@ -82,14 +81,15 @@ def as_prompt(found: Any) -> Prompt:
     raise BadRowError(f"the prompt is {_kind(found)}, expected a text or a list of messages")
 
 
-def spoken(found: Any) -> dict[str, Any]:
-    """Return of a completion, a text or a list of messages, the fields `text` and `turns`; raises BadRowError otherwise."""
-    if not isinstance(found, str):
-        if not isinstance(found, Sequence) or not all(isinstance(message, Mapping) for message in found):
-            raise BadRowError(f"the completion is {_kind(found)}, expected a text or a list of messages")
-        if len(found) == 1 and not found[0].get("role"):
-            found = [{**found[0], "role": "assistant"}]
-    return {"text": policy_text(found), "turns": turns_of(found)}
+def spoken(found: Any) -> tuple[str, Turns | None]:
+    """Return what the policy wrote of a completion, a text or a list of messages, and its turns; raises BadRowError else."""
+    if isinstance(found, str):
+        return found, None
+    if not isinstance(found, Sequence) or not all(isinstance(message, Mapping) for message in found):
+        raise BadRowError(f"the completion is {_kind(found)}, expected a text or a list of messages")
+    if len(found) == 1 and not found[0].get("role"):
+        found = [{**found[0], "role": "assistant"}]
+    return policy_text(found), turns_of(found)
 
 
 def as_number(found: Any, what: str) -> float:

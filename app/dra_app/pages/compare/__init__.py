@@ -22,10 +22,9 @@ from dra_toolkit.drawing.curves import Line
 from dra_toolkit.drawing.numbers import aligned
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord, mean_of_known
-from dra_toolkit.inspection.comparison import compare
+from dra_toolkit.inspection.comparison import OF_A_SEED, compare, settings_of
 from dra_toolkit.inspection.group_list import look_at_prompt
 from dra_toolkit.inspection.overview import differing_keys
-from dra_toolkit.inspection.settings_compared import OF_A_SEED, settings_of
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:

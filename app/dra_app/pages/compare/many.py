@@ -14,7 +14,7 @@ from dra_toolkit.drawing.curves import Line
 from dra_toolkit.drawing.numbers import short
 from dra_toolkit.drawing.svg import Scale, escaped, line, text
 from dra_toolkit.groups import Array
-from dra_toolkit.inspection.settings_compared import half_interval
+from dra_toolkit.inspection.comparison import half_interval
 
 WIDTH, HEIGHT, SIDE, TOP, BOTTOM = 900.0, 260.0, 60.0, 34.0, 16.0
 

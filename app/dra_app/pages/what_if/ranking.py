@@ -20,7 +20,7 @@ from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.errors import DRAError
 from dra_toolkit.group_measures import correct_of
 from dra_toolkit.groups import Array, GroupRecord, Mode
-from dra_toolkit.inspection.replay.compute import replay_groups
+from dra_toolkit.inspection.replay.run import replay_groups
 from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.runs import FileFacts, Run
 

@@ -13,8 +13,8 @@ from dra_app.templates import part
 from dra_toolkit.diversity import DiversitySettings, Estimator
 from dra_toolkit.drawing.numbers import aligned, percent, short
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.replay.compute import ReplayedGroup, piece_of_records, replay_groups
 from dra_toolkit.inspection.replay.differences import ChangedGroup, Differences, Sums
+from dra_toolkit.inspection.replay.run import ReplayedGroup, piece_of_records, replay_groups
 from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.runs import FileFacts, Run
 
