@@ -11,6 +11,8 @@ is not the sound copy's where no problem was told.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import itertools
 import json
 import os
@@ -29,12 +31,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 from fuzz_inputs import make_bases
 from fuzz_tries import TRIES
 
 HERE = Path(__file__).resolve().parent
 SECONDS, MEMORY, WALL = 10.0, 1 << 30, 60.0
-"""Of processor time and bytes of an input, and seconds after which one that does nothing at all hangs."""
+"""Of processor time and bytes of an input, and seconds of doing nothing at all after which it hangs."""
+BATCH = 50
 BAD = ("traceback", "slow", "memory", "hung", "died", "wrong")
 SHARES = {"recipe": 50, "run": 16, "segments": 10, "imports": 10, "evaluations": 14}
 
@@ -78,9 +82,7 @@ def summary(found: list[dict[str, Any]]) -> dict[str, Any]:
 
 def tried(numbers: range, folder: Path, *, workers: int, seconds: float = float("inf")) -> list[dict[str, Any]]:
     """Try inputs in processes forked from this one; a process that dies or hangs is one finding and is replaced."""
-    import dra_toolkit.cli.main  # noqa: F401 - before the forks
-
-    bases = make_bases(folder)
+    bases = _prepared(folder)
     waiting, found, ends = iter(numbers), [], time.monotonic() + seconds
     running: dict[int, dict[str, Any]] = {}
 
@@ -89,7 +91,7 @@ def tried(numbers: range, folder: Path, *, workers: int, seconds: float = float(
 
     while True:
         while len(running) < workers and time.monotonic() < ends:
-            batch = list(itertools.islice(waiting, 25))
+            batch = list(itertools.islice(waiting, BATCH))
             if not batch:
                 break
             running |= _start(batch, bases, folder)
@@ -99,16 +101,45 @@ def tried(numbers: range, folder: Path, *, workers: int, seconds: float = float(
             worker = running[read]
             data = os.read(read, 1 << 20)
             worker["text"] += data
-            worker["heard"] = time.monotonic()
+            worker["used when heard"] = worker["used"]
             if not data:
                 found += _finished(running.pop(read), read, again)
-                print(
-                    f"{len(found)} inputs", *(row for row in found[-25:] if row["outcome"] in BAD), file=sys.__stderr__
-                )
+                bad = [row for row in found[-BATCH:] if row["outcome"] in BAD]
+                print(f"{len(found)} inputs", *bad, file=sys.__stderr__, flush=True)
         for worker in running.values():
-            if time.monotonic() - worker["heard"] > WALL:
+            if _is_hung(worker):
                 worker["hung"] = True
                 os.kill(worker["pid"], signal.SIGKILL)
+
+
+def _prepared(folder: Path) -> Path:
+    """Make the sound copies in a process of their own, so that no thread is there before the forks; import what it did."""
+    names = folder / "modules.json"
+    pid = os.fork()
+    if pid == 0:
+        bases = make_bases(folder)
+        for kind in SHARES:
+            number = next(number for number in itertools.count() if kind_of(number) == kind)
+            one(number, bases, folder / "work-first")
+        names.write_text(json.dumps([name for name in sys.modules if name != "__main__"]))
+        os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        raise RuntimeError("the sound copies could not be made")
+    for name in json.loads(names.read_text()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    return folder / "bases"
+
+
+def _is_hung(worker: dict[str, Any]) -> bool:
+    """Return whether a process waits for nothing, or works on one input far too long; one that gets no turn does not."""
+    process = psutil.Process(worker["pid"])
+    times = process.cpu_times()
+    used = times.user + times.system
+    if used > worker["used"]:
+        worker["used"], worker["still"] = used, time.monotonic()
+    waits = process.status() == psutil.STATUS_SLEEPING and time.monotonic() - worker["still"] > WALL
+    return waits or used - worker["used when heard"] > 3 * SECONDS
 
 
 def _start(batch: list[int], bases: Path, folder: Path) -> dict[int, dict[str, Any]]:
@@ -125,7 +156,8 @@ def _start(batch: list[int], bases: Path, folder: Path) -> dict[int, dict[str, A
         finally:
             os._exit(status)
     os.close(write)
-    return {read: {"pid": pid, "batch": batch, "text": b"", "hung": False, "heard": time.monotonic()}}
+    now: dict[str, Any] = {"hung": False, "used": 0.0, "used when heard": 0.0, "still": time.monotonic()}
+    return {read: {"pid": pid, "batch": batch, "text": b"", **now}}
 
 
 def _finished(worker: dict[str, Any], read: int, again: Callable[[list[int]], None]) -> list[dict[str, Any]]:
