@@ -87,6 +87,20 @@ def hostile(folder: Path) -> dict[str, Any]:
     return {"scores": first, "killed": first.pop("stubborn")}
 
 
+def cold(folder: Path) -> str:
+    """Score the first answer of a worker with less time than importing lighteval takes; return how it was scored."""
+    assert "lighteval" not in sys.modules
+    metric.CPU_SECONDS = 1.0
+    guardian = scoring.Scoring(1)
+    guardian.open(folder / "scores-cold.jsonl", LATEX)
+    guardian.submit({**ROW, "id": "cold"}, 0, "$\\boxed{4}$")
+    guardian.finish()
+    guardian.close()
+    (row,) = kept_scores(folder).values()
+    (folder / "scores-cold.jsonl").unlink()
+    return str(row["how"])
+
+
 def sampling(policy: Path) -> dict[str, Any]:
     """Generate the same requests in other batches, another order, and in part."""
     import torch
@@ -190,6 +204,7 @@ def main() -> None:
     """Make every experiment."""
     policy, output = Path(sys.argv[1]), Path(sys.argv[2])
     results = {
+        "cold": cold(output.parent),
         "verdicts": verdicts(),
         "wrong": wrong_tasks(),
         "hostile": hostile(output.parent),

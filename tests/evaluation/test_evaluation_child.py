@@ -51,6 +51,9 @@ class TestHostileAnswers:
         assert len(ordinary) == len(HOSTILE)
         assert all(score["correct"] and score["how"] == "scored" for score in ordinary)
 
+    def test_the_first_answer_of_a_worker_does_not_pay_for_the_imports(self, lab):
+        assert lab["cold"] == "scored"
+
     def test_some_had_to_be_stopped_or_these_are_too_harmless(self, lab):
         stopped = [name for name in HOSTILE if lab["hostile"]["scores"][name]["how"] != "scored"]
         assert len(stopped) >= 3, lab["hostile"]

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -66,10 +67,21 @@ def wait_for_step(run: Path, step: int) -> None:
 
 
 def kill_family(process: subprocess.Popen[str]) -> None:
-    """SIGKILL the launcher and every training process, as a crash of the machine would."""
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    """SIGKILL the launcher and every training process, as a crash of the machine would.
+
+    Each is stopped before it is asked for its children: what it started in between would live on and hold the run. One that
+    ends by itself meanwhile is as dead as the others.
+    """
+    family, found = [], [psutil.Process(process.pid)]
+    while found:
+        member = found.pop()
+        with suppress(psutil.NoSuchProcess):
+            member.suspend()
+            found += member.children()
+            family.append(member)
     for member in family:
-        member.kill()
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
     process.communicate()
     wait_until(lambda: all(map(has_ended, family)))  # until then they hold the run's lock
 

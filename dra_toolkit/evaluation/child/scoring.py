@@ -1,9 +1,9 @@
 """Score answers beside the generation, each within bounds, whatever a model wrote.
 
 A guardian process is forked before any model is loaded, and with it a pool of workers, whose main thread scores: there
-limits that are signals work. An answer may use 8 seconds of processor time; then an exception that no `except Exception`
-swallows is raised, and again every half second. What does not heed it is killed by the kernel after 14 seconds of
-processor time, or after 120 of wall time, and another worker takes its place.
+limits that are signals work. Each imports the metric first, outside of these: an answer may use 8 seconds of processor
+time; then an exception that no `except Exception` swallows is raised, and again every half second. What does not heed it
+is killed by the kernel after 14 seconds of processor time, or after 120 of wall time, and another worker takes its place.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.child.metric import CPU_SECONDS, NOTHING, score_within_bounds
+from dra_toolkit.evaluation.child.metric import CPU_SECONDS, NOTHING, open_rs_metric, score_within_bounds
 from dra_toolkit.evaluation.results.answers import Lines, digest
 from dra_toolkit.judge.worker import prepare
 
@@ -70,7 +71,7 @@ class _Guardian:
         from pebble import ProcessPool
 
         self._pipe = pipe
-        initial: dict[str, Any] = {"initializer": prepare, "initargs": (os.getpid(), dict)}
+        initial: dict[str, Any] = {"initializer": prepare, "initargs": (os.getpid(), partial(open_rs_metric, "latex"))}
         self._pool: Any = ProcessPool(max_workers=workers, context=get_context("fork"), **initial)
         self._open: dict[Future[Any], tuple[Any, ...]] = {}
         self._ready: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
