@@ -57,11 +57,7 @@ OUTCOME_COLUMNS: dict[str, str] = {
 }
 """Columns of outcomes.parquet and their Arrow types; how: `scored`, or why the answer could not be."""
 
-_KINDS = {
-    int: "n step unscored",
-    str: "run hash_examples comparable_note",
-    dict: "settings versions depends_on",
-}
+_KINDS = {int: "n step unscored", str: "run hash_examples comparable_note", dict: "settings versions depends_on"}
 _NEWER = ("correct_judged", "how")
 _NULLABLE = ("run", "step", "answer", *_NEWER)
 
