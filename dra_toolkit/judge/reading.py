@@ -83,7 +83,7 @@ def part(text: str) -> v.Value:
 def _list(text: str) -> v.Value | None:
     """Read values beside each other without brackets around them."""
     parts = next((parts for mark in ";," if 1 < len(parts := split(text, mark)) <= MOST_ITEMS), [text])
-    parts = [piece.strip() for part in parts for piece in outside(_WORD_SEPARATOR, part) if piece.strip()]
+    parts = [piece.strip() for each in parts for piece in outside(_WORD_SEPARATOR, each) if piece.strip()]
     if len(parts) < 2:
         return None
     said = re.match(r"(?:between|from|neither|(either|both))\b", text)

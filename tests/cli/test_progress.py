@@ -63,4 +63,5 @@ def test_scripts_get_the_events(capsys):
     display = make_display(training_events, as_json=True)
     for event in EVENTS:
         display.show(event)
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == EVENTS
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told == [{"version": 1, **event} for event in EVENTS]

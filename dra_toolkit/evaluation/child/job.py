@@ -267,9 +267,9 @@ def write_results(folder: Path, facts: Mapping[str, Any], correct: Bools) -> Non
     for name, of in values.items():
         made = score(np.asarray(of))
         results |= {name: made.value, f"{name}_stderr": made.error if P > 1 else 0.0}
-    settings = facts["settings"]
-    given = {name: settings[name] for name in ("temperature", "top_p", "max_new_tokens", "seed")}
-    model = {"model_name": facts["model"], "generation_parameters": given, "system_prompt": settings["system_prompt"]}
+    sampling = facts["settings"]
+    given = {name: sampling[name] for name in ("temperature", "top_p", "max_new_tokens", "seed")}
+    model = {"model_name": facts["model"], "generation_parameters": given, "system_prompt": sampling["system_prompt"]}
     task = f"{facts['benchmark']}|0"
     written = {
         "config_general": {"model_name": f"{facts['run'] or ''}/{facts['label']}".strip("/"), "model_config": model},
