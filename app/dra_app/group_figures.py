@@ -49,12 +49,13 @@ def pairs(
 ) -> str:
     """Return bars side by side for each completion.
 
-    flipped: of advantages, those that have another sign; then a last series that is much smaller than the first, as
-    advantages divided by nothing are, has an axis of its own, on the right.
+    flipped: of advantages, those that have another sign; then a series that is much smaller than the other, as advantages
+    divided by nothing are, has an axis of its own, on the right.
     """
     bars = [view.completions[i] for i in view.order]
-    factor = _factor(bars, series) if flipped else 1.0
-    times = [1.0] * (len(series) - 1) + [factor]
+    times = _times_seen(bars, series) if flipped else [1.0] * len(series)
+    factor = max(times)
+    small = times.index(factor)
     values = [[_times(value(c), f) for (_, _, value), f in zip(series, times, strict=True)] for c in bars]
     right = WIDTH - (44 if factor > 1 else RIGHT)
     y = Scale(*around((value for row in values for value in row), room=0.14), HEIGHT - BOTTOM, TOP)
@@ -63,7 +64,7 @@ def pairs(
     axis = [y_axis(y, LEFT, right, unit)]
     if factor > 1:
         axis += [
-            text(right + 4, y(value * factor) + 3.5, short(value), f"tick second {series[-1][0]}", anchor="start")
+            text(right + 4, y(value * factor) + 3.5, short(value), f"tick second {series[small][0]}", anchor="start")
             for value in ticks(y.low / factor, y.high / factor, 4)
         ]
     drawn = []
@@ -75,7 +76,7 @@ def pairs(
         drawn.append((inside, ", ".join(f"{what} {short(value(c), 4)}" for _, what, value in series)))
     items = [(kind, what) for kind, what, _ in series]
     if factor > 1:
-        items[-1] = (series[-1][0], f"{series[-1][1]} (axis on the right)")
+        items[small] = (series[small][0], f"{series[small][1]} (axis on the right)")
     if flipped and any(map(flipped, bars)):
         items.append(("flip-key", "⇅ sign flipped"))
     columns: dict[str, Value] = {what: value for _, what, value in series} | (
@@ -131,10 +132,10 @@ def function_class(number: int) -> str:
     return f"fn{(number + 2) % FUNCTIONS}{' again' if number >= FUNCTIONS else ''}"
 
 
-def _factor(bars: Sequence[CompletionView], series: Sequence[Series]) -> float:
-    """Return by how much the last series is to be stretched to be seen beside the first; 1 for not at all."""
-    first, last = (max((abs(s[2](c) or 0.0) for c in bars), default=0.0) for s in (series[0], series[-1]))
-    return first / last if 0 < last * APART < first else 1.0
+def _times_seen(bars: Sequence[CompletionView], series: Sequence[Series]) -> list[float]:
+    """Return by how much each series is to be stretched to be seen beside the largest; 1 for not at all."""
+    peaks = [max((abs(value(c) or 0.0) for c in bars), default=0.0) for _, _, value in series]
+    return [max(peaks) / peak if 0 < peak * APART < max(peaks) else 1.0 for peak in peaks]
 
 
 def _times(value: float | None, factor: float) -> float | None:
@@ -174,6 +175,6 @@ def map_figure(
     S = view.similarity
     span = stretched(S) if is_stretched else (0.0, 1.0)
     legend = part("groups", "map_legend", span, bool((S < 0).any()), is_stretched, compares)
-    rows = [["completion", *range(len(S))], *([i, *row] for i, row in enumerate(S.tolist()))]
+    rows = [["completion", *range(len(S))], *([i, *row] for i, row in enumerate(S.round(7).tolist()))]
     drawing = similarity_map(S, order=view.order, chosen=chosen, span=span)
     return figure("Similarity of completions", drawing, rows=rows, name=f"{name}-similarity", legend=legend)

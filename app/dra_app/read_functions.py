@@ -46,14 +46,8 @@ class ReadFunctions:
         found = []
         for run_id in self.context.run_ids():
             run = self.context.run(run_id)
-            steps = run.steps()
-            found.append(
-                {
-                    "run": run_id,
-                    "state": str(run.directory.status()["state"]),
-                    "last_step": steps[-1] if steps else None,
-                }
-            )
+            steps, state = run.steps(), str(run.directory.status()["state"])
+            found.append({"run": run_id, "state": state, "last_step": steps[-1] if steps else None})
         return found
 
     def steps(self, run: str, mode: str = "train") -> list[int]:

@@ -11,16 +11,8 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs import Run
 
-COLUMNS = (
-    "reward",
-    "reward_spread",
-    "adjusted",
-    "similarity",
-    "vendi_score",
-    "abs_advantage",
-    "correct_share",
-    "tokens",
-)
+COLUMNS: tuple[str, ...] = ("reward", "reward_spread", "adjusted", "similarity", "vendi_score")
+COLUMNS += ("abs_advantage", "correct_share", "tokens")
 """Columns of the table beside its place; every measure of a group can be sorted by."""
 SORTABLE = ("group_index", *GROUP_MEASURES)
 MARKS = {

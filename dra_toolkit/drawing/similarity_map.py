@@ -50,10 +50,8 @@ def similarity_map(
         parts.append(rect(left + x * cell, top + y * cell, cell, cell, "chosen-cell"))
     parts.append('<rect class="cursor-cell" width="0" height="0" fill="none"/>')
     shape = json.dumps({"left": left, "top": top, "cell": cell, "order": order})
-    values = json.dumps([[None if np.isnan(v) else round(v, 3) for v in row] for row in similarity.tolist()])
     head = f'<svg viewBox="0 0 {SIDE + 4:g} {top + SIDE - left + 4:g}" role="img"'
-    said = f'aria-label="{_summary(similarity)}" data-heat="{escaped(shape)}" data-values="{escaped(values)}"'
-    return f"{head} {said}>{''.join(parts)}</svg>"
+    return f'{head} aria-label="{_summary(similarity)}" data-heat="{escaped(shape)}">{"".join(parts)}</svg>'
 
 
 def thumbnail(similarity: Array) -> str:
@@ -93,10 +91,11 @@ def clustered_order(similarity: Array) -> list[int]:
     return found if found[0] < found[-1] else found[::-1]
 
 
-def _shade(value: float, span: tuple[float, float]) -> float:
-    """Return how strongly a similarity is painted: nothing at the beginning of the span, whole at its end."""
-    share = abs(value) if value < 0 else (value - span[0]) / (span[1] - span[0])
-    return round(float(np.clip(np.nan_to_num(share), 0.0, 1.0)) ** _EXPONENT, 3)
+def _shades(S: Array, span: tuple[float, float]) -> Array:
+    """Return how strongly similarities are painted: nothing at the beginning of the span, wholly at its end."""
+    shares = np.where(S < 0, np.abs(S), (S - span[0]) / (span[1] - span[0]))
+    shades: Array = np.nan_to_num(np.clip(shares, 0.0, 1.0)) ** _EXPONENT
+    return shades
 
 
 def _cells(
@@ -105,12 +104,13 @@ def _cells(
     """Return one path for each shade, so that a large group costs no more than a small one."""
     shades, written = dict[tuple[str, int], list[str]](), list[str]()
     inner = cell - (1.0 if cell > 8 else 0.0)
-    for (y, x), found in np.ndenumerate(S[np.ix_(order, order)]):
-        value = float(found)
+    box = f"h{inner:.1f}v{inner:.1f}h-{inner:.1f}z"
+    values = S[np.ix_(order, order)]
+    painted = _shades(values, span).tolist()
+    for (y, x), found in np.ndenumerate(values):
+        value, shade = float(found), painted[y][x]
         kind = "cell-none" if value != value else "cell-self" if x == y else "cell-minus" if value < 0 else "cell"
-        shade = _shade(value, span)
-        box = f"M{left + x * cell:.1f} {top + y * cell:.1f}h{inner:.1f}v{inner:.1f}h-{inner:.1f}z"
-        shades.setdefault((kind, round(shade * 40)), []).append(box)
+        shades.setdefault((kind, round(shade * 40)), []).append(f"M{left + x * cell:.1f} {top + y * cell:.1f}{box}")
         if numbers and len(order) <= NUMBERS and x != y:
             ink = "on-dark" if shade > 0.75 else "on-light"
             at = (left + (x + 0.5) * cell, top + (y + 0.5) * cell + 3.5)

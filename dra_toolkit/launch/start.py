@@ -128,15 +128,14 @@ def resumable_from(recipe: Recipe) -> tuple[Path | None, tuple[str, ...]]:
 
 def _reopened(recipe: Recipe, run: RunDirectory) -> Start:
     checkpoint, skipped = resumable_from(recipe)
-    before = run.read_recipe()
-    attempt = run.start_attempt()
+    if recipe.to_json() != run.read_recipe().to_json():
+        run.create(recipe)
+    attempt = run.start_attempt()  # with the settings of the recipe as it is now
     rewind_metrics(
         run.metrics,
         step=checkpoint_step(checkpoint) if checkpoint else 0,
         aside=run.attempt_logs(attempt) / "superseded-metrics.jsonl",
     )
-    if recipe.to_json() != before.to_json():
-        run.create(recipe)
     return Start(run=run, attempt=attempt, checkpoint=checkpoint, skipped=skipped)
 
 

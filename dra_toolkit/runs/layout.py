@@ -9,7 +9,7 @@ groups/            the recorded groups: a Parquet file for each generation batch
 checkpoints/       checkpoint-STEP folders, as the trainer saves them
 trackers/          what W&B, trackio and TensorBoard write
 hub/               checkpoints on their way to the Hub, removed when they are there
-logs/attempt-N/    what the processes of the N-th start printed; events.jsonl tells the progress
+logs/attempt-N/    what the processes of the N-th start printed; events.jsonl tells the progress, resolved.json its settings
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class RunDirectory:
 
     def last_attempt(self) -> int:
         """Return the number of the newest start of this run; 0 if it never started."""
-        numbers = [int(p.name.removeprefix("attempt-")) for p in self.logs.glob("attempt-*") if p.name[8:].isdigit()]
-        return max(numbers, default=0)
+        return max((int(p.name[8:]) for p in self.logs.glob("attempt-*") if p.name[8:].isdigit()), default=0)
 
     def exists(self) -> bool:
         """Return whether a run lives here."""
@@ -99,9 +98,10 @@ class RunDirectory:
         return not any(left) and not (self.metrics.is_file() and self.metrics.stat().st_size)
 
     def start_attempt(self) -> int:
-        """Make the log folder of the next start and return its number, from 1."""
+        """Make the log folder of the next start, with a copy of its settings, and return its number, from 1."""
         attempt = self.last_attempt() + 1
         self.attempt_logs(attempt).mkdir(parents=True)
+        shutil.copyfile(self.resolved, self.attempt_logs(attempt) / self.resolved.name)
         return attempt
 
     def delete(self) -> Path | None:

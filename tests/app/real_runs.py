@@ -1,7 +1,13 @@
-"""Recorded runs of the kinds that are trained for real: long thinking, LaTeX and tools, G = 64, many rewards, a failure."""
+"""Recorded runs of the kinds that are trained for real: long thinking, LaTeX and tools, G = 64, many rewards, a failure.
+
+Beside them rollouts as verl dumps them, imported as a user does.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +16,7 @@ from recorded import make_run
 
 from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.groups import CompletionGroup, GroupRecord, Message
+from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
 
 LONG_NAME = "sweep-" + "x" * 180
@@ -99,6 +106,33 @@ def make_real_runs(root: Path) -> None:
     store(root / "many-rewards", *many, scaling="group")
     store(root / LONG_NAME, [group(1, 0, 4, characters=300)]).write_status("stopped")
     failed = store(root / "failed", [group(1, 0, 4, characters=30_000)])
+    failed.start_attempt()
+    failed.create(load_recipe(root / "failed.yaml", ["learning_rate=0.5"]))
     log = failed.attempt_logs(failed.start_attempt()) / "output.log"
     log.write_text("step 1\nTraceback (most recent call last):\n  ...\nRuntimeError: out of memory\n")
-    failed.write_status("failed", attempt=1)
+    failed.write_status("failed", attempt=2)
+    import_verl(root)
+
+
+def import_verl(root: Path) -> None:
+    """Write rollouts in the shape of verl's `trainer.rollout_data_dir`, and import them."""
+    for step in (1, 2):
+        rows = [
+            {
+                "uid": f"{prompt}",
+                "input": f"user\nFind $x_{prompt}$.\nassistant\n",
+                "output": thinking(i, 600),
+                "gts": f"{prompt}",
+                "score": float((i + step) % 4 == prompt % 4) if prompt else 0.0,
+                "acc": float((i + step) % 4 == prompt % 4) if prompt else 0.0,
+                "step": step,
+            }
+            for prompt in range(3)
+            for i in range(8)
+        ]
+        dump = root.parent / f"{root.name}-verl"
+        dump.mkdir(exist_ok=True)
+        (dump / f"{step}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    program = "from dra_toolkit.cli import main; main()"
+    command = [sys.executable, "-c", program, "inspect", "import", dump, "--format", "verl", "--output", root / "verl"]
+    subprocess.run(command, check=True, capture_output=True)

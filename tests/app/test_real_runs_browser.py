@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from real_runs import FINDABLE, LONG_NAME, make_real_runs
 from waiting import wait_until
 
 from dra_app.pages import pages
+from dra_app.pages.overview.ending import end_part
+from dra_toolkit.inspection.lint.linting import lint
 from dra_toolkit.runs import Run
 
 
@@ -121,6 +124,23 @@ def test_small_advantages_and_large_similarities_can_be_seen(browser: Browser) -
     assert float(legend.split()[0]) > 0.5
 
 
+def test_what_was_recorded_can_be_seen_beside_a_what_if_that_is_much_larger(browser: Browser) -> None:
+    browser.open("what-if", "run=wide&step=2&set=diversity=none")
+    figure = browser.page.locator("#dra-what-if figure", has_text="Advantage: as trained and what if")
+    assert "as trained (axis on the right)" in figure.inner_text()
+    tallest = figure.locator("rect.trained").evaluate_all("bars => Math.max(...bars.map(b => b.height.baseVal.value))")
+    assert tallest > 20
+
+
+def test_a_setting_of_an_imported_run_is_changed_alone(browser: Browser) -> None:
+    browser.open("what-if", "run=verl&step=2&group=1")
+    assert browser.text("#dra-what-if [data-key=scale_rewards] option:checked") == "as its trainer did"
+    browser.page.select_option("#dra-what-if [data-key=diversity]", "graph_cut")
+    browser.page.wait_for_selector("#dra-what-if [data-part=lines] pre:has-text('diversity: graph_cut')")
+    assert browser.state()["set"] == "diversity=graph_cut"
+    assert not browser.page.locator("#dra-what-if [data-part=message]:visible").count()
+
+
 def test_a_step_is_typed_and_one_that_is_not_there_is_told(browser: Browser) -> None:
     browser.open("groups", "run=wide&step=2")
     field = browser.page.locator("#dra-groups [data-step-field]")
@@ -160,6 +180,46 @@ def test_a_failed_run_says_why_and_a_long_name_moves_nothing_out_of_sight(browse
     assert not browser.page.locator("#dra-overview [data-part=end] .dra-message").count()
 
 
+def test_a_failed_run_shows_the_settings_of_each_attempt_and_what_changed(browser: Browser) -> None:
+    browser.open("overview", "run=failed")
+    attempts = browser.page.locator("#dra-overview [data-part=end] .dra-attempt")
+    assert [text.split(",")[0] for text in attempts.locator("summary").all_inner_texts()] == [
+        "settings of attempt 2",
+        "settings of attempt 1",
+    ]
+    assert attempts.nth(0).locator("summary").inner_text().endswith("ago: 1 changed")
+    for attempt, rate in ((0, "0.5"), (1, "1e-06")):
+        attempts.nth(attempt).locator("summary").click()
+        assert f"\nlearning_rate: {rate}\n" in attempts.nth(attempt).locator("pre").inner_text()
+    assert attempts.nth(0).locator("li").all_inner_texts() == ["learning_rate 1e-06 → 0.5"]
+
+
+def test_a_silent_run_says_so_with_the_end_of_its_log(root: Path) -> None:
+    run = Run.open(root / "failed")
+    status = {"state": "running", "time": time.time() - 7200}
+    assert "running, silent for 2 h" in end_part(run, status)
+    assert "RuntimeError: out of memory" in end_part(run, status)
+    assert "Stop it first" in end_part(run, status)
+    assert end_part(run, {**status, "time": time.time() - 60}) == ""
+
+
+def test_broken_groups_are_looked_for_and_their_step_opens(browser: Browser, root: Path) -> None:
+    browser.open("overview", "run=verl")
+    browser.page.click("#dra-overview [data-asks=lint] > summary")
+    browser.page.wait_for_selector("#dra-overview [data-part=lint] .dra-health-note")
+    shown = browser.text("#dra-overview [data-part=lint]")
+    for finding in lint(root / "verl").findings:
+        assert f"{finding.kind}: {finding.count} of {finding.of} {finding.unit}" in shown
+        assert finding.why in shown
+    step = re.findall(r"open step (\d+)", shown)[0]
+    browser.page.locator("#dra-overview [data-part=lint] [data-step]").first.click()
+    browser.drawn("groups")
+    assert browser.state()["step"] == step
+    browser.go("overview")
+    browser.open("overview", f"run={LONG_NAME}")
+    assert not browser.page.locator("#dra-overview [data-asks=lint][open]").count()
+
+
 def test_titles_say_page_step_and_run_and_an_address_that_cannot_be_is_told(browser: Browser) -> None:
     browser.open("groups", "run=maths&step=2")
     assert browser.page.title() == "Groups · step 2 · maths · DRA Toolkit"
@@ -188,13 +248,13 @@ def test_a_run_that_has_ended_is_not_asked_about_again(chromium: Any, address: s
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("run", ["maths", "many-rewards"])
+@pytest.mark.parametrize("run", ["maths", "wide", "many-rewards", "verl", "failed"])
 @pytest.mark.parametrize("name", list(pages()))
 def test_whatever_can_be_clicked_is_clicked_and_nothing_breaks(
     chromium: Any, address: str, run: str, name: str
 ) -> None:
     browser = Browser(chromium, address)
-    query = f"run={run}&step=2&q=Let&other=wide"
+    query = f"run={run}&step=2&q=Let&other={'maths' if run == 'wide' else 'wide'}"
     browser.open(name, query)
     what = f"#dra-{name} :is(button, summary, select, input, tr[tabindex], [role=button]):visible"
     kinds = browser.page.locator(what).evaluate_all(
@@ -220,7 +280,7 @@ def test_whatever_can_be_clicked_is_clicked_and_nothing_breaks(
 
 def test_a_point_of_a_completion_opens_it(browser: Browser) -> None:
     browser.open("overview", "run=maths")
-    browser.page.click("#dra-overview .dra-dots > summary")
+    browser.page.click("#dra-overview [data-asks=scatter] > summary")
     browser.page.wait_for_selector("#dra-overview [data-dot]")
     browser.page.select_option("#dra-overview [data-axis=x]", "redundancy")
     browser.page.wait_for_selector("#dra-overview figure:has-text('total reward against redundancy')")

@@ -52,8 +52,11 @@ def refusal(recipe) -> str:
     ],
 )
 def test_how_the_work_is_done_may_change(recipe, begun, changes):
-    with prepared(recipe(*changes), resume=True, overwrite=False) as start:
+    changed = recipe(*changes)
+    with prepared(changed, resume=True, overwrite=False) as start:
         assert start.attempt == 2
+    settings = [(start.run.attempt_logs(number) / "resolved.json").read_text() for number in (1, 2)]
+    assert settings == [recipe().to_json(), changed.to_json()]  # each attempt keeps its own
 
 
 @pytest.mark.parametrize(

@@ -20,16 +20,16 @@ const inside = (svg, event) => new DOMPoint(event.clientX, event.clientY).matrix
 function cellAt(event) {
   const svg = event.target.closest?.("svg[data-heat]");
   if (!svg) return null;
-  const { left, top, cell, order } = JSON.parse(svg.dataset.heat);
+  const { left, top, cell, order, values } = shapeOf(svg);
   const at = inside(svg, event);
   const [x, y] = [Math.floor((at.x - left) / cell), Math.floor((at.y - top) / cell)];
   if (x < 0 || y < 0 || x >= order.length || y >= order.length) return { svg };
-  const value = JSON.parse(svg.dataset.values)[order[y]][order[x]];
-  return { svg, i: order[y], j: order[x], value, box: { x: left + x * cell, y: top + y * cell, width: cell, height: cell } };
+  const [i, j] = [order[y], order[x]];
+  return { svg, i, j, value: values[i + 1]?.[j + 1], box: { x: left + x * cell, y: top + y * cell, width: cell, height: cell } };
 }
 const shapes = new WeakMap();
 function shapeOf(svg) {
-  if (!shapes.has(svg)) shapes.set(svg, JSON.parse(svg.dataset.curves));
+  if (!shapes.has(svg)) shapes.set(svg, { ...JSON.parse(svg.dataset.curves ?? svg.dataset.heat), values: readCsv(svg.closest("figure").dataset.csv ?? "") });
   return shapes.get(svg);
 }
 function stepAt(svg, event) {
@@ -74,7 +74,7 @@ document.addEventListener("pointermove", (event) => {
   if (!cell || cell.i === undefined) return tip(event, "");
   const cursor = cell.svg.querySelector(".cursor-cell");
   Object.entries(cell.box).forEach(([name, value]) => cursor.setAttribute(name, value));
-  return tip(event, cell.i === cell.j ? `completion ${cell.i}` : `completions ${cell.i} and ${cell.j}: ${cell.value ?? "not measured"}`);
+  return tip(event, cell.i === cell.j ? `completion ${cell.i}` : `completions ${cell.i} and ${cell.j}: ${cell.value ? Number(cell.value).toFixed(3) : "not measured"}`);
 });
 function overCurves(svg, event) {
   const { shape, at, found } = pointsAt(svg, event);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -22,12 +23,13 @@ from dra_app.pages.overview.figures import (
     panel_figure,
     rows_of,
 )
-from dra_app.pages.overview.parts import end_part, facts_part, notes_part, nothing_part, run_lines, runs_part
+from dra_app.pages.overview.parts import facts_parts, notes_part, nothing_part, run_lines, runs_part
 from dra_app.pages.overview.scatter import scatter_part
 from dra_app.run_curves import function_curves, logged_curves, measure_curves
 from dra_app.templates import part
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.inspection.health import Note, health_notes
+from dra_toolkit.inspection.lint.linting import lint as lint_run
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:
@@ -42,14 +44,14 @@ _lock = threading.Lock()
 def show(run: Run, params: read.Params) -> Answer:
     """Return what the run is, how it ended, and the curves of what was measured of its groups."""
     found, status = measure_curves(run, read.mode(params)), run.directory.status()
-    parts = {"facts": facts_part(run, found, status), "end": end_part(run, status)}
+    parts = facts_parts(run, found, status)
     if not len(found.steps):
         return {"parts": {**parts, "figures": nothing_part(run, status["state"]), "functions": ""}, "state": {}}
     look = look_of(params)
     figures = [panel_figure(panel, found, look, run.name) for panel in PANELS]
     evaluated = scores(run)
     figures += [scores_figure(evaluated, run.name)] if evaluated else []
-    return {"parts": {**parts, "figures": "".join(figures)}, "state": {}}
+    return {"parts": parts | {"figures": "".join(figures)}, "state": {}}
 
 
 def functions(run: Run, params: read.Params) -> Answer:
@@ -68,6 +70,13 @@ def logged(run: Run, params: read.Params) -> Answer:
     """Return a figure for every metric that the trainer logged, in sections."""
     sections = logged_figures(logged_curves(run), look_of(params), run.name)
     return {"parts": {"logged": "".join(part("overview", "section", *each) for each in sections.items())}}
+
+
+def lint(run: Run, params: read.Params) -> Answer:
+    """Return what is broken in the groups of the run, as `dra lint` finds it; every group is read for it."""
+    found = lint_run(run.directory.path)
+    places = [re.match(r"(train|eval) step (\d+)", each.example) for each in found.findings]
+    return {"parts": {"lint": part("overview", "lint", found, list(zip(found.findings, places, strict=True)))}}
 
 
 def health(run: Run, params: read.Params) -> Answer:
@@ -118,6 +127,6 @@ PAGE = Page(
     title="Overview",
     place=0,
     keys=("mode", "smooth", "from", "to", "x", "y"),
-    questions=(show, functions, logged, scatter, health, csv),
+    questions=(show, functions, logged, scatter, lint, health, csv),
     context_questions=(runs,),
 )

@@ -5,7 +5,7 @@ export default function overview(page) {
   const { root, part, all } = page;
   const smooth = root.querySelector("[data-smooth]");
   const mode = root.querySelector("[data-mode]");
-  const dots = root.querySelector(".dra-dots");
+  const folds = all("[data-asks]"); // what takes longer is asked for when it is unfolded
   const filter = root.querySelector("[data-filter]");
   function show() {
     smooth.value = page.now.smooth;
@@ -24,8 +24,11 @@ export default function overview(page) {
     await page.later("functions", mine);
     await page.later("logged", mine);
     part("bar").hidden = !root.querySelector("figure");
-    dots.hidden = part("bar").hidden;
-    if (dots.open) await page.later("scatter", mine);
+    for (const fold of folds) {
+      fold.hidden = part("bar").hidden;
+      if (fold.dataset.run !== page.now.run) fold.open = false;
+      if (fold.open && fold.dataset.asks === "scatter") await unfold(fold);
+    }
     applyFilter();
   }
   function applyFilter() {
@@ -38,13 +41,19 @@ export default function overview(page) {
     page.write();
     show();
   }
-  const askScatter = () => dots.open && page.later("scatter", page.newest());
-  dots.addEventListener("toggle", askScatter);
+  async function unfold(fold) {
+    const { run } = page.now;
+    if (fold.dataset.run !== run) page.fill({ [fold.dataset.asks]: '<p class="dra-empty">Reading the groups …</p>' });
+    fold.dataset.run = run;
+    const answer = await page.call(fold.dataset.asks, { ...page.now });
+    if (answer && !answer.error && run === page.now.run) page.fill(answer.parts);
+  }
+  for (const fold of folds) fold.addEventListener("toggle", () => fold.open && unfold(fold));
   root.addEventListener("change", ({ target }) => {
     if (!target.dataset.axis) return;
     page.now[target.dataset.axis] = target.value;
     page.write();
-    askScatter();
+    unfold(target.closest("[data-asks]"));
   });
   filter.addEventListener("input", applyFilter);
   smooth.addEventListener("change", () => change({ smooth: smooth.value }));
@@ -54,6 +63,7 @@ export default function overview(page) {
   });
   root.addEventListener("dra-span", ({ detail }) => change({ from: detail.low, to: detail.high }));
   page.onClick({
+    "button[data-step]": ({ dataset: { step, mode } }) => go("groups", { step, mode, batch: "", group: "", completion: "", pair: "" }),
     "[data-dot]": (hit) => {
       const [step, batch, group, completion] = hit.dataset.dot.split(",");
       go("groups", { step, mode: page.now.mode, batch, group, completion, pair: "" });

@@ -8,7 +8,7 @@ from dra_app import params as read
 from dra_app.pages import Answer, Page, spread
 from dra_app.pages.groups import as_span, recorded_steps
 from dra_app.pages.what_if.ranking import MOST_STEPS, candidates, rank, ranking_part
-from dra_app.pages.what_if.replayed import figures_part, group_tiles, group_what_if, tiles
+from dra_app.pages.what_if.replayed import figures_parts, group_tiles, group_what_if, tiles
 from dra_app.pages.what_if.settings import changes_from, facts_of, fields_of, written
 from dra_app.step_groups import read_step
 from dra_app.templates import part
@@ -20,7 +20,8 @@ from dra_toolkit.runs import FileFacts, Run
 
 TOP = 8
 """Groups that change most that are named."""
-_PARTS = ("form", "lines", "group", "figures", "all-step", "all-run")
+_OF_SETTINGS = ("group", "figures", "table", "map", "all-step")
+_PARTS = ("form", "lines", *_OF_SETTINGS, "all-run", "ranking")
 
 
 def show_group(run: Run, params: read.Params) -> Answer:
@@ -52,10 +53,10 @@ def show_group(run: Run, params: read.Params) -> Answer:
         answer["parts"] |= _settings(record, facts := facts_of(run, step, mode), changes)
         found = group_what_if(run, record, facts, changes)
         name = f"{run.name}-step-{step}-{mode}-{record.batch}-{record.index}"
-        answer["parts"] |= {"group": group_tiles(found), "figures": figures_part(found, name)}
+        answer["parts"] |= {"group": group_tiles(found), **figures_parts(found, name)}
     except DRAError as error:
         answer["error"] = "; ".join(error.problems)
-        answer["parts"] |= dict.fromkeys(("group", "figures", "all-step"), "")  # nothing follows from these settings
+        answer["parts"] |= dict.fromkeys(_OF_SETTINGS, "")  # nothing follows from these settings
     if read.flag(params, "fresh"):
         answer["parts"] |= {"all-run": part("what-if", "whole_run"), "ranking": ranking_part([], [step], run.name)}
     return answer

@@ -75,8 +75,8 @@ def group_tiles(found: GroupWhatIf) -> Markup:
     return tiles(f"Step {record.step}, {place}", found.sums, f"{len(record.group)} completions")
 
 
-def figures_part(found: GroupWhatIf, name: str) -> Markup:
-    """Return the bars, the numbers by completion and the heat map."""
+def figures_parts(found: GroupWhatIf, name: str) -> dict[str, str]:
+    """Return the bars, the numbers by completion and the similarity map, apart: what did not change is left as it is."""
     view = view_of(found.record)
     then, adjusted = found.replayed.advantages, found.replayed.adjustment.adjusted
     name = f"{name}-what-if"
@@ -96,7 +96,11 @@ def figures_part(found: GroupWhatIf, name: str) -> Markup:
         ),
         pairs(view, f"{name}-rewards", "Reward: raw, adjusted, what if", "total reward", totals),
     )
-    return part("what-if", "group", bars, _HEADS, _rows(found), map_figure(view, name, compares=False))
+    return {
+        "figures": part("what-if", "bars", bars),
+        "table": part("what-if", "completions", _HEADS, _rows(found)),
+        "map": map_figure(view, name, compares=False),
+    }
 
 
 def _rows(found: GroupWhatIf) -> list[tuple[int, bool, tuple[str, ...]]]:
