@@ -2,7 +2,7 @@
 
     python3 benchmarks/gpu/run.py [--seconds 480] [--tiny] [--out FOLDER] [STAGE ...]
 
-Each stage is a process of its own with a bound, and writes FOLDER/STAGE.json and the table FOLDER/gpu.md as it ends. A stage
+Each stage is a process of its own with a bound, and writes FOLDER/STAGE.json and the table FOLDER.md as it ends. A stage
 that has ended before is not run again, so that several short occasions add up; one that failed or ran out of time is. With
 `--tiny` every stage is rehearsed on a CPU. README.md says what has to be carried to a machine without a network.
 """
@@ -105,7 +105,7 @@ def main() -> int:
             break
         found = run(STAGES[name], chosen, left if chosen.tiny else min(left, STAGES[name].seconds))
         file.write_text(json.dumps(found, indent=1) + "\n")
-        (chosen.out / "gpu.md").write_text(table(chosen.out))
+        chosen.out.with_suffix(".md").write_text(table(chosen.out))
         print(name, found["state"], f"{found['seconds']} s", flush=True)
     return sum(json.loads(file.read_text())["state"] == "failed" for file in chosen.out.glob("*.json"))
 
@@ -159,14 +159,26 @@ def machine() -> str:
 
 
 def table(out: Path) -> str:
-    """Return the results so far in Markdown."""
+    """Return the results so far in Markdown: a table of the stages, then what each found."""
     lines = ["# What ran on a GPU", "", "| stage | question | state | seconds | machine |", "| --- |" + " --- |" * 4]
+    told = []
     for name, stage in STAGES.items():
         file = out / f"{name}.json"
         found = json.loads(file.read_text()) if file.is_file() else {"state": "not run", "seconds": "", "machine": ""}
         state = f"{found['state']}, rehearsal" if found.get("tiny") else found["state"]
         lines.append(f"| {name} | {stage.question} | {state} | {found['seconds']} | {found['machine']} |")
-    return "\n".join(lines) + "\n"
+        if found["state"] == "done" and "findings" not in found["result"]:
+            told += ["", f"## {name}", "", *(f"- {key}: {in_words(value)}" for key, value in found["result"].items())]
+    return "\n".join([*lines, *told]) + "\n"
+
+
+def in_words(value: Any) -> str:
+    """Return a value of a result in one line."""
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {in_words(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value)) or "none"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ import sys
 from math import comb
 from pathlib import Path
 
+from last_number import last_number
+
 
 def main() -> None:
     """Sample as the recipe does, judge, and print pass@1, pass@8 and the share of distinct texts."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from dra_toolkit.rewards import build_rewards
 
     folder, problems = sys.argv[1], [json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()]
     samples = int(sys.argv[3]) if len(sys.argv) > 3 else 16
@@ -37,8 +37,7 @@ def main() -> None:
     texts = tokenizer.batch_decode(made[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
     golds = [row["solution"] for row in problems for _ in range(samples)]
     chats_said = [[{"role": "assistant", "content": text}] for text in texts]
-    (accuracy,) = build_rewards(["accuracy"], {})
-    scores = accuracy(completions=chats_said, solution=golds)
+    scores = last_number(completions=chats_said, solution=golds)
     groups = [slice(i * samples, (i + 1) * samples) for i in range(len(problems))]
     right = [sum(score == 1.0 for score in scores[group]) for group in groups]
     found = {

@@ -47,7 +47,7 @@ def test_with_the_adjustment_off_the_run_is_trls(policy, tmp_path, loss_type):
     assert history(ours) == history(plain)
     assert len(history(plain)) == 4
     for name, parameter in plain.model.state_dict().items():
-        np.testing.assert_array_equal(parameter.numpy(), ours.model.state_dict()[name].numpy())
+        np.testing.assert_array_equal(parameter.cpu().numpy(), ours.model.state_dict()[name].cpu().numpy())
 
 
 @pytest.mark.parametrize("scaling", ["group", "batch", "none"])

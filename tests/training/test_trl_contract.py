@@ -100,9 +100,9 @@ def watched(policy, tmp_path_factory):
 def test_advantages_are_ours(watched, scaling):
     trainer = watched(scale_rewards=scaling)
     _, _, rewards = trainer.seen
-    totals = total_rewards(rewards.double().numpy(), np.array([1.0, 0.5])).reshape(-1, 4)
+    totals = total_rewards(rewards.double().cpu().numpy(), np.array([1.0, 0.5])).reshape(-1, 4)
     expected = group_advantages(totals, scaling).reshape(-1)
-    np.testing.assert_allclose(trainer.output["advantages"].numpy(), expected, atol=2e-6)
+    np.testing.assert_allclose(trainer.output["advantages"].cpu().numpy(), expected, atol=2e-6)
     assert np.abs(expected).max() > 0.1
 
 
