@@ -16,8 +16,8 @@ from dra_app.step_groups import read_step
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.comparison import compare as compare_runs
-from dra_toolkit.inspection.health import health_notes
 from dra_toolkit.inspection.lint.linting import lint as lint_run
+from dra_toolkit.inspection.overview import health_notes
 from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.inspection.selection import Selection, read_condition, read_steps

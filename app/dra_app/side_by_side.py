@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from dra_app.templates import shared
 from dra_app.texts import UNITS, with_formulas
-from dra_toolkit.inspection.word_differences import word_differences
+from dra_toolkit.inspection.group_list import word_differences
 
 
 def side_by_side(heads: tuple[str, str], texts: tuple[str, str], note: str, *, closes: bool = False) -> Markup:

@@ -14,8 +14,7 @@ from rich.text import Text
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES, shown_in
 from dra_toolkit.groups import Array, Mode, mean_of_known
-from dra_toolkit.inspection.health import step_curves
-from dra_toolkit.inspection.overview import SHOWN_SETTINGS, differing_keys
+from dra_toolkit.inspection.overview import SHOWN_SETTINGS, differing_keys, step_curves
 from dra_toolkit.inspection.terminal import number, safe, table
 from dra_toolkit.runs import Run
 

@@ -13,7 +13,7 @@ from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
 from dra_toolkit.group_measures import GroupMeasure, flipped, is_measured, shown_in
 from dra_toolkit.groups import GroupRecord
-from dra_toolkit.inspection.health import Curves, step_curves
+from dra_toolkit.inspection.overview import Curves, step_curves
 from dra_toolkit.inspection.terminal import number
 from dra_toolkit.runs import Run
 from dra_toolkit.safe_text import visible

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -13,8 +12,7 @@ from dra_toolkit.groups import Mode
 from dra_toolkit.inspection.replay.run import TOLERANCE, replay_run
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.importing import read_provenance
-from dra_toolkit.runs.names import MODES, Source
-from dra_toolkit.runs.parquet import RowReader
+from dra_toolkit.runs.names import MODES
 from dra_toolkit.runs.rows import measures
 from dra_toolkit.runs.schema import GROUP_PREFIX
 from dra_toolkit.safe_text import first_line
@@ -79,20 +77,6 @@ def _files(run: Run, found: Verified) -> Iterator[str]:
             yield f"groups/{name}: {why}; move it somewhere else"
         else:
             yield f"groups/{name}: {why}; it is skipped: {_MEND}"
-    for file in listing.batches:
-        if file.path.name not in run.problems:
-            yield from _other_rows(file)
-
-
-def _other_rows(file: Source) -> Iterator[str]:
-    """Tell of rows that are not those that the file's name promises: it was copied or renamed."""
-    with closing(RowReader(file.path, ["mode", "step", "batch"])) as reader:
-        held = {tuple(row.values()) for row in reader.rows(0, len(reader)).to_pylist()}
-    for mode, step, batch in sorted(held - {(file.mode, *file.key)})[:1]:
-        yield (
-            f"groups/{file.path.name}: holds {mode} step {step}, batch {batch}, which its name does not say; it was copied "
-            "or renamed: delete it, or give it its name again"
-        )
 
 
 def _duplicates(run: Run, found: Verified) -> Iterator[str]:

@@ -17,14 +17,12 @@ from dra_toolkit.group_measures import GROUP_MEASURES, is_measured, shown_in
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.inspection.comparison import Comparison, Curve
 from dra_toolkit.inspection.group_html import by_advantage, number_heads, number_rows, place_of, signed
-from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory
-from dra_toolkit.inspection.health import Note
+from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory, Stretch
 from dra_toolkit.inspection.near import Neighbour
-from dra_toolkit.inspection.overview import RunOverview, RunRow
+from dra_toolkit.inspection.overview import Note, RunOverview, RunRow
 from dra_toolkit.inspection.selection import Page
 from dra_toolkit.inspection.terminal import cut_at_the_end, number, safe, short, sparkline, spread_over, table
 from dra_toolkit.inspection.text_search import Hits
-from dra_toolkit.inspection.word_differences import Stretch
 from dra_toolkit.safe_text import visible
 
 FEWEST_BLOCKS = 24

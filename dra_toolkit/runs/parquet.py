@@ -184,6 +184,12 @@ class RowReader:
     def __len__(self) -> int:
         return self._starts[-1]
 
+    def ends_of(self, column: str) -> set[Any]:
+        """Return the smallest and largest value of a column that searches know, as the file's end states them."""
+        place, metadata = self.schema.names.index(column), self._file.metadata
+        told = (metadata.row_group(i).column(place).statistics for i in range(metadata.num_row_groups))
+        return {value for each in told if each is not None and each.has_min_max for value in (each.min, each.max)}
+
     def rows(self, start: int, end: int) -> pa.Table:
         """Return the rows from `start` up to, not including, `end`."""
         import pyarrow as pa

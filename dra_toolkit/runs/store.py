@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -285,7 +285,9 @@ def _contents_of(path: Path) -> Contents | str:
                 return segment.facts(), segment.columns()
         with closing(RowReader(path)) as reader:
             facts = read_facts(reader.schema, path.name)
-            if not reader.is_sealed:
+            if reader.is_sealed:
+                _check_name(path, {name: reader.ends_of(name) for name in ("step", "batch")})
+            else:
                 _check_batch(path, facts)
             return facts, frozenset(reader.schema.names)
     except RunError as error:
@@ -305,7 +307,13 @@ def _check_batch(path: Path, facts: FileFacts) -> None:
         table = reader.rows(0, len(reader)) if len(reader) else reader.schema.empty_table()
     table = renewed(table, facts, measured=False)
     check_rows(table)
+    _check_name(path, {name: set(np.unique(table[name].to_numpy()).tolist()) for name in ("mode", "step", "batch")})
+
+
+def _check_name(path: Path, held: Mapping[str, set[Any]]) -> None:
+    """Raise ValueError if a file holds a mode, step or batch that its name does not promise."""
     mode, step, batch = path.name.removesuffix(".parquet").split("-")
-    for name, value in (("mode", mode), ("step", int(step)), ("batch", int(batch))):
-        if found := set(np.unique(table[name].to_numpy()).tolist()) - {value}:
+    named = {"mode": mode, "step": int(step), "batch": int(batch)}
+    for name, values in held.items():
+        if found := values - {named[name]}:
             raise ValueError(f"holds {name} {min(found)}, which its name does not say: it was copied or renamed")

@@ -9,7 +9,7 @@ import pytest
 from recorded import FACTS, make_run, record, record_all
 
 from dra_toolkit.diversity import DiversitySettings, adjust_similarity, group_advantages
-from dra_toolkit.inspection.health import (
+from dra_toolkit.inspection.overview import (
     by_rule,
     distinct_right,
     health_notes,

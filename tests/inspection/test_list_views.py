@@ -15,10 +15,9 @@ from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
-from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory
-from dra_toolkit.inspection.health import Note, Sign
+from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, word_differences
 from dra_toolkit.inspection.near import Neighbour
-from dra_toolkit.inspection.overview import RunOverview, RunRow, StepOverview
+from dra_toolkit.inspection.overview import Note, RunOverview, RunRow, Sign, StepOverview
 from dra_toolkit.inspection.selection import Page
 from dra_toolkit.inspection.text_search import Hit, Hits
 from dra_toolkit.inspection.views import (
@@ -32,7 +31,6 @@ from dra_toolkit.inspection.views import (
     runs_view,
     step_view,
 )
-from dra_toolkit.inspection.word_differences import word_differences
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
 WIDTH = 80

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from waiting import processor_time
 
-from dra_toolkit.inspection.word_differences import word_differences
+from dra_toolkit.inspection.group_list import word_differences
 
 WORDS = st.lists(st.sampled_from(["add", "the", "ones", "tens", " ", "\n", "+", "7", "é"]), max_size=30).map("".join)
 

@@ -28,8 +28,8 @@ from dra_app.pages.overview.scatter import scatter_part
 from dra_app.run_curves import function_curves, logged_curves, measure_curves
 from dra_app.templates import part
 from dra_toolkit.errors import DRAError, RunError
-from dra_toolkit.inspection.health import Note, health_notes
 from dra_toolkit.inspection.lint.linting import lint as lint_run
+from dra_toolkit.inspection.overview import Note, health_notes
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:

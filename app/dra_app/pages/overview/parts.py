@@ -18,8 +18,7 @@ from dra_app.templates import part
 from dra_toolkit.drawing.curves import sparkline
 from dra_toolkit.errors import DRAError
 from dra_toolkit.groups import Array, mean_of_known
-from dra_toolkit.inspection.health import FEWEST_STEPS, Note
-from dra_toolkit.inspection.overview import SHOWN_SETTINGS, differing_keys
+from dra_toolkit.inspection.overview import FEWEST_STEPS, SHOWN_SETTINGS, Note, differing_keys
 from dra_toolkit.runs import Run
 
 MOST_RUNS = 40
