@@ -4,9 +4,8 @@ A segment is published whole, then what it was made from is removed, a while lat
 that a network file system still remembers, finds the one or the other. Whatever interrupts this, nothing is lost: until
 the segment is published nothing changes, and afterwards the rule of `store` ignores what is there twice.
 
-Where `record_texts` keeps the texts of a share of the groups, it is applied here, to the groups that are joined, so that
-nothing is decided before the steps around it are known, and nothing but texts is ever left out. What is always worth keeping
-fills the share first, then others, drawn by a hash of who they are; when segments are joined again, so is decided again.
+Where `record_texts` keeps a share of the texts, it is applied here, to the groups that are joined: what is always
+worth keeping fills the share first, then others, drawn by a hash. When segments are joined again, so is decided again.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def parts_of(tables: Sequence[str]) -> set[str]:
 
 def table_columns(name: str) -> list[tuple[str, str, str]]:
     """Return name, type and meaning of each column of a table."""
-    described = {column.name: (column.arrow_name, column.meaning) for column in COLUMNS}
+    described = {column.name: (column.type.removesuffix(" or null"), column.meaning) for column in COLUMNS}
     if name == "steps":
         shared = [("mode", *described["mode"]), ("step", *described["step"]), ("groups", "int64", "groups of the step")]
         return shared + [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -80,6 +80,12 @@ def _turn_type(pa: Any) -> pa.DataType:
     return pa.list_(pa.struct([*texts, ("images", pa.list_(pa.string()))]))
 
 
+_FLOAT = Kind(
+    arrow=lambda pa: pa.float64(),
+    sql="DOUBLE",
+    to_cells=lambda values: np.asarray(values, dtype=np.float64).tolist(),
+    from_cells=_numbers,
+)
 KINDS: dict[str, Kind] = {
     "dictionary": Kind(arrow=lambda pa: pa.dictionary(pa.int32(), pa.string()), sql="VARCHAR"),
     "string": Kind(arrow=lambda pa: pa.string(), sql="VARCHAR", from_cells=_texts),
@@ -90,18 +96,8 @@ KINDS: dict[str, Kind] = {
         to_cells=lambda values: np.asarray(values).tolist(),
         from_cells=lambda cells: np.array(cells, dtype=np.int32),
     ),
-    "float64": Kind(
-        arrow=lambda pa: pa.float64(),
-        sql="DOUBLE",
-        to_cells=lambda values: np.asarray(values, dtype=np.float64).tolist(),
-        from_cells=_numbers,
-    ),
-    "float64 or null": Kind(
-        arrow=lambda pa: pa.float64(),
-        sql="DOUBLE",
-        to_cells=lambda values: list(map(_none_if_nan, values)),
-        from_cells=_numbers,
-    ),
+    "float64": _FLOAT,
+    "float64 or null": replace(_FLOAT, to_cells=lambda values: list(map(_none_if_nan, values))),
     "messages": Kind(
         arrow=lambda pa: pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())])),
         sql="STRUCT(role VARCHAR, content VARCHAR)[]",
@@ -200,11 +196,6 @@ class Column:
     def field(self) -> str:
         """Where the value lives in memory; empty for what is derived."""
         return self.source if isinstance(self.source, str) else ""
-
-    @property
-    def arrow_name(self) -> str:
-        """What the documentation calls its type."""
-        return self.type.removesuffix(" or null")
 
     def cells(self, record: GroupRecord, correct_by: str | None) -> Sequence[Any]:
         """Return what the G rows of a group hold."""

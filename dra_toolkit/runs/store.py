@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -237,12 +238,13 @@ class GroupStore:
             return False
         key = (path, stat.st_mtime_ns, stat.st_size)
         with self._looking:
-            found = self._checked.get(key) or self._checked.setdefault(key, _contents_of(path))
+            found: Contents | str | None = _led_astray(path) if S_ISDIR(stat.st_mode) else None
+            found = found or self._checked.get(key) or self._checked.setdefault(key, _contents_of(path))
         if isinstance(found, str):
             self.problems[path.name] = found
-            return False
-        contents[path] = found
-        return True
+        else:
+            contents[path] = found
+        return path in contents
 
     def _refuse(self, path: Path, why: str) -> None:
         stat = os.stat(path)
@@ -273,13 +275,17 @@ def _why_broken(source: Source, part: str) -> str | None:
     return None
 
 
+def _led_astray(segment: Path) -> str | None:
+    """Return which file of a segment is none: looked for at every opening, since a link may be put there at any time."""
+    with os.scandir(segment) as entries:
+        odd = [entry for entry in entries if not entry.is_file(follow_symlinks=False)]
+    return f"its file {odd[0].name} is {'a link' if odd[0].is_symlink() else 'no file'}, left alone" if odd else None
+
+
 def _contents_of(path: Path) -> Contents | str:
     """Return what a file or segment says of itself, or why it cannot be read."""
     try:
         if path.is_dir():
-            for inner in sorted(path.iterdir()):
-                if inner.is_symlink() or not inner.is_file():
-                    return f"its file {inner.name} is {'a link' if inner.is_symlink() else 'no file'}, left alone"
             with closing(SegmentReader(path)) as segment:
                 segment.check()
                 return segment.facts(), segment.columns()
@@ -311,9 +317,9 @@ def _check_batch(path: Path, facts: FileFacts) -> None:
 
 
 def _check_name(path: Path, held: Mapping[str, set[Any]]) -> None:
-    """Raise ValueError if a file holds a mode, step or batch that its name does not promise."""
+    """Raise RunError if a file holds a mode, step or batch that its name does not promise."""
     mode, step, batch = path.name.removesuffix(".parquet").split("-")
     named = {"mode": mode, "step": int(step), "batch": int(batch)}
     for name, values in held.items():
         if found := values - {named[name]}:
-            raise ValueError(f"holds {name} {min(found)}, which its name does not say: it was copied or renamed")
+            raise RunError(f"holds {name} {min(found)}, which its name does not say: it was copied or renamed")

@@ -99,6 +99,72 @@ def test_a_sound_dump_has_no_finding(tmp_path, format):
     assert look(write(format, sound(), tmp_path), *named(format)) == (0, {})
 
 
+def slime(row: Row) -> Row:
+    """Return a row as the documented line writes slime's samples."""
+    return {
+        "group_index": row["group"], "prompt": [{"role": "user", "content": row["prompt"]}], "response": row["text"],
+        "reward": row["reward"], "label": row["gold"],
+    }  # fmt: skip
+
+
+def skyrl(row: Row) -> Row:
+    """Return a row as SkyRL dumps trajectories: chats, an id of prompt and repetition, the environment's reward."""
+    return {
+        "input_prompt": [{"role": "user", "content": row["prompt"]}],
+        "output_response": [{"role": "assistant", "content": row["text"]}], "score": row["reward"],
+        "data_source": "own", "uid": row["group"], "stop_reason": "stop",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("made", "options"),
+    [
+        (slime, "--group-column group_index --completion-column response --reward-column reward"),
+        (
+            skyrl,
+            "--group-column uid --prompt-column input_prompt --completion-column output_response --reward-column score",
+        ),
+    ],
+)
+def test_a_sound_dump_of_another_shape_has_no_finding(tmp_path, made, options):
+    rows = sound()
+    for step in (1, 2):
+        of_step = (json.dumps(made(row)) + "\n" for row in rows if row["step"] == step)
+        (tmp_path / f"{step}.jsonl").write_text("".join(of_step))
+    assert look(tmp_path, *options.split()) == (0, {})
+    status, found = look(write_only(tmp_path / "one", made(rows[0])), *options.split())
+    assert status == 1
+    assert "groups of one" in found
+
+
+def write_only(folder: Path, row: Row) -> Path:
+    folder.mkdir()
+    (folder / "1.jsonl").write_text(json.dumps(row) + "\n")
+    return folder
+
+
+def test_sessions_and_outputs_of_verl_are_one_completion_each(tmp_path):
+    rows = [
+        {"input": r["prompt"], "output": f"turn {turn}: {r['text']}", "score": r["reward"], "step": r["step"],
+         "gts": r["gold"], "uid": f"{r['group']}_{i % G}_{turn}"}
+        for i, r in enumerate(sound()) for turn in (0, 1)
+    ]  # fmt: skip
+    for step in (1, 2):
+        (tmp_path / f"{step}.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows if r["step"] == step))
+    assert look(tmp_path) == (0, {})
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_a_pickle_is_refused_in_one_line_and_not_opened(tmp_path, is_folder):
+    (tmp_path / "rollout_1.pt").write_bytes(b"PK\x03\x04 no pickle at all")
+    ran = CliRunner().invoke(app, ["lint", str(tmp_path if is_folder else tmp_path / "rollout_1.pt")])
+    assert ran.exit_code == 2
+    said = " ".join(ran.stderr.split())
+    assert "rollout_1.pt, a pickle, which may run code and is not opened" in said
+    assert "docs/import-export.md" in said
+    assert "Traceback" not in ran.output
+
+
 def change(function: Callable[[int, Row], Row]) -> Callable[[list[Row]], list[Row]]:
     return lambda rows: [function(i, row) for i, row in enumerate(rows)]
 

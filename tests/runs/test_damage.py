@@ -186,6 +186,41 @@ def test_a_link_inside_a_segment_and_a_pipe_are_left_alone(sound, tmp_path):
         assert run.store.damaged() == [path], "verify does not wait for a writer"
 
 
+def test_a_link_that_is_put_into_a_segment_later_is_not_followed(tmp_path):
+    directory = make_run(tmp_path / "run")
+    record_all(directory, [record(1)], [record(2)])
+    compact(directory.groups, everything=True, grace=0)
+    other = make_run(tmp_path / "other")
+    record_all(other, [record(1, seed=9)], [record(2, seed=9)])
+    compact(other.groups, everything=True, grace=0)
+    run = Run.open(directory.path)
+    assert run.query("SELECT count(*) AS n FROM completions").column(0)[0].as_py() > 0
+    (segment,), (outside,) = list_folder(directory.groups).segments, list_folder(other.groups).segments
+    times = os.stat(segment.path)
+    for name in ("completions.parquet", "texts.parquet"):
+        (segment.path / name).unlink()
+        (segment.path / name).symlink_to(outside.path / name)
+    os.utime(segment.path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert run.query("SELECT count(*) AS n FROM completions").column(0)[0].as_py() == 0
+    assert list(run.groups()) == []
+    (why,) = run.problems.values()
+    assert why in ("its file completions.parquet is a link, left alone", "its file texts.parquet is a link, left alone")
+
+
+def test_a_file_that_was_copied_under_another_name_is_told_and_counts_once(tmp_path):
+    directory = make_run(tmp_path / "run")
+    record_all(directory, [record(1)], [record(2)])
+    sql = "SELECT count(*) AS n, sum(reward) AS r FROM groups"
+    before = Run.open(directory.path).query(sql)
+    first, _ = list_folder(directory.groups).batches
+    shutil.copy(first.path, first.path.with_name("train-00000003-000.parquet"))
+    run = Run.open(directory.path)
+    assert run.query(sql).equals(before)
+    assert [g.step for g in run.groups()] == [1, 2]
+    said = "holds step 1, which its name does not say: it was copied or renamed"
+    assert run.problems == {"train-00000003-000.parquet": said}
+
+
 def test_a_pipe_in_a_segment_and_names_that_lead_elsewhere_are_left_alone(tmp_path):
     run = make_run(tmp_path / "run")
     (tmp_path / "run" / "groups" / "mine").mkdir()

@@ -185,9 +185,9 @@ def read_outcomes(evaluation: Evaluation, columns: Sequence[str] | None = None) 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if evaluation.problems:
-        raise EvaluationError(*evaluation.problems)
     path = evaluation.directory / OUTCOMES_FILE
+    if evaluation.problems or path.is_symlink() or path.parent.is_symlink():
+        raise EvaluationError(*(evaluation.problems or [f"{path}: is a link, which is not followed"]))
     asked: dict[str, Any] = {"schema": arrow_schema()} if columns is None else {"columns": list(columns)}
     try:
         return pq.read_table(path, page_checksum_verification=True, **asked)

@@ -1,15 +1,6 @@
 """The formats that can be imported: what each declares, in which order they are tried, and how one is recognised.
 
-trl       Rows in the order of the generation batch, so groups follow each other. Described by trl/trainer/grpo_trainer.py
-          (`GRPOTrainer.log`), TRL 1.16. Steps that train on one generation batch again repeat it.
-ms-swift  A line for each log holds a table by columns: `step` (texts; `gen_step` in Megatron runs), prompt, completion, one
-          for each reward function, advantages, then what else was logged. Described by swift/rlhf_trainers/grpo_trainer.py
-          and swift/megatron/trainers/grpo_trainer.py (`jsonl_writer.append(table)`) of modelscope/ms-swift.
-verl      A line for each completion: input, output, score, step, gts (the gold), and more that the reward function returned.
-          Described by verl/trainer/ppo/ray_trainer.py (`_dump_generations`, `_log_rollout_data`) of verl-project/verl. The
-          score is the sum of the token rewards; there are no advantages. `uid`, which newer versions write, is the group, or
-          begins with it: `GROUP_SESSION_OUTPUT` is unique for each row, and of a session verl trains on the last output.
-          Without it equal inputs of a step are a group, because verl reorders the batch.
+What each holds, and which file of whose source describes it: docs/import-export.md.
 """
 
 from __future__ import annotations
@@ -307,6 +298,9 @@ _TABLES = (
         tokens=("tokens", "token_count", "completion_tokens"),
     ),
 )
+PICKLED = (
+    "a pickle, which may run code and is not opened; write it as JSON lines where slime runs (docs/import-export.md)"
+)
 Format = Table | PrimeRL
 FORMATS: dict[str, Format] = {format.name: format for format in (_TABLES[0], PrimeRL(), *_TABLES[1:])}
 """Formats by name; the first that recognises a source is taken."""
@@ -325,7 +319,11 @@ def find_format(name: str | None, source: Path, options: Options | None = None) 
     for format in FORMATS.values():
         if seen := format.recognise(source):
             return format, seen
-    if options is not None and options.names_columns:
+    if pickled := [
+        path.name for path in ([source] if source.is_file() else source.glob("*.pt")) if path.suffix == ".pt"
+    ]:
+        raise RunError(f"{source}: holds {pickled[0]}, {PICKLED}")
+    if options is not None and options != Options(mode=options.mode):
         return FORMATS["jsonl"], "its columns are named"
     raise RunError(
         f"{source}: holds {_content(source)}, which no format recognises; say --format "

@@ -95,11 +95,9 @@ def import_run(
         remove_folder(output)  # only what --overwrite allows, and only once the new run is whole
         directory.path.rename(output)
     except OSError as error:
-        remove_folder(directory.path)
         raise RunError(f"{output}: cannot be written ({error.strerror or error})") from None
-    except BaseException:
-        remove_folder(directory.path)
-        raise
+    finally:
+        remove_folder(directory.path)  # what failed, whatever the reason
     return report
 
 
@@ -115,8 +113,8 @@ def _facts(
     embedder: EmbedderSettings | None,
 ) -> FileFacts:
     """Return what holds for all groups; advantages are made as asked, as those that were written, or as the engine does."""
-    usual = ESTIMATORS.get(format.replace("-", "_"), ESTIMATORS["trl"])
-    made = estimator_of(asked) if asked is not None else fitted[1] if fitted else usual
+    made = fitted[1] if fitted else ESTIMATORS.get(format.replace("-", "_"), ESTIMATORS["trl"])
+    made = made if asked is None else estimator_of(asked)
     return FileFacts(
         run=name,
         reward_weights=weights,

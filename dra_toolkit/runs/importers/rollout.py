@@ -47,11 +47,6 @@ class Options:
     mode: Mode = "train"
     """What the rollouts were sampled for, where the format does not say."""
 
-    @property
-    def names_columns(self) -> bool:
-        """Whether the caller names columns, as only one format of any columns needs."""
-        return self != Options(mode=self.mode)
-
 
 @dataclass
 class Problems:
