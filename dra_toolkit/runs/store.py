@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
@@ -23,7 +22,7 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
-from dra_toolkit.runs.parquet import RowReader, require_sound, why_undecodable
+from dra_toolkit.runs.parquet import RowReader, require_sound, version_of, why_undecodable
 from dra_toolkit.runs.rows import check_rows, renewed
 from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader
@@ -76,7 +75,7 @@ class GroupStore:
         self.folder = folder
         self.problems: dict[str, str] = {}
         """Name -> why it was skipped, of the files met so far."""
-        self._checked: dict[tuple[Path, int, int], Contents | str] = {}
+        self._checked: dict[tuple[str, int, int], Contents | str] = {}
         self._indices: dict[Path, list[Batch]] = {}
         self._open: SegmentReader | None = None
         self._looking = threading.Lock()  # so that threads that ask at once do not all open every file
@@ -230,16 +229,15 @@ class GroupStore:
     def _holds(self, path: Path, contents: dict[Path, Contents]) -> bool:
         """Return whether a file or segment can be read, by its footers, and put what it says of itself into `contents`."""
         try:
-            stat = os.stat(path)
+            version = version_of(path)
         except FileNotFoundError:
             if not os.path.lexists(path):
                 raise  # replaced between listing and opening: the next look finds what replaced it
             self.problems[path.name] = "a link to nothing"
             return False
-        key = (path, stat.st_mtime_ns, stat.st_size)
         with self._looking:
-            found: Contents | str | None = _led_astray(path) if S_ISDIR(stat.st_mode) else None
-            found = found or self._checked.get(key) or self._checked.setdefault(key, _contents_of(path))
+            found: Contents | str | None = _led_astray(path) if path.is_dir() else None
+            found = found or self._checked.get(version) or self._checked.setdefault(version, _contents_of(path))
         if isinstance(found, str):
             self.problems[path.name] = found
         else:
@@ -247,8 +245,7 @@ class GroupStore:
         return path in contents
 
     def _refuse(self, path: Path, why: str) -> None:
-        stat = os.stat(path)
-        self._checked[path, stat.st_mtime_ns, stat.st_size] = why
+        self._checked[version_of(path)] = why
         self.problems[path.name] = why
 
 

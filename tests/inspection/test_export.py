@@ -259,7 +259,7 @@ class TestVerify:
         assert other != last
         other.write_bytes(first.read_bytes())
         problems = "\n".join(self.verify(sound.path, status=1)["problems"])
-        assert f"groups/{other.name}: holds train step 1, batch 0, which its name does not say" in problems
+        assert f"groups/{other.name}: holds step 1, which its name does not say" in problems
 
     @pytest.mark.parametrize(
         ("change", "told"),
