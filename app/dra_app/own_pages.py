@@ -61,6 +61,15 @@ def own_page(path: Path) -> OwnPage:
     return OwnPage(name=name, title=str(getattr(module, "TITLE", name))[:40], build=build)
 
 
+def mount(app: fastapi.FastAPI, blocks: Any, path: str, **options: Any) -> fastapi.FastAPI:
+    """Return the application with a page of Gradio's; its queue wakes every 50 ms, since each 1 ms costs 2 % of a core."""
+    import gradio as gr
+
+    mounted = gr.mount_gradio_app(app, blocks, path=path, **options, **MOUNTED)
+    blocks._queue.sleep_when_free = blocks._queue.progress_update_sleep_when_free = 0.05
+    return mounted
+
+
 def mount_own(app: fastapi.FastAPI, page: OwnPage, context: Context, theme: str | None = None) -> fastapi.FastAPI:
     """Return the application with the page under `own/NAME/`."""
     import gradio as gr
@@ -68,4 +77,4 @@ def mount_own(app: fastapi.FastAPI, page: OwnPage, context: Context, theme: str 
     with gr.Blocks(title=page.title, analytics_enabled=False) as blocks:
         gr.HTML('<a href="../../">◂ dashboard</a>')
         page.build(context)
-    return gr.mount_gradio_app(app, blocks, path=f"/own/{page.name}", theme=theme, **MOUNTED)
+    return mount(app, blocks, f"/own/{page.name}", theme=theme)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dra_app import params as read
-from dra_app.own_pages import MOUNTED
+from dra_app.own_pages import mount
 from dra_app.pages.what_if.settings import changes_from
 from dra_app.step_groups import read_step
 from dra_toolkit.errors import DRAError
@@ -151,9 +151,7 @@ def mount_read_functions(app: fastapi.FastAPI, context: Context, *, mcp: bool) -
     with gr.Blocks(analytics_enabled=False, title="DRA Toolkit") as blocks:
         for name in NAMES:
             gr.api(_told(getattr(functions, name)), api_name=name, queue=True)
-    return gr.mount_gradio_app(
-        app, blocks, path="/", show_error=True, enable_monitoring=False, mcp_server=mcp, **MOUNTED
-    )
+    return mount(app, blocks, "/", show_error=True, enable_monitoring=False, mcp_server=mcp)
 
 
 def _told(function: Callable[..., Any]) -> Callable[..., Any]:

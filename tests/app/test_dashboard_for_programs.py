@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import fastapi
 import pytest
 from dashboard import Browser, ask, dra_app
 from shaped import held
 from waiting import wait_until
 
 from dra_app.demo import make_demo
-from dra_app.own_pages import own_page
+from dra_app.own_pages import mount, own_page
 from dra_app.read_functions import NAMES
 from dra_toolkit.errors import RunError
 from dra_toolkit.inspection.lint.linting import lint
@@ -85,6 +86,16 @@ def test_where_it_is_can_be_had_as_json(root: Path) -> None:
         process.terminate()
         process.wait()
     assert process.returncode == 0
+
+
+def test_gradios_queue_wakes_seldom_where_nothing_is_asked(root: Path) -> None:
+    gradio = pytest.importorskip("gradio")
+    with gradio.Blocks() as blocks:
+        names = ("sleep_when_free", "progress_update_sleep_when_free")
+        as_they_are = [getattr(blocks._queue, name) for name in names]
+    mount(fastapi.FastAPI(), blocks, "/x")
+    for name, seconds in zip(names, as_they_are, strict=True):
+        assert getattr(blocks._queue, name) > seconds > 0
 
 
 def test_the_functions_are_tools_of_an_mcp_server_that_answers_from_them(root: Path) -> None:
