@@ -6,6 +6,7 @@ or evaluates with real models, or drives a browser. A single test in an otherwis
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import sys
@@ -35,6 +36,8 @@ NEEDS = (
     ("slow", r"playwright|\b(?:policy|policies|checkpoint|minilm|chromium|lab|hub)\b[,)].*:$"),
     ("process", r"\b(?:subprocess|multiprocessing|psutil|os\.fork)\b|build_rewards|\bverifier\b"),
 )
+IS_PARTIAL = any(importlib.util.find_spec(name) is None for name in HEAVY)
+"""Whether this environment lacks an extra: then what needs a package that is not there is skipped, saying so."""
 _running: list[str] = []
 
 
@@ -56,6 +59,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(tier) for tier in TIERS):
             item.add_marker(tier_of(item.path))
+
+
+def _lacks(text: str) -> str | None:
+    """Return the package that a failure names and that is not installed, if there is one."""
+    named = re.findall(r"No module named '(\w+)|needs (?:the package )?([\w-]+)[^\n]*(?:pip install|; instal)", text)
+    names = (first or second.replace("-", "_") for first, second in named)
+    return next((name for name in names if importlib.util.find_spec(name) is None), None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    """Skip a file that imports what an extra would bring, where the extra is not installed."""
+    report = yield
+    if IS_PARTIAL and report.failed and (lacking := _lacks(str(report.longrepr))):
+        report.outcome, report.longrepr = "skipped", (str(collector.path), 0, f"Skipped: needs {lacking}")
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Skip a test that fails for want of such a package alone."""
+    report = yield
+    if IS_PARTIAL and report.failed and (lacking := _lacks(str(report.longrepr) + report.capstderr)):
+        report.outcome, report.longrepr = "skipped", (str(item.path), 0, f"Skipped: needs {lacking}")
+    return report
 
 
 @pytest.fixture(autouse=True)

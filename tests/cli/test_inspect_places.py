@@ -164,6 +164,7 @@ def test_a_long_answer_is_one_json_document(run):
     ("statement", "told"),
     [
         ("SELECT rewrd FROM steps", "did you mean 'reward'"),
+        ("SELECT rewards FROM texts", "it is a column of the table completions"),
         ("SELECT completion::INT FROM texts", "Conversion Error"),
         ("SELECT $1", "Values were not provided"),
         ("SELEC 1", "syntax error"),

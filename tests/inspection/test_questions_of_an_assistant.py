@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from recorded import FACTS, make_run
+from shaped import SHAPES, held
 from typer.testing import CliRunner
 
 from dra_app.context import Context
@@ -171,7 +172,11 @@ def test_the_lowest_groups_and_what_they_say(ask, rows, tools):
     assert told["adjustment"]["totals"] == pytest.approx([row["total"] for row in of_group])
     assert told["group"]["completions"][worst] == of_group[worst]["completion"]
     assert told["group"]["finish_reasons"][worst] == of_group[worst]["finish_reason"] == "length"
-    assert tools.group("fell", FELL, lowest[0])["group"]["completions"] == told["group"]["completions"]
+    by_tool = tools.group("fell", FELL, lowest[0])
+    assert by_tool["group"]["completions"] == told["group"]["completions"]
+    held(
+        "dra inspect group RUN STEP INDEX", {"version": 1, **by_tool}, apart=SHAPES["dra inspect group RUN STEP INDEX"]
+    )
 
 
 def test_how_many_say_wait(ask, rows, tools):

@@ -75,7 +75,9 @@ def _nearest_column(problem: str) -> str:
     from dra_toolkit.runs.database import TABLES, table_columns
 
     unknown = re.search(r'Referenced column "([^"]*)" not found', problem)
-    known = [column for table in TABLES for column, _, _ in table_columns(table)]
+    known = {column: table for table in TABLES for column, _, _ in table_columns(table)}
+    if unknown and unknown[1] in known:
+        return f"; it is a column of the table {known[unknown[1]]}"
     return did_you_mean(unknown[1], known) if unknown else ""
 
 
