@@ -106,14 +106,12 @@ def check_memory(facts: Facts) -> Iterator[Finding]:
         return
     available = min(gpu.total for gpu in machine.gpus[:local])
     yield _compare("memory, training", expected.training, available, f"on each of {local} GPUs")
-    if expected.vllm is None or (vllm_gpus and recipe.launch.machine_rank != 0):
-        return
-    gpus = machine.gpus[-vllm_gpus:] if vllm_gpus else machine.gpus[:local]
-    share = vllm_memory(recipe)
-    fix = "raise vllm_gpu_memory_utilization, or lower vllm_max_model_length"
-    if work.sampler == "colocate" or vllm_gpus:
-        of_gpu = share * min(gpu.total for gpu in gpus)
-        yield _compare("memory, vLLM", expected.vllm, of_gpu, f"({share:.0%} of a GPU)", fix)
+    is_here = recipe.launch.machine_rank == 0 if vllm_gpus else work.sampler == "colocate"
+    if expected.vllm is not None and is_here:
+        gpus = machine.gpus[-vllm_gpus:] if vllm_gpus else machine.gpus[:local]
+        fix = "raise vllm_gpu_memory_utilization, or lower vllm_max_model_length"
+        share = vllm_memory(recipe) * min(gpu.total for gpu in gpus)
+        yield _compare("memory, vLLM", expected.vllm, share, f"({vllm_memory(recipe):.0%} of a GPU)", fix)
 
 
 def check_time(facts: Facts) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,21 +40,17 @@ def main() -> int:
     run = RunDirectory(arguments.run)
     main_process = int(os.environ.get("RANK", "0")) == 0
     events = Events(run.attempt_logs(arguments.attempt) / "events.jsonl", enabled=main_process)
-    with ExitStack() as stack:
-        holds = False
-        try:
-            if main_process:
-                stack.enter_context(run.held())
-                holds = True
-            return _train(run, arguments.attempt, arguments.checkpoint, events, main_process)
-        except DRAError as error:
-            events.tell("error", problems=list(error.problems))
-            print(error, file=sys.stderr)  # a mistake that only another process meets is in the log
-            _say_state(run, holds, "failed", arguments.attempt)  # the state belongs to whoever holds the run
-            return USER_MISTAKE
-        except BaseException:
-            _say_state(run, holds, "failed", arguments.attempt)
-            raise
+    try:
+        with run.held() if main_process else nullcontext():
+            try:
+                return _train(run, arguments.attempt, arguments.checkpoint, events, main_process)
+            except BaseException:
+                _say_state(run, main_process, "failed", arguments.attempt)  # it belongs to whoever holds the run
+                raise
+    except DRAError as error:
+        events.tell("error", problems=list(error.problems))
+        print(error, file=sys.stderr)  # a mistake that only another process meets is in the log
+        return USER_MISTAKE
 
 
 def _train(run: RunDirectory, attempt: int, checkpoint: Path | None, events: Events, main_process: bool) -> int:

@@ -33,11 +33,12 @@ from dra_toolkit.diversity import (
 )
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder, offline_embedder
 from dra_toolkit.errors import SettingsError
-from dra_toolkit.groups import GroupRecord
+from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.groups import Array, GroupRecord, mean_of_known
 from dra_toolkit.rewards import tells_right_from_wrong
 from dra_toolkit.rewards.judged import GOLD_COLUMN, recent_verdicts
 from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
-from dra_toolkit.training.batch import MeasuredBatch, Sample, as_prompt, mean_log_probs, measure, read_log_probs
+from dra_toolkit.training.batch import Sample, as_prompt, mean_log_probs, measure, read_log_probs, totals_of
 from dra_toolkit.training.reward_checks import checked, distinct, drop_infinities, listed, refuse_classes
 from dra_toolkit.training.sampled_groups import SampledGroups
 
@@ -96,7 +97,7 @@ class GroupAdjustment(SampledGroups):
         self._keep_embeddings, self._tell = keep_embeddings, tell
         reads_history = "history" in self.diversity.needs
         self._history = history or (PromptHistory(discount_of(self.diversity)) if reads_history else None)
-        self._measured: MeasuredBatch | None = None
+        self._measured: list[GroupRecord] = []
         self._told: set[str] = set()
 
     def _check(self, given: Mapping[str, Any]) -> None:
@@ -140,12 +141,13 @@ class GroupAdjustment(SampledGroups):
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         rewards = drop_infinities(rewards, self.reward_func_names, self._tell_once)
-        measured = self._measure(inputs, prompts, completions, completion_ids_list, rewards)
-        self._measured = measured
-        for name, value in self._measured.metrics().items():
-            self._log_metric(name, value)
+        self._measured = records = self._measure(inputs, prompts, completions, completion_ids_list, rewards)
+        for of_group in GROUP_MEASURES.values():
+            if of_group.logged:
+                self._log_metric(of_group.logged, mean_of_known(map(of_group, records)))
         if self._adjusts:
-            rewards[:, -1] = torch.from_numpy(measured.shift).to(rewards)
+            shift = np.concatenate([record.adjustment.adjusted - record.adjustment.totals for record in records])
+            rewards[:, -1] = torch.from_numpy(shift).to(rewards)
         return rewards
 
     def _measure(
@@ -157,7 +159,7 @@ class GroupAdjustment(SampledGroups):
         rewards: torch.Tensor,
         *,
         without_spread: bool = False,
-    ) -> MeasuredBatch:
+    ) -> list[GroupRecord]:
         """Measure and adjust whole groups; `without_spread`: only to see which groups have totals that are all equal."""
         training = self.model.training
         settings = self.diversity if training and not without_spread else DiversitySettings(measure="none")
@@ -195,10 +197,10 @@ class GroupAdjustment(SampledGroups):
         if self.model.training and self._measured and replaces_advantages(self.diversity, self.scale_rewards):
             self._replace_advantages(output, self._measured)
         advantages = self.accelerator.gather(output["advantages"])
-        if self._measured is not None:
-            self._log_raw_rewards(self._measured)
+        if self._measured:
+            self._log_raw_rewards(totals_of(self._measured))
             self._publish(self._measured, advantages)
-            self._measured = None
+            self._measured = []
         return output
 
     def _load_embedder(self, settings: EmbedderSettings) -> Embedder:
@@ -257,9 +259,9 @@ class GroupAdjustment(SampledGroups):
         found = mean_log_probs(sampled) if sampled is not None else read_log_probs(self, prompt_ids, completion_ids)
         return self.accelerator.gather(torch.from_numpy(found).to(self.accelerator.device)).cpu().numpy()
 
-    def _replace_advantages(self, output: dict[str, Any], measured: MeasuredBatch) -> None:
+    def _replace_advantages(self, output: dict[str, Any], records: list[GroupRecord]) -> None:
         """Put our advantages where TRL's stand: in this process's part of the batch, and in TRL's table."""
-        ours = torch.from_numpy(measured.adjusted_advantages.reshape(-1)).to(output["advantages"])
+        ours = torch.from_numpy(np.concatenate([record.advantages for record in records])).to(output["advantages"])
         output["advantages"] = ours.split(len(output["advantages"]))[self.accelerator.process_index]
         shown = self._logs["advantages"]
         for _ in range(min(len(ours), len(shown))):
@@ -281,12 +283,11 @@ class GroupAdjustment(SampledGroups):
             self._told.add(what)
             self._tell(line)
 
-    def _log_raw_rewards(self, measured: MeasuredBatch) -> None:
+    def _log_raw_rewards(self, totals: Array) -> None:
         """Make TRL's `reward`, `reward_std` and `frac_reward_zero_std` speak of the raw totals, as without adjustment."""
         if not self._adjusts:
             return
         logged = self._metrics["train" if self.model.training else "eval"]
-        totals = measured.adjustment.totals
         scorable = totals[~np.isnan(totals)]
         logged["reward"][-1] = float(scorable.mean()) if scorable.size else float("nan")
         logged["reward_std"][-1] = float(scorable.std(ddof=1)) if scorable.size > 1 else float("nan")

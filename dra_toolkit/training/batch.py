@@ -1,4 +1,4 @@
-"""One generation batch seen as groups: what the trainer measured, and the records that come of it."""
+"""One generation batch seen as groups, measured: the records that come of it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,13 @@ from dra_toolkit.diversity import (
     group_advantages,
     total_rewards,
 )
-from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import (
-    Adjustment,
     Array,
     CompletionGroup,
     GroupRecord,
     Message,
-    Mode,
     Prompt,
     Turns,
-    mean_of_known,
     prompt_hash,
 )
 from dra_toolkit.judge.judging import joined
@@ -63,78 +59,6 @@ class Sample:
     verdict: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class MeasuredBatch:
-    """P whole groups with rewards, adjustment and advantages; equal on every process."""
-
-    samples: Sequence[Sample]
-    """N completions in group order."""
-    rewards: Array
-    """(N, K) raw rewards."""
-    reward_weights: Mapping[str, float]
-    adjustment: Adjustment
-    """Of all P groups: (P, G, G) and (P, G)."""
-    plain_advantages: Array
-    """(P, G)."""
-    adjusted_advantages: Array
-    """(P, G), as they follow from the adjustment."""
-    signals: Signals
-    """What was known of all P groups; embeddings only where they are to be kept."""
-
-    @property
-    def shift(self) -> Array:
-        """(N,) what the adjustment adds to each total; NaN where there is none."""
-        return (self.adjustment.adjusted - self.adjustment.totals).reshape(-1)
-
-    def metrics(self) -> dict[str, float]:
-        """Return the batch's diversity metrics, each a mean over groups."""
-        records = self.records(mode="train", step=0, batch=0, attempt=0, advantages=self.adjusted_advantages)
-        logged = {measure.logged: measure for measure in GROUP_MEASURES.values() if measure.logged}
-        return {name: mean_of_known(measure(record) for record in records) for name, measure in logged.items()}
-
-    def records(self, *, mode: Mode, step: int, batch: int, attempt: int, advantages: Array) -> list[GroupRecord]:
-        """Return one record for each group, with the (N,) advantages that the trainer used."""
-        signals = self.signals
-        P, G = signals.totals.shape
-        kept = {name: getattr(signals, name) for name in ("embeddings", "labels", "log_probs")}
-        used = np.asarray(advantages, dtype=np.float64).reshape(P, G)
-        return [
-            GroupRecord(
-                mode=mode,
-                step=step,
-                batch=batch,
-                index=p,
-                attempt=attempt,
-                group=self._group(slice(p * G, (p + 1) * G)),
-                adjustment=self.adjustment[p],
-                plain_advantages=self.plain_advantages[p],
-                advantages=used[p],
-                **{name: values[p] for name, values in kept.items() if values is not None},
-            )
-            for p in range(P)
-        ]
-
-    def _group(self, rows: slice) -> CompletionGroup:
-        samples = self.samples[rows]
-
-        def of(name: str) -> Any:
-            found = tuple(getattr(sample, name) for sample in samples)
-            return None if all(value is None for value in found) else found
-
-        return CompletionGroup(
-            prompt=samples[0].prompt,
-            completions=of("text"),
-            token_counts=np.array(of("tokens"), dtype=np.int32),
-            finish_reasons=of("finish_reason"),
-            rewards={name: self.rewards[rows, k] for k, name in enumerate(self.reward_weights)},
-            reward_weights=self.reward_weights,
-            turns=of("turns"),
-            policy_tokens=None if samples[0].policy_tokens is None else np.array(of("policy_tokens")),
-            gold=samples[0].gold,
-            verdicts=of("verdict"),
-        )
-
-
 def measure(
     *,
     samples: Sequence[Sample],
@@ -150,9 +74,11 @@ def measure(
     labeller: Labeller | None = None,
     correct_by: str | None = None,
     history: PromptHistory | None = None,
-) -> MeasuredBatch:
+) -> list[GroupRecord]:
     """Adjust the gathered rewards (N, K) of whole groups, given the embeddings (N, d) of their completions.
 
+    Returns the P groups, equal on every process, as records that nobody has placed yet: their advantages are those that
+    follow from the adjustment, and mode, step, batch and attempt are left for `replace`.
     Without embeddings no similarity is measured: it and the redundancy are NaN, and the measure must do without.
 
     log_probs   (N,) mean log-probabilities of the tokens, where the measure reads them
@@ -176,14 +102,48 @@ def measure(
     if history is not None:
         signals = replace(signals, history=_history(signals, samples, history))
     adjustment = adjust_signals(signals, settings, step)
-    return MeasuredBatch(
-        samples=samples,
-        rewards=rewards,
+    plain = group_advantages(totals, scale_rewards)
+    advantages = adjusted_advantages(adjustment, scale_rewards, settings)
+    kept = {name: getattr(signals, name) for name in ("embeddings", "labels", "log_probs")}
+    kept |= {} if keep_embeddings else {"embeddings": None}
+    return [
+        GroupRecord(
+            mode="train",
+            step=0,
+            batch=0,
+            index=p,
+            attempt=0,
+            group=_group(samples[p * G : (p + 1) * G], rewards[p * G : (p + 1) * G], reward_weights),
+            adjustment=adjustment[p],
+            plain_advantages=plain[p],
+            advantages=advantages[p],
+            **{name: values[p] for name, values in kept.items() if values is not None},
+        )
+        for p in range(P)
+    ]
+
+
+def totals_of(records: Sequence[GroupRecord]) -> Array:
+    """Return the raw totals of P groups, (P, G)."""
+    return np.stack([record.adjustment.totals for record in records])
+
+
+def _group(samples: Sequence[Sample], rewards: Array, reward_weights: Mapping[str, float]) -> CompletionGroup:
+    def of(name: str) -> Any:
+        found = tuple(getattr(sample, name) for sample in samples)
+        return None if all(value is None for value in found) else found
+
+    return CompletionGroup(
+        prompt=samples[0].prompt,
+        completions=of("text"),
+        token_counts=np.array(of("tokens"), dtype=np.int32),
+        finish_reasons=of("finish_reason"),
+        rewards={name: rewards[:, k] for k, name in enumerate(reward_weights)},
         reward_weights=reward_weights,
-        adjustment=adjustment,
-        plain_advantages=group_advantages(totals, scale_rewards),
-        adjusted_advantages=adjusted_advantages(adjustment, scale_rewards, settings),
-        signals=signals if keep_embeddings else replace(signals, embeddings=None),
+        turns=of("turns"),
+        policy_tokens=None if samples[0].policy_tokens is None else np.array(of("policy_tokens")),
+        gold=samples[0].gold,
+        verdicts=of("verdict"),
     )
 
 

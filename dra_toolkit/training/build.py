@@ -19,7 +19,7 @@ from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.derived import reward_arguments
 from dra_toolkit.rewards import build_rewards, names_model
-from dra_toolkit.training.data import model_path
+from dra_toolkit.training.data import model_path, pretrained
 from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import first_words, model_errors
 from dra_toolkit.training.trackers import project_name
@@ -98,7 +98,7 @@ def _own_code(recipe: Recipe) -> dict[str, Any]:
     objective = recipe.objective
     model = {"num_labels": 1, "trust_remote_code": recipe.model.trust_remote_code}
     rewards = [
-        _pretrained(AutoModelForSequenceClassification, reward, "reward_funcs", **model)
+        pretrained(AutoModelForSequenceClassification, reward, key="reward_funcs", **model)
         if isinstance(reward, str)
         else reward
         for reward in build_rewards(objective.reward_funcs, reward_arguments(recipe))
@@ -136,15 +136,10 @@ def _load(key: str, path: str) -> Any:
     return load_dotted(key, path, accepts=accepts, expected=expected)
 
 
-def _pretrained(auto: Any, name: str, key: str, **arguments: Any) -> Any:
-    with model_errors(name, None, key=key):
-        return auto.from_pretrained(str(Path(name).expanduser()), **arguments)
-
-
 def _tokenizers(tokenizers: list[str], names: list[str]) -> list[Any] | None:
     """Return a tokenizer for each reward model that the recipe gives one, None for the others; None if it gives none."""
     given = iter(tokenizers)
     chosen = [next(given, None) if names_model(name) else None for name in names]
     if not any(chosen):
         return None
-    return [name and _pretrained(AutoTokenizer, name, "reward_processing_classes") for name in chosen]
+    return [name and pretrained(AutoTokenizer, name, key="reward_processing_classes") for name in chosen]

@@ -94,8 +94,8 @@ def _tell_of_rendered(
     pattern = re.compile("|".join(map(re.escape, sorted(special | set(tokenizer.all_special_tokens)))) or "(?!)")
     rows, found = 0, Counter[str]()
     for messages in values_of(dataset, "prompt"):
-        own = (message for message in messages if message["content"] != system_prompt)
-        tokens = {token for message in own for token in pattern.findall(content_text(message["content"]))}
+        texts = [content_text(message["content"]) for message in messages if message["content"] != system_prompt]
+        tokens = {token for text in texts for token in pattern.findall(text)}
         rows += bool(tokens)
         found.update(tokens)
     if rows:
@@ -143,7 +143,7 @@ def model_path(recipe: Recipe) -> str:
 
 def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
     """Load the tokenizer; raises RecipeError if there is none, it cannot be fetched, or it has no chat template."""
-    tokenizer = _pretrained(recipe, AutoTokenizer, "tokenizer")
+    tokenizer = _of_model(recipe, AutoTokenizer)
     if not tokenizer.chat_template:
         raise RecipeError(
             f"model_name_or_path: the tokenizer of {model_path(recipe)} has no chat template; use an instruct model's, or "
@@ -164,7 +164,7 @@ def load_processor(
     images = reads_images(dataset)
     if images is None:
         return tokenizer
-    found = _pretrained(recipe, AutoProcessor, "processor")
+    found = _of_model(recipe, AutoProcessor)
     if not isinstance(found, ProcessorMixin):
         raise RecipeError(
             f"dataset_name: the data have {images}, and the policy {model_path(recipe)} reads no images; rename or drop "
@@ -173,10 +173,18 @@ def load_processor(
     return found
 
 
-def _pretrained(recipe: Recipe, auto: Any, what: str) -> Any:
-    name, revision = model_path(recipe), recipe.model.model_revision
+def _of_model(recipe: Recipe, auto: Any) -> Any:
+    model = recipe.model
+    return pretrained(
+        auto, model_path(recipe), revision=model.model_revision, trust_remote_code=model.trust_remote_code
+    )
+
+
+def pretrained(auto: Any, name: str, *, key: str = "model_name_or_path", **arguments: Any) -> Any:
+    """Return what one of transformers' `Auto` classes loads; raises RecipeError, about a key, where it loads nothing."""
     try:
-        with model_errors(name, revision):
-            return auto.from_pretrained(name, revision=revision, trust_remote_code=recipe.model.trust_remote_code)
+        with model_errors(name, arguments.get("revision"), key=key):
+            return auto.from_pretrained(str(Path(name).expanduser()), **arguments)
     except (ValueError, ImportError) as error:
-        raise RecipeError(f"model_name_or_path: no {what} could be loaded from {name} ({first_words(error)})") from None
+        what = auto.__name__.removeprefix("Auto").lower()
+        raise RecipeError(f"{key}: no {what} could be loaded from {name} ({first_words(error)})") from None

@@ -7,8 +7,9 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from dra_toolkit.runs.layout import EVENTS_PIPE
 
@@ -44,28 +45,18 @@ class Events:
         self.tell("notice", text=text)
 
 
-class TolerantStream:
-    """A text stream that drops what its file cannot take (a full disk, a closed pipe) instead of raising."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write what can be written."""
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
-            self._stream.flush()
-        return len(text)
-
-    def flush(self) -> None:
-        """Flush what can be flushed."""
-        with contextlib.suppress(OSError):
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
 def tolerate_lost_output() -> None:
-    """Make standard output and error of this process tolerant: what it prints must never end it."""
-    sys.stdout, sys.stderr = TolerantStream(sys.stdout), TolerantStream(sys.stderr)
+    """Drop what this process prints where its file cannot take it (a full disk, a closed pipe): it must never end it."""
+    streams: tuple[Any, ...] = (sys.stdout, sys.stderr)
+    for stream in streams:
+        stream.write, stream.flush = _tolerant(stream.write, stream.flush), _tolerant(stream.flush, stream.flush)
+
+
+def _tolerant(method: Callable[..., Any], flush: Callable[[], Any]) -> Callable[..., Any]:
+    def tried(*arguments: Any) -> Any:
+        with contextlib.suppress(OSError):
+            found = method(*arguments)
+            flush()
+            return found
+
+    return tried

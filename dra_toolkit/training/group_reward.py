@@ -15,7 +15,7 @@ from dra_toolkit.groups import Array
 from dra_toolkit.rewards import tells_right_from_wrong
 from dra_toolkit.rewards.text import policy_text
 from dra_toolkit.training.batch import Sample, measure
-from dra_toolkit.training.reward_checks import LARGEST, numbers
+from dra_toolkit.training.reward_checks import LARGEST, distinct, numbers
 
 
 class AdjustedReward:
@@ -38,11 +38,9 @@ class AdjustedReward:
         embedder: EmbedderSettings | None = None,
     ) -> None:
         self.rewards, self.diversity = list(rewards), diversity or DiversitySettings()
-        names = [getattr(reward, "__name__", type(reward).__name__) for reward in rewards]
+        names = distinct([getattr(reward, "__name__", type(reward).__name__) for reward in rewards])
         self.weights = dict(zip(names, weights or [1.0] * len(names), strict=True))
         lacking = self.diversity.needs & {"log_probs", "history"}
-        if len(self.weights) < len(names):
-            raise ValueError(f"rewards: found {', '.join(names)}, expected functions of different names")
         if lacking or self.diversity.acts_on == "advantage":
             problem = f"reads {', '.join(sorted(lacking))}" if lacking else "acts on advantages"
             raise ValueError(f"measure {self.diversity.measure!r} {problem}, which a reward function cannot give")
@@ -71,7 +69,7 @@ class AdjustedReward:
             scale_rewards=ESTIMATORS["trl_async"],
             labeller=load_labeller(labels) if is_dotted(labels) else None,
         )
-        return [None if np.isnan(total) else float(total) for total in measured.adjustment.adjusted[0]]
+        return [None if np.isnan(total) else float(total) for total in measured[0].adjustment.adjusted]
 
     def _scores(self, **given: Any) -> Array:
         """Return the rewards, (n, K); NaN where a function abstained or was infinite."""

@@ -11,8 +11,8 @@ import torch
 from trl import RLOOTrainer
 
 from dra_toolkit.diversity import zero_spread
-from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.training.batch import MeasuredBatch
+from dra_toolkit.groups import Array, GroupRecord, Mode
+from dra_toolkit.training.batch import totals_of
 from dra_toolkit.training.reward_checks import drop_infinities
 
 if TYPE_CHECKING:
@@ -58,8 +58,9 @@ class SampledGroups(Trained):
             self._hand_over(self._evaluated)
             self._evaluated = []
 
-    def _publish(self, measured: MeasuredBatch, advantages: torch.Tensor) -> None:
-        records = self._as_records(measured, "train" if self.model.training else "eval", advantages)
+    def _publish(self, measured: Sequence[GroupRecord], advantages: torch.Tensor) -> None:
+        used = advantages.double().cpu().numpy().reshape(len(measured), -1)
+        records = self._placed(measured, "train" if self.model.training else "eval", used)
         if self.model.training:
             self._hand_over(records)
             return
@@ -68,19 +69,19 @@ class SampledGroups(Trained):
             self._hand_over(self._evaluated)
             self._evaluated = []
 
-    def _publish_discarded(self, measured: MeasuredBatch, groups: Any, round_: int) -> list[GroupRecord]:
+    def _publish_discarded(self, measured: Sequence[GroupRecord], round_: int) -> list[GroupRecord]:
         """Record groups that nothing is trained on, and return their records on every process."""
-        nothing = torch.zeros(len(measured.samples))
         reason = f"round {round_}: the totals have no spread"
-        records = [self._as_records(measured, "discarded", nothing)[group] for group in groups]
+        records = self._placed(measured, "discarded", np.zeros((len(measured), self.num_generations)))
         records = [replace(record, discard_reason=reason) for record in records]
         self._hand_over(records)
         return records
 
-    def _as_records(self, measured: MeasuredBatch, mode: Mode, advantages: torch.Tensor) -> list[GroupRecord]:
+    def _placed(self, measured: Sequence[GroupRecord], mode: Mode, used: Array) -> list[GroupRecord]:
+        """Return groups with their place in the run and the advantages used, (P, G)."""
         step = self.state.global_step + (mode != "eval")
-        used = advantages.double().cpu().numpy()
-        return measured.records(mode=mode, step=step, batch=0, attempt=self._attempt, advantages=used)
+        place: dict[str, Any] = {"mode": mode, "step": step, "attempt": self._attempt}
+        return [replace(record, **place, advantages=of) for record, of in zip(measured, used, strict=True)]
 
     def _hand_over(self, records: list[GroupRecord]) -> None:
         """Hand over groups as the next batch of their mode and step."""
@@ -111,13 +112,13 @@ class SampledGroups(Trained):
         scored, discarded, sampled_tokens = self._score(prompts, generated), 0, 0
         for round_ in range(1, self._rounds + 1):
             measured = self._measure(self._inputs, prompts, generated[3], generated[1], scored, without_spread=True)
-            equal = np.flatnonzero(zero_spread(measured.adjustment.totals))
+            equal = np.flatnonzero(zero_spread(totals_of(measured)))
             if not equal.size:
                 break
-            records = self._publish_discarded(measured, equal, round_)
+            records = self._publish_discarded([measured[group] for group in equal], round_)
             discarded += len(records)
             sampled_tokens += sum(int(record.group.token_counts.sum()) for record in records)
-            self._generated = generated = self._replaced(prompts, generated, equal, round_)
+            self._replace(prompts, generated, equal, round_)
             again, stays = self._score(prompts, generated), np.ones(len(scored), dtype=bool)
             stays[self._rows(equal)] = False
             scored = torch.where(torch.from_numpy(stays).to(scored.device)[:, None], scored, again)
@@ -140,8 +141,8 @@ class SampledGroups(Trained):
     def _rows(self, groups: Any) -> Any:
         return (groups[:, None] * self.num_generations + np.arange(self.num_generations)).reshape(-1)
 
-    def _replaced(self, prompts: Any, generated: Any, groups: Any, round_: int) -> tuple[Any, ...]:
-        """Return all completions with those of other prompts in the place of groups; `prompts` and the inputs follow."""
+    def _replace(self, prompts: Any, generated: Any, groups: Any, round_: int) -> None:
+        """Put completions of other prompts in the place of groups; `prompts` and the inputs follow."""
         count = len(prompts)
         random = np.random.default_rng([self.args.seed, self.state.global_step, round_])
         drawn = random.choice(len(self.train_dataset), len(groups), replace=len(groups) > len(self.train_dataset))
@@ -155,14 +156,6 @@ class SampledGroups(Trained):
             prompts[place] = self._inputs[place]["prompt"]
         most = int(np.bincount(rows // count).max())  # each process samples as many: it is done by all together
         fresh = super()._generate([prompts[place] for place in mine] + prompts[: most - len(mine)])
-        return tuple(_with(old, new, mine) for old, new in zip(generated, fresh, strict=True))
-
-
-def _with(old: Any, new: Any, places: Sequence[int]) -> Any:
-    """Return a list of what is known of each row with some rows replaced by the first of a new one."""
-    if not isinstance(old, list) or not old:
-        return old
-    changed = list(old)
-    for row, place in enumerate(places):
-        changed[place] = new[row]
-    return changed
+        for old, new in zip(generated, fresh, strict=True):
+            for row, place in enumerate(mine if isinstance(old, list) and old else ()):
+                old[place] = new[row]
