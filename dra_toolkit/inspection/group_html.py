@@ -11,7 +11,7 @@ from typing import Any
 
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.drawing.similarity_map import similarity_map
-from dra_toolkit.group_measures import GroupMeasure, flipped, is_measured, shown_in
+from dra_toolkit.group_measures import GroupMeasure, answers_of, flipped, is_measured, shown_in
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.overview import Curves, step_curves
 from dra_toolkit.inspection.terminal import number
@@ -37,7 +37,7 @@ def _parts(record: GroupRecord) -> Iterator[str]:
         yield f"<p>gold</p><pre>{_cut(record.group.gold)}</pre>\n"
     lines = ["".join(f"<th>{safe_html(head)}</th>" for head in number_heads(record))]
     lines += ["".join(f"<td>{cell}</td>" for cell in row) for row in number_rows(record, _advantage, safe_html)]
-    yield f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>\n"
+    yield f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>\n<p>{answers_told(record)}</p>\n"
     if is_measured(record):
         drawn = similarity_map(record.adjustment.similarity)
         yield f'<details><summary>Similarity</summary><div style="max-width:24rem;font-size:10px">{drawn}</div></details>\n'
@@ -108,6 +108,14 @@ def number_rows(record: GroupRecord, advantage: Callable[[float], Any], shown: C
         ]
         for i in range(len(group))
     ]
+
+
+def answers_told(record: GroupRecord) -> str:
+    """Return of how many completions the final answer could be read, and how many of these differ."""
+    if record.group.texts_dropped:
+        return "answers not kept"
+    read = answers_of(record)
+    return f"answers read {len(read)} of {len(record.group)}" + (f", {len(set(read))} different" if read else "")
 
 
 def signed(value: float) -> str:

@@ -69,9 +69,9 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
         right = distinct_right(run, steps)
         found += [by_rule(name, curves, known, right) for name, rule in rules().items() if "signs" in rule]
         found.append(shrunken_updates(curves, facts[-1]))
-        if _divides_negatives(facts[-1]):
+        if settings.adjusts and settings.negative_totals == "divide":
             late = int(steps[-(len(steps) // 3)]), int(steps[-1])
-            found.append(inverted_negatives(*_negative_totals(run, late), facts[-1]))
+            found.append(inverted_negatives(*_negative_totals(run, late)))
     return tuple(note for note in found if note is not None)
 
 
@@ -191,19 +191,14 @@ def shrunken_updates(curves: Curves, facts: FileFacts) -> Note | None:
     return _measured("shrunken updates", (1.0, weight), (plain, trained))
 
 
-def inverted_negatives(share: float, favour: float, facts: FileFacts) -> Note | None:
+def inverted_negatives(share: float, favour: float) -> Note | None:
     """Negative totals are divided, and among them the redundant completions gain by it.
 
     share: of all completions, those with a negative total. favour: correlation of redundancy with what the adjustment
     added to the advantage, among them; NaN if there are none.
     """
-    if not (_divides_negatives(facts) and share > 0.05 and favour > 0.1):
-        return None
-    return _measured("inverted negatives", (0.0, share), (0.0, favour))
-
-
-def _divides_negatives(facts: FileFacts) -> bool:
-    return facts.diversity.adjusts and facts.diversity.negative_totals == "divide"
+    spoken = share > 0.05 and favour > 0.1
+    return _measured("inverted negatives", (0.0, share), (0.0, favour)) if spoken else None
 
 
 def _negative_totals(run: Run, steps: tuple[int, int]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from rich.text import Text
 from dra_toolkit.group_measures import GROUP_MEASURES, is_measured, shown_in
 from dra_toolkit.groups import Array, GroupRecord
 from dra_toolkit.inspection.comparison import Comparison, Curve
-from dra_toolkit.inspection.group_html import by_advantage, number_heads, number_rows, place_of, signed
+from dra_toolkit.inspection.group_html import answers_told, by_advantage, number_heads, number_rows, place_of, signed
 from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory, Stretch
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.overview import Note, RunOverview, RunRow
@@ -71,9 +71,10 @@ def _curves(overview: RunOverview, *, width: int) -> RenderableType:
     columns = [heads[0], *(f">{head}" for head in heads[1:]), "curve, lowest to highest"[:blocks]]
     shown = table(columns, ([*row, curve] for row, curve in zip(rows, drawn, strict=True)), pad_edge=False)
     groups, flips = sum(step.groups for step in steps), sum(step.flips for step in steps)
+    there, read = (round(np.nansum([step[name] * step.groups for step in steps])) for name in ("size", "answers_read"))
     counts = (
         f"{len(steps):,} steps, {groups:,} groups, {overview.completions:,} completions recorded; "
-        f"the adjustment changed the sign of {flips:,} advantages"
+        f"the adjustment changed the sign of {flips:,} advantages; answers read {read:,} of {there:,}"
     )
     return Group(Padding(shown, (1, 0)), Text(counts))
 
@@ -90,7 +91,7 @@ def group_view(record: GroupRecord, *, width: int, lines: int | None) -> Rendera
         parts += [Text("Similarity of the completions", "bold"), heat_map(record.adjustment.similarity, columns=width)]
     else:
         parts.append(Text("Similarity was not measured (embedder: none).\n", "yellow"))
-    parts += [_numbers(record), Text(MARKS, "dim"), Text()]
+    parts += [_numbers(record), Text(MARKS, "dim"), Text(answers_told(record), "dim"), Text()]
     parts += _completions(record, lines)
     return Group(*parts)
 
@@ -207,6 +208,8 @@ def hits_view(hits: Hits) -> RenderableType:
     for hit in hits.rows:
         before = visible(hit.before, one_line=True)
         shown = Text(no_wrap=True, overflow="ellipsis")
+        if hit.turn is not None:
+            shown.append(f"turn {hit.turn}, {visible(str(hit.role), one_line=True)}: ", "cyan")
         shown.append(before if len(before) <= BEFORE else f"…{before[-BEFORE:]}", "dim")
         shown.append(visible(hit.found, one_line=True), "bold yellow").append(visible(hit.after, one_line=True), "dim")
         rows.append([hit.step, _group(hit.batch, hit.group), hit.completion, hit.times, shown])

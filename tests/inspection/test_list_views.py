@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import record
 from rich.cells import cell_len
 from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
+from dra_toolkit.inspection.group_html import answers_told
 from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, word_differences
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.overview import Note, RunOverview, RunRow, Sign, StepOverview
@@ -22,6 +24,7 @@ from dra_toolkit.inspection.selection import Page
 from dra_toolkit.inspection.text_search import Hit, Hits
 from dra_toolkit.inspection.views import (
     comparison_view,
+    group_view,
     history_view,
     hits_view,
     neighbours_view,
@@ -53,7 +56,8 @@ HOSTILE = st.one_of(
 
 
 def hit(text: str) -> Any:
-    row = Hit(mode="train", step=1, batch=1, group=2, completion=3, before=text, found=text or "x", after=text, times=2)
+    around = {"before": text, "found": text or "x", "after": text}
+    row = Hit(mode="train", step=1, batch=1, group=2, completion=3, **around, times=2, turn=1, role=text)
     return hits_view(Hits(rows=(row,), offset=0, has_more=False, total=None))
 
 
@@ -173,3 +177,24 @@ def test_a_long_difference_is_cut_and_says_so():
     assert "more characters" in rendered(
         pairs_view([Pair(earlier=0, later=1, similarity=0.5, differences=many)], 1, 2), colour=False
     )
+
+
+def test_a_hit_says_in_which_turn_it_is():
+    place = {"mode": "train", "step": 1, "batch": 0, "group": 2, "completion": 3, "times": 1}
+    around = {"before": "", "found": "42", "after": ""}
+    of_tool, plain = Hit(**place, **around, turn=2, role="tool"), Hit(**place, **around)
+    console = Console(width=100, file=io.StringIO())
+    console.print(hits_view(Hits(rows=(of_tool, plain), offset=0, has_more=False, total=None)))
+    _, first, second = console.file.getvalue().splitlines()[:3]
+    assert first.split()[-4:] == ["turn", "2,", "tool:", "42"]
+    assert "turn" not in second
+
+
+def test_a_group_says_of_how_many_completions_the_answer_was_read():
+    texts = (r"so \boxed{4}", r"or \boxed{4.0}", r"no, \boxed{5}", "I do not know")
+    group = record(1, G=4, texts=texts)
+    assert answers_told(group) == "answers read 3 of 4, 2 different"
+    assert answers_told(record(1, G=2, texts=("a", "b"))) == "answers read 0 of 2"
+    console = Console(width=100, file=io.StringIO())
+    console.print(group_view(group, width=100, lines=3))
+    assert "answers read 3 of 4, 2 different" in console.file.getvalue()

@@ -6,20 +6,22 @@ import functools
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import GroupRecord, Mode, prompt_hash
+from dra_toolkit.groups import GroupRecord, prompt_hash
 from dra_toolkit.judge.judging import read_gold
 from dra_toolkit.recipe.yaml_text import read_yaml
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.importers.formats import find_format
+from dra_toolkit.runs.importers.formats import Table, find_format
 from dra_toolkit.runs.importers.records import ImportedBatch, batches, best_estimator
 from dra_toolkit.runs.importers.rollout import Options, Problems, Rollout
 from dra_toolkit.runs.layout import RunDirectory
+from dra_toolkit.runs.names import MODES
 
 CENTRED = 1e-3
 SPLIT_SHARE = 0.25
@@ -186,13 +188,13 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
     Nothing is trained, embedded or written. Raises RunError for a source that cannot be read.
     """
     options, problems, tally, seen = options or Options(), Problems(), Tally(), _Seen()
-    columns: list[str] = []
+    columns: Mapping[str, Any] = {}
     if format is None and RunDirectory(source).exists():
         name, shown, read, engine = "dra", "a run of the toolkit", _of_run(source), "trl"
     else:
         found, shown = find_format(format, source, options)
         name = engine = found.name
-        columns = found.reward_names(source, options)
+        columns = found.first_file(source)[1] if isinstance(found, Table) else columns
         read = batches(found.read(source, options, problems), consecutive=found.consecutive)
     for batch in read:
         _look_at(batch, tally, seen, engine, with_ids=name not in ("trl", "ms-swift"))
@@ -202,7 +204,7 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
     there["rows"] = there["completions"] + problems.count
     if problems.count:
         tally.add("rows that cannot be read", problems.lines[0], problems.count)
-    if "diversity" in columns or (name == "trl" and _has_column(source, "diversity")):
+    if "diversity" in columns:
         tally.add("rewards adjusted twice", "a column named diversity")
     _judge(seen, tally)
     return LintReport(
@@ -253,19 +255,10 @@ def _judge(seen: _Seen, tally: Tally) -> None:
     }
 
 
-def _has_column(source: Path, column: str) -> bool:
-    import pyarrow.parquet as pq
-
-    patterns = ("completions_*.parquet", "completions/*.parquet")
-    files = [source] if source.is_file() else [path for pattern in patterns for path in source.glob(pattern)]
-    return any(column in pq.read_schema(path).names for path in files[:1])
-
-
 def _of_run(path: Path) -> Iterator[ImportedBatch]:
     """Yield the groups of a run of the toolkit as an import has them; discarded groups were not trained on."""
     run = Run.open(path)
-    modes: tuple[Mode, ...] = ("train", "eval")
-    for mode in modes:
+    for mode in MODES[:2]:
         for step in run.steps(mode):
             records = run.groups(step=step, mode=mode)
             for batch, of_batch in itertools.groupby(records, key=lambda record: record.batch):

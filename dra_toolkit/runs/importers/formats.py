@@ -87,7 +87,7 @@ class Table:
 
     def reward_names(self, source: Path, options: Options) -> list[str]:
         """Return the rewards that the rollouts have; raises RunError for a source that is not of this format."""
-        path, columns = self._first(source)
+        path, columns = self.first_file(source)
         named = [*options.reward_columns]
         if self.named:
             others = (options.step_column, options.group_column, options.advantage_column, options.trajectory_column)
@@ -127,7 +127,7 @@ class Table:
                 return found
         return []
 
-    def _first(self, source: Path) -> tuple[Path, dict[str, Any]]:
+    def first_file(self, source: Path) -> tuple[Path, dict[str, Any]]:
         """Return the first file that can be read, and its columns with a value of each; of Parquet those of all files."""
         read = ((path, _columns(path)) for path in self._files(source))
         there = [(path, columns) for path, columns in read if columns is not None]

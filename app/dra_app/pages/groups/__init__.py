@@ -39,6 +39,7 @@ from dra_toolkit.drawing.numbers import aligned
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord, Mode
+from dra_toolkit.inspection.group_html import answers_told
 from dra_toolkit.runs import Run
 
 FIRST_ROWS = 24
@@ -165,7 +166,7 @@ def _group(run: Run, params: read.Params, record: GroupRecord) -> Answer:
         *(bar(view, name) for bar in bars),
     ]
     parts = {
-        "group": part("groups", "head", view, f"Step {record.step}, {place}: {G} completions"),
+        "group": part("groups", "head", view, f"Step {record.step}, {place}: {G} completions, {answers_told(record)}"),
         "figures": part("groups", "figures", drawings),
         "cards": cards_part(view),
         "pair": pair_part(record, view, pair) if pair else "",
