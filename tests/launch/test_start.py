@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import errno
+import os
 
+import pytest
+from typer.testing import CliRunner
+
+from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError
 from dra_toolkit.launch.start import prepared
 from dra_toolkit.recipe import load_recipe
@@ -82,6 +87,21 @@ def test_of_two_resumes_at_once_one_goes_on_and_one_is_told(recipe, begun):
         assert start.run.last_attempt() == 2
     with prepared(recipe(), resume=True, overwrite=False) as start:
         assert start.attempt == 3
+
+
+@pytest.mark.process
+def test_a_disk_that_is_full_at_the_launchers_own_status_is_told_in_a_line(tmp_path, monkeypatch):
+    def full(source, target, replace=os.replace):
+        if str(target).endswith("status.json"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(source, target)
+
+    monkeypatch.setattr("dra_toolkit.runs.files.os.replace", full)
+    ran = CliRunner().invoke(app, ["train", "quickstart", f"output_dir={tmp_path / 'run'}"])
+    assert isinstance(ran.exception, SystemExit), ran.output
+    assert ran.exit_code == 2
+    assert "status.json: cannot be written (No space left on device)" in " ".join(ran.stderr.split())
+    assert len(ran.stderr.splitlines()) <= 3
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

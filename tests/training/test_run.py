@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import random
 import signal
 import subprocess
@@ -221,6 +222,22 @@ class TestInterrupted:
         _, alive = psutil.wait_procs(workers, timeout=60)
         assert not alive
         assert Run.open(run).directory.status()["state"] == "stopped"
+
+    def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_process(self, recipe):
+        run = recipe.parent / "run"
+        code = "from dra_toolkit.cli import main; main()"
+        pid, terminal = pty.fork()
+        if pid == 0:
+            environment = {**os.environ, "PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"}
+            command = [sys.executable, "-c", code, "train", str(recipe), "max_steps=500", "save_steps=100"]
+            os.execve(sys.executable, command, environment)
+        wait_for_step(run, 2)
+        workers = psutil.Process(pid).children(recursive=True)
+        os.close(terminal)
+        os.waitpid(pid, 0)
+        wait_until(lambda: all(map(has_ended, workers)))
+        assert Run.open(run).directory.status()["state"] == "stopped"
+        assert list((run / "checkpoints").glob("checkpoint-*"))
 
     def test_second_trainer_in_the_same_run_is_refused_and_leaves_its_state_alone(self, recipe):
         """By `dra train`, and by hand past the check that it makes."""
