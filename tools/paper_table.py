@@ -53,9 +53,8 @@ def _reported(row: object, benchmarks: Sequence[str]) -> list[str]:
     from dra_toolkit.evaluation.results.published import Reported
 
     assert isinstance(row, Reported)
-    scores = [f"{row.scores[b]:.1f} ± {row.error(b):.1f}" if b in row.scores else "-" for b in benchmarks]
-    error = row.average_error()
-    mean = f"{row.average:.1f}" + (f" ± {error:.1f}" if error == error else "")
+    scores = [points(row.score(name)) for name in benchmarks]
+    mean = points(row.score("")) if row.is_whole else f"{row.average:.1f}"
     return [
         f"{row.name} (reported)",
         "",

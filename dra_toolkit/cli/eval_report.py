@@ -90,10 +90,10 @@ def compare(
     notes: list[str] = []
     found = ask(*(list(row.cells.values()) for row in rows), seed=seed, notes=notes)
     labels, told = (rows[0].label, rows[1].label), power_of(rows, detect)
-    both = flips(rows[0].cells, rows[1].cells) if flipped else []
+    count, both = flips(rows[0].cells, rows[1].cells, flipped)
     document = {"left": labels[0], "right": labels[1], "pairs": [plain_pair(pair) for pair in found], "notes": notes}
-    document |= {"power": told, "flips": [asdict(flip) for flip in both[:flipped]]}
-    more = [flips_view(both, flipped)] if flipped else []
+    document |= {"power": told, "flips": [asdict(flip) for flip in both]}
+    more = [flips_view(count, both)] if flipped else []
     answer(as_json, document, lambda out: [comparison_view(found, *labels, notes, told, width=out.width), *more])
 
 

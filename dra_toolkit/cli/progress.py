@@ -178,9 +178,6 @@ class EvaluationEvents:
             yield Shown(description=self._overall())
         elif kind == "progress":
             yield from self._progressed(event, slot)
-        elif kind == "scoring":
-            text = f"  {event['label']}  {event['benchmark']}: scoring, {event['left']} left"
-            yield Shown(bar=slot, description=text)
 
     def _planned(self, event: Event) -> Shown:
         """Take a plan; a later one, of further checkpoints, is added."""

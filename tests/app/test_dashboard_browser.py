@@ -226,6 +226,10 @@ def test_scores_are_shown_with_their_errors_and_two_steps_are_compared(browser: 
     browser.page.wait_for_selector("#dra-evaluate [data-pick=left]")
     assert browser.page.input_value("#dra-evaluate [data-metric]") == "pass@4"
     assert "points" in browser.text("#dra-evaluate [data-part=pair]")
+    browser.page.click("#dra-evaluate .dra-flip summary >> nth=0")
+    shown = browser.text("#dra-evaluate .dra-flip[open]")
+    assert "gold" in shown
+    assert shown.count("tokens, ends by") == 2, "an answer of each side"
 
 
 def test_hostile_texts_are_shown_and_do_nothing(browser: Browser) -> None:

@@ -29,8 +29,8 @@ def test_newer_contests_are_asked_as_the_papers_are_from_the_columns_that_are_pu
     rows(tmp_path / f"{name}.jsonl", *range(30))
     problems = load_problems(benchmark, tmp_path)
     assert (len(problems), benchmark.n, benchmark.hash_examples) == (30, 16, None)
-    assert problems[3].query == MATHS_PROMPT.replace("{problem}", "q3")
-    assert problems[3].gold == ("3" if name.startswith("aime") else "\\boxed{3}")
+    assert problems[3]["query"] == MATHS_PROMPT.replace("{problem}", "q3")
+    assert problems[3]["gold"] == ("3" if name.startswith("aime") else "\\boxed{3}")
     assert "not checked" in benchmark.note
 
 
@@ -49,7 +49,7 @@ def test_gpqa_is_lightevals_own_and_its_tasks_are_pointed_at():
 def test_a_list_of_answers_is_read_as_one_gold(answer, gold, tmp_path):
     rows(tmp_path / "olympiadbench.jsonl", answer, column="question")
     (problem,) = load_problems(replace(REGISTRY["olympiadbench"], size=None), tmp_path)
-    assert problem.gold == f"\\boxed{{{gold}}}"
+    assert problem["gold"] == f"\\boxed{{{gold}}}"
 
 
 @pytest.mark.parametrize("answer", [[], [None], [[]], ["2", True]])

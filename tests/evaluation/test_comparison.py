@@ -15,13 +15,8 @@ from scipy.stats import binomtest
 
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.statistics.comparison import compare
-from dra_toolkit.evaluation.statistics.paired_tests import (
-    holm,
-    normal_test,
-    sign_flip,
-    t_interval,
-    width_of_none,
-)
+from dra_toolkit.evaluation.statistics.paired_tests import holm, normal_test, sign_flip, t_interval
+from dra_toolkit.evaluation.statistics.scores import wilson
 
 
 @pytest.fixture
@@ -125,14 +120,14 @@ class TestVerdicts:
         (pair,) = pairs("1", "2", "--in", tmp_path)
         assert pair["p"] == pytest.approx(2 / 2**4)
         assert pair["verdict"].startswith("not settled: the right one is ahead")
-        assert pair["low"] == pytest.approx(1 - width_of_none(4)), "not certainty"
+        assert pair["low"] == pytest.approx(1 - wilson(0, 4)[1]), "not certainty"
 
     def test_equal_answers_are_not_proof_of_equality(self, tmp_path):
         for step in (1, 2):
             evaluate(tmp_path, step, "b", [[1], [0], [1], [0]])
         (pair,) = pairs("1", "2", "--in", tmp_path)
         assert (pair["difference"], pair["p"]) == (0, 1)
-        assert pair["low"] == -pair["high"] == pytest.approx(-width_of_none(4))
+        assert pair["low"] == -pair["high"] == pytest.approx(-wilson(0, 4)[1])
         assert "no difference shown" in pair["verdict"]
 
     def test_one_problem(self, tmp_path):

@@ -110,11 +110,11 @@ class TestFiles:
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "x.parquet")
         from_lines = load_problems(chosen(write(tmp_path / "x.jsonl", rows)))
         assert from_lines == load_problems(chosen(tmp_path / "x.parquet"))
-        assert [problem.gold for problem in from_lines] == ["\\boxed{1}", "\\boxed{\\frac12}"]
+        assert [problem["gold"] for problem in from_lines] == ["\\boxed{1}", "\\boxed{\\frac12}"]
 
     def test_answers_as_numbers_are_read_as_one_writes_them(self, tmp_path):
         rows = [{"problem": f"{i}?", "answer": value} for i, value in enumerate([27, 27.0, 0.5, "27"])]
-        golds = [problem.gold for problem in load_problems(chosen(write(tmp_path / "x.jsonl", rows)))]
+        golds = [problem["gold"] for problem in load_problems(chosen(write(tmp_path / "x.jsonl", rows)))]
         assert golds == ["\\boxed{27}", "\\boxed{27}", "\\boxed{0.5}", "\\boxed{27}"]
 
     def test_missing_answer_column_names_the_nearest_and_the_option(self, tmp_path):
@@ -122,7 +122,7 @@ class TestFiles:
         said = refused(load_problems, chosen(path))
         assert "has no column 'answer', it has question, anwser; did you mean 'anwser'?" in said
         assert "--answer-column" in said
-        assert load_problems(chosen(path, answer_column="anwser"))[0].gold == "\\boxed{1}"
+        assert load_problems(chosen(path, answer_column="anwser"))[0]["gold"] == "\\boxed{1}"
 
     @pytest.mark.parametrize("value", [None, True, ["1"], "", {"a": 1}])
     def test_what_is_no_answer_is_told_with_its_row(self, tmp_path, value):
@@ -142,8 +142,8 @@ class TestFiles:
 
     def test_ids_follow_the_text_and_tell_repeats_apart(self, tmp_path):
         rows = [{"problem": text, "answer": "1"} for text in ("a?", "b?", "a?")]
-        ids = [problem.id for problem in load_problems(chosen(write(tmp_path / "x.jsonl", rows)))]
-        turned = [problem.id for problem in load_problems(chosen(write(tmp_path / "y.jsonl", rows[::-1])))]
+        ids = [problem["id"] for problem in load_problems(chosen(write(tmp_path / "x.jsonl", rows)))]
+        turned = [problem["id"] for problem in load_problems(chosen(write(tmp_path / "y.jsonl", rows[::-1])))]
         assert len(set(ids)) == 3
         assert set(ids) == set(turned)
 
@@ -164,6 +164,6 @@ def test_no_network_says_how_to_fetch_beforehand(tmp_path):
 def test_quickstart_problems_are_held_out_ones():
     from dra_toolkit.quickstart.task import problems
 
-    asked = {problem.query for problem in load_problems(REGISTRY["quickstart"])}
+    asked = {problem["query"] for problem in load_problems(REGISTRY["quickstart"])}
     assert len(asked) == 200
     assert asked <= {problem.prompt for problem in problems(0).held_out}

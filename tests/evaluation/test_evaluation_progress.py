@@ -20,7 +20,7 @@ EVENTS = [
     {"event": "phase", "text": "loading the model", "label": "step-10", "slot": "cpu-0"},
     {"event": "progress", "benchmark": "sums", "done": 4, "of": 10, "label": "step-10", "slot": "cpu-0"},
     {"event": "progress", "benchmark": "sums", "done": 9, "of": 10, "label": "step-10", "slot": "cpu-0"},
-    {"event": "scoring", "benchmark": "sums", "left": 3, "label": "step-10", "slot": "cpu-0"},
+    {"event": "phase", "text": "scoring what is left of sums", "label": "step-10", "slot": "cpu-0"},
     {
         "event": "evaluated",
         "benchmark": "sums",
@@ -57,7 +57,7 @@ def test_bars_for_people():
     (overall, slot) = display._progress.tasks
     assert (overall.completed, overall.total) == (5, 20)
     assert overall.description == "checkpoint 2/2  answers"
-    assert slot.description == "  step-10  sums: scoring, 3 left"
+    assert slot.description == "  step-10  scoring what is left of sums"
     display.close()
     assert "25.0%" in screen.getvalue()
     assert "\x1b[31m 10" not in screen.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ import pytest
 from evaluated import eval_
 
 from dra_toolkit.evaluation.report.gather import gather
-from dra_toolkit.evaluation.results.lighteval_details import benchmark_of, metric_of, single_metric
 from dra_toolkit.evaluation.results.lighteval_files import read_foreign
+from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, metric_of, single_metric
 
 OPEN_RS = os.environ.get("DRA_OPENRS_EVALS", "")
 DATE = "2025-01-01T00-00-00.0"
@@ -32,21 +31,6 @@ def results(folder: Path, rows: dict, *, date: str = DATE, size: int = 30, **mor
     }
     path = folder / f"results_{date}.json"
     path.write_text(json.dumps(document))
-    return path
-
-
-def details(folder: Path, task: str, values: list, *, old: bool = False, samples: int = 1, date: str = DATE) -> Path:
-    """Write details as lighteval does from 0.10 on, or before."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    folder.mkdir(parents=True, exist_ok=True)
-    queries = [f"problem {i}" for i in range(len(values))]
-    metric = [{"extractive_match": value} for value in values]
-    docs = [{"query": query, "num_samples": samples} for query in queries]
-    columns = {"example": queries, "metrics": metric} if old else {"doc": docs, "metric": metric}
-    path = folder / f"details_{task}_{date}.parquet"
-    pq.write_table(pa.table(columns), path)
     return path
 
 
@@ -204,63 +188,13 @@ class TestDamage:
         (tmp_path / "package.json").write_text("{}")
         assert "nothing is evaluated here yet" in eval_("report", tmp_path, status=2).stderr
 
-
-class TestDetails:
-    SOLVED = [1.0] * 12 + [0.0] * 18
-
-    @pytest.mark.parametrize(("old", "task"), [(False, "aime24|0"), (True, "custom|aime24|0")])
-    def test_which_problems_were_solved_is_read(self, tmp_path, old, task):
-        results(tmp_path / "results" / "org" / "model", {task: ROW})
-        details(tmp_path / "details" / "org" / "model" / DATE, task, self.SOLVED, old=old)
-        cell = gather(tmp_path).rows[0].cells["aime24"]
-        assert cell.correct.sum() == 12
-        assert len(cell.problems) == 30
-        assert cell.scores["avg"].error == pytest.approx(np.sqrt(0.24 / 29))
-
-    def test_two_models_are_paired_by_prompt(self, tmp_path):
-        for name, solved in (("one", self.SOLVED), ("two", self.SOLVED[::-1])):
-            results(tmp_path / "results" / name, {"aime24|0": ROW})
-            details(tmp_path / "details" / name / DATE, "aime24|0", solved)
-            shutil.move(tmp_path / "details" / name / DATE, tmp_path / "results" / name / "details")
-        told = json.loads(eval_("compare", "one", "two", "--in", tmp_path, "--json").stdout)
-        (pair,) = told["pairs"]
-        assert (pair["difference"], pair["paired"]) == (0, True)
-
-    def test_without_them_scores_are_compared(self, tmp_path):
+    def test_two_are_compared_by_their_scores(self, tmp_path):
         for name, value in (("one", 0.1), ("two", 0.9)):
             results(tmp_path / name, {"aime24|0": {"extractive_match": value, "extractive_match_stderr": 0.05}})
         (pair,) = json.loads(eval_("compare", "one", "two", "--in", tmp_path, "--json").stdout)["pairs"]
         worse, better = (row.cells["aime24"].scores["avg"] for row in gather(tmp_path).rows)
         assert pair["low"] == pytest.approx(0.8 - np.hypot(0.9 - better.low, worse.high - 0.1)), "Newcombe's"
         assert pair["verdict"].endswith("(not paired)")
-
-    def test_several_samples_are_the_best_of_them(self, tmp_path):
-        results(tmp_path, {"aime24|0": ROW})
-        details(tmp_path / "details", "aime24|0", self.SOLVED, samples=4)
-        cell = gather(tmp_path).rows[0].cells["aime24"]
-        assert (cell.n, set(cell.scores), cell.correct) == (4, {"pass@4"}, None)
-
-    @pytest.mark.parametrize("kind", ["torn", "other", "disagrees", "no number", "twice"])
-    def test_damaged_ones_are_named_and_the_score_remains(self, tmp_path, kind):
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        results(tmp_path, {"aime24|0": ROW})
-        path = details(tmp_path / "details", "aime24|0", self.SOLVED if kind != "disagrees" else self.SOLVED[1:])
-        if kind == "torn":
-            path.write_bytes(path.read_bytes()[:200])
-        elif kind == "other":
-            pq.write_table(pa.table({"x": [1]}), path)
-        elif kind == "no number":
-            details(tmp_path / "details", "aime24|0", [None, None, 1.0])
-        elif kind == "twice":
-            table = pq.read_table(path)
-            pq.write_table(pa.concat_tables([table, table]), path)
-        found = read_foreign(tmp_path)
-        (problem,) = found.problems
-        assert str(path) in problem
-        assert found.cells[0].scores["avg"].value == 0.4
-        assert found.cells[0].correct is None
 
 
 @pytest.mark.skipif(not OPEN_RS, reason="set DRA_OPENRS_EVALS to the evaluation logs that Open-RS published")

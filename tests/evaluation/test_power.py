@@ -54,7 +54,7 @@ def test_what_the_prior_says_is_detectable_is_found_four_times_in_five(problems,
 
 def test_what_is_measured_of_many_answers_is_what_they_were_drawn_from():
     rng = np.random.default_rng(1)
-    prior, found = expected("b", 4000, 8), measured(cells(rng, 4000, 8, [0.0] * 6), 4000, 8)
+    prior, found = expected("b", 4000, 8), measured("b", cells(rng, 4000, 8, [0.0] * 6), 4000, 8)
     assert not found.is_prior
     assert found.within == pytest.approx(prior.within, rel=0.02)
     assert found.between == pytest.approx(prior.between, rel=0.1)
@@ -62,8 +62,8 @@ def test_what_is_measured_of_many_answers_is_what_they_were_drawn_from():
 
 def test_one_checkpoint_or_one_sample_leaves_the_prior():
     rng = np.random.default_rng(2)
-    assert measured(cells(rng, 50, 4, [0.0]), 50, 4).is_prior
-    assert measured(cells(rng, 50, 1, [0.0, 0.0]), 50, 1) == expected("b", 50, 1)
+    assert measured("b", cells(rng, 50, 4, [0.0]), 50, 4).is_prior
+    assert measured("b", cells(rng, 50, 1, [0.0, 0.0]), 50, 1) == expected("b", 50, 1)
 
 
 def test_more_samples_help_down_to_what_the_problems_leave():

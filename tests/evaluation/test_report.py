@@ -121,6 +121,9 @@ class TestReport:
 
     def test_files_say_what_they_are_in_every_format(self, evals, tmp_path):
         out = tmp_path / "out"
+        for facts in evals.rglob("evaluation.json"):
+            versions = {"lighteval": "0.13.0", "torch": "2.9"}
+            facts.write_text(json.dumps({**json.loads(facts.read_text()), "versions": versions}))
         eval_("report", evals, "--out", out, "--metric", "avg,maj,judged")
         names = {path.name for path in out.iterdir()}
         curves = ("accuracy", "pass-at-k", "pass-at-k-by-step", "diversity")
@@ -139,18 +142,31 @@ class TestReport:
             "maj",
             "judged",
         }
+        first = next(csv.DictReader(io.StringIO((out / "table.csv").read_text())))
+        assert first["versions"] == "lighteval 0.13.0, torch 2.9"
         assert (out / "accuracy.pdf").read_bytes().startswith(b"%PDF")
         assert (out / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
     @pytest.mark.skipif(not any(map(shutil.which, ("tectonic", "pdflatex"))), reason="no LaTeX is installed")
-    def test_the_latex_table_compiles(self, evals, tmp_path):
-        table = eval_("report", evals, "--format", "latex", "--published").stdout
-        text = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{table}\\end{{document}}"
-        (tmp_path / "x.tex").write_text(text)
-        program = next(filter(None, map(shutil.which, ("tectonic", "pdflatex"))))
-        options = [] if program.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
-        ran = subprocess.run([program, *options, "x.tex"], cwd=tmp_path, capture_output=True, text=True)
-        assert ran.returncode == 0, ran.stdout
+    @pytest.mark.parametrize("packages", ["booktabs", "booktabs,graphicx"])
+    def test_the_latex_table_compiles(self, evals, tmp_path, packages):
+        for facts in evals.rglob("evaluation.json"):
+            told = json.loads(facts.read_text())
+            told |= {
+                "model": "Org/Näme_1.5B~x^2",
+                "settings": {"system_prompt": 'Say "hi" & \\input{x} 9% $x$ <b> {a} [c] | #'},
+            }
+            facts.write_text(json.dumps(told))
+        for number, asked in enumerate((["--published"], ["--metric", "avg,maj,pass@2,judged"])):
+            table = eval_("report", evals, "--format", "latex", *asked).stdout
+            text = f"\\documentclass{{article}}\\usepackage{{{packages}}}\\begin{{document}}{table}\\end{{document}}"
+            (tmp_path / f"x{number}.tex").write_text(text)
+            program = next(filter(None, map(shutil.which, ("tectonic", "pdflatex"))))
+            options = [] if program.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+            command = [program, *options, f"x{number}.tex"]
+            ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+            assert ran.returncode == 0, ran.stdout
+            assert "Overfull" not in ran.stdout or "graphicx" not in packages, ran.stdout
 
     def test_a_name_that_would_be_markup_or_a_formula(self, tmp_path):
         folder = evaluate(tmp_path, 1, "b", [[1], [0]])
@@ -237,21 +253,20 @@ class TestReport:
 
     def test_diversity_of_the_samples(self, evals):
         told = json.loads(eval_("report", evals, "--diversity", "--json").stdout)["diversity"]
-        assert 0 < told["step-50"]["similarity"]["value"] <= 1
-        assert 1 <= told["step-50"]["vendi_score"]["value"] <= 4
+        assert 0 < told["step-50"]["similarity"] <= 1
+        assert 1 <= told["step-50"]["vendi_score"] <= 4
         shown = eval_("report", evals, "--diversity").stdout
         assert "distinct answers" in shown
         assert "Vendi score" in shown
 
-    def test_equal_samples_are_one_and_the_mean_is_not_cut(self, tmp_path):
+    def test_equal_samples_count_as_one(self, tmp_path):
         evaluate(tmp_path, 1, "b", [[1, 1, 1]] * 3)
         measured = measure(gather(tmp_path), load_embedder(EmbedderSettings(name="hash")))["step-1"]
-        assert measured["similarity"].value == pytest.approx(1)
-        assert measured["vendi_score"].value == pytest.approx(1)
+        assert measured["similarity"] == pytest.approx(1)
+        assert measured["vendi_score"] == pytest.approx(1)
         evaluate(tmp_path, 2, "b", [[0, 1, 0, 1]] * 3)
         other = measure(gather(tmp_path), load_embedder(EmbedderSettings(name="hash")))["step-2"]
-        assert 1.05 < other["vendi_score"].value < 2
-        assert other["vendi_score"].low > 1
+        assert 1.05 < other["vendi_score"] < 2
 
     def test_every_curve_is_drawn_from_several_samples(self, evals):
         made = figures(gather(evals))
@@ -322,6 +337,25 @@ class TestAnswers:
         assert "1 problems flipped" in said
         assert "step-2, 100 % right, 3 tokens, ends by stop: I think 1 of 1" in said
 
+    def test_the_clearest_come_first_and_equal_labels_of_two_folders_are_told_apart(self, tmp_path):
+        correct = [[0, 0, 0, 0], [1, 1, 1, 0], [0, 0, 0, 1], [1, 1, 1, 1]]
+        evaluate(tmp_path / "one", 5, "b", correct)
+        evaluate(tmp_path / "two", 5, "b", [[1, 1, 1, 1], [0, 0, 1, 0], [1, 1, 1, 0], [1, 1, 1, 1]])
+        compared = "compare", tmp_path / "one", tmp_path / "two"
+        told = json.loads(eval_(*compared, "--flips", "2", "--json").stdout)["flips"]
+        sides = [(flip["problem"], flip["left"]["right"], flip["right"]["right"]) for flip in told]
+        assert sides == [("p0", 0, 1), ("p1", 0.75, 0.25)]
+        ends = [(flip["left"]["completion"], flip["right"]["completion"]) for flip in told]
+        assert ends == [("I think 0 of 0", "I think 1 of 0"), ("I think 1 of 1", "I think 0 of 1")]
+        assert "3 problems flipped" in eval_(*compared, "--flips", "2").stdout
+
+    def test_a_benchmark_whose_answers_are_not_known_has_no_flips(self, tmp_path):
+        for name, value in (("one", 0.0), ("two", 1.0)):
+            row = {"b|0": {"extractive_match": value, "extractive_match_stderr": 0.0}}
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "results_2025-01-01.json").write_text(json.dumps({"results": row}))
+        assert "0 problems flipped" in eval_("compare", "one", "two", "--in", tmp_path, "--flips", "2").stdout
+
 
 class TestPublished:
     def test_a_rows_average_is_that_of_its_scores(self):
@@ -335,9 +369,9 @@ class TestPublished:
         assert row.average_error() == pytest.approx(2.2, abs=0.1)
         for row in REPORTED:
             if row.n == 1:
-                assert 2 < row.about_average_error() < 2.6
+                assert 2 < row.average_error() < 2.6
             else:
-                assert np.isnan(row.about_average_error()), "the error of several samples is not known"
+                assert np.isnan(row.average_error()), "the error of several samples is not known"
 
     def test_names_are_told_apart(self):
         assert len({row.name for row in REPORTED}) == len(REPORTED)

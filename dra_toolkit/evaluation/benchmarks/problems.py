@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,12 @@ from dra_toolkit.safe_text import first_line
 ID_LENGTH = 12
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One problem as it is asked."""
+def load_problems(benchmark: Benchmark, data_dir: Path | None = None) -> list[dict[str, str]]:
+    """Return the problems of a benchmark that is no dotted path; raises EvaluationError with every mistake.
 
-    id: str
-    """Starts the hash of the problem's text, so that it is the same from every source."""
-    query: str
-    """The prompt."""
-    gold: str
-    """The right answer, as the metric reads it."""
-
-
-def load_problems(benchmark: Benchmark, data_dir: Path | None = None) -> list[Problem]:
-    """Return the problems of a benchmark that is no dotted path; raises EvaluationError with every mistake."""
+    Each is its `id`, which starts the hash of its text and so is the same from every source, its `query`, the prompt, and
+    `gold`, the right answer as the metric reads it.
+    """
     if benchmark.kind == "builtin":
         from dra_toolkit.quickstart.task import problems
 
@@ -56,7 +47,7 @@ def _files(benchmark: Benchmark, data_dir: Path | None) -> list[Path]:
     return benchmark_files(benchmark)
 
 
-def _problems(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], where: str) -> list[Problem]:
+def _problems(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], where: str) -> list[dict[str, str]]:
     if not rows:
         raise EvaluationError(f"{where}: has no problems; expected a row for each")
     columns = list(dict.fromkeys(name for row in rows for name in row))
@@ -85,7 +76,7 @@ def _problems(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], where: st
     texts = texts[: benchmark.limit]
     names = problem_ids([text for text, _ in texts])
     return [
-        Problem(id=name, query=benchmark.ask(text), gold=_gold(benchmark, gold))
+        {"id": name, "query": benchmark.ask(text), "gold": _gold(benchmark, gold)}
         for name, (text, gold) in zip(names, texts, strict=True)
     ]
 

@@ -97,7 +97,8 @@ class Cell:
         how = {name: self._sampling[name] for name in ("temperature", "top_p")}
         engine.generate(self._requests(), Generation(**how, stop=tuple(self._benchmark["stop"])), self._emit)
         generation = time.perf_counter() - started
-        self._scoring.finish(tell=lambda left: self._tell("scoring", benchmark=self._name, left=left))
+        self._tell("phase", text=f"scoring what is left of {self._name}")
+        self._scoring.finish()
         self._answers.close()
         scoring = time.perf_counter() - started - generation
         took = {"loading": loading, "generation": generation, "scoring": scoring, "generated": self._generated}
@@ -224,10 +225,8 @@ class Cell:
                 "problem_index": places[problem],
                 "sample": sample,
                 "seed": answer.seed,
-                "correct": score["correct"],
+                **{name: score[name] for name in ("correct", "answer", "how")},
                 "correct_judged": score.get("judged"),
-                "answer": score["answer"],
-                "how": score["how"],
                 "tokens": answer.tokens,
                 "finish_reason": answer.finish,
                 "gold": self._rows[problem]["gold"],
@@ -241,10 +240,6 @@ def _versions(backend: str) -> dict[str, str]:
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
-
-
-ACCURACY = "extractive_match"
-"""The name that Open-RS's logs give the metric; with several samples it is their mean."""
 
 
 def hash_examples(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -262,7 +257,8 @@ def write_results(folder: Path, facts: Mapping[str, Any], correct: Bools) -> Non
     """
     P, n = correct.shape
     ks = sorted({2**i for i in range(1, 12) if 2**i <= n} | ({n} if n > 1 else set()))
-    values = {ACCURACY: correct.mean(axis=1)} | {f"pass@k:k={k}&n={n}": pass_at_k(correct, k) for k in ks}
+    # extractive_match is the name of it in Open-RS's logs; of several samples it is their mean
+    values = {"extractive_match": correct.mean(axis=1)} | {f"pass@k:k={k}&n={n}": pass_at_k(correct, k) for k in ks}
     results: dict[str, float] = {}
     for name, of in values.items():
         made = score(np.asarray(of))

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,36 +29,38 @@ def run(job: Mapping[str, Any], pipe: Connection, log: Path, environment: Mappin
     for name in [name for name in os.environ if name in SCRUBBED or name.startswith(SCRUBBED_PREFIXES)]:
         del os.environ[name]
     os.environ.update({"TOKENIZERS_PARALLELISM": "false", **environment})
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for target in (1, 2):
-        os.dup2(output, target)
+    silence(log)
 
     def tell(event: str, **facts: Any) -> None:
         pipe.send({"event": event, **facts})
 
-    sys.exit(_guarded(job, tell, lambda: _end_with(pipe)))
-
-
-def _guarded(job: Mapping[str, Any], tell: Callable[..., None], when_forked: Callable[[], None]) -> int:
     try:
-        if "describe" in job:
-            from dra_toolkit.evaluation.child.tasks import describe
+        tell("phase", text="loading libraries")
+        from dra_toolkit.evaluation.child.job import run_job
 
-            tell("described", described=describe(job["describe"]))
-        else:
-            tell("phase", text="loading libraries")
-            from dra_toolkit.evaluation.child.job import run_job
-
-            run_job(job, tell, when_forked)
+        run_job(job, tell, lambda: _end_with(pipe))
     except DRAError as error:
         tell("error", problems=list(error.problems))
-        return USER_MISTAKE
+        sys.exit(USER_MISTAKE)
     except Exception:
         import traceback
 
         traceback.print_exc()
-        return BUG
-    return 0
+        sys.exit(BUG)
+
+
+def silence(log: str | Path = os.devnull) -> None:
+    """Have everything that this process and its libraries print go into a file."""
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    for target in (1, 2):
+        os.dup2(output, target)
+
+
+def describe(dotted: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return how a named lighteval task generates, and its problems."""
+    from dra_toolkit.evaluation.child import tasks
+
+    return tasks.describe(dotted)
 
 
 def _end_with(pipe: Connection) -> None:

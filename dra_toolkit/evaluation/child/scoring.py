@@ -9,9 +9,9 @@ is killed by the kernel after 14 seconds of processor time, or after 120 of wall
 from __future__ import annotations
 
 import os
-import queue
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -25,7 +25,6 @@ from dra_toolkit.evaluation.results.answers import Lines, digest
 from dra_toolkit.judge.worker import prepare
 
 WALL_SECONDS = 120.0
-TELL_SECONDS = 1.0
 
 
 class Scoring:
@@ -46,17 +45,13 @@ class Scoring:
         """Have one answer scored; row: its problem as staged."""
         self._here.send(("score", dict(row), sample, text))
 
-    def finish(self, *, tell: Callable[[int], None] = lambda left: None) -> None:
-        """Wait until every answer is scored; `tell` hears how many are left."""
+    def finish(self) -> None:
+        """Wait until every answer is scored."""
         self._here.send(("finish",))
-        while True:
-            try:
-                left = self._here.recv()
-            except EOFError:
-                raise RuntimeError("the process that scores answers has died") from None
-            if left == 0:
-                return
-            tell(left)
+        try:
+            self._here.recv()
+        except EOFError:
+            raise RuntimeError("the process that scores answers has died") from None
 
     def close(self) -> None:
         """End the guardian and its workers."""
@@ -73,8 +68,7 @@ class _Guardian:
         self._pipe = pipe
         initial: dict[str, Any] = {"initializer": prepare, "initargs": (os.getpid(), partial(open_rs_metric, "latex"))}
         self._pool: Any = ProcessPool(max_workers=workers, context=get_context("fork"), **initial)
-        self._open: dict[Future[Any], tuple[Any, ...]] = {}
-        self._ready: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self._open: deque[tuple[Future[Any], tuple[Any, ...]]] = deque()
         self._again: list[tuple[Any, ...]] = []
         self._scores: Lines | None = None
         self._metric: dict[str, Any] = {}
@@ -88,8 +82,8 @@ class _Guardian:
                     if kind == "open":
                         self._scores, self._metric = Lines(Path(rest[0])), rest[1]
                     elif kind == "score":
-                        self._submit(tuple(rest))
-                        while not self._ready.empty():
+                        self._open.append((self._scheduled(tuple(rest)), tuple(rest)))
+                        while self._open and self._open[0][0].done():
                             self._collect()
                     else:
                         self._finish()
@@ -97,15 +91,14 @@ class _Guardian:
             self._pool.stop()
             self._pool.join()
 
-    def _submit(self, task: tuple[Any, ...]) -> None:
+    def _scheduled(self, task: tuple[Any, ...]) -> Future[Any]:
         row, _, text = task
-        future = self._pool.schedule(_score, args=(self._metric, row, text), timeout=WALL_SECONDS)
-        self._open[future] = task
-        future.add_done_callback(self._ready.put)
+        future: Future[Any] = self._pool.schedule(_score, args=(self._metric, row, text), timeout=WALL_SECONDS)
+        return future
 
     def _collect(self) -> None:
-        future = self._ready.get()
-        task = self._open.pop(future)
+        """Take the result of the answer that waits longest, as soon as it is there."""
+        future, task = self._open.popleft()
         result = _result(future)
         if result["how"] == "scored":
             self._keep(task, result)
@@ -113,19 +106,14 @@ class _Guardian:
             self._again.append(task)
 
     def _finish(self) -> None:
-        told = 0.0
         while self._open:
-            if time.monotonic() - told >= TELL_SECONDS:
-                told = time.monotonic()
-                self._pipe.send(len(self._open) + len(self._again))
             self._collect()
         for task in self._again:
-            row, _, text = task
-            self._keep(task, _result(self._pool.schedule(_score, (self._metric, row, text), timeout=WALL_SECONDS)))
+            self._keep(task, _result(self._scheduled(task)))
         self._again.clear()
         if self._scores is not None:
             self._scores.close()
-        self._pipe.send(0)
+        self._pipe.send("scored")
 
     def _keep(self, task: tuple[Any, ...], result: Mapping[str, Any]) -> None:
         assert self._scores is not None

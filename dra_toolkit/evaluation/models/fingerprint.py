@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.models.folders import ModelFolder
-from dra_toolkit.runs.files import publish_text, read_json
+from dra_toolkit.evaluation.models.folders import ModelFolder, json_object
+from dra_toolkit.runs.files import publish_text
 
 KEY_LENGTH = 16
 MEMORY = ".hashes.json"
@@ -33,11 +33,7 @@ class Fingerprints:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / MEMORY
-        try:
-            read = read_json(self._path)
-            self._known: dict[str, list[Any]] = read if isinstance(read, dict) else {}
-        except (OSError, ValueError):
-            self._known = {}
+        self._known = json_object(self._path)
 
     def file(self, path: Path) -> str:
         """Return the SHA-256 of a file's content."""

@@ -41,7 +41,7 @@ def what_is_wrong(folder: Path) -> list[str]:
 def _weight_problems(folder: Path) -> list[str]:
     index, single = folder / INDEX, folder / SINGLE
     if index.is_file():
-        shards = _json(index).get("weight_map")
+        shards = json_object(index).get("weight_map")
         if not isinstance(shards, dict) or not shards:
             return [f"{index}: cannot be read as an index of shards"]
         missing = sorted({str(name) for name in shards.values() if not (folder / str(name)).is_file()})
@@ -68,17 +68,17 @@ def adapter_base(folder: Path) -> str | None:
     """Return the name of the model that the adapter in `folder` belongs to; None if it holds no adapter."""
     if not (folder / ADAPTER).is_file():
         return None
-    return str(_json(folder / ADAPTER).get("base_model_name_or_path") or "")
+    return str(json_object(folder / ADAPTER).get("base_model_name_or_path") or "")
 
 
 def has_chat_template(folder: Path) -> bool:
     """Return whether the tokenizer in `folder` has a chat template."""
-    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
-        return True
-    return bool(_json(folder / "tokenizer_config.json").get("chat_template"))
+    files = any((folder / f"chat_template.{ending}").is_file() for ending in ("jinja", "json"))
+    return files or bool(json_object(folder / "tokenizer_config.json").get("chat_template"))
 
 
-def _json(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the object in a file; an empty one where there is none that can be read."""
     try:
         read = read_json(path)
     except (OSError, ValueError):

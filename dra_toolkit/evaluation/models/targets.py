@@ -20,7 +20,7 @@ from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, 
 from dra_toolkit.runs.layout import RunDirectory
 
 BASE_STEP = 0
-_PART = re.compile(r"(\d+)(?:\.\.(\d+)(?::(\d+))?)?")
+_PART = re.compile(r"(\d+)(?:\.\.(\d+)(?::([1-9]\d*))?)?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,19 +170,12 @@ def chosen_steps(spec: str, known: Sequence[int]) -> list[int]:
         if not match:
             problems.append(f"--steps: found {part!r}, expected a step such as 50, or a range such as 150..400:50")
             continue
-        first, last, stride = (int(group) if group else None for group in match.groups())
-        if first is None or (last is not None and last < first) or stride == 0:
-            problems.append(f"--steps: the range {part!r} holds no step")
-        elif last is None:
-            steps.add(first)
-            if first not in known:
-                near = did_you_mean(str(first), map(str, known))
-                problems.append(f"--steps: there is no checkpoint of step {first}{near}; there are {have}")
-        else:
-            inside = [k for k in known if first <= k <= last and (stride is None or (k - first) % stride == 0)]
-            if not inside:
-                problems.append(f"--steps: no checkpoint lies in {part}; there are {have}")
-            steps.update(inside)
+        first, last, stride = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        inside = [k for k in known if first <= k <= last and (k - first) % stride == 0]
+        if not inside:
+            near = did_you_mean(part, map(str, known))
+            problems.append(f"--steps: there is no checkpoint of step {part}{near}; there are {have}")
+        steps.update(inside)
     if problems:
         raise EvaluationError(*problems)
     return sorted(steps)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.results.published import SIZES
 from dra_toolkit.evaluation.statistics.best_step import Choice
-from dra_toolkit.evaluation.statistics.comparison import AVERAGE, Paired, against
+from dra_toolkit.evaluation.statistics.comparison import AVERAGE, against
 from dra_toolkit.evaluation.statistics.power import spreads_of, told
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
@@ -30,7 +30,7 @@ def about(report: Report) -> dict[str, str]:
     names = ((name, [cell for cell in cells if cell.benchmark == name]) for name in report.benchmarks)
     settings = {name: _each(cell.settings.get(name) for cell in cells) for name in SHOWN}
     days = sorted(str(facts["finished"])[:10] for facts in found if facts.get("finished"))
-    versions = {name for facts in found for name in facts.get("versions", {})}
+    versions = {name for facts in found for name in (facts.get("versions") or {})}
     lines = {
         "model": _each(facts.get("model") for facts in found if not facts.get("step")) or report.base,
         "run": _each(facts.get("run") for facts in found),
@@ -55,12 +55,14 @@ def about(report: Report) -> dict[str, str]:
 def findings(report: Report, detect: float | None = None) -> list[str]:
     """Return what the answers show: steps that differ from their base, and what difference they can show at all."""
     lines = []
-    for base, pairs in _against(report):
+    for base in (row for row in report.rows if row.step == 0):
+        steps = [row for row in report.rows if row.step and row.experiment == base.experiment]
+        pairs = against(list(base.cells.values()), {row.label: list(row.cells.values()) for row in steps})
         several = f", corrected for {len(pairs)} comparisons" if len(pairs) > 1 else ""
         for label, pair in pairs.items():
             what = "" if pair.benchmark == AVERAGE else f" on {pair.benchmark}"
-            verdict = pair.verdict.replace("the right one", label).replace("the left one", base)
-            lines.append(f"{label} against {base}{what}{several}: {verdict}")
+            verdict = pair.verdict.replace("the right one", label).replace("the left one", base.label)
+            lines.append(f"{label} against {base.label}{what}{several}: {verdict}")
     return [*lines, *power_of([row for row in report.rows if len(row.cells) == len(report.benchmarks)], detect)]
 
 
@@ -74,18 +76,6 @@ def power_of(rows: Sequence[Row], detect: float | None = None) -> list[str]:
         if problems > 1:
             planned[name] = (problems, max(1, min((cell.n for cell in of if cell.n), default=1)))
     return told(spreads_of(cells, planned), detect)
-
-
-def _against(report: Report) -> list[tuple[str, dict[str, Paired]]]:
-    """Return the steps of each experiment against its step 0, those of one experiment corrected together."""
-    found = []
-    for base in (row for row in report.rows if row.step == 0):
-        others = {
-            row.label: list(row.cells.values()) for row in report.rows if row.step and row.experiment == base.experiment
-        }
-        if pairs := against(list(base.cells.values()), others):
-            found.append((base.label, pairs))
-    return found
 
 
 def choice_text(report: Report, choice: Choice) -> str:

@@ -15,10 +15,9 @@ from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.results.answers import read_lines
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, by_problem
 from dra_toolkit.evaluation.results.stored import Evaluation, read_evaluation, read_outcomes
-from dra_toolkit.evaluation.statistics.scores import Score, plain_mean
 
 HEADS = ["model", "benchmark", "accuracy", "by judge", "cut", "tokens", "95 % of", "no result", "unscored"]
-Measured = Mapping[str, Mapping[str, Score]]
+Measured = Mapping[str, Mapping[str, float]]
 """Label -> similarity and vendi_score, means over the benchmarks."""
 
 
@@ -63,7 +62,7 @@ def answer_rows(report: Report) -> list[list[str]]:
     return rows
 
 
-def measure(report: Report, embedder: Embedder) -> dict[str, dict[str, Score]]:
+def measure(report: Report, embedder: Embedder) -> dict[str, dict[str, float]]:
     """Return by label the mean similarity and Vendi score of the samples of a problem, averaged over the benchmarks.
 
     Labels without several samples of each problem are left out.
@@ -72,13 +71,9 @@ def measure(report: Report, embedder: Embedder) -> dict[str, dict[str, Score]]:
     for evaluation in report.evaluations:
         values = list(_sample_diversity(evaluation, embedder)) if evaluation.benchmark in report.benchmarks else []
         if values:
-            found.setdefault(evaluation.label, []).append(np.array(values))
-    measured: dict[str, dict[str, Score]] = {}
-    for label, tables in found.items():
-        for column, name in enumerate(("similarity", "vendi_score")):
-            means = [plain_mean(table[:, column].tolist()) for table in tables]
-            measured.setdefault(label, {})[name] = plain_mean([m.value for m in means], [m.error for m in means])
-    return measured
+            found.setdefault(evaluation.label, []).append(np.mean(values, axis=0))
+    means = {label: np.mean(of, axis=0).tolist() for label, of in found.items()}
+    return {label: dict(zip(("similarity", "vendi_score"), both, strict=True)) for label, both in means.items()}
 
 
 def _sample_diversity(evaluation: Evaluation, embedder: Embedder) -> Iterator[tuple[float, float]]:
@@ -108,30 +103,43 @@ def _sampled(row: Row) -> list[BenchmarkResult]:
     return [cell for cell in row.cells.values() if cell.n > 1 and cell.ks]
 
 
-def flips(left: Mapping[str, BenchmarkResult], right: Mapping[str, BenchmarkResult]) -> list[Flip]:
-    """Return the problems that flipped between two models, given by their cells, the clearest first.
+def flips(
+    left: Mapping[str, BenchmarkResult], right: Mapping[str, BenchmarkResult], most: int
+) -> tuple[int, list[Flip]]:
+    """Return how many problems flipped between two models, given by their cells, and the clearest `most` of them.
 
-    Only benchmarks whose answers lie on this machine take part.
+    Only benchmarks whose answers lie on this machine take part, and only the answers that are shown are read.
     """
-    found = []
-    for name in left.keys() & right.keys():
-        cells = left[name], right[name]
-        if any(cell.directory is None for cell in cells):
-            continue
-        sides, queries = [_by_problem(cell) for cell in cells], _queries(cells[0])
-        for problem in sides[0].keys() & sides[1].keys():
-            one, other = (_side(cell.label, side[problem]) for cell, side in zip(cells, sides, strict=True))
-            if (one.right > 0.5) != (other.right > 0.5):
-                gold, query = str(sides[0][problem][0]["gold"]), queries.get(problem, "")
-                found.append(Flip(benchmark=name, problem=problem, query=query, gold=gold, left=one, right=other))
-    return sorted(found, key=lambda flip: (-abs(flip.right.right - flip.left.right), flip.benchmark, flip.problem))
+    pairs = {name: (left[name], right[name]) for name in left.keys() & right.keys()}
+    found = sorted(flip for name, pair in pairs.items() for flip in _flipped(name, *pair))
+    shown = {}
+    for name, pair in pairs.items():
+        problems = [problem for _, where, problem in found[:most] if where == name]
+        sides, queries = [_answers(cell, problems) for cell in pair if problems], _queries(pair[0], problems)
+        for problem in problems:
+            one, other = (_side(cell.label, side[problem]) for cell, side in zip(pair, sides, strict=True))
+            gold, query = str(sides[0][problem][0]["gold"]), queries.get(problem, "")
+            flip = Flip(benchmark=name, problem=problem, query=query, gold=gold, left=one, right=other)
+            shown[name, problem] = flip
+    return len(found), [shown[name, problem] for _, name, problem in found[:most]]
 
 
-def _by_problem(cell: BenchmarkResult) -> dict[str, list[dict[str, Any]]]:
+def _flipped(name: str, *pair: BenchmarkResult) -> Iterator[tuple[float, str, str]]:
+    """Yield each problem that flipped, with what sorts the clearest ones first."""
+    known = [(cell.problems, cell.correct.mean(axis=1)) for cell in pair if cell.correct is not None and cell.directory]
+    if len(known) == len(pair):
+        ours, theirs = (dict(zip(problems, right.tolist(), strict=True)) for problems, right in known)
+        for problem in ours.keys() & theirs.keys():
+            if (ours[problem] > 0.5) != (theirs[problem] > 0.5):
+                yield -abs(theirs[problem] - ours[problem]), name, problem
+
+
+def _answers(cell: BenchmarkResult, problems: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the samples of some problems."""
     assert cell.directory is not None
     names = ["problem", "sample", "correct", "gold", "answer", "tokens", "finish_reason", "completion"]
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in read_outcomes(read_evaluation(cell.directory), names).to_pylist():
+    for row in read_outcomes(read_evaluation(cell.directory), names, problems).to_pylist():
         found.setdefault(row["problem"], []).append(row)
     return found
 
@@ -143,8 +151,7 @@ def _side(label: str, rows: Sequence[dict[str, Any]]) -> Side:
     return Side(label=label, right=right, finish=shown["finish_reason"], **told)
 
 
-def _queries(cell: BenchmarkResult) -> dict[str, str]:
-    """Return the prompts by problem, as they were staged beside the evaluations."""
-    assert cell.directory is not None
-    data = cell.directory.parents[2] / "data"
-    return {row["id"]: row["query"] for file in data.glob(f"{cell.benchmark}-*.jsonl") for row in read_lines(file)}
+def _queries(cell: BenchmarkResult, problems: Sequence[str]) -> dict[str, str]:
+    """Return the prompts of some problems, as they were staged beside the evaluations."""
+    files = cell.directory.parents[2].glob(f"data/{cell.benchmark}-*.jsonl") if cell.directory and problems else ()
+    return {row["id"]: row["query"] for file in files for row in read_lines(file)}

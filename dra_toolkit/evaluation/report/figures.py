@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ Values = Sequence[tuple[int | None, Score | float | None]]
 def figures(report: Report, diversity: Measured | None = None) -> dict[str, Figure]:
     """Return the figures that a report has data for, by name.
 
-    diversity: label -> similarity and Vendi score of the samples, where they were measured.
+    diversity: similarity and Vendi score of the samples by label, where they were measured.
     """
     runs = _runs(report.rows)
     found: dict[str, Figure] = {}
@@ -54,12 +53,12 @@ def drawn(figure: Figure, kind: str) -> bytes:
 
 
 def _runs(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return rows that are steps, by what their labels share but the number: each is a line from step to step."""
+    """Return rows that are steps by their experiment: each is a line from step to step."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         if row.step is not None:
-            found.setdefault(re.sub(r"[_\-/]?(?:step|checkpoint)?[_\-]?\d+$", "", row.label), []).append(row)
-    return {stem: of for stem, of in found.items() if len(of) > 1}
+            found.setdefault(row.experiment, []).append(row)
+    return {name: of for name, of in found.items() if len(of) > 1}
 
 
 def _name(runs: Mapping[str, object], stem: str, name: str) -> str:

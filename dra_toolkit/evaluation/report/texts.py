@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import html
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 from dra_toolkit.evaluation.report.about import about, findings, points, title
 from dra_toolkit.evaluation.report.answers import HEADS, answer_rows
@@ -16,8 +17,6 @@ from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.results.published import NOTE, REPORTED, SIZES, Reported
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
-
-FORMATS = ("markdown", "latex", "html", "csv")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def as_text(
     published: bool = False,
     figures: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a report in one of `FORMATS`; published: with the figures that others reported below it.
+    """Return a report as markdown, latex, html or csv; published: with the figures that others reported below it.
 
     figures: SVG pictures by name, for the page.
     """
@@ -79,26 +78,22 @@ def score_of(report: Report, row: Row, benchmark: str, metric: str) -> Score | N
 
 
 def published_rows(report: Report) -> list[list[str]]:
-    """Return the figures that others reported, as rows beside those of the report; none without a benchmark of the paper.
-
-    Averages stand there only beside averages over the same five benchmarks.
-    """
-    all_five = set(report.benchmarks) == set(SIZES)
+    """Return the figures that others reported, as rows beside those of the report; none without a benchmark of the paper."""
     rows = []
     for each in _reported(report):
-        cells = [
-            f"{each.scores[name]:.1f}{_plus_minus(each.error(name))}" if name in each.scores else "-"
-            for name in report.benchmarks
-        ]
-        sign = "≈" if math.isnan(each.average_error()) else "±"
-        mean = f"{each.average:.1f}{_plus_minus(each.about_average_error(), sign)}" if all_five else "-"
         sampled = "" if each.n == 1 else f", n {'unknown' if each.n is None else f'= {each.n}'}"
-        rows.append([f"{each.name} ({each.source}{sampled})", *cells, *([mean] if len(cells) > 1 else [])])
+        told = [points(score) for _, score in _reported_scores(report, each)]
+        if not each.is_whole:
+            told[-1] = told[-1].replace("±", "≈")
+        rows.append([f"{each.name} ({each.source}{sampled})", *told])
     return rows
 
 
-def _plus_minus(error: float, sign: str = "±") -> str:
-    return "" if math.isnan(error) else f" {sign} {error:.1f}"
+def _reported_scores(report: Report, each: Reported) -> list[tuple[str, Score | None]]:
+    """Return a reported row's scores; its average stands only beside averages over the same five benchmarks."""
+    scores = [(name, each.score(name)) for name in report.benchmarks]
+    average = each.score("") if set(report.benchmarks) == set(SIZES) else None
+    return [*scores, ("average", average)] if len(scores) > 1 else scores
 
 
 def _reported(report: Report) -> list[Reported]:
@@ -131,17 +126,6 @@ def _markdown(head: str, tables: Sequence[Table], told: Sequence[str], figures: 
     return "\n".join([*parts, *(f"{safe(each)}\n" for each in told)])
 
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:15px system-ui,sans-serif;margin:2rem auto;max-width:72rem}}table{{border-collapse:collapse;margin:1rem 0}}
-th,td{{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ccc}}th:first-child,td:first-child{{text-align:left}}
-svg{{max-width:100%;height:auto}}</style>
-<h1>{title}</h1>
-{body}
-</html>
-"""
-
-
 def _html(head: str, tables: Sequence[Table], told: Sequence[str], figures: Mapping[str, str]) -> str:
     parts = []
     for table in tables:
@@ -150,12 +134,13 @@ def _html(head: str, tables: Sequence[Table], told: Sequence[str], figures: Mapp
         parts.append(f"<table><tr>{''.join(f'<th>{each}</th>' for each in heads)}</tr>\n{''.join(lines)}</table>")
     parts += [picture[picture.index("<svg") :] for picture in figures.values()]
     parts += [f"<p>{html.escape(each)}</p>" for each in told]
-    return PAGE.format(title=html.escape(head), body="\n".join(parts))
+    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    return page.format(title=html.escape(head), body="\n".join(parts))
 
 
 _LATEX = {c: f"\\{c}" for c in "&%$#_{}"}
 _LATEX |= {"~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}"}
-_LATEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "\\textquotedbl{}"}
+_LATEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "''"}
 _LATEX |= {"±": "$\\pm$", "≤": "$\\leq$", "≥": "$\\geq$", "≈": "$\\approx$", "[": "{[}", "]": "{]}"}
 
 
@@ -167,14 +152,16 @@ def _latex(table: Table, head: str, told: Sequence[str]) -> str:
     columns = "l" + "r" * (len(table.heads) - 1)
     caption = ". ".join([safe(head), *(safe(each.rstrip(".")) for each in told)])
     return (
-        "% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\\small\n"
+        "% needs \\usepackage{booktabs}; with graphicx too a wide table is made to fit the line\n"
+        "\\begin{table}\n\\providecommand{\\resizebox}[3]{#3}\n\\centering\\small\n"
+        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{heads}\\midrule\n{''.join(body)}\\bottomrule\n"
-        "\\end{tabular}\n"
+        "\\end{tabular}}\n"
         f"\\caption{{{caption}.}}\n\\label{{tab:dra-evaluation}}\n\\end{{table}}\n"
     )
 
 
-FACTS = ("model", "run", "backend", "finished", "hash_examples")
+FACTS = ("model", "run", "backend", "versions", "finished", "hash_examples")
 SETTINGS = ("temperature", "top_p", "max_new_tokens", "seed", "limit")
 
 
@@ -185,24 +172,20 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
     numbers = ["value", "error", "low", "high", "problems"]
     heads = ["label", "step", "benchmark", "metric", *numbers, "n", "source", *FACTS, *SETTINGS]
     facts = {(each.label, each.benchmark): each.facts for each in report.evaluations}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for row, metric, name in product(report.rows, metrics, [*report.benchmarks, ""]):
         if (found := score_of(report, row, name, metric)) is not None:
             rows.append({})
             if cell := row.cells.get(name):
                 rows[-1] |= {**facts.get((row.label, name), {}), "hash_examples": cell.hash_examples, **cell.settings}
-                rows[-1] |= {"n": cell.n, "source": cell.source}
+                versions = ", ".join(f"{name} {version}" for name, version in (rows[-1].get("versions") or {}).items())
+                rows[-1] |= {"n": cell.n, "source": cell.source, "versions": versions}
             rows[-1] |= {"label": row.label, "step": row.step, "benchmark": name or "average", "metric": metric}
             rows[-1] |= _numbers(found)
     for each in _reported(report) if published else []:
         named = {"label": each.name, "metric": "avg", "n": each.n or "unknown", "source": f"reported: {each.source}"}
-        told = {name: (each.scores[name], each.error(name), SIZES[name]) for name in each.scores}
-        if set(report.benchmarks) == set(SIZES):
-            told["average"] = (each.average, each.about_average_error(), sum(SIZES.values()))
-        for name, (value, error, problems) in told.items():
-            if name in report.benchmarks or name == "average":
-                share = {"value": round(value / 100, 6), "error": _known(error / 100), "problems": problems}
-                rows.append({**named, "benchmark": name, **share})
+        told = [(name, score) for name, score in _reported_scores(report, each) if score]
+        rows += [{**named, "benchmark": name, **_numbers(score)} for name, score in told]
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(heads)
@@ -211,8 +194,4 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
 
 
 def _numbers(score: Score) -> dict[str, object]:
-    return {**vars(score), "error": _known(score.error), "problems": score.problems or None}
-
-
-def _known(error: float) -> float | None:
-    return None if math.isnan(error) else error
+    return {**vars(score), "value": round(score.value, 6), "problems": score.problems or None}

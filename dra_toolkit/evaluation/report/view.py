@@ -21,7 +21,6 @@ from dra_toolkit.safe_text import visible
 
 LABEL = 24
 """Columns of a terminal that labels may take at most; longer ones are folded."""
-SHORT = {"olympiadbench": "olympiad"}
 
 
 def report_view(
@@ -35,11 +34,8 @@ def report_view(
     parts: list[RenderableType] = [Text(_shown(title(report, metrics)), "bold")]
     parts += [*_tables(table.heads, table.rows, width), Text(CONVENTION, "dim")]
     if published:
-        heads, others = ["reported by others", *table.heads[1:]], published_rows(report)
-        shown = _tables(heads, others, width, sparse=True)
-        if len(shown) > 1:
-            shown = _tables(heads, [[cell.replace(" ± ", "±") for cell in line] for line in others], width, sparse=True)
-        parts += [Text(""), *shown, Text(NOTE, "dim")]
+        others = _tables(["reported by others", *table.heads[1:]], published_rows(report), width)
+        parts += [Text(""), *others, Text(NOTE, "dim")]
     if answers := [list(map(_shown, row)) for row in answer_rows(report)]:
         parts += [Text(""), *_tables(HEADS, answers, width), Text("")]
     parts += [*_texts(report.notes, "dim"), *_texts(choice_text(report, choice) for choice in report.choices)]
@@ -56,12 +52,8 @@ def _texts(lines: Iterable[str], style: str = "") -> list[Text]:
     return [Text(_shown(line), style) for line in lines]
 
 
-def _tables(head: list[str], lines: list[list[str]], width: int, *, sparse: bool = False) -> list[Table]:
-    """Return one table, or several below each other where not all columns fit side by side; a score is never broken.
-
-    sparse: leave out rows that have nothing in the columns of a table.
-    """
-    heads = [SHORT.get(name, name) for name in head]
+def _tables(heads: list[str], lines: list[list[str]], width: int) -> list[Table]:
+    """Return one table, or several below each other where not all columns fit side by side; a score is never broken."""
     widths = [max(map(len, column)) for column in zip(heads, *(line[: len(heads)] for line in lines), strict=True)]
     label = min(LABEL, widths[0])
     gap = 2 if label + sum(widths[1:]) + 2 * (len(heads) - 1) <= width else 1
@@ -77,8 +69,7 @@ def _tables(head: list[str], lines: list[list[str]], width: int, *, sparse: bool
         for j in range(first, i):
             table.add_column(heads[j], justify="right", width=widths[j], overflow="fold")
         for line in lines:
-            if not sparse or any(line[j] != "-" for j in range(first, i)):
-                table.add_row(*map(Text, (line[0], *line[first:i])))
+            table.add_row(*map(Text, (line[0], *line[first:i])))
         tables.append(table)
     return tables
 
@@ -89,7 +80,7 @@ def diversity_view(report: Report, measured: Measured, width: int = 100) -> Rend
     for row in report.rows:
         if passed := sampled_pass(row):
             k, found = max(passed), measured.get(row.label, {})
-            means = [f"{found[name].value:.3f}" if name in found else "-" for name in ("similarity", "vendi_score")]
+            means = [f"{found[name]:.3f}" if name in found else "-" for name in ("similarity", "vendi_score")]
             ends = [f"{100 * passed[1]:.1f}", f"{100 * passed[k]:.1f} (n {k})", f"{distinct_answers(row) or 0:.2f}"]
             lines.append([_shown(row.label), *ends, *means])
     heads = ["model", "pass@1", "pass@n", "distinct answers", "similarity", "Vendi score"]
@@ -120,10 +111,10 @@ def comparison_view(
     return Group(*parts, *_texts(power, "dim"), *_texts(notes, "yellow"))
 
 
-def flips_view(found: Sequence[Flip], most: int, characters: int = 300) -> RenderableType:
+def flips_view(count: int, found: Sequence[Flip], characters: int = 300) -> RenderableType:
     """Return the clearest of the problems that flipped, each with an answer of both sides, its end if it is long."""
-    parts: list[Text] = [Text(f"{len(found)} problems flipped" + (":" if found else ""), "bold")]
-    for flip in found[:most]:
+    parts: list[Text] = [Text(f"{count} problems flipped" + (":" if found else ""), "bold")]
+    for flip in found:
         parts.append(Text(f"\n{visible(flip.benchmark)} {flip.problem}  gold {_shown(flip.gold)[:80]}", "bold"))
         if flip.query:
             parts.append(Text(_shown(flip.query[-characters:]), "dim"))

@@ -8,21 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
-from dra_toolkit.evaluation.results.lighteval_details import (
-    Details,
-    benchmark_of,
-    canonical,
-    details_file,
-    metric_of,
-    read_details,
-    single_metric,
-)
+from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, metric_of, single_metric
 from dra_toolkit.evaluation.results.stored import Evaluation
-from dra_toolkit.evaluation.statistics.scores import Score, interval, score
+from dra_toolkit.evaluation.statistics.scores import Score, interval
 from dra_toolkit.runs.files import read_json
 
 PATTERN = "results_*.json"
@@ -88,42 +77,33 @@ def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> It
         if name is None or not isinstance(row, dict):
             continue
         config = _config(document, task)
-        read = _scores(row, _size(document, task), _asked_samples(config), is_mean=OURS in str(config))
-        if read.left_out:
-            others = ", ".join(read.left_out)
-            found.notes.append(f"{label} on {name}: of {read.n} samples; left out, of other counts: {others}")
-        if not read.scores:
+        counts = config.get("num_samples")
+        asked = max((n for n in (counts if isinstance(counts, list) else [counts]) if isinstance(n, int)), default=1)
+        scores, n, left_out = _scores(row, _size(document, task), asked, is_mean=OURS in str(config))
+        if left_out:
+            found.notes.append(f"{label} on {name}: of {n} samples; left out, of other counts: {', '.join(left_out)}")
+        if not scores:
             told = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
             found.problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
             continue
-        cell = BenchmarkResult(
+        yield BenchmarkResult(
             label=label,
             step=None,
             benchmark=name,
-            n=read.n,
-            scores=read.scores,
+            n=n,
+            scores=scores,
             hash_examples=str(_of(document, "summary_tasks", task, "hashes").get("hash_examples") or "") or None,
             settings=_sampling(document),
             source="lighteval",
         )
-        yield cell if read.metric is None else _with_details(cell, file, task, read.metric, found.problems)
 
 
-@dataclass(frozen=True)
-class _Scores:
-    """The scores of a row, all of the same number of samples of each problem."""
+def _scores(
+    row: Mapping[str, object], size: int, asked: int, *, is_mean: bool
+) -> tuple[dict[str, Score], int, list[str]]:
+    """Return the scores under our names, the samples of each problem, 0 if unknown, and the metrics of other numbers.
 
-    scores: dict[str, Score]
-    n: int
-    """0: not known."""
-    metric: str | None = None
-    """The metric of one sample, by which the details are read."""
-    left_out: tuple[str, ...] = ()
-    """Metrics of other numbers of samples."""
-
-
-def _scores(row: Mapping[str, object], size: int, asked: int, *, is_mean: bool) -> _Scores:
-    """Return the scores under our names: those of the most samples of which an accuracy is told, whatever their order.
+    They are those of the most samples of which an accuracy is told, whatever their order.
 
     is_mean: the metric is the mean over the samples. lighteval's own extractive_match is of one sample or the best of all,
     by version: it counts as pass@n where nothing else tells the accuracy, or where it was asked of as many samples and is
@@ -137,20 +117,20 @@ def _scores(row: Mapping[str, object], size: int, asked: int, *, is_mean: bool) 
     if one := scores.get("avg") or scores.get("pass@1"):
         kept = {k: v for k, v in kept.items() if not v[0].startswith("pass@") or v[1].value >= one.value - _ROUNDING}
         scores = {"avg": one} | ({"pass@1": one} if n else {}) | dict(kept.values())
-    left_out = tuple(name for name in numbered if name not in kept)
+    left_out = [name for name in numbered if name not in kept]
     metric = single_metric(row)
     single = _score(row, metric, size) if metric and metric not in numbered else None
     if single is None or metric is None:
-        return _Scores(scores, n, metric if n == 1 and metric in kept else None, left_out)
+        return scores, n, left_out
     samples = max(n, asked)
     if samples == 1:
-        return _Scores({"avg": single, "pass@1": single} | scores, 1, metric, left_out)
+        return {"avg": single, "pass@1": single} | scores, 1, left_out
     if is_mean:
-        return _Scores({"avg": single} | scores, samples, None, left_out)
+        return {"avg": single} | scores, samples, left_out
     if one is None or (asked == n and single.value >= one.value):
         scores.setdefault(f"pass@{samples}", single)
-        return _Scores(scores, samples, None, left_out)
-    return _Scores(scores, n, None, (*left_out, metric))
+        return scores, samples, left_out
+    return scores, n, [*left_out, metric]
 
 
 def _score(row: Mapping[str, object], metric: str, size: int) -> Score | None:
@@ -159,34 +139,6 @@ def _score(row: Mapping[str, object], metric: str, size: int) -> Score | None:
         return None
     known = isinstance(error, int | float) and 0 <= error <= 1
     return interval(float(value), float(error) if known else float("nan"), size)  # type: ignore[arg-type]
-
-
-def _with_details(cell: BenchmarkResult, file: Path, task: str, metric: str, problems: list[str]) -> BenchmarkResult:
-    """Return a cell with what its details tell by problem, if they were kept and agree with the score."""
-    path = details_file(file, task)
-    if path is None:
-        return cell
-    try:
-        details = read_details(path, metric)
-    except EvaluationError as error:
-        problems += [f"{problem}; the scores are used without it" for problem in error.problems]
-        return cell
-    told = cell.scores["avg"].value
-    if abs(float(details.values.mean()) - told) > _ROUNDING:
-        problems.append(f"{path}: its mean {details.values.mean():.4f} is not the {told:.4f} of {file.name}; not used")
-        return cell
-    return _told_by_problem(cell, details)
-
-
-def _told_by_problem(cell: BenchmarkResult, details: Details) -> BenchmarkResult:
-    measured = score(details.values)
-    if details.samples > 1:
-        scores = {name: value for name, value in cell.scores.items() if name not in ("avg", "pass@1")}
-        return replace(cell, n=details.samples, scores={f"pass@{details.samples}": measured} | scores)
-    if not np.isin(details.values, (0.0, 1.0)).all():
-        return replace(cell, scores={**cell.scores, "avg": measured})
-    correct, scores = details.values.astype(bool)[:, None], {**cell.scores, "avg": measured, "pass@1": measured}
-    return replace(cell, problems=details.problems, correct=correct, scores=scores)
 
 
 def _size(document: dict[str, Any], task: str) -> int:
@@ -198,16 +150,10 @@ def _size(document: dict[str, Any], task: str) -> int:
     return told or (effective if isinstance(effective, int) and effective > 0 else 0)
 
 
-def _asked_samples(config: dict[str, Any]) -> int:
-    asked = config.get("num_samples")
-    counts = asked if isinstance(asked, list) else [asked]
-    return max((count for count in counts if isinstance(count, int)), default=1)
-
-
 def _config(document: dict[str, Any], task: str) -> dict[str, Any]:
     """Return a task's configuration; its key has no number of examples in older versions."""
-    names = canonical(task), task, canonical(task).rpartition("|")[0]
-    return next(filter(None, (_of(document, "config_tasks", name) for name in names)), {})
+    key = re.sub(r":(\d+)$", r"|\1", task)  # aime24:0 is aime24|0
+    return next(filter(None, (_of(document, "config_tasks", name) for name in (key, task, key.rpartition("|")[0]))), {})
 
 
 def _sampling(document: dict[str, Any]) -> dict[str, Any]:

@@ -177,10 +177,12 @@ def known_facts(read: Any) -> dict[str, Any]:
     return read
 
 
-def read_outcomes(evaluation: Evaluation, columns: Sequence[str] | None = None) -> pa.Table:
+def read_outcomes(
+    evaluation: Evaluation, columns: Sequence[str] | None = None, of: Sequence[str] | None = None
+) -> pa.Table:
     """Return the samples of an evaluation, a row each; raises EvaluationError for a damaged one.
 
-    columns: only these: completions can be a hundred times as large as the rest together.
+    columns: only these: completions can be a hundred times as large as the rest together; of: only these problems.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -190,7 +192,8 @@ def read_outcomes(evaluation: Evaluation, columns: Sequence[str] | None = None) 
         raise EvaluationError(*(evaluation.problems or [f"{path}: is a link, which is not followed"]))
     asked: dict[str, Any] = {"schema": arrow_schema()} if columns is None else {"columns": list(columns)}
     try:
-        return pq.read_table(path, page_checksum_verification=True, **asked)
+        some = None if of is None else [("problem", "in", list(of))]
+        return pq.read_table(path, page_checksum_verification=True, filters=some, **asked)
     except (OSError, pa.ArrowException) as error:
         raise EvaluationError(
             f"{path}: cannot be read ({first_line(error)}); delete its folder to run it anew"

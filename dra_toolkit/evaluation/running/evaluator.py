@@ -14,7 +14,7 @@ from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.models.targets import BASE_STEP, Target, around, coarse, targets_of_run
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
-from dra_toolkit.evaluation.results.stored import FACTS_FILE, find_evaluations
+from dra_toolkit.evaluation.results.stored import find_evaluations
 from dra_toolkit.evaluation.running.gpu_slots import Slot
 from dra_toolkit.evaluation.running.plan import BenchmarkWork, CheckpointWork, Prepared, row_of
 from dra_toolkit.evaluation.running.schedule import Failure, Schedule, Show, gone
@@ -97,15 +97,14 @@ class Evaluator:
             try:
                 rows.append(row_of(target, self._benchmarks, **where))
             except (EvaluationError, OSError) as error:
-                if target.is_gone:  # perhaps while its files were read
-                    self.done.failures.append(gone(target))
-                    problems.append(target.why_gone)
-                elif isinstance(error, EvaluationError):
-                    told = tuple(f"{target.label}: {problem}" for problem in error.problems)
-                    self.done.failures.append(Failure(label=target.label, problems=told))
-                    problems.extend(error.problems)
-                else:
+                found = (target.why_gone,) if target.is_gone else getattr(error, "problems", ())
+                if not found:
                     raise
+                problems += found
+                told = tuple(f"{target.label}: {problem}" for problem in found)
+                self.done.failures.append(
+                    gone(target) if target.is_gone else Failure(label=target.label, problems=told)
+                )
         if remember:
             self._hashes.remember()
         if strict and problems:
@@ -145,7 +144,11 @@ class Evaluator:
         steps = [step for step in targets if step != BASE_STEP]
         first = coarse(steps, every)
         self.evaluate([targets[step] for step in (BASE_STEP, *first) if step in targets])
-        means = {step: mean for step in first if (mean := self.mean(targets[step].label)) is not None}
+        means = {}
+        for step in first:
+            places = [(targets[step].label, prepared.benchmark.name) for prepared in self._benchmarks]
+            if all(place in self.done.cells for place in places):
+                means[step] = sum(self.done.cells[place].accuracy or 0.0 for place in places)
         if not means:
             return
         best = max(means, key=lambda step: means[step])
@@ -172,7 +175,7 @@ class Evaluator:
                 self.evaluate([targets[step] for step in new], strict=False, look=look)
                 is_waiting = False
             gone = (appeared | watched.due(max(appeared, default=0))) - watched.folders() - seen - told
-            if missed := sorted(step for step in gone if not self._has_results(f"step-{step}")):
+            if missed := sorted(step for step in gone if not find_evaluations(self._evals / f"step-{step}")):
                 names = ", ".join(f"step-{step}" for step in missed)
                 self._show({"event": "notice", "text": f"deleted before their turn (save_total_limit): {names}"})
                 self.done.missed += missed
@@ -184,15 +187,6 @@ class Evaluator:
                     self._show({"event": "phase", "text": "waiting for the next checkpoint"})
                 is_waiting = True
                 time.sleep(seconds)
-
-    def _has_results(self, label: str) -> bool:
-        return any((self._evals / label).glob(f"*/*/{FACTS_FILE}"))
-
-    def mean(self, label: str) -> float | None:
-        """Return the mean accuracy of a target over the benchmarks, None if one is missing."""
-        found = [self.done.cells.get((label, prepared.benchmark.name)) for prepared in self._benchmarks]
-        known = [cell.accuracy for cell in found if cell and cell.accuracy is not None]
-        return sum(known) / len(known) if len(known) == len(found) else None
 
     def close(self) -> None:
         """End every process."""

@@ -27,6 +27,12 @@ class Slot:
     device: str = "cpu"
 
 
+def process_context(kind: str) -> Any:
+    """Return multiprocessing's context of a kind, whose processes do not run a json.py that lies in the working folder."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+    return multiprocessing.get_context(kind)
+
+
 class Started:
     """A job that was started, and what it tells."""
 
@@ -35,8 +41,7 @@ class Started:
 
     def __init__(self, job: Mapping[str, Any], slot: Slot, log: Path) -> None:
         self.slot, self.log = slot, log
-        os.environ["PYTHONSAFEPATH"] = "1"  # a json.py that lies in the working folder is not run
-        context: Any = multiprocessing.get_context("forkserver" if slot.device == "cpu" else "spawn")
+        context = process_context("forkserver" if slot.device == "cpu" else "spawn")
         if slot.device == "cpu":
             context.set_forkserver_preload(["dra_toolkit.evaluation.child.preload"])
         self._pipe: Connection

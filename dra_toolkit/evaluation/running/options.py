@@ -32,8 +32,6 @@ from dra_toolkit.recipe import BUILTIN_PREFIX
 from dra_toolkit.runs.layout import EVALUATIONS, RunDirectory, latest_run, named_run
 
 MOST_TASKS = 8
-CORES = 8
-"""Cores for a task of a Slurm array, which scores answers beside the generation."""
 
 
 class Options(SimpleNamespace):
@@ -90,7 +88,8 @@ def choose(options: Options, tell: Callable[[str], None] = lambda text: None) ->
     slots = make_slots(options.slots, tensor_parallel=options.tensor_parallel)
     backend, notes = _backend(options, slots[0].device)
     engine = Engine(**{**_given(options, Engine), "backend": backend})
-    names = list(options.benchmarks) or [_default_benchmark(run)]
+    is_quickstart = run is not None and run.read_recipe().model.model_name_or_path.startswith(BUILTIN_PREFIX)
+    names = list(options.benchmarks) or [BUILTIN_QUICKSTART if is_quickstart else "paper"]
     if not options.benchmarks:
         notes.append(f"--benchmark {names[0]} is taken, the default for this model")
     return Chosen(
@@ -173,13 +172,6 @@ def _choose_steps(options: Options, found: Found, run: RunDirectory | None) -> d
     return targets
 
 
-def _default_benchmark(run: RunDirectory | None) -> str:
-    """Return the benchmark that suits: the quickstart's own for its models, else the paper's five."""
-    if run is not None and run.read_recipe().model.model_name_or_path.startswith(BUILTIN_PREFIX):
-        return BUILTIN_QUICKSTART
-    return "paper"
-
-
 def _benchmarks(options: Options, names: list[str]) -> list[tuple[Benchmark, Sampling]]:
     chosen = choose_benchmarks(names, problem_column=options.problem_column, answer_column=options.answer_column)
     n = 1 if options.n is None and options.temperature == 0 else options.n
@@ -221,23 +213,8 @@ def write_array_job(path: Path, arguments: Sequence[str], rows: Sequence[Checkpo
     missing = [cell.prepared for row in rows for cell in row.missing]
     tasks = max(1, min(MOST_TASKS, sum(len(shards(range(each.answers))) for each in missing)))
     devices = f"#SBATCH --gpus-per-task={engine.tensor_parallel}\n" if engine.backend == "vllm" else ""
-    script = f"""#!/bin/bash
-#SBATCH --job-name=dra-eval
-#SBATCH --array=0-{tasks - 1}
-#SBATCH --ntasks=1
-#SBATCH --cpus-per-task={CORES}
-{devices}#SBATCH --time=24:00:00
-#SBATCH --output=dra-eval-%A-%a.out
-#SBATCH --requeue
-# Set time, cores and GPUs as your cluster has them, and add what it asks for: --partition, --account.
-# Every task takes shards that no other one works on until none is left, so the array may have any number of tasks, and a
-# task that ends early is made up for by the others, or by submitting the script again. All must see the same files.
-set -euo pipefail
-
-# What the job needs beside this installation: module load ..., export HF_HOME=...
-
-cd {shlex.quote(str(Path.cwd()))}
-srun --cpus-per-task="$SLURM_CPUS_PER_TASK" {shlex.join([*dra_command(), *given])}
-"""
+    script = Path(__file__).with_name("array_job.sh").read_text(encoding="utf-8")
+    command, folder = shlex.join([*dra_command(), *given]), shlex.quote(str(Path.cwd()))
+    script = script.format(last=tasks - 1, devices=devices, folder=folder, command=command)
     path.write_text(script, encoding="utf-8")
     return f"wrote {path} for {tasks} tasks; look at its first lines, then: sbatch {path}"

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,14 +14,16 @@ from dra_toolkit.dotted import check_dotted
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.benchmarks.problems import load_problems, problem_ids
 from dra_toolkit.evaluation.benchmarks.registry import METRIC_VERSION, Benchmark
+from dra_toolkit.evaluation.child import process
 from dra_toolkit.evaluation.models.fingerprint import KEY_LENGTH, Fingerprints, key_of
 from dra_toolkit.evaluation.models.folders import ModelFolder
 from dra_toolkit.evaluation.models.targets import Target, locate
 from dra_toolkit.evaluation.results.answers import answered
 from dra_toolkit.evaluation.results.stored import FACTS_FILE, is_finished, read_evaluation
-from dra_toolkit.evaluation.running.gpu_slots import Slot, Started
+from dra_toolkit.evaluation.running.gpu_slots import process_context
 from dra_toolkit.evaluation.settings import Engine, Sampling
 from dra_toolkit.runs.files import publish_text, read_json
+from dra_toolkit.safe_text import first_line
 
 DATA_FOLDER, LOGS_FOLDER = "data", "logs"
 
@@ -97,7 +98,7 @@ def prepare(benchmark: Benchmark, sampling: Sampling, data_dir: Path | None) -> 
         if facts["max_new_tokens"]:
             sampling = replace(sampling, max_new_tokens=min(sampling.max_new_tokens, facts["max_new_tokens"]))
     else:
-        rows = [vars(problem) for problem in load_problems(benchmark, data_dir)]
+        rows = load_problems(benchmark, data_dir)
     data = key_of(rows)
     return Prepared(benchmark=benchmark, sampling=sampling, rows=rows, data=data, metric=metric, stop=stop)
 
@@ -106,20 +107,14 @@ def _described(benchmark: Benchmark) -> tuple[dict[str, Any], list[dict[str, Any
     """Have a child read a named lighteval task; return how it generates, and its problems."""
     if problem := check_dotted(benchmark.source):
         raise EvaluationError(f"--benchmark: {problem}")
-    with tempfile.TemporaryDirectory() as folder:
-        slot = Slot(name="describe", device="anew")
-        started = Started({"describe": benchmark.source}, slot, Path(folder) / "output.log")
-        events: list[dict[str, Any]] = []
-        while started.status() is None:
-            events += started.events()
-            time.sleep(0.05)
-        found = {event["event"]: event for event in events + started.end()}
-        last = ["it said nothing", *started.output()][-1]
-    if "error" in found:
-        raise EvaluationError(*found["error"]["problems"])
-    if "described" not in found:
-        raise EvaluationError(f"--benchmark {benchmark.source}: its task cannot be read ({last})")
-    facts, docs = found["described"]["described"]
+    with ProcessPoolExecutor(1, process_context("spawn"), initializer=process.silence) as child:
+        try:
+            facts, docs = child.submit(process.describe, benchmark.source).result()
+        except EvaluationError:
+            raise
+        except Exception as error:  # what a task's own code raises, or its end
+            told = f"--benchmark {benchmark.source}: its task cannot be read ({first_line(error)})"
+            raise EvaluationError(told) from None
     docs = docs[: benchmark.limit]
     if not docs:
         raise EvaluationError(f"--benchmark {benchmark.source}: has no problems; expected a row for each")

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,6 @@ from dra_toolkit.launch.command import how_it_ended
 
 POLL_SECONDS, LOOK_SECONDS = 0.1, 1.0
 ATTEMPTS = 2
-LESS_MEMORY = 0.85
-"""What an engine that ran out of memory gets of what it had before."""
 
 Show = Callable[[dict[str, Any]], None]
 """Shows one event."""
@@ -53,7 +51,6 @@ class Schedule:
         A row is worked on by as many slots, and other processes, as there are shards left of it; those that nobody works
         on come first. look: called again and again meanwhile
         """
-        self._engines = {row.target.label: self._engine for row in rows}
         self._attempts: Counter[str] = Counter()
         self._failures: dict[str, Failure] = {}
         is_waiting = False
@@ -61,7 +58,8 @@ class Schedule:
         while True:
             if self._attend() or time.monotonic() - looked >= LOOK_SECONDS:
                 looked = time.monotonic()
-                left = [row for row in left if row.target.label not in self._failures and _is_missing(row)]
+                left = [row for row in left if row.target.label not in self._failures]
+                left = [row for row in left if not all(is_finished(cell.folder) for cell in row.missing)]
                 busy = {job.slot.name for job in self._running}
                 for slot in self._slots:
                     if slot.name not in busy:
@@ -97,7 +95,7 @@ class Schedule:
         label = row.target.label
         folder = _new_folder(self._evals / LOGS_FOLDER / label)
         self._show({"event": "checkpoint", "label": label, "state": "started", "slot": slot.name})
-        job = job_of(row, self._engines[label], self._evals, scorers=self._scorers)
+        job = job_of(row, self._engine, self._evals, scorers=self._scorers)
         self._running[Started(job, slot, folder / "output.log")] = row
 
     def _attend(self) -> bool:
@@ -105,7 +103,11 @@ class Schedule:
         running = len(self._running)
         for job, row in list(self._running.items()):
             status, label = job.status(), row.target.label
-            self._tell(job, label, job.events() if status is None else job.end())
+            for event in job.events() if status is None else job.end():
+                if event["event"] == "error":
+                    job.problems = tuple(event["problems"])
+                else:
+                    self._show({**event, "label": label, "slot": job.slot.name})
             if status is None:
                 continue
             del self._running[job]
@@ -119,15 +121,7 @@ class Schedule:
             else:
                 text = f"{label}: failed, is tried once more; its output is in {job.log}"
                 self._show({"event": "notice", "text": text})
-                self._engines[label] = _after(self._engines[label], " ".join(job.output()).lower())
         return len(self._running) < running
-
-    def _tell(self, job: Started, label: str, events: Sequence[dict[str, Any]]) -> None:
-        for event in events:
-            if event["event"] == "error":
-                job.problems = tuple(event["problems"])
-            else:
-                self._show({**event, "label": label, "slot": job.slot.name})
 
     def _failure(self, job: Started, label: str, status: int) -> Failure:
         last = ["no output", *job.output()][-1]
@@ -142,26 +136,11 @@ def gone(target: Target) -> Failure:
     return Failure(label=target.label, problems=(target.why_gone,), is_gone=True)
 
 
-def _is_missing(row: CheckpointWork) -> bool:
-    return any(not is_finished(cell.folder) for cell in row.missing)
-
-
 def _open(cell: BenchmarkWork) -> int:
     """Return how many shards of a benchmark nobody works on."""
     if is_finished(cell.folder):
         return 0
     return Claims(cell.folder).open(shards(range(cell.prepared.answers)))
-
-
-def _after(engine: Engine, output: str) -> Engine:
-    """Return the engine for the second attempt: with less memory if that was what it lacked."""
-    if "out of memory" not in output and "outofmemory" not in output:
-        return engine
-    return replace(
-        engine,
-        gpu_memory_utilization=round(engine.gpu_memory_utilization * LESS_MEMORY, 3),
-        batch_size=max(1, engine.batch_size // 2) if engine.batch_size else 0,
-    )
 
 
 def _new_folder(parent: Path) -> Path:

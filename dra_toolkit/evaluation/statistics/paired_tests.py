@@ -37,7 +37,7 @@ def t_interval(gaps: Sequence[Array]) -> Interval:
     parts = [(float(each.var(ddof=1)) / len(each), len(each)) for each in gaps if len(each) > 1]
     variance = sum(part for part, _ in parts)
     if variance == 0:
-        spare = float(np.mean([width_of_none(len(each)) for each in gaps]))
+        spare = float(np.mean([wilson(0, len(each))[1] for each in gaps]))
         return Interval(max(-1.0, mean - spare), min(1.0, mean + spare), float("nan"))
     freedom = variance**2 / sum(part**2 / (P - 1) for part, P in parts)
     error, reach = math.sqrt(variance) / len(gaps), student(freedom)
@@ -78,8 +78,3 @@ def holm(ps: Sequence[float]) -> list[float]:
         reached = max(reached, min(1.0, ps[i] * (len(ps) - rank)))
         adjusted[i] = reached
     return adjusted
-
-
-def width_of_none(problems: int) -> float:
-    """Return the upper end of Wilson's 95 % interval for none of `problems`: what may be missed by not seeing it once."""
-    return wilson(0, problems)[1]

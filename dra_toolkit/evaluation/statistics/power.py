@@ -46,13 +46,13 @@ def expected(benchmark: str, problems: int, n: int) -> Spread:
     return Spread(benchmark=benchmark, problems=problems, n=n, between=between, within=within)
 
 
-def measured(cells: Sequence[BenchmarkResult], problems: int, n: int) -> Spread:
+def measured(benchmark: str, cells: Sequence[BenchmarkResult], problems: int, n: int) -> Spread:
     """Return the spread of a benchmark from the answers of several checkpoints to the same problems.
 
     With one sample of each problem the two parts cannot be told apart, and with one checkpoint there is no difference: what
     is not known is that of the prior.
     """
-    prior = expected(cells[0].benchmark if cells else "", problems, n)
+    prior = expected(benchmark, problems, n)
     known = [(cell.problems, cell.correct) for cell in cells if cell.correct is not None and cell.n > 1]
     if not known:
         return prior
@@ -122,5 +122,4 @@ def told(spreads: Sequence[Spread], points: float | None = None) -> list[str]:
 
 def spreads_of(cells: Mapping[str, Sequence[BenchmarkResult]], planned: Mapping[str, tuple[int, int]]) -> list[Spread]:
     """Return the spread of each planned benchmark; planned: its problems and samples, cells: what was evaluated of it."""
-    known = {name: measured(cells.get(name, ()), *sizes) for name, sizes in planned.items()}
-    return [replace(spread, benchmark=name) for name, spread in known.items()]
+    return [measured(name, cells.get(name, ()), *sizes) for name, sizes in planned.items()]

@@ -89,20 +89,6 @@ def score(values: Array) -> Score:
     return interval(mean, error, P)
 
 
-def plain_mean(values: Sequence[float], errors: Sequence[float] | None = None) -> Score:
-    """Return a mean that is no share: its interval is not cut at 0 and 1, and is the mean alone for a single value.
-
-    errors: those of the values, where each is a mean itself and its own spread is not what is asked.
-    """
-    count, value = len(values), float(np.mean(values))
-    if errors is not None:
-        error = float(np.sqrt(np.sum(np.square(errors))) / count)
-    else:
-        error = float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
-    reach = 0.0 if np.isnan(error) else Z * error
-    return Score(value=value, error=error, low=value - reach, high=value + reach, problems=count)
-
-
 def interval(value: float, error: float, problems: int) -> Score:
     """Return a share with its 95 % interval: Wilson's, for as many coins as have that error.
 

@@ -12,11 +12,14 @@ from dra_app.pages.evaluate.scores import AVERAGE, metrics, pass_figure, score_o
 from dra_app.templates import part
 from dra_toolkit.drawing.numbers import NOT_KNOWN
 from dra_toolkit.errors import DRAError
+from dra_toolkit.evaluation.report.answers import flips
 from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.evaluation.report.texts import as_text
 from dra_toolkit.evaluation.statistics.comparison import compare
 from dra_toolkit.runs import Run
 
+MOST_FLIPS = 20
+"""Problems that flipped between two rows which are shown, the clearest ones."""
 _METRICS = {
     "avg": "Accuracy",
     "judged": "Accuracy by the judge",
@@ -50,13 +53,14 @@ def pair(run: Run, params: read.Params) -> Answer:
         return {"parts": {"pair": ""}}
     left, right = _chosen(report, params)
     labels = [row.label for row in report.rows]
+    rows = {row.label: row.cells for row in report.rows}
     try:
-        rows = {row.label: list(row.cells.values()) for row in report.rows}
-        found, problem = compare(rows[left], rows[right]), ""
+        found, problem = compare(list(rows[left].values()), list(rows[right].values())), ""
+        flipped = flips(rows[left], rows[right], MOST_FLIPS)
     except DRAError as error:
-        found, problem = [], "; ".join(error.problems)
+        found, problem, flipped = [], "; ".join(error.problems), (0, [])
     options = [(label, label) for label in labels]
-    return {"parts": {"pair": part("evaluate", "pair", options, left, right, found, problem)}}
+    return {"parts": {"pair": part("evaluate", "pair", options, left, right, found, problem, *flipped)}}
 
 
 def _table(report: Report, metric: str, metrics: Sequence[str]) -> Markup:
