@@ -17,7 +17,6 @@ from dra_toolkit.runs.files import read_json
 PATTERN = "results_*.json"
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(.*?)[_\-/]?(\d+)$")
-_ROUNDING = 1e-6
 OURS = "KeptScores"
 """The metric of `dra eval` as it stands in the configuration of a task: the mean over the samples."""
 
@@ -115,7 +114,7 @@ def _scores(
     kept = {name: (what, found) for name, (what, samples, found) in numbered.items() if samples in (n, 0)}
     scores = dict(kept.values())
     if one := scores.get("avg") or scores.get("pass@1"):
-        kept = {k: v for k, v in kept.items() if not v[0].startswith("pass@") or v[1].value >= one.value - _ROUNDING}
+        kept = {k: v for k, v in kept.items() if not v[0].startswith("pass@") or v[1].value >= one.value - 1e-6}
         scores = {"avg": one} | ({"pass@1": one} if n else {}) | dict(kept.values())
     left_out = [name for name in numbered if name not in kept]
     metric = single_metric(row)

@@ -31,8 +31,6 @@ from dra_toolkit.launch.slurm import dra_command
 from dra_toolkit.recipe import BUILTIN_PREFIX
 from dra_toolkit.runs.layout import EVALUATIONS, RunDirectory, latest_run, named_run
 
-MOST_TASKS = 8
-
 
 class Options(SimpleNamespace):
     """What the user asked for: the options of `dra eval run`, by name."""
@@ -211,7 +209,7 @@ def write_array_job(path: Path, arguments: Sequence[str], rows: Sequence[Checkpo
     before = ["", *arguments]
     given = [part for i, part in enumerate(arguments) if "--slurm" not in (before[i], part.partition("=")[0])]
     missing = [cell.prepared for row in rows for cell in row.missing]
-    tasks = max(1, min(MOST_TASKS, sum(len(shards(range(each.answers))) for each in missing)))
+    tasks = max(1, min(8, sum(len(shards(range(each.answers))) for each in missing)))
     devices = f"#SBATCH --gpus-per-task={engine.tensor_parallel}\n" if engine.backend == "vllm" else ""
     script = Path(__file__).with_name("array_job.sh").read_text(encoding="utf-8")
     command, folder = shlex.join([*dra_command(), *given]), shlex.quote(str(Path.cwd()))

@@ -17,7 +17,6 @@ LEVEL = 0.05
 """Below which p-value, after Holm's correction, a difference is called shown."""
 MUST_AGREE = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_template")
 """Settings without whose equality a difference may be theirs and not the models'."""
-FEWEST = 2
 Z_POWER = 0.841621
 """Standard errors above 0 that 80 % of a normal distribution lie below."""
 AVERAGE = "average"
@@ -65,7 +64,7 @@ class Paired:
         """The finding in words."""
         points = f"{100 * abs(self.difference):.1f} points"
         how = "" if self.paired else " (not paired)"
-        if np.isnan(self.p) or (self.paired and self.problems < FEWEST):
+        if np.isnan(self.p) or (self.paired and self.problems < 2):
             return "cannot be told: there are too few problems, or the error is unknown"
         apart, likely = not self.interval.low <= 0 <= self.interval.high, self.p_adjusted < LEVEL
         if not apart and not likely:

@@ -20,7 +20,6 @@ from dra_toolkit.evaluation.statistics.scores import Bools, student
 
 PRIOR_PROBLEMS, PRIOR_CHECKPOINTS = 2.0, 0.5
 PRIOR = f"a prior: log odds that differ by {PRIOR_PROBLEMS} between problems, {PRIOR_CHECKPOINTS} between checkpoints"
-MEASURED = "the answers that are there"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +101,7 @@ def told(spreads: Sequence[Spread], points: float | None = None) -> list[str]:
     if not spreads or not (now := detectable(spreads)):
         return []
     seen = [f"{100 * detectable(spreads, times):.1f}" for times in (1, 2, math.inf)]
-    source = PRIOR if any(spread.is_prior for spread in spreads) else MEASURED
+    source = PRIOR if any(spread.is_prior for spread in spreads) else "the answers that are there"
     lines = [
         f"two checkpoints that truly differ by {seen[0]} points of {what} are told apart four times in five (paired, "
         f"p < 0.05; by {source}); twice the samples: {seen[1]}, however many: {seen[2]}"
