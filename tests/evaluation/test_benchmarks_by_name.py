@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from eval_runs import make_run
 from evaluated import eval_
@@ -57,6 +59,61 @@ def test_a_list_that_is_no_answer_is_refused_with_its_row(answer, tmp_path):
     rows(tmp_path / "olympiadbench.jsonl", "1", answer, column="question")
     with pytest.raises(EvaluationError, match=r"row 2: answer is .* expected a text or a number"):
         load_problems(replace(REGISTRY["olympiadbench"], size=None), tmp_path)
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch):
+    """Return what puts files of a data set where the Hub's own client keeps what it has downloaded; numbers: their rows."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+
+    def put(repository: str, files: dict[str, range]) -> None:
+        folder = tmp_path / f"datasets--{repository.replace('/', '--')}"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text("0" * 40)
+        for name, numbers in files.items():
+            path = folder / "snapshots" / ("0" * 40) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table = pa.table({"problem": [f"q{i}" for i in numbers], "answer": [str(i) for i in numbers]})
+            pq.write_table(table, path) if name.endswith("parquet") else rows(path, *numbers)
+
+    return put
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"data/train-00000-of-00001.parquet": range(30)},
+        {f"data/train-{i:05}-of-00003.parquet": range(10 * i, 10 * i + 10) for i in range(3)},
+        {"data/train-00000-of-00002.parquet": range(20), "data/train-00001-of-00002.parquet": range(20, 30)}
+        | {"data/test-00000-of-00001.parquet": range(50, 99)},
+        {"default/train/0000.parquet": range(17), "default/train/0001.parquet": range(17, 30)},
+        {"train.jsonl": range(30), "contrained.jsonl": range(3)},
+        {"aime_problems.jsonl": range(30)},
+    ],
+)
+def test_an_upload_that_was_cut_anew_or_renamed_is_found_by_its_split(upload, files):
+    upload("HuggingFaceH4/aime_2024", files)
+    asked = load_problems(REGISTRY["aime24"])
+    assert [problem["gold"] for problem in asked] == [str(i) for i in range(30)], "all of them, in their order"
+    assert [problem["query"] for problem in asked] == [MATHS_PROMPT.replace("{problem}", f"q{i}") for i in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"a.jsonl": range(30), "b.jsonl": range(30)}, "of its split train here (found: a.jsonl, b.jsonl)"),
+        ({"train-2024.jsonl": range(30), "train-2025.jsonl": range(30)}, "found: train-2024.jsonl, train-2025.jsonl"),
+        ({}, "found: none"),
+        ({"data/train-00001-of-00002.parquet": range(20, 30)}, "has 10 problems, aime24 has 30"),
+    ],
+)
+def test_an_upload_that_could_be_read_in_two_ways_or_is_not_whole_is_refused(upload, files, told):
+    upload("HuggingFaceH4/aime_2024", {"README.md.jsonl.txt": range(1), **files})
+    with pytest.raises(EvaluationError) as caught:
+        load_problems(REGISTRY["aime24"])
+    assert told in str(caught.value)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.benchmarks.registry import FILE_SUFFIXES, Benchmark
 
 MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
-_SHARD = re.compile(r"[-_.]?\d{5}-of-\d{5}")
+_SHARD = re.compile(r"[-_.]?\d{5}-of-\d{5}|(?<=/)\d+(?=\.)")
 _STEP = re.compile(r"(?:step|checkpoint|global_step)[-_]?0*(\d+)")
 
 
@@ -26,7 +26,7 @@ def benchmark_files(benchmark: Benchmark) -> list[Path]:
     with _told(f"--benchmark {benchmark.name}", benchmark.source, "dataset", benchmark.revision, mend):
         folder = _snapshot(benchmark.source, repo_type="dataset", revision=benchmark.revision)
     files = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.suffix in FILE_SUFFIXES)
-    of_split = [p for p in files if benchmark.split in str(p)] or files
+    of_split = [p for p in files if re.search(rf"(?:^|[/._-]){benchmark.split}[/._-]", str(p))] or files
     if len(of_split) != 1 and len({_SHARD.sub("", str(p)) for p in of_split}) != 1:
         found = ", ".join(map(str, files)) or "none"
         raise EvaluationError(
