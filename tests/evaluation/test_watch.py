@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from recorded import make_run
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.models.targets import Target, locate
 from dra_toolkit.evaluation.report.gather import gather
+from dra_toolkit.evaluation.running import evaluator as evaluator_module
 from dra_toolkit.evaluation.running.evaluator import Evaluator, Watched
 from dra_toolkit.evaluation.settings import Engine
 from dra_toolkit.launch.start import prepare
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import RunDirectory
-from dra_toolkit.runs.checkpoints import mark_complete
+from dra_toolkit.runs.checkpoints import MANIFEST, mark_complete
 
 
 def save(run: RunDirectory, step: int) -> Path:
@@ -86,6 +88,22 @@ def test_waiting_is_said_once_until_something_comes(tmp_path, monkeypatch):
     evaluator = Slow(run.path / "evals", [])
     evaluator.watch(Watched(run, base=False), seconds=0)
     assert evaluator.told == ["waiting for the next checkpoint"]
+
+
+def test_a_checkpoint_that_is_being_written_is_waited_for_and_evaluated_once(tmp_path, monkeypatch):
+    """The watch starts during a save, and the training goes on after it, both as their lock tells."""
+    run = make_run(tmp_path / "run")
+    manifest = save(run, 4) / MANIFEST
+    whole = manifest.read_text()
+    manifest.unlink()
+    with ExitStack() as training:
+        training.enter_context(run.held())
+        moments = [lambda: None, lambda: manifest.write_text(whole), lambda: save(run, 8), training.close]
+        monkeypatch.setattr(evaluator_module.time, "sleep", lambda seconds: moments.pop(0)())
+        evaluator = Slow(run.path / "evals", [])
+        evaluator.watch(Watched(run, base=False))
+    assert (evaluator.turns, evaluator.done.missed, moments) == ([[4], [8]], [], [])
+    assert evaluator.told == ["waiting for the next checkpoint"] * 3, "once before each, and for the end"
 
 
 def test_a_deleted_checkpoint_is_no_name_for_the_hub(tmp_path):
