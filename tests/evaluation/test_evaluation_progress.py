@@ -26,6 +26,7 @@ EVENTS = [
         "benchmark": "sums",
         "accuracy": 0.25,
         "seconds": SECONDS,
+        "generated": 10,
         "label": "step-10",
         "slot": "cpu-0",
     },

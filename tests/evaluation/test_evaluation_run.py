@@ -41,7 +41,7 @@ def undisturbed(run, benchmarks) -> Path:
 
 def test_every_sample_is_kept_with_its_facts(undisturbed):
     found = find_evaluations(undisturbed)
-    assert [(e.label, e.step, e.benchmark, e.n) for e in found] == [
+    assert [(e.label, e.step, e.benchmark, e.facts["n"]) for e in found] == [
         (f"step-{step}", step, name, 3) for step in (0, 10, 20) for name in ("more", "sums")
     ]
     assert not [problem for e in found for problem in e.problems]

@@ -66,7 +66,7 @@ def test_a_watch_started_before_the_run_evaluates_every_checkpoint_of_a_real_tra
 def test_coarse_to_fine_over_what_was_trained(watched, benchmarks):
     said = finish(dra_eval(watched, "--coarse-to-fine", 2, *asked(benchmarks[0], "--n", 3)))
     assert "is the best of 2; evaluating those around it" in said
-    assert {e.n for e in find_evaluations(watched / "evals") if e.step == 2} >= {2, 3}
+    assert {e.facts["n"] for e in find_evaluations(watched / "evals") if e.step == 2} >= {2, 3}
 
 
 def test_the_report_of_it_with_diversity_power_and_the_step_by_training_reward(watched):
@@ -111,7 +111,7 @@ def test_an_adapter_greedy_on_answers_given_as_numbers_is_what_it_is_merged(adap
         command = ("--model", adapter / name, "--benchmark", benchmarks[1], "--max-new-tokens", 8)
         finish(dra_eval(*command, "--temperature", 0, "--output", tmp_path / name))
     (found,) = find_evaluations(tmp_path / "adapter")
-    assert found.n == 1, "greedy means one sample"
+    assert found.facts["n"] == 1, "greedy means one sample"
     texts = [{key[2]: row[0] for key, row in samples(tmp_path / name).items()} for name in ("adapter", "merged")]
     assert texts[0] == texts[1]
     assert len(texts[0]) == 8
