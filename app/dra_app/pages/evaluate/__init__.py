@@ -18,8 +18,6 @@ from dra_toolkit.evaluation.report.texts import as_text
 from dra_toolkit.evaluation.statistics.comparison import compare
 from dra_toolkit.runs import Run
 
-MOST_FLIPS = 20
-"""Problems that flipped between two rows which are shown, the clearest ones."""
 _METRICS = {
     "avg": "Accuracy",
     "judged": "Accuracy by the judge",
@@ -56,7 +54,7 @@ def pair(run: Run, params: read.Params) -> Answer:
     rows = {row.label: row.cells for row in report.rows}
     try:
         found, problem = compare(list(rows[left].values()), list(rows[right].values())), ""
-        flipped = flips(rows[left], rows[right], MOST_FLIPS)
+        flipped = flips(rows[left], rows[right], most=20)
     except DRAError as error:
         found, problem, flipped = [], "; ".join(error.problems), (0, [])
     options = [(label, label) for label in labels]
