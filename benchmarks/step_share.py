@@ -1,7 +1,8 @@
-"""Share of a quickstart step spent in adjusting, recording and embedding, for each embedder that works offline.
+"""Processor seconds of a quickstart step, and of its embedding, adjusting and recording, for each offline embedder.
 
-The seconds of our own parts are taken inside the process, on the training thread; what the recorder does in the background
-is its thread's processor time. The step is TRL's own `step_time`, which includes generation.
+All are processor seconds of one thread, so that other work on the machine blurs them little: those of the training thread,
+which also samples, and those of the recorder's thread in the background. `none` is the same recipe with
+nothing measured, adjusted or embedded: what the toolkit costs beside that is recording alone. Embedders take turns.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dra_toolkit.quickstart import ways
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.runs import Recorder
 
-EMBEDDERS = ("hash", "policy", "minilm")
+EMBEDDERS = ("none", "hash", "policy", "minilm")
 WARM_UP_STEPS = 2
 
 
@@ -48,16 +49,31 @@ class Stopwatch:
 
 
 def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
-    """Train some quickstart steps and return each part's share of the steps' seconds."""
-    from dra_toolkit.training import trainer as module
+    """Train some quickstart steps and return the processor seconds of a step and of its parts."""
+    from transformers import TrainerCallback
+
+    from dra_toolkit.training import adjusted as module
     from dra_toolkit.training.build import build_trainer
     from dra_toolkit.training.data import load_tokenizer, training_splits
     from dra_toolkit.training.script_run import file_facts
 
     recipe_file = Path(__file__).parents[1] / "recipes" / "quickstart.yaml"
-    recipe = load_recipe(recipe_file, [f"embedder={embedder}", f"max_steps={steps}", "save_strategy=no"])
-    watch = Stopwatch()
-    original = module.measure
+    changes = [f"embedder={embedder}", *(["diversity=none"] if embedder == "none" else [])]
+    recipe = load_recipe(recipe_file, [*changes, f"max_steps={steps + WARM_UP_STEPS}", "save_strategy=no"])
+    watch, clock, original = Stopwatch(), time.thread_time, module.measure
+    seconds: list[float] = []
+
+    class Steps(TrainerCallback):  # type: ignore[misc]
+        began = 0.0
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            if len(seconds) == WARM_UP_STEPS:
+                watch.seconds.clear()
+            self.began = clock()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            seconds.append(clock() - self.began)
+
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = load_tokenizer(recipe)
         train, _ = training_splits(recipe, tokenizer)
@@ -71,20 +87,19 @@ def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
             test=None,
             on_groups=lambda records: submit(records),
         )
+        trainer.add_callback(Steps())
         recorder = Recorder(Path(folder) / "groups", file_facts("share", trainer), tell=print)
-        recorder._write = watch.timed("recording, background", recorder._write, time.thread_time)
-        module.measure = watch.timed("adjusting and metrics", original, time.perf_counter)
-        trainer._publish = watch.timed("recording, training thread", trainer._publish, time.perf_counter)
-        trainer._gather_embeddings = watch.timed("embedding", trainer._gather_embeddings, time.perf_counter)
+        recorder._write = watch.timed("recording, background", recorder._write, clock)
+        module.measure = watch.timed("adjusting and metrics", original, clock)
+        trainer._publish = watch.timed("recording, training thread", trainer._publish, clock)
+        trainer._gather_embeddings = watch.timed("embedding", trainer._gather_embeddings, clock)
         try:
             trainer.train()
         finally:
             module.measure = original
             recorder.close()
-    step_times = [row["step_time"] for row in trainer.state.log_history if "step_time" in row]
-    total = sum(step_times)
-    shares = {name: seconds / total for name, seconds in watch.seconds.items()}
-    return {"step_seconds": statistics.median(step_times), **shares}
+    counted = seconds[WARM_UP_STEPS:]
+    return {"step": statistics.mean(counted), **{name: spent / len(counted) for name, spent in watch.seconds.items()}}
 
 
 def main() -> None:
@@ -105,7 +120,9 @@ def main() -> None:
         name: {part: statistics.median(row[part] for row in rows) for part in rows[0]}
         for name, rows in measured.items()
     }
-    write("step_share", {"steps": arguments.steps, "median share of a step": summary, "rounds": measured})
+    shares = {name: {part: each / row["step"] for part, each in row.items()} for name, row in summary.items()}
+    document = {"steps": arguments.steps, "processor seconds of a step": summary, "shares": shares, "rounds": measured}
+    write("step_share", document)
 
 
 if __name__ == "__main__":
