@@ -103,7 +103,7 @@ def load_embedder(
 ) -> Embedder:
     """Load the embedder that the settings name.
 
-    device      where a model runs: half precision on CUDA, float32 elsewhere
+    device      where a model runs: half precision on CUDA, elsewhere float32, with `minilm`'s products as its CPU has them
     policy      for the embedder `policy`: returns the unwrapped causal language model, called at every batch
     passes      for the same: from the number of forward passes of this process, returns that of all processes
 

@@ -13,8 +13,10 @@ from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder
 
 @pytest.fixture(scope="session")
 def minilm() -> Embedder:
-    """The packaged model, loaded once."""
-    return load_embedder(EmbedderSettings(name="minilm", batch_tokens=256))
+    """The packaged model, loaded once, with products in float32 on every CPU."""
+    embedder = load_embedder(EmbedderSettings(name="minilm", batch_tokens=256))
+    embedder.in_bfloat16 = False  # type: ignore[attr-defined]
+    return embedder
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder
 from dra_toolkit.errors import EmbedderError
 
@@ -42,6 +43,34 @@ def test_the_batch_makes_no_difference_beyond_rounding(minilm: Embedder) -> None
     for text, row in zip(TEXTS, together, strict=True):
         np.testing.assert_allclose(minilm.embed([text]).vectors[0], row, atol=2e-6)
     np.testing.assert_allclose(minilm.embed(TEXTS[::-1]).vectors[::-1], together, atol=2e-6)
+
+
+def test_products_in_bfloat16_move_no_weight_by_a_thousandth(minilm: Embedder) -> None:
+    generator = np.random.default_rng(0)
+    words = ["carry", "ones", "tens", "then", "so", "we", "add", "subtract", "7", "12", "35", "=", "+", "answer", "is"]
+    groups = [[" ".join(generator.choice(words, 30)) for _ in range(7)] + [TEXTS[0]] for _ in range(8)]
+    exact, rough = [], []
+    for group in groups:
+        exact.append(_weights(minilm.embed(group).vectors))
+        try:
+            minilm.in_bfloat16 = True  # type: ignore[attr-defined]
+            rough.append(_weights(minilm.embed(group).vectors))
+        finally:
+            minilm.in_bfloat16 = False  # type: ignore[attr-defined]
+    moved = np.abs(np.array(rough) - np.array(exact)).max()
+    assert 0 < moved < 1e-3
+
+
+def _weights(vectors: np.ndarray) -> np.ndarray:
+    return adjust(embeddings=vectors, totals=np.ones(len(vectors))).weights
+
+
+def test_it_is_asked_for_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for capabilities, expected in (({"avx512_bf16": True}, True), ({"avx512_bf16": False}, False), ({}, False)):
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda capabilities=capabilities: capabilities, raising=False
+        )
+        assert load_embedder(EmbedderSettings(name="minilm")).in_bfloat16 is expected  # type: ignore[attr-defined]
 
 
 def test_duplicates_are_equal_and_read_once(minilm: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
