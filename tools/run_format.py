@@ -47,7 +47,7 @@ def run_format(metrics: dict[str, str], table: Table) -> str:
 
     folder = (layout.__doc__ or "").split("\n\n")[1].rstrip()
     columns: list[list[object]] = [
-        [f"`{c.name}`", c.arrow_name, c.meaning, f"`{c.field}`" if c.field else ""] for c in COLUMNS
+        [f"`{c.name}`", c.type.removesuffix(" or null"), c.meaning, f"`{c.field}`" if c.field else ""] for c in COLUMNS
     ]
     facts: list[list[object]] = [
         [f"`{name}`", str(field.type)] for name, field in FileFacts.__dataclass_fields__.items()
