@@ -37,7 +37,8 @@ def main() -> None:
     """Make the runs, put each load on a fresh server, write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
-    work = parser.parse_args().work
+    parser.add_argument("--only", default="", help="only the loads with this in their name; nothing is written")
+    work, only = (given := parser.parse_args()).work, given.only
     small = make_runs(work)
     rows: dict[str, dict[str, object]] = {}
     for name, run, load in (
@@ -47,10 +48,14 @@ def main() -> None:
         ("a completion of 20 MB", work / "huge", huge(work / "huge")),
         (f"a run of {FILES:,} files", work / "many", questions(work / "many", len(PASSED_ON))),
     ):
+        if only not in name:
+            continue
         with server(run) as (address, pid):
             ask(address, "app/look", {})
             rows[name] = measured(address, pid, load)
             print(name, rows[name], flush=True)
+    if only:
+        return
     write("app_load", {"loads": rows})
     heads = ("answers", "median s", "longest s", "another client, longest s", "memory MiB", "peak MiB")
     lines = [f"| load | {' | '.join(heads)} |", f"| --- {'| ---: ' * len(heads)}|"]
@@ -61,6 +66,8 @@ def main() -> None:
 def make_runs(work: Path) -> Path:
     """Make a small run, one with a huge completion, one of many files, each unless it is there; return the first."""
     from recorded import make_run, record, record_all
+
+    from dra_toolkit.runs.parquet import seal, write_options
 
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "small").exists():
@@ -78,7 +85,9 @@ def make_runs(work: Path) -> Path:
         for step in range(2, FILES + 1):
             steps = pa.array([step] * len(table), table.schema.field(place).type)
             written = table.set_column(place, table.schema.field(place), steps)
-            parquet.write_table(written, first.with_name(f"train-{step:08d}-000.parquet"))
+            with open(first.with_name(f"train-{step:08d}-000.parquet"), "w+b") as file:  # as a recorder does
+                parquet.write_table(written, file, **write_options(written.schema))
+                seal(file)
     return work / "small"
 
 
