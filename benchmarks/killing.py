@@ -63,6 +63,7 @@ MOMENTS: dict[str, tuple[str, list[tuple[str, int]]]] = {
     "trainer: a checkpoint whole but for its last file": ("trainer", [(r"os\.rename \S*/checkpoint-\d+/\.tmp-", 2)]),
     "trainer: a line of metrics about to be written": ("trainer", [(r"open \S*/metrics\.jsonl a", 5)]),
     "trainer: about to say that it runs": ("trainer", [(r"os\.rename \S*status\.json ", 1)]),
+    "trainer: about to say that it is finished": ("trainer", [(r"os\.rename \S*status\.json ", 2)]),
     "resume: the trainer reads the checkpoint": ("trainer", [(r"open \S*/checkpoint-\d+/trainer_state\.json r", 1)]),
     "resume: the launcher made the attempt, metrics not yet put back": (
         "launcher",

@@ -35,10 +35,8 @@ class Events:
         assert self._path is not None
         with contextlib.suppress(OSError):  # no pipe, or nobody who reads it
             descriptor = os.open(self._path.with_name(EVENTS_PIPE), os.O_WRONLY | os.O_NONBLOCK)
-            try:
-                os.write(descriptor, line.encode() + b"\n")
-            finally:
-                os.close(descriptor)
+            with open(descriptor, "wb", buffering=0) as pipe:
+                pipe.write(line.encode() + b"\n")
 
     def notice(self, text: str) -> None:
         """Tell the user one line."""

@@ -71,9 +71,8 @@ class SampledGroups(Trained):
 
     def _publish_discarded(self, measured: Sequence[GroupRecord], round_: int) -> list[GroupRecord]:
         """Record groups that nothing is trained on, and return their records on every process."""
-        reason = f"round {round_}: the totals have no spread"
         records = self._placed(measured, "discarded", np.zeros((len(measured), self.num_generations)))
-        records = [replace(record, discard_reason=reason) for record in records]
+        records = [replace(record, discard_reason=f"round {round_}: the totals have no spread") for record in records]
         self._hand_over(records)
         return records
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
@@ -92,9 +93,7 @@ def _step(folder: Path, resume: str | bool | None) -> int:
 
 def _put_aside(folder: Path) -> Path:
     """Move what an earlier training recorded into a folder of its own; checkpoints stay, as TRL leaves them."""
-    number = 1
-    while (aside := folder / f"earlier-{number}").exists():
-        number += 1
+    aside = next(path for n in itertools.count(1) if not (path := folder / f"earlier-{n}").exists())
     aside.mkdir()
     for name in RECORDED:
         if (folder / name).exists():
@@ -153,6 +152,5 @@ def history_of(run: Path, recipe: Recipe, checkpoint: Path | None) -> PromptHist
     settings = diversity_settings(recipe)
     if checkpoint is None or "history" not in settings.needs:
         return None
-    step = int(checkpoint.name.rpartition("-")[2])
-    found = visits(Run.open(run), until=step)
+    found = visits(Run.open(run), until=int(checkpoint.name.rpartition("-")[2]))
     return PromptHistory(discount_of(settings), ((v.prompt, v.right, v.wrong) for v in found))

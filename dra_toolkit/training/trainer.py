@@ -108,6 +108,11 @@ class DiversityMixin(GroupAdjustment):
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         return EpochSampler(super()._get_train_sampler(dataset), lambda: self.state.epoch)
 
+    def _run_epoch(self, **given: Any) -> None:
+        self.control.should_training_stop = self.state.global_step >= self.state.max_steps  # resumed at its end
+        if not self.control.should_training_stop:
+            super()._run_epoch(**given)
+
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:

@@ -60,3 +60,12 @@ def test_a_run_made_longer_after_its_end_follows_the_schedule_of_the_longer_run(
     assert rates("short", 2)[2] < longer[2]
     assert rates("goes on", 4, tmp_path / "short/checkpoint-2") | {1: longer[1], 2: longer[2]} == longer
     assert longer[3] > 0
+
+
+def test_a_run_resumed_at_its_end_takes_no_further_step(policy, tmp_path):
+    """Killed after its last checkpoint and before it could say that it is finished."""
+    asked = resume_run.train(str(policy), tmp_path / "run", 8, max_steps=4)["asked"]
+    assert max(asked) == 4
+    again = resume_run.train(str(policy), tmp_path / "again", 8, tmp_path / "run/checkpoint-4", max_steps=4)
+    assert again["asked"] == {}
+    assert max(again["rates"]) == 4, "its log is that of the first"
