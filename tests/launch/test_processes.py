@@ -183,6 +183,21 @@ def test_a_signal_to_every_process_saves_adapters_and_resume_goes_on(recipe):
     assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, step + 2))
 
 
+@pytest.mark.parametrize("lora", [(), ("use_peft=true",)], ids=["whole", "adapters"])
+def test_two_processes_go_on_as_one_and_as_two_again(recipe, plain, lora):
+    run = recipe.parent / f"there_and_back{len(lora)}"
+    for processes, steps, before in ((2, 2, ()), (1, 4, ("--resume",)), (2, 6, ("--resume",))):
+        layout = (f"num_processes={processes}", f"per_device_train_batch_size={12 // processes}")
+        finish(dra(recipe, run, *lora, *layout, f"max_steps={steps}", *before))
+        assert json.loads((run / "environment.json").read_text())["processes"] == processes
+    opened = Run.open(run)
+    assert [row["step"] for row in opened.metrics() if "reward" in row] == list(range(1, 7))
+    asked = [[(r.step, r.prompt_hash) for r in each.groups()] for each in (opened, Run.open(plain))]
+    assert asked[0] == asked[1], "every step has the prompts of the run that never stopped"
+    assert all((run / "checkpoints" / f"checkpoint-{step}").is_dir() for step in (2, 4, 6))
+    assert_rewards_follow_from_the_texts(run)
+
+
 def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
