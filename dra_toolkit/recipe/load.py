@@ -41,7 +41,7 @@ def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Rec
     """
     path = find_recipe(path)
     text, mapping = read_mapping(path)
-    is_shipped = path in shipped_recipes().values()
+    is_shipped = path.absolute() in shipped_recipes().values()
     folder = path.parent if not is_shipped or path.with_suffix(".py").is_file() else None
     empty = Recipe(name=path.stem, settings={}, folder=folder, text=text)
     given: list[Given] = [(f"{path}", key, value, "recipe") for key, value in mapping.items()]

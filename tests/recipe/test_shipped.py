@@ -138,3 +138,10 @@ def test_the_reward_of_the_code_recipe_tells_right_from_wrong():
     right, half, loop = "def double(x):\n    return 2 * x", "def double(x):\n    return x * x", "while True: pass"
     said = [f"Here:\n```python\n{code}\n```" for code in (right, half, loop, "exit(0)")]
     assert passes([*said, "no code"], [tests] * 5) == [1.0, 0.5, 0.0, 0.0, 0.0]
+
+
+def test_what_a_shipped_recipe_chose_is_not_warned_of_however_its_file_is_named(monkeypatch):
+    path = shipped_recipes()["quickstart"]
+    monkeypatch.chdir(path.parents[1])
+    by_file = load_recipe(path.relative_to(path.parents[1]))
+    assert by_file.notes == load_recipe("quickstart").notes == ()
