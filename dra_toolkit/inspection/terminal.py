@@ -1,4 +1,4 @@
-"""What all views for the terminal are made of: numbers, curves of blocks, and tables in which every text is harmless."""
+"""What views for the terminal are made of: numbers, curves of blocks, matrices, tables in which every text is harmless."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
+import numpy as np
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from dra_toolkit.groups import mean_of_known
+from dra_toolkit.groups import Array, mean_of_known
+from dra_toolkit.inspection.group_list import Stretch
 from dra_toolkit.safe_text import visible
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -68,3 +71,67 @@ def spread_over(rows: Sequence[Any], most: int) -> list[Any]:
     if len(rows) <= most:
         return list(rows)
     return [rows[i * (len(rows) - 1) // (most - 1)] for i in range(most)] if most > 1 else [rows[-1]]
+
+
+def rows_view(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
+    """Return the answer to a query as a table."""
+    texts = ([f"{v:.6g}" if isinstance(v, float) else "" if v is None else str(v) for v in row] for row in rows)
+    cells = ([text if len(text) <= 400 else f"{text[:400]}…" for text in row] for row in texts)
+    return table((f" {name}" if str(name).startswith(">") else name for name in columns), cells)
+
+
+SHADES = ("#002248", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
+"""From dark blue to yellow in even lightness (after the cividis colour map, Nuñez et al. 2018): readers with any colour
+vision see the same order. On the first three text is white."""
+CELL = 5
+"""Characters of a cell."""
+
+
+def heat_map(similarity: Array, *, columns: int) -> Text:
+    """Return the matrix (G, G) with row and column numbers, at most `columns` characters wide.
+
+    A group too wide for the terminal is shown for its first completions, with a note how many are left out.
+    """
+    G = len(similarity)
+    shown = max(1, min(G, (columns - CELL) // CELL))
+    text = Text(no_wrap=True)
+    text.append(" " * CELL + "".join(f"{f'#{j}':>{CELL - 1}} " for j in range(shown)) + "\n", style="dim")
+    for i in range(shown):
+        text.append(f"{f'#{i}':>{CELL - 1}} ", style="dim")
+        for j in range(shown):
+            value = float(similarity[i, j])
+            written = f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)
+            written = f"{'-':^{CELL}}" if np.isnan(value) else f"{written:>{CELL - 1}} "
+            text.append(written, style=_style(value))
+        text.append("\n")
+    if shown < G:
+        text.append(f"{G - shown} more completions are left out: the terminal is too narrow\n", style="dim")
+    return text
+
+
+def _style(value: float) -> Style:
+    if np.isnan(value):
+        return Style()
+    place = round(float(np.clip(value, 0.0, 1.0)) * (len(SHADES) - 1))
+    return Style(color="#ffffff" if place < 3 else "#000000", bgcolor=SHADES[place])
+
+
+LINES = 30
+"""Lines shown of one difference."""
+CHARACTERS = 3_000
+"""Characters shown of one difference."""
+ENDS = 100
+"""Characters shown of the beginning and the end of a long stretch of it."""
+
+
+def difference_text(stretches: Iterable[Stretch]) -> Text:
+    """Return stretches of two texts: what only one has is coloured and bracketed, so that it shows without colour too."""
+    text = Text()
+    for stretch in stretches:
+        left_out = len(stretch.text) - 2 * ENDS
+        ends = f"{stretch.text[:ENDS]} … {left_out:,} characters … {stretch.text[-ENDS:]}"
+        shown = visible(stretch.text if left_out <= ENDS else ends)
+        looks = {"left": (f"[-{shown}-]", "red strike"), "right": (f"{{+{shown}+}}", "green"), "both": (shown, "")}
+        text.append(*looks[stretch.kind])
+    kept = Text("\n").join(text[:CHARACTERS].split("\n")[:LINES])
+    return kept.append(f"\n… {len(text) - len(kept):,} more characters", "dim") if len(kept) < len(text) else text

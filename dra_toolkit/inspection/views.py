@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.rule import Rule
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
 from dra_toolkit.group_measures import GROUP_MEASURES, is_measured, shown_in
-from dra_toolkit.groups import Array, GroupRecord
+from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.comparison import Comparison, Curve
 from dra_toolkit.inspection.group_html import answers_told, by_advantage, number_heads, number_rows, place_of, signed
-from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory, Stretch
+from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory
 from dra_toolkit.inspection.near import Neighbour
-from dra_toolkit.inspection.overview import Note, RunOverview, RunRow
+from dra_toolkit.inspection.overview import Note, RunOverview
+from dra_toolkit.inspection.run_list import RunRow
 from dra_toolkit.inspection.selection import Page
-from dra_toolkit.inspection.terminal import cut_at_the_end, number, safe, short, sparkline, spread_over, table
+from dra_toolkit.inspection.terminal import (
+    cut_at_the_end,
+    difference_text,
+    heat_map,
+    number,
+    safe,
+    short,
+    sparkline,
+    spread_over,
+    table,
+)
 from dra_toolkit.inspection.text_search import Hits
 from dra_toolkit.safe_text import visible
 
@@ -140,50 +150,8 @@ def _cut(text: str, lines: int | None) -> str:
     return f"{kept}\n… {left_out} more characters; --full shows them" if left_out else kept
 
 
-SHADES = ("#002248", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
-"""From dark blue to yellow in even lightness (after the cividis colour map, Nuñez et al. 2018): readers with any colour
-vision see the same order. On the first three text is white."""
-CELL = 5
-"""Characters of a cell."""
-
-
-def heat_map(similarity: Array, *, columns: int) -> Text:
-    """Return the matrix (G, G) with row and column numbers, at most `columns` characters wide.
-
-    A group too wide for the terminal is shown for its first completions, with a note how many are left out.
-    """
-    G = len(similarity)
-    shown = max(1, min(G, (columns - CELL) // CELL))
-    text = Text(no_wrap=True)
-    text.append(" " * CELL + "".join(f"{f'#{j}':>{CELL - 1}} " for j in range(shown)) + "\n", style="dim")
-    for i in range(shown):
-        text.append(f"{f'#{i}':>{CELL - 1}} ", style="dim")
-        for j in range(shown):
-            value = float(similarity[i, j])
-            written = f"{value:.1f}" if abs(value) >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)
-            written = f"{'-':^{CELL}}" if np.isnan(value) else f"{written:>{CELL - 1}} "
-            text.append(written, style=_style(value))
-        text.append("\n")
-    if shown < G:
-        text.append(f"{G - shown} more completions are left out: the terminal is too narrow\n", style="dim")
-    return text
-
-
-def _style(value: float) -> Style:
-    if np.isnan(value):
-        return Style()
-    place = round(float(np.clip(value, 0.0, 1.0)) * (len(SHADES) - 1))
-    return Style(color="#ffffff" if place < 3 else "#000000", bgcolor=SHADES[place])
-
-
 BEFORE = 30
 """Characters shown before what was found."""
-LINES = 30
-"""Lines shown of one difference."""
-CHARACTERS = 3_000
-"""Characters shown of one difference."""
-ENDS = 100
-"""Characters shown of the beginning and the end of a long stretch of it."""
 DIFFERENCES = 4
 """Recipe keys shown in which a run differs."""
 
@@ -252,19 +220,6 @@ def pairs_view(pairs: Sequence[Pair], earlier: int, later: int) -> RenderableTyp
     return Group(*parts)
 
 
-def difference_text(stretches: Iterable[Stretch]) -> Text:
-    """Return stretches of two texts: what only one has is coloured and bracketed, so that it shows without colour too."""
-    text = Text()
-    for stretch in stretches:
-        left_out = len(stretch.text) - 2 * ENDS
-        ends = f"{stretch.text[:ENDS]} … {left_out:,} characters … {stretch.text[-ENDS:]}"
-        shown = visible(stretch.text if left_out <= ENDS else ends)
-        looks = {"left": (f"[-{shown}-]", "red strike"), "right": (f"{{+{shown}+}}", "green"), "both": (shown, "")}
-        text.append(*looks[stretch.kind])
-    kept = Text("\n").join(text[:CHARACTERS].split("\n")[:LINES])
-    return kept.append(f"\n… {len(text) - len(kept):,} more characters", "dim") if len(kept) < len(text) else text
-
-
 def comparison_view(found: Comparison, *, width: int) -> RenderableType:
     """Return two runs side by side."""
     title = Text.assemble(safe(found.left, "bold cyan"), " against ", safe(found.right, "bold magenta"))
@@ -305,13 +260,6 @@ def _prompts(found: Comparison) -> RenderableType:
         for p in found.prompts
     )
     return Group(Text(text), table((">left", ">right", ">gap", "prompt", ""), rows))
-
-
-def rows_view(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> RenderableType:
-    """Return the answer to a query as a table."""
-    texts = ([f"{v:.6g}" if isinstance(v, float) else "" if v is None else str(v) for v in row] for row in rows)
-    cells = ([text if len(text) <= 400 else f"{text[:400]}…" for text in row] for row in texts)
-    return table((f" {name}" if str(name).startswith(">") else name for name in columns), cells)
 
 
 Cell = Callable[[GroupRow], str]

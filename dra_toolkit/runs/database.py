@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.runs.kinds import KINDS
 from dra_toolkit.runs.rows import measures
-from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, GROUP_PREFIX, KINDS, OLD_NAMES, columns_of
+from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, GROUP_PREFIX, OLD_NAMES, columns_of
 from dra_toolkit.runs.segments import COMPLETIONS, FILES, GROUPS, TEXTS
 from dra_toolkit.runs.store import Snapshot
 

@@ -11,11 +11,11 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
+from dra_toolkit.runs.kinds import KINDS
 from dra_toolkit.runs.schema import (
     COLUMNS,
     GROUP_KEY,
     GROUP_PREFIX,
-    KINDS,
     OLD_NAMES,
     OPTIONAL,
     FileFacts,

@@ -10,6 +10,7 @@ The numbers are scanned often and as a whole, the texts rarely and in pieces: ap
 from __future__ import annotations
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -245,3 +246,10 @@ def with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def led_astray(segment: Path) -> str | None:
+    """Return which file of a segment is none: looked for at every opening, since a link may be put there at any time."""
+    with os.scandir(segment) as entries:
+        odd = [entry for entry in entries if not entry.is_file(follow_symlinks=False)]
+    return f"its file {odd[0].name} is {'a link' if odd[0].is_symlink() else 'no file'}, left alone" if odd else None

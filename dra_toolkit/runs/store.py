@@ -25,7 +25,7 @@ from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
 from dra_toolkit.runs.parquet import RowReader, require_sound, version_of, why_undecodable
 from dra_toolkit.runs.rows import check_rows, renewed
 from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
-from dra_toolkit.runs.segments import Batch, SegmentReader
+from dra_toolkit.runs.segments import Batch, SegmentReader, led_astray
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -236,7 +236,7 @@ class GroupStore:
             self.problems[path.name] = "a link to nothing"
             return False
         with self._looking:
-            found: Contents | str | None = _led_astray(path) if path.is_dir() else None
+            found: Contents | str | None = led_astray(path) if path.is_dir() else None
             found = found or self._checked.get(version) or self._checked.setdefault(version, _contents_of(path))
         if isinstance(found, str):
             self.problems[path.name] = found
@@ -270,13 +270,6 @@ def _why_broken(source: Source, part: str) -> str | None:
     except ValueError as error:
         return first_line(error)
     return None
-
-
-def _led_astray(segment: Path) -> str | None:
-    """Return which file of a segment is none: looked for at every opening, since a link may be put there at any time."""
-    with os.scandir(segment) as entries:
-        odd = [entry for entry in entries if not entry.is_file(follow_symlinks=False)]
-    return f"its file {odd[0].name} is {'a link' if odd[0].is_symlink() else 'no file'}, left alone" if odd else None
 
 
 def _contents_of(path: Path) -> Contents | str:

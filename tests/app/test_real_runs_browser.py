@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -196,11 +196,11 @@ def test_a_failed_run_shows_the_settings_of_each_attempt_and_what_changed(browse
 
 def test_a_silent_run_says_so_with_the_end_of_its_log(root: Path) -> None:
     run = Run.open(root / "failed")
-    status = {"state": "running", "time": time.time() - 7200}
+    status = {"state": "running", "time": datetime.now().timestamp() - 7200}
     assert "running, silent for 2 h" in end_part(run, status)
     assert "RuntimeError: out of memory" in end_part(run, status)
     assert "Stop it first" in end_part(run, status)
-    assert end_part(run, {**status, "time": time.time() - 60}) == ""
+    assert end_part(run, {**status, "time": datetime.now().timestamp() - 60}) == ""
 
 
 def test_broken_groups_are_looked_for_and_their_step_opens(browser: Browser, root: Path) -> None:

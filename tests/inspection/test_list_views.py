@@ -19,8 +19,10 @@ from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, Promp
 from dra_toolkit.inspection.group_html import answers_told
 from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, word_differences
 from dra_toolkit.inspection.near import Neighbour
-from dra_toolkit.inspection.overview import Note, RunOverview, RunRow, Sign, StepOverview
+from dra_toolkit.inspection.overview import Note, RunOverview, Sign, StepOverview
+from dra_toolkit.inspection.run_list import RunRow
 from dra_toolkit.inspection.selection import Page
+from dra_toolkit.inspection.terminal import rows_view
 from dra_toolkit.inspection.text_search import Hit, Hits
 from dra_toolkit.inspection.views import (
     comparison_view,
@@ -29,7 +31,6 @@ from dra_toolkit.inspection.views import (
     hits_view,
     neighbours_view,
     pairs_view,
-    rows_view,
     run_view,
     runs_view,
     step_view,

@@ -34,7 +34,7 @@ def sql(
 ) -> None:
     """Ask in SQL: one SELECT over steps, groups, completions and texts; nothing else can be read, nothing written."""
     from dra_toolkit.inspection.selection import require_unicode
-    from dra_toolkit.inspection.views import rows_view
+    from dra_toolkit.inspection.terminal import rows_view
 
     opened = open_run(run)
     if statement is None:
@@ -108,7 +108,7 @@ def _print_csv(names: list[str], rows: Iterator[tuple[object, ...]]) -> None:
 
 
 def _list_tables(run: Run, as_json: bool) -> None:
-    from dra_toolkit.inspection.views import rows_view
+    from dra_toolkit.inspection.terminal import rows_view
     from dra_toolkit.runs.database import TABLES, table_columns
 
     found = {name: table_columns(name) for name in TABLES}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RunError, did_you_mean
-from dra_toolkit.runs.importers.lines import first_object, jsonl_files, objects
+from dra_toolkit.runs.importers.lines import columns_in, content_of, jsonl_files, objects
 from dra_toolkit.runs.importers.prime_rl import PrimeRL
 from dra_toolkit.runs.importers.rollout import (
     BadRowError,
@@ -79,7 +79,7 @@ class Table:
     def recognise(self, source: Path) -> str | None:
         """Return what in a file or folder shows that it is of this format, or None."""
         for path in self._files(source):
-            columns = _columns(path)
+            columns = columns_in(path)
             has_step = columns is not None and (len(self.steps) == 1 or any(name in columns for name in self.steps))
             if has_step and set(self.shown_by) <= set(columns or ()):
                 return f"{path.name} has the columns {', '.join(self.shown_by)} of {self.meaning}"
@@ -129,7 +129,7 @@ class Table:
 
     def first_file(self, source: Path) -> tuple[Path, dict[str, Any]]:
         """Return the first file that can be read, and its columns with a value of each; of Parquet those of all files."""
-        read = ((path, _columns(path)) for path in self._files(source))
+        read = ((path, columns_in(path)) for path in self._files(source))
         there = [(path, columns) for path, columns in read if columns is not None]
         if not there:
             raise RunError(f"{source}: no rows of {self.meaning} in {' or '.join(self.files)}")
@@ -191,20 +191,6 @@ def _last_turns(block: Block, names: tuple[str | None, ...]) -> Block:
         is_known = row.get(names[-1] or "") is not None
         last[tuple(str(row.get(name or "")) for name in names) if is_known else where] = where, row
     return list(last.values())
-
-
-def _columns(path: Path) -> dict[str, Any] | None:
-    """Return the columns of a file with a value of each; None if it has no rows or cannot be read."""
-    if path.suffix != ".parquet":
-        return first_object(path)
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    is_number = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
-    try:
-        return {f.name: 0.0 if any(is_(f.type) for is_ in is_number) else "" for f in pq.read_schema(path)}
-    except (OSError, pa.ArrowException):
-        return None
 
 
 _NO_REWARDS = ("step", "prompt", "completion", "advantage", "diversity")
@@ -326,12 +312,6 @@ def find_format(name: str | None, source: Path, options: Options | None = None) 
     if options is not None and options != Options(mode=options.mode):
         return FORMATS["jsonl"], "its columns are named"
     raise RunError(
-        f"{source}: holds {_content(source)}, which no format recognises; say --format "
+        f"{source}: holds {content_of(source)}, which no format recognises; say --format "
         f"({', '.join(FORMATS)}; docs/import-export.md)"
     )
-
-
-def _content(source: Path) -> str:
-    if source.is_file():
-        return f"a file {source.suffix or 'without an ending'}"
-    return ", ".join(sorted(path.name for path in source.iterdir())[:5]) or "nothing"

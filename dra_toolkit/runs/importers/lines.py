@@ -87,3 +87,23 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield from file
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def columns_in(path: Path) -> dict[str, Any] | None:
+    """Return the columns of a file with a value of each; None if it has no rows or cannot be read."""
+    if path.suffix != ".parquet":
+        return first_object(path)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    is_number = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
+    try:
+        return {f.name: 0.0 if any(is_(f.type) for is_ in is_number) else "" for f in pq.read_schema(path)}
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def content_of(source: Path) -> str:
+    if source.is_file():
+        return f"a file {source.suffix or 'without an ending'}"
+    return ", ".join(sorted(path.name for path in source.iterdir())[:5]) or "nothing"
