@@ -17,10 +17,9 @@ from rich.console import Console
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
 from dra_toolkit.inspection.group_html import answers_told
-from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, word_differences
+from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, RunRow, word_differences
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.overview import Note, RunOverview, Sign, StepOverview
-from dra_toolkit.inspection.run_list import RunRow
 from dra_toolkit.inspection.selection import Page
 from dra_toolkit.inspection.terminal import rows_view
 from dra_toolkit.inspection.text_search import Hit, Hits

@@ -22,7 +22,7 @@ def runs(
     as_json: bool = JSON,
 ) -> None:
     """List the runs of a folder: state, steps, reward, and in what their recipes differ."""
-    from dra_toolkit.inspection.run_list import list_runs
+    from dra_toolkit.inspection.group_list import list_runs
     from dra_toolkit.inspection.views import runs_view
     from dra_toolkit.runs import runs_root
     from dra_toolkit.safe_text import visible
