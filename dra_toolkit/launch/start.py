@@ -45,9 +45,13 @@ class Start:
         return self.run.attempt_logs(self.attempt)
 
 
-def prepare(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) -> Start:
-    """Make or reopen the run directory on machine 0; raises RunError where a run is in the way, saying both ways out."""
+def prepare(recipe: Recipe, *, resume: bool = False, overwrite: bool = False, is_new: bool | None = None) -> Start:
+    """Make or reopen the run directory on machine 0; raises RunError where a run is in the way, saying both ways out.
+
+    is_new: whether there was no run when the start began; another may have begun since
+    """
     run = RunDirectory(recipe.output_dir)
+    is_new = not run.exists() if is_new is None else is_new
     if run.exists() and run.is_held():
         with run.held():  # raises, naming the process
             pass
@@ -60,7 +64,7 @@ def prepare(recipe: Recipe, *, resume: bool = False, overwrite: bool = False) ->
         kept_aside = run.delete()
     elif not run.exists() and run.path.is_dir() and any(run.path.iterdir()):
         raise RunError(f"output_dir: {run.path} is not empty and not a run; choose another place with output_dir=...")
-    run.create(recipe)
+    run.create(recipe, is_new=is_new or overwrite)
     return _announced(Start(run=run, attempt=run.start_attempt(), checkpoint=None, kept_aside=kept_aside))
 
 
@@ -82,7 +86,7 @@ def prepared(recipe: Recipe, *, resume: bool, overwrite: bool) -> Iterator[Start
     with ExitStack() as stack:
         if reopened := run.exists():
             stack.enter_context(run.held(".launch"))
-        start = prepare(recipe, resume=resume, overwrite=overwrite)
+        start = prepare(recipe, resume=resume, overwrite=overwrite, is_new=not reopened)
         if not reopened or overwrite:
             stack.enter_context(run.held(".launch"))  # the folder is new, and so is its lock
         yield start

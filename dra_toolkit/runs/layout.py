@@ -80,13 +80,15 @@ class RunDirectory:
         """Return whether a run lives here."""
         return self.resolved.is_file()
 
-    def create(self, recipe: Recipe) -> None:
-        """Make an empty run of `recipe` here; raises RunError if the place cannot be written."""
+    def create(self, recipe: Recipe, *, is_new: bool = False) -> None:
+        """Make an empty run of `recipe`; raises RunError if the place cannot be written, or another start came first."""
         try:
             for folder in (self.groups, self.checkpoints, self.logs):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(parents=True, exist_ok=not is_new)
             publish_text(self.recipe, recipe.text)
             publish_text(self.resolved, recipe.to_json())
+        except FileExistsError:
+            raise RunError(f"output_dir: another start is making a run in {self.path}; choose another place") from None
         except OSError as error:
             raise RunError(f"output_dir: {self.path} cannot be written ({error.strerror})") from None
 

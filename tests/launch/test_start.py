@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError
-from dra_toolkit.launch.start import prepared
+from dra_toolkit.launch.start import prepare, prepared
 from dra_toolkit.recipe import load_recipe
 
 RECIPE = """
@@ -109,3 +109,14 @@ def test_a_fresh_start_too_keeps_others_away(recipe, overwrite):
     for _ in range(2 if overwrite else 1):
         with prepared(recipe(), resume=False, overwrite=overwrite):
             assert "still training" in refusal(recipe())
+
+
+def test_of_two_fresh_starts_that_both_saw_no_run_one_goes_on_and_one_is_told(recipe):
+    first = prepare(recipe(), is_new=True)
+    resolved = first.run.resolved.read_bytes()
+    with pytest.raises(RunError) as refused:
+        prepare(recipe("seed=7"), is_new=True)
+    assert str(refused.value) == (
+        f"output_dir: another start is making a run in {first.run.path}; choose another place"
+    )
+    assert (first.run.resolved.read_bytes(), first.run.last_attempt()) == (resolved, 1)
