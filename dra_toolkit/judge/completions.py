@@ -1,7 +1,8 @@
 r"""Where a completion states its final answer.
 
-The answer is the last `\boxed{}` after the thinking; where there is none, a closing `<answer>` or a sentence "the answer
-is $...$" counts. A last box that is empty or never closed is no answer, and no earlier box stands in for it.
+The answer is the last `\boxed{}` after the thinking; where there is none, a closing `<answer>` counts, or a sentence "the
+answer is $...$", also with a plain number where that ends the text. A last box that is empty or never closed is no answer,
+and no earlier box stands in for it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ _TAIL = 20_000
 """Characters from the end in which a sentence with the answer is looked for."""
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
 _TAG = re.compile(r"<answer>((?:(?!<answer>).){1,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
-_MATHS = r"(?:\$\$?([^$\n]{1,500})\$\$?|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\])"
+_MATHS = r"\$\$?([^$\n]{1,500})\$\$?|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]"
+_LAST_NUMBER = r"(?<![\w,.+\-−/])([-+−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?)(?=[\s.!*]*\Z)"
 _SENTENCE = re.compile(
-    rf"\b(?:answer|result)\b(?:\s+(?:is|are|equals|to\b[^.\n$]{{0,60}}))?[\s:=*]*{_MATHS}"
+    rf"\b(?:answer|result)\b(?:\s+(?:is|are|equals|to\b[^.\n$]{{0,60}}))?[\s:=*]*(?:{_MATHS}|{_LAST_NUMBER})"
     rf"(?P<more>\s*(?:or|and|,)\s*(?:\$|\\\())?",
     re.DOTALL | re.IGNORECASE,
 )
@@ -72,4 +74,4 @@ def _stated(text: str) -> str | None:
     sentences = list(_SENTENCE.finditer(tail))
     if not sentences or sentences[-1]["more"]:
         return None
-    return next(part for part in sentences[-1].groups()[:3] if part)
+    return next(part for part in sentences[-1].groups()[:4] if part)
