@@ -202,8 +202,8 @@ class TestCompare:
     def test_any_number_of_runs_each_setting_over_its_seeds(self, root):
         for number in range(3):
             directory = make_run(root / f"seed-{number}", f"seed: {number}\n")
-            store(directory, [[record(1, 0, G=4, seed=number), record(2, 0, G=4, seed=10 + number)]])
-        store(make_run(root / "other", "diversity: mmr\n"), [[record(2, 0, G=4, seed=7), record(3, 0, G=4, seed=8)]])
+            store(directory, [[record(1, 0, G=4, seed=number)], [record(2, 0, G=4, seed=10 + number)]])
+        store(make_run(root / "other", "diversity: mmr\n"), [[record(2, 0, G=4, seed=7)], [record(3, 0, G=4, seed=8)]])
         told = ask("compare", "seed-0", "other", "seed-1", "seed-2")
         assert told["steps"] == 1, "the only step that all of them recorded"
         seeds, other = told["settings"]

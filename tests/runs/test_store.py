@@ -124,7 +124,7 @@ class TestRoundTrip:
 
 @pytest.mark.parametrize("folder", ["step=2", "mode=eval", "tokens=512", "weight=0.5", "completion=x", "seed=1/ü b"])
 def test_the_path_of_a_run_means_nothing(tmp_path, folder):
-    record_all(make_run(tmp_path / "plain"), [record(step) for step in (1, 2)])
+    record_all(make_run(tmp_path / "plain"), *([record(step)] for step in (1, 2)))
     shutil.copytree(tmp_path / "plain", tmp_path / folder / "run")
     questions = (
         "SELECT * FROM completions ORDER BY ALL",
