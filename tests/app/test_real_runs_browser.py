@@ -266,7 +266,9 @@ def test_whatever_can_be_clicked_is_clicked_and_nothing_breaks(
             continue
         kind = target.evaluate("e => e.tagName + (e.type || '')")
         if kind.startswith("SELECT"):
-            target.select_option(target.locator("option:not([disabled])").last.get_attribute("value"))
+            value = target.evaluate("e => [...(e.options || [])].filter((o) => !o.disabled).at(-1)?.value ?? null")
+            if value is not None:  # else the page was drawn anew meanwhile, and something else is there
+                target.select_option(value)
         elif kind.startswith("INPUT") and "range" not in kind and "checkbox" not in kind:
             target.press("End")
         else:

@@ -141,7 +141,7 @@ def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
         newest = torn
     said = finish(dra(recipe, run, f"accelerate_config={strategy}", f"max_steps={newest + 2}", "--resume"))
     if strategy == "ddp":
-        assert f"checkpoint-{torn} is not complete, it lacks model.safetensors; skipped" in said
+        assert re.search(rf"checkpoint-{torn} is not complete, it lacks .*; skipped", said)
         assert f"continuing after step {newest}" in said
     assert re.search(r"continuing after step \d+ \(attempt 2\)", said)
     steps = [row["step"] for row in Run.open(run).metrics() if "reward" in row]
