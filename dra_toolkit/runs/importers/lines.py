@@ -104,6 +104,7 @@ def columns_in(path: Path) -> dict[str, Any] | None:
 
 
 def content_of(source: Path) -> str:
+    """Return in a few words what a file or folder that nothing recognises holds."""
     if source.is_file():
         return f"a file {source.suffix or 'without an ending'}"
     return ", ".join(sorted(path.name for path in source.iterdir())[:5]) or "nothing"
