@@ -128,7 +128,7 @@ def test_figures_and_their_numbers_can_be_saved(browser: Browser) -> None:
     for kind in ("png", "svg", "csv"):
         button = browser.page.locator(f'#dra-overview [data-figure="reward"] [data-save="{kind}"]')
         with browser.page.expect_download() as download:
-            button.click(force=True)
+            button.click()
         assert download.value.suggested_filename == f"demo-dra-grpo-reward.{kind}"
         saved[kind] = Path(download.value.path()).read_bytes()
     assert saved["png"].startswith(b"\x89PNG")
