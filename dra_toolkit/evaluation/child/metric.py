@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import logging
 import os
 import signal
@@ -46,6 +47,19 @@ def open_rs_metric(extraction: str) -> Any:
     )
 
 
+def doc_of(row: Mapping[str, Any]) -> Any:
+    """Return lighteval's document for a staged problem."""
+    from lighteval.tasks.requests import Doc
+
+    return Doc(
+        query=row["query"],
+        choices=list(row.get("choices") or [row["gold"]]),
+        gold_index=row["gold_index"] if row.get("gold_index") is not None else 0,
+        instruction=row.get("instruction"),
+        specific={**json.loads(row.get("specific") or "{}"), "problem": row["id"]},
+    )
+
+
 def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Return whether a completion of a problem is `correct`, and its `answer` in one notation, None where none was found.
 
@@ -53,12 +67,14 @@ def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[
     """
     from lighteval.models.model_output import ModelResponse
 
-    from dra_toolkit.evaluation.child.tasks import doc_of, task_metric
-
     doc = doc_of(row)
     response = ModelResponse(text=[text])
-    compute = task_metric(metric["task"]) if metric.get("task") else open_rs_metric(metric["extraction"]).compute
-    correct = compute(doc, response) >= 0.5
+    if metric.get("task"):
+        from dra_toolkit.evaluation.child.tasks import task_metric
+
+        correct = task_metric(metric["task"])(doc, response) >= 0.5
+    else:
+        correct = open_rs_metric(metric["extraction"]).compute(doc, response) >= 0.5
     found = (doc.specific or {}).get("extracted_predictions") or []  # as the metric wrote them beside the problem
     answer = str(found[0]).strip()[:500].encode("utf-8", "replace").decode() if found else None
     return {"correct": correct, "answer": answer or None}

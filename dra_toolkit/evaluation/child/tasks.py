@@ -6,7 +6,7 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,6 @@ from lighteval.tasks.requests import Doc, SamplingMethod
 
 from dra_toolkit.dotted import load_dotted
 from dra_toolkit.errors import EvaluationError
-
-
-def doc_of(row: Mapping[str, Any]) -> Doc:
-    """Return lighteval's document for a staged problem."""
-    return Doc(
-        query=row["query"],
-        choices=list(row.get("choices") or [row["gold"]]),
-        gold_index=row["gold_index"] if row.get("gold_index") is not None else 0,
-        instruction=row.get("instruction"),
-        specific={**json.loads(row.get("specific") or "{}"), "problem": row["id"]},
-    )
 
 
 @functools.cache

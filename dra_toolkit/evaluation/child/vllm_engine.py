@@ -78,13 +78,11 @@ def engine_arguments(model: Mapping[str, Any], engine: Mapping[str, Any]) -> dic
 def sampling_arguments(request: Request, how: Generation) -> dict[str, Any]:
     """Return the sampling parameters of one request; its length never cuts the prompt."""
     return {
-        "n": 1,
         "temperature": how.temperature,
         "top_p": how.top_p if how.temperature > 0 else 1.0,
         "max_tokens": request.max_tokens,
         "seed": request.seed,
         "stop": list(how.stop) or None,
-        "skip_special_tokens": True,
     }
 
 

@@ -16,16 +16,8 @@ KEY_LENGTH = 16
 MEMORY = ".hashes.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 CONFIGURATION = ("config.json", "generation_config.json", "adapter_config.json", "*.py")
-TOKENIZER = (
-    "tokenizer*.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab*",
-    "merges.txt",
-    "*.model",
-    "chat_template.*",
-    "additional_chat_templates/*.jinja",
-)
+TOKENIZER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab*", "merges.txt", "*.model")
+TEMPLATES = ("chat_template.*", "additional_chat_templates/*.jinja")
 
 
 class Fingerprints:
@@ -57,7 +49,7 @@ class Fingerprints:
         """Return the hashes of everything of a model that its answers depend on."""
         facts: dict[str, Any] = {
             "weights": self.files(model.path, (*WEIGHTS, *CONFIGURATION)),
-            "tokenizer": self.files(model.tokenizer, TOKENIZER),
+            "tokenizer": self.files(model.tokenizer, (*TOKENIZER, *TEMPLATES)),
         }
         if model.base:
             facts["base"] = self.files(model.base, (*WEIGHTS, *CONFIGURATION))

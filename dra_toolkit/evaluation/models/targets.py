@@ -70,14 +70,9 @@ def targets_of_run(run: RunDirectory) -> Found:
             skipped.append(f"{path}: is being written ({lack} is missing); left for the next call")
         else:  # what is missing belongs to the optimizer; the model itself is whole
             places[checkpoint_step(path)] = str(path)
+    revisions = {BASE_STEP: model.model_revision}
     targets = {
-        step: Target(
-            label=f"step-{step}",
-            model=place,
-            run=run.name,
-            step=step,
-            revision=model.model_revision if step == BASE_STEP else None,
-        )
+        step: Target(label=f"step-{step}", model=place, run=run.name, step=step, revision=revisions.get(step))
         for step, place in sorted(places.items())
     }
     return Found(targets=targets, skipped=tuple(skipped))

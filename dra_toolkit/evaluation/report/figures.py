@@ -135,7 +135,7 @@ def _figure(report: Report, what: str, across: str, up: str) -> tuple[Figure, Ax
     figure = Figure(figsize=(9.6, 6.4), layout="constrained")
     axes = figure.add_subplot()
     axes.set(xlabel=across, ylabel=up)
-    axes.set_title(_plain(f"{report.where}: {what}"), fontsize=11, loc="left")
+    axes.set_title(_plain("\n".join(textwrap.wrap(f"{report.where}: {what}", 100))), fontsize=11, loc="left")
     told = "\n".join(line for name, text in about(report).items() for line in textwrap.wrap(f"{name}: {text}", 150))
     figure.supxlabel(_plain(told), fontsize=6, ha="left", x=0.02)
     return figure, axes
@@ -164,5 +164,10 @@ def _line(
 
 
 def _plain(text: str) -> str:
-    """Return a text in which a dollar is a dollar, and that no control character is part of."""
-    return "\n".join(visible(line, one_line=True) for line in text.split("\n")).replace("$", r"\$")
+    """Return a text with no control characters, in which a dollar is one, and a letter that the font lacks its number."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    font = get_font(findfont(FontProperties()))
+    lines = (visible(line, one_line=True) for line in text.replace("$", r"\$").split("\n"))
+    shown = ("".join(c if font.get_char_index(ord(c)) else f"[U+{ord(c):04X}]" for c in line) for line in lines)
+    return "\n".join(shown)

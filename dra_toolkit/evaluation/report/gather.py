@@ -15,11 +15,12 @@ from dra_toolkit.evaluation.results.lighteval_files import Found, read_foreign
 from dra_toolkit.evaluation.results.published import SIZES
 from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations
 from dra_toolkit.evaluation.statistics.best_step import Choice, by_benchmarks, by_held_out, by_training_reward
+from dra_toolkit.evaluation.statistics.comparison import MUST_AGREE
 from dra_toolkit.evaluation.statistics.scores import Score, average
 from dra_toolkit.runs import Run, RunDirectory
 from dra_toolkit.runs.layout import EVALUATIONS
 
-SETTINGS = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_template", "limit")
+SETTINGS = (*MUST_AGREE, "limit")
 """What the rows of a benchmark must have in common to be compared, beside prompts, problems and n."""
 
 

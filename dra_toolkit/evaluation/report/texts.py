@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import html
 import io
+import json
+import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -138,22 +141,37 @@ def _html(head: str, tables: Sequence[Table], told: Sequence[str], figures: Mapp
     return page.format(title=html.escape(head), body="\n".join(parts))
 
 
-_LATEX = {c: f"\\{c}" for c in "&%$#_{}"}
-_LATEX |= {"~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "\\": "\\textbackslash{}"}
-_LATEX |= {"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", '"': "''"}
-_LATEX |= {"±": "$\\pm$", "≤": "$\\leq$", "≥": "$\\geq$", "≈": "$\\approx$", "[": "{[}", "]": "{]}"}
+_LATEX = json.loads(Path(__file__).with_name("latex.json").read_text(encoding="utf-8"))
+"""What stands for a character, or for an accent over a letter."""
+
+
+def as_latex(text: str) -> str:
+    """Return a text as every engine of LaTeX takes it.
+
+    pdfLaTeX has no letters such as Chinese ones: it shows their numbers, LuaLaTeX and XeLaTeX show the letters themselves.
+    """
+    found = re.findall(r".[\u0300-\u036f]*", unicodedata.normalize("NFC", text))
+    return re.sub("-(?=-)", "-{}", "".join(map(_as_latex, found)))
+
+
+def _as_latex(letter: str) -> str:
+    base, *accents = list(unicodedata.normalize("NFD", letter))
+    if letter in _LATEX or letter.isascii():
+        return str(_LATEX.get(letter, letter))
+    if len(accents) == 1 and accents[0] in _LATEX and base.isascii() and base.isalpha():
+        return f"{_LATEX[accents[0]].removesuffix('{}')}{{{base}}}"
+    return "".join(map(_as_latex, letter)) if len(letter) > 1 else f"\\draletter{{{letter}}}{{U+{ord(letter):04X}}}"
 
 
 def _latex(table: Table, head: str, told: Sequence[str]) -> str:
-    def safe(text: str) -> str:
-        return "".join(_LATEX.get(c, c if c.isascii() else "?") for c in text)
-
-    heads, *body = (" & ".join(cells) + " \\\\\n" for cells in _marked(table, safe, "\\textbf{{{}}}"))
+    heads, *body = (" & ".join(cells) + " \\\\\n" for cells in _marked(table, as_latex, "\\textbf{{{}}}"))
     columns = "l" + "r" * (len(table.heads) - 1)
-    caption = ". ".join([safe(head), *(safe(each.rstrip(".")) for each in told)])
+    caption = ". ".join([as_latex(head), *(as_latex(each.rstrip(".")) for each in told)])
     return (
         "% needs \\usepackage{booktabs}; with graphicx too a wide table is made to fit the line\n"
+        "% and LuaLaTeX or XeLaTeX, with a font that has them, shows the letters that pdfLaTeX shows as [U+...]\n"
         "\\begin{table}\n\\providecommand{\\resizebox}[3]{#3}\n\\centering\\small\n"
+        "\\providecommand{\\draletter}[2]{\\ifdefined\\Umathcode\\iffontchar\\font`#1 #1\\else[#2]\\fi\\else[#2]\\fi}\n"
         "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
         f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{heads}\\midrule\n{''.join(body)}\\bottomrule\n"
         "\\end{tabular}}\n"

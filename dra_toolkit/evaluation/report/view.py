@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -19,6 +20,7 @@ from dra_toolkit.evaluation.statistics.comparison import Paired
 from dra_toolkit.inspection.plain import plain
 from dra_toolkit.safe_text import visible
 
+_shown = partial(visible, one_line=True)
 LABEL = 24
 """Columns of a terminal that labels may take at most; longer ones are folded."""
 
@@ -42,10 +44,6 @@ def report_view(
     if report.choices and not any(choice.honest for choice in report.choices):
         parts.append(Text("no rule that leaves these benchmarks out: training rewards are not known; see --held-out"))
     return Group(*parts, *_texts(findings(report, detect)), *_texts(report.problems, "yellow"))
-
-
-def _shown(text: str) -> str:
-    return visible(text, one_line=True)
 
 
 def _texts(lines: Iterable[str], style: str = "") -> list[Text]:

@@ -95,16 +95,13 @@ def cell_of(evaluation: Evaluation) -> BenchmarkResult:
         unscored=int(evaluation.facts.get("unscored") or 0) / len(table),
     )
     return BenchmarkResult(
-        label=evaluation.label,
-        step=evaluation.step,
+        **{name: getattr(evaluation, name) for name in ("label", "step", "benchmark", "settings")},
         experiment=evaluation.run or "",
-        benchmark=evaluation.benchmark,
         n=correct.shape[1],
         scores=scores,
         problems=problems,
         correct=correct,
         distinct_answers=float(np.mean([len(set(row) - {None}) for row in answers])),
-        settings=evaluation.settings,
         hash_examples=evaluation.facts.get("hash_examples"),
         note=evaluation.facts.get("comparable_note"),
         answers=seen,

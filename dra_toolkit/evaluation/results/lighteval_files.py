@@ -82,19 +82,12 @@ def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> It
         if left_out:
             found.notes.append(f"{label} on {name}: of {n} samples; left out, of other counts: {', '.join(left_out)}")
         if not scores:
-            told = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
-            found.problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {told}; skipped")
+            others = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
+            found.problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {others}; skipped")
             continue
-        yield BenchmarkResult(
-            label=label,
-            step=None,
-            benchmark=name,
-            n=n,
-            scores=scores,
-            hash_examples=str(_of(document, "summary_tasks", task, "hashes").get("hash_examples") or "") or None,
-            settings=_sampling(document),
-            source="lighteval",
-        )
+        hashed = str(_of(document, "summary_tasks", task, "hashes").get("hash_examples") or "") or None
+        told: dict[str, Any] = {"hash_examples": hashed, "settings": _sampling(document), "source": "lighteval"}
+        yield BenchmarkResult(label=label, step=None, benchmark=name, n=n, scores=scores, **told)
 
 
 def _scores(

@@ -5,16 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-SINGLE = (
-    "extractive_match",
-    "acc",
-    "accuracy",
-    "exact_match",
-    "em",
-    "quasi_exact_match",
-    "math_pass@1:1_samples",
-    "gpqa_pass@1:1_samples",
-)
+SINGLE: tuple[str, ...] = ("extractive_match", "acc", "accuracy", "exact_match", "em", "quasi_exact_match")
+SINGLE += ("math_pass@1:1_samples", "gpqa_pass@1:1_samples")
 """Metrics that are accuracy where one sample of each problem was taken, the preferred one first."""
 SUITES = ("custom", "lighteval", "community", "extended", "harness", "helm", "bigbench", "leaderboard", "original")
 """First part of a task's name up to lighteval 0.12."""

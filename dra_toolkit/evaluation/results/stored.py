@@ -3,7 +3,7 @@
 <evals>/<label>/<benchmark>/<key>/
     evaluation.json    what was evaluated and how; written last, so a folder that has it is complete
     outcomes.parquet   one row for each sample
-    lighteval/         lighteval's own results JSON, and on request its details Parquet
+    lighteval/         lighteval's own results JSON
 
 While it runs `answers-*.jsonl` and `scores-*.jsonl` hold what each process has done, and `claims/` who does what.
 

@@ -155,9 +155,7 @@ def _cell(target: Target, prepared: Prepared, beside: Path, depends: Mapping[str
     there = set() if finished else {sample for sample in answered(folder) if sample[1] < sampling.n}
     there |= {(row["id"], sample) for row in prepared.rows for sample in range(min(n, sampling.n))}
     facts = {
-        "label": target.label,
-        "run": target.run,
-        "step": target.step,
+        **{name: getattr(target, name) for name in ("label", "run", "step")},
         "model": target.model if not target.revision else f"{target.model}@{target.revision}",
         "benchmark": benchmark.name,
         "key": key,
