@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from dra_app.context import Context
 
 Asked = Callable[[Any, Mapping[str, Any]], Answer]
+PLACES = 64
+"""Where questions wait, by the hash of their run's name: any name may be asked for, and none is kept."""
 ENDED = ("finished", "stopped", "failed", "killed", "imported")
 """States of a run to which nothing is written any more, so that nothing needs to be asked again."""
 _LOCKS: weakref.WeakKeyDictionary[Run, threading.Lock] = weakref.WeakKeyDictionary()
@@ -73,8 +75,8 @@ def look(context: Context, params: Mapping[str, Any]) -> Answer:
 
 
 def add_questions(app: fastapi.FastAPI, context: Context) -> None:
-    """Add the address at which the browser asks; few are answered at once, so that none makes the server deaf meanwhile."""
-    at_once = anyio.CapacityLimiter(8)
+    """Add the address at which the browser asks; few are answered at once, fewer of one run: others do not wait for it."""
+    at_once, of_a_run = anyio.CapacityLimiter(8), [anyio.CapacityLimiter(5) for _ in range(PLACES)]
 
     @app.post("/dra/ask/{page}/{question}")
     async def ask(page: str, question: str, request: Request) -> Response:
@@ -83,7 +85,9 @@ def add_questions(app: fastapi.FastAPI, context: Context) -> None:
         except ValueError:
             params = None
         packs = "gzip" in request.headers.get("accept-encoding", "")
-        return await anyio.to_thread.run_sync(_answered, context, page, question, params, packs, limiter=at_once)
+        run = str(params.get("run")) if isinstance(params, dict) else ""
+        async with of_a_run[hash(run) % PLACES]:
+            return await anyio.to_thread.run_sync(_answered, context, page, question, params, packs, limiter=at_once)
 
 
 def _answered(context: Context, page: str, question: str, params: Any, packs: bool) -> Response:

@@ -44,7 +44,7 @@ class _Known:
     curves: Curves
 
 
-_known: WeakKeyDictionary[Run, dict[tuple[Mode, bool], _Known]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Run, tuple[threading.Lock, dict[tuple[Mode, bool], _Known]]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -82,13 +82,19 @@ _NO_METRICS = ("step", "attempt", "time", "epoch")
 
 def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
     with _lock:
-        kept = _known.setdefault(run, {})
+        reading, kept = _known.setdefault(run, (threading.Lock(), {}))
+    with reading:  # what several ask at once is read once
         known = kept.get((mode, of_functions))
-    attempt = run.directory.last_attempt()
-    listing = run.store.listing(mode)
-    if known and known.attempt == attempt and known.listing == listing:
+        attempt, listing = run.directory.last_attempt(), run.store.listing(mode)
+        if known is None or known.attempt != attempt:
+            known = _Known(attempt, listing, _read_on(run, mode, sql, Curves()))
+        elif known.listing != listing:
+            known = _Known(attempt, listing, _read_on(run, mode, sql, known.curves))
+        kept[mode, of_functions] = known
         return known.curves
-    old = known.curves if known and known.attempt == attempt else Curves()
+
+
+def _read_on(run: Run, mode: Mode, sql: str, old: Curves) -> Curves:
     first = int(old.steps[-READ_AGAIN]) if len(old.steps) >= READ_AGAIN else 0
     table = run.query(sql, [mode, first], steps=(first, LAST) if first else None)
     new = {name: _numbers(table[name]) for name in table.column_names}
@@ -97,10 +103,7 @@ def _kept_up(run: Run, mode: Mode, of_functions: bool, sql: str) -> Curves:
     groups = np.concatenate([old.groups[:before], new.pop("groups", np.zeros(0)).astype(np.int64)])
     unknown = np.full(before, np.nan)
     columns = {name: np.concatenate([old.columns.get(name, unknown)[:before], each]) for name, each in new.items()}
-    curves = Curves(steps=steps, groups=groups, columns=columns)
-    with _lock:
-        kept[mode, of_functions] = _Known(attempt, listing, curves)
-    return curves
+    return Curves(steps=steps, groups=groups, columns=columns)
 
 
 def _numbers(column: object) -> Array:

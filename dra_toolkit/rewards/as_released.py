@@ -7,8 +7,7 @@ Cosine: length is in characters against 1,000, not clamped, so that the value os
 2,000 characters, 0.5 at 3,000 and 1.0 again at 4,000. The two values for wrong answers change places, once in the code
 and once in its recipes' values, so that short wrong answers are worth most.
 
-Format: one `</think>` on a line of its own; neither what comes before or after it nor the answer tags that the system
-prompt asks for are looked at.
+Format: one `</think>` on a line of its own; nothing else is looked at, not even the answer tags that are asked for.
 """
 
 from __future__ import annotations

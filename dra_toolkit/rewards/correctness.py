@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 CORRECT_ABOVE = 0.0
@@ -30,23 +30,20 @@ def declares(
     """Return what puts all three on a factory of rewards, and on each reward that it makes, which gets its name too.
 
     tells_correct: it is above `CORRECT_ABOVE` for right completions alone. can_be_negative: with its default
-    parameters. judges_answers: by the judge, against the gold answers, which are then read before training.
-    A function of the user's may have attributes of the same names.
+    parameters. judges_answers: by the judge, against golds that are read before. A user's function may have them too.
     """
-
-    def marked(function: Any) -> Any:
-        function.tells_correct, function.can_be_negative = tells_correct, can_be_negative
-        function.judges_answers = judges_answers
-        return function
+    says = {"tells_correct": tells_correct, "can_be_negative": can_be_negative, "judges_answers": judges_answers}
 
     def declared(factory: Callable[..., Reward]) -> Callable[..., Reward]:
         @functools.wraps(factory)
         def build(**parameters: Any) -> Reward:
-            made = marked(factory(**parameters))
+            made: Any = factory(**parameters)
+            vars(made).update(says)
             made.__name__ = made.__qualname__ = factory.__name__
             return made
 
-        return marked(build)
+        vars(build).update(says)
+        return build
 
     return declared
 
@@ -54,8 +51,7 @@ def declares(
 def tells_right_from_wrong(names: Sequence[str], functions: Mapping[str, Any]) -> str | None:
     """Return which of the reward functions does: one that says so, one that cannot be negative before others.
 
-    Where none says so, it is guessed by the name among those that say nothing; or None: a reward is not a judgement.
-    functions: those that are there to be asked, by name
+    Else it is guessed by name among those that say nothing; or None. functions: those there are to be asked, by name
     """
     asked = {name: getattr(functions.get(name), "tells_correct", None) for name in names}
     telling = [name for name in names if asked[name]]
@@ -63,6 +59,12 @@ def tells_right_from_wrong(names: Sequence[str], functions: Mapping[str, Any]) -
         return min(telling, key=lambda name: can_be_negative(functions[name]))
     silent = [name for name in names if asked[name] is None]
     return next((name for word in _TELLING for name in silent if word in name.lower()), None)
+
+
+def gives_part_credit(function: Any, values: Iterable[float]) -> bool:
+    """Return whether a reward function that says nothing of itself gave anything but 0 or less, or one mark of 1 or more."""
+    marks = {value for value in values if value > 0}
+    return getattr(function, "tells_correct", None) is None and (len(marks) > 1 or min(marks, default=1.0) < 1)
 
 
 def can_be_negative(function: Any) -> bool:

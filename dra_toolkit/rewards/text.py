@@ -20,8 +20,7 @@ Completion = str | Sequence[Mapping[str, Any]]
 def completion_text(completion: Completion) -> str:
     """Return the text of one completion: the string itself, or what its last assistant message says.
 
-    Some tokenizers split a message into `reasoning_content` (or `thinking`) and `content`; the two are joined again
-    with a `</think>` line between them.
+    What a tokenizer split into `reasoning_content` (or `thinking`) and `content` is joined again by a `</think>` line.
     """
     if isinstance(completion, str):
         return completion

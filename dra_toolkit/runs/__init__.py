@@ -5,13 +5,4 @@ from dra_toolkit.runs.reader import Run
 from dra_toolkit.runs.recorder import Recorder
 from dra_toolkit.runs.schema import SCHEMA_VERSION, FileFacts
 
-__all__ = [
-    "SCHEMA_VERSION",
-    "FileFacts",
-    "Recorder",
-    "Run",
-    "RunDirectory",
-    "find_runs",
-    "latest_run",
-    "runs_root",
-]
+__all__ = ["SCHEMA_VERSION", "FileFacts", "Recorder", "Run", "RunDirectory", "find_runs", "latest_run", "runs_root"]

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,7 @@ KEPT_BATCHES = 256
 LOOK_EVERY = FILES // 4
 """Files written between two looks whether something is due to be compacted."""
 
-Batch = tuple[GroupRecord, ...]
+Batch = tuple[FileFacts, Sequence[GroupRecord]]
 
 
 class Recorder:
@@ -52,10 +53,10 @@ class Recorder:
         self._thread = threading.Thread(target=self._work, name="dra-recorder", daemon=True)
         self._thread.start()
 
-    def submit(self, records: Sequence[GroupRecord]) -> None:
-        """Hand over the groups of one generation batch; returns at once unless the disk is far behind."""
+    def submit(self, records: Sequence[GroupRecord], **facts: Any) -> None:
+        """Hand over the groups of one generation batch, of which other facts may hold; waits if the disk is far behind."""
         if records:
-            self._queue.put(tuple(records))
+            self._queue.put((replace(self._facts, **facts), tuple(records)))
 
     def flush(self) -> None:
         """Wait until everything submitted was written, or was tried and is kept for later."""
@@ -85,13 +86,13 @@ class Recorder:
     def _write_waiting(self) -> None:
         while self._waiting:
             try:
-                self._write(self._waiting[0])
+                self._write(*self._waiting[0])
             except OSError as error:
                 self._tell_failing(error)
                 return
             except Exception as error:  # not the disk but the batch: it must not take the thread, and training, along
                 self.lost += 1
-                self._tell(f"recording: step {self._waiting[0][0].step} cannot be stored and is lost ({error!r})")
+                self._tell(f"recording: step {self._waiting[0][1][0].step} cannot be stored and is lost ({error!r})")
             self._waiting.popleft()
         if self._failing:
             self._failing = False
@@ -105,16 +106,16 @@ class Recorder:
                 "the groups are kept in memory and tried again with every batch"
             )
 
-    def _write(self, batch: Batch) -> None:
+    def _write(self, facts: FileFacts, records: Sequence[GroupRecord]) -> None:
         import pyarrow.parquet as pq
 
-        table = to_table(batch, self._facts)
+        table = to_table(records, facts)
 
         def write(file: BinaryIO) -> None:
             pq.write_table(table, file, **write_options(table.schema))
             seal(file)
 
-        publish(self.folder / batch_file(batch[0]), write)
+        publish(self.folder / batch_file(records[0]), write)
         self._compactor.poke()
 
 

@@ -195,11 +195,19 @@ def read_facts(schema: pa.Schema, where: str, columns: Collection[str] | None = 
     stored = (schema.metadata or {}).get(METADATA_KEY)
     if stored is None:
         raise RunError(f"{where}: not written by dra-toolkit")
+    try:
+        facts = _facts_of(stored)
+    except RunError as error:
+        raise RunError(f"{where}: {error}") from None
+    _check_columns(schema, facts, where, columns)
+    return facts
+
+
+@functools.lru_cache(maxsize=64)  # thousands of files say the same: one object for all
+def _facts_of(stored: bytes) -> FileFacts:
     found = json.loads(stored)
     if found["version"] > SCHEMA_VERSION:
-        raise RunError(
-            f"{where}: schema version {found['version']}, this dra-toolkit reads up to {SCHEMA_VERSION}; update it"
-        )
+        raise RunError(f"schema version {found['version']}, this dra-toolkit reads up to {SCHEMA_VERSION}; update it")
     known = {field.name for field in fields(FileFacts)}
     kept = {key: value for key, value in found.items() if key in known}
     made = found.get("estimator")
@@ -207,10 +215,8 @@ def read_facts(schema: pa.Schema, where: str, columns: Collection[str] | None = 
         kept["diversity"] = DiversitySettings(**found["diversity"])
         kept["estimator"] = None if made is None else Estimator(**made)
     except (TypeError, ValueError) as error:
-        raise RunError(f"{where}: has settings that this dra-toolkit does not know ({error}); update it") from None
-    facts = FileFacts(**kept)
-    _check_columns(schema, facts, where, columns)
-    return facts
+        raise RunError(f"has settings that this dra-toolkit does not know ({error}); update it") from None
+    return FileFacts(**kept)
 
 
 def _check_columns(schema: pa.Schema, facts: FileFacts, where: str, columns: Collection[str] | None) -> None:

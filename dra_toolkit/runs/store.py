@@ -37,6 +37,7 @@ LOOKS = 20
 Contents = tuple[FileFacts, frozenset[str]]
 """What holds for all groups of a file or segment, and the names of its columns."""
 Look = TypeVar("Look", bound=Callable[..., Any])
+_columns = functools.lru_cache(maxsize=64)(frozenset[str])  # one for the thousands of files that have the same
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -285,7 +286,7 @@ def _contents_of(path: Path) -> Contents | str:
                 _check_name(path, {name: reader.ends_of(name) for name in ("step", "batch")})
             else:
                 _check_batch(path, facts)
-            return facts, frozenset(reader.schema.names)
+            return facts, _columns(tuple(reader.schema.names))
     except RunError as error:
         return str(error).removeprefix(f"{path.name}: ")
     except FileNotFoundError:

@@ -35,7 +35,7 @@ from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_e
 from dra_toolkit.errors import SettingsError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
-from dra_toolkit.rewards import tells_right_from_wrong
+from dra_toolkit.rewards.correctness import gives_part_credit, tells_right_from_wrong
 from dra_toolkit.rewards.judged import GOLD_COLUMN, recent_verdicts
 from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
 from dra_toolkit.training.batch import Sample, as_prompt, mean_log_probs, measure, read_log_probs, totals_of
@@ -89,6 +89,7 @@ class GroupAdjustment(SampledGroups):
         self._rounds = dynamic_sampling_rounds
         names = list(self.reward_func_names)
         self._scored_by = dict(zip(distinct(names), self.reward_funcs, strict=True))
+        self.correct_by = tells_right_from_wrong(list(self._scored_by), self._scored_by)
         self.reward_funcs = [checked(function, name) for function, name in zip(self.reward_funcs, names, strict=True)]
         if self._adjusts:
             self._add_column()
@@ -133,10 +134,11 @@ class GroupAdjustment(SampledGroups):
         """
         return dict(zip(self._scored_by, self.reward_weights.tolist(), strict=False))
 
-    @property
-    def correct_by(self) -> str | None:
-        """The reward function that tells right from wrong."""
-        return tells_right_from_wrong(list(self._scored_by), self._scored_by)
+    def _doubt(self, name: str | None, rewards: Array) -> None:
+        """Count right answers no more by a function that its name alone speaks for and that gives part credit, of (N, K)."""
+        if name and gives_part_credit(self._scored_by[name], rewards[:, list(self._scored_by).index(name)]):
+            self.correct_by = None
+            self._tell_once(name, f"{name} gives part credit: right answers are counted only if it has tells_correct")
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, completions: Any, completion_ids_list: Any) -> torch.Tensor:
         rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
@@ -164,12 +166,14 @@ class GroupAdjustment(SampledGroups):
         training = self.model.training
         settings = self.diversity if training and not without_spread else DiversitySettings(measure="none")
         texts, masks = list(map(policy_text, completions)), self._tool_masks()
+        scores = rewards[:, : len(self._scored_by)].double().cpu().numpy()
+        self._doubt(self.correct_by, scores)
         own_ids = completion_ids_list
         if masks is not None:
             own_ids = [list(compress(ids, mask)) for ids, mask in zip(completion_ids_list, masks, strict=True)]
         return measure(
             samples=self._gather_samples(inputs, prompts, completions, completion_ids_list, masks),
-            rewards=rewards[:, : len(self._scored_by)].double().cpu().numpy(),
+            rewards=scores,
             reward_weights=self.reward_columns(),
             correct_by=self.correct_by,
             embeddings=None if without_spread else self._gather_embeddings(texts, own_ids),

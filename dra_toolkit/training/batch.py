@@ -23,15 +23,7 @@ from dra_toolkit.diversity import (
     group_advantages,
     total_rewards,
 )
-from dra_toolkit.groups import (
-    Array,
-    CompletionGroup,
-    GroupRecord,
-    Message,
-    Prompt,
-    Turns,
-    prompt_hash,
-)
+from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message, Prompt, Turns, prompt_hash
 from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer

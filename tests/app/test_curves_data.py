@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -270,3 +271,18 @@ def test_a_damaged_file_is_named_and_the_rest_is_shown(run: Run) -> None:
     answer = overview.show(Run(run.directory), {})
     assert file.name in answer["parts"]["facts"]
     assert told(answer["parts"]["figures"])["lines"][0]["x"] == [1, 3, 4, 5]
+
+
+def test_what_several_ask_at_once_is_read_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    query = Run.query
+
+    def counted(self: Run, *given: Any, **more: Any) -> Any:
+        asked.append(given[0])
+        return query(self, *given, **more)
+
+    monkeypatch.setattr(Run, "query", counted)
+    with ThreadPoolExecutor(6) as tabs:
+        found = list(tabs.map(lambda number: (measure_curves, function_curves)[number % 2](run), range(12)))
+    assert len(asked) == 2
+    assert all(curves.steps.tolist() == [1, 2, 3, 4, 5] for curves in found)

@@ -12,6 +12,7 @@ from dra_toolkit.rewards import (
     check_reward_name,
     tells_right_from_wrong,
 )
+from dra_toolkit.rewards.correctness import gives_part_credit
 
 TEXTS = [
     "a\n</think>\n\\boxed{7}",
@@ -60,6 +61,23 @@ def says(tells_correct):
 )
 def test_who_tells_right_from_wrong(names, functions, expected):
     assert tells_right_from_wrong(names, functions) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 1.0, 1.0], False),
+        ([-0.5, 0.0, 2.0], False),
+        ([0.0, float("nan")], False),
+        ([], False),
+        ([0.0, 0.2], True),
+        ([1.0, 0.2, 0.0], True),
+        ([0.0, 1.0, 2.0], True),
+    ],
+)
+def test_part_credit_says_nothing_of_right_answers(values, expected):
+    assert gives_part_credit(says(None), values) == expected
+    assert not gives_part_credit(says(True), values), "who says so is believed"
 
 
 def test_a_misspelt_reward_is_named_with_its_key_once():

@@ -14,7 +14,7 @@ from dra_toolkit.diversity import ESTIMATORS, Estimator, Scaling, estimator_of
 from dra_toolkit.embedding import Embedder, EmbedderSettings, check_text_embedder, load_embedder
 from dra_toolkit.errors import RecipeError, RunError, did_you_mean
 from dra_toolkit.recipe import Recipe, recipe_of
-from dra_toolkit.rewards import REWARDS, tells_right_from_wrong
+from dra_toolkit.rewards.correctness import gives_part_credit, tells_right_from_wrong
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.files import publish_text, read_json, remove_folder
 from dra_toolkit.runs.importers.formats import find_format
@@ -121,7 +121,7 @@ def _facts(
         scale_rewards=made.scaling,
         diversity=PLAIN,
         embedder="none" if embedder is None else embedder.name,
-        correct_by=tells_right_from_wrong(list(weights), REWARDS),
+        correct_by=tells_right_from_wrong(list(weights), {}),  # another's function, whatever it is called
         estimator=None if made == estimator_of(made.scaling) else made,
     )
 
@@ -135,12 +135,13 @@ def _record(
     imported: Callable[[int], None],
 ) -> Estimates:
     """Write the batches in the folder of the run, and join their files."""
-    estimates, steps, told = Estimates(), set(), list[str]()
+    estimates, steps, told, by = Estimates(), set(), list[str](), facts.correct_by
     recorder = Recorder(directory.groups, facts, tell=told.append)
     try:
         for batch in rows:
             records = as_records(batch, facts.reward_weights, facts.made, embedder, estimates)
-            recorder.submit(records)
+            by = None if by and any(gives_part_credit(None, each.group.rewards[by]) for each in records) else by
+            recorder.submit(records, correct_by=by)
             count = sum(len(record.group) for record in records)
             report.completions, report.groups = report.completions + count, report.groups + len(records)
             steps.add(batch.step)

@@ -23,17 +23,7 @@ from dra_app.pages.groups.completions import (
     record_of,
     text,
 )
-from dra_app.step_groups import (
-    COLUMNS,
-    MARKS,
-    SORTABLE,
-    Row,
-    StepGroups,
-    StepView,
-    arrange,
-    has_mark,
-    read_step,
-)
+from dra_app.step_groups import COLUMNS, MARKS, SORTABLE, Row, StepGroups, StepView, arrange, has_mark, read_step
 from dra_app.templates import part
 from dra_toolkit.drawing.numbers import aligned
 from dra_toolkit.errors import RunError
