@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dra_app.pages import Answer, pages
+from dra_app.pages.overview.ending import last_word, logs_of
 from dra_app.templates import shared
 from dra_toolkit.errors import DRAError, did_you_mean
 from dra_toolkit.runs import Run
@@ -67,8 +68,14 @@ def look(context: Context, params: Mapping[str, Any]) -> Answer:
     if not ids or not run_id:
         return told
     try:
-        state = str(context.run(run_id).directory.status()["state"])[:20]
-        told |= {"state": state, "stamp": f"{context.stamp(run_id)} {state}", "ended": state in ENDED}
+        run = context.run(run_id)
+        status = run.directory.status()
+        state, word = str(status["state"])[:20], last_word(run, status)
+        stamp = f"{context.stamp(run_id)} {state}"
+        if word.is_silent:  # what it still says stands in its log
+            stamp += f" silent {[log.stat().st_size for log in logs_of(run)]}"
+        shown = "silent" if word.is_silent else state
+        told |= {"state": shown, "wrote": word.said, "stamp": stamp, "ended": state in ENDED}
     except DRAError as error:
         told["gone"] = "; ".join(error.problems)
     return told

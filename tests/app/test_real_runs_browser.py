@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from real_runs import FINDABLE, LONG_NAME, make_real_runs
 from waiting import wait_until
 
 from dra_app.pages import pages
-from dra_app.pages.overview.ending import end_part
 from dra_toolkit.inspection.lint.linting import lint
 from dra_toolkit.runs import Run
 
@@ -192,15 +190,6 @@ def test_a_failed_run_shows_the_settings_of_each_attempt_and_what_changed(browse
         attempts.nth(attempt).locator("summary").click()
         assert f"\nlearning_rate: {rate}\n" in attempts.nth(attempt).locator("pre").inner_text()
     assert attempts.nth(0).locator("li").all_inner_texts() == ["learning_rate 1e-06 → 0.5"]
-
-
-def test_a_silent_run_says_so_with_the_end_of_its_log(root: Path) -> None:
-    run = Run.open(root / "failed")
-    status = {"state": "running", "time": datetime.now().timestamp() - 7200}
-    assert "running, silent for 2 h" in end_part(run, status)
-    assert "RuntimeError: out of memory" in end_part(run, status)
-    assert "Stop it first" in end_part(run, status)
-    assert end_part(run, {**status, "time": datetime.now().timestamp() - 60}) == ""
 
 
 def test_broken_groups_are_looked_for_and_their_step_opens(browser: Browser, root: Path) -> None:

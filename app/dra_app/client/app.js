@@ -117,6 +117,7 @@ async function look() {
   for (const main of document.querySelectorAll("main")) main.classList.toggle("dra-without", Boolean(answer.welcome || answer.gone));
   if (!run && answer.runs.length) return go(pageOf(address()), { run: answer.runs[0] }, false);
   tellState(answer.state);
+  for (const place of document.querySelectorAll("main:not([hidden]) [data-wrote]")) place.textContent = answer.wrote;
   ended = Boolean(answer.ended);
   const changed = stamp && stamp.run === run && stamp.stamp !== answer.stamp;
   stamp = { run, stamp: answer.stamp };

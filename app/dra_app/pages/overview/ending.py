@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,12 @@ from dra_app.templates import part
 from dra_toolkit.errors import RunError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.files import parse_json
 from dra_toolkit.safe_text import visible
 
-LOG_LINES = 30
+LOG_LINES, ROWS = 30, 50
 SILENT, TIMES = 600.0, 5.0
-"""Seconds without a word after which a run that goes on is silent, and times what its last steps took each."""
+"""Seconds without a word after which a run that goes on is silent, and times what passed between its last ones."""
 GOES_ON = ("running", "starting")
 _ENDED_BADLY = ("failed", "killed", "unreadable")
 _ERROR = re.compile(r"(\[rank\d+\]: ?)?(error: |[\w.]*(Error|Exception|Interrupt)\b)")
@@ -26,18 +29,60 @@ Attempt = tuple[int, str, dict[str, str], list[tuple[str, str, str]]]
 """Number, when it began, its settings (none where they were not kept), and those that are new: key, before, now."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LastWord:
+    """When a run last wrote, and how long it still takes."""
+
+    since: float | None
+    """Seconds; None where it never wrote."""
+    is_silent: bool
+    """Whether it goes on, and has not written for longer than that explains."""
+    pace: float = 0.0
+    """Seconds that its last steps took each; 0 where that is not known, or it has ended."""
+    left: int = 0
+    """Steps that are left."""
+
+    @property
+    def said(self) -> str:
+        """When it last wrote."""
+        return "" if self.since is None else f"{_ago(self.since)} ago"
+
+    @property
+    def rest(self) -> str:
+        """How long it still takes at the pace of its last steps."""
+        return _ago(self.pace * self.left) if self.pace and self.left else ""
+
+
+def last_word(run: Run, status: Mapping[str, Any]) -> LastWord:
+    """Return when a run last wrote, by its clock and, while it goes on, by its files."""
+    rows, goes_on = _last_rows(run.directory.metrics), status["state"] in GOES_ON
+    times = [float(status.get("time") or 0), *(float(row["time"]) for row in rows[-1:])]
+    for file in (run.directory.metrics, run.directory.groups) if goes_on else ():
+        with suppress(OSError):
+            times.append(file.stat().st_mtime)
+    since = time.time() - max(times) if max(times) else None
+    if not goes_on or len(rows) < 2:
+        return LastWord(since=since, is_silent=goes_on and since is not None and since > SILENT)
+    steps, seconds = (rows[-1][name] - rows[0][name] for name in ("step", "time"))
+    is_silent = since is not None and since > max(SILENT, TIMES * seconds / (len(rows) - 1))
+    left = max(0, run.recipe.training.max_steps - rows[-1]["step"])
+    return LastWord(since=since, is_silent=is_silent, pace=seconds / steps if steps > 0 else 0.0, left=left)
+
+
+def logs_of(run: Run) -> list[Path]:
+    """Return the logs of a run's last attempt."""
+    return sorted(run.directory.attempt_logs(run.directory.last_attempt()).glob("output*.log"))
+
+
 def end_part(run: Run, status: Mapping[str, Any]) -> str:
     """Return of a run that failed, was killed or fell silent what is known of the reason, its log, and its attempts."""
-    since, pace, _ = _last_word(run, status)
-    is_silent = status["state"] in GOES_ON and since is not None and since > max(SILENT, TIMES * pace)
-    if not is_silent and status["state"] not in _ENDED_BADLY:
+    word = last_word(run, status)
+    if not word.is_silent and status["state"] not in _ENDED_BADLY:
         return ""
-    attempt = run.directory.last_attempt()
-    logs = sorted(run.directory.attempt_logs(attempt).glob("output*.log"))
-    lines = [line for log in logs for line in _last_lines(log)]
+    lines = [line for log in logs_of(run) for line in _last_lines(log, LOG_LINES)]
     reason = str(status.get("error") or status.get("reason") or _reason(lines))
-    state = f"{status['state']}, silent for {_ago(since or 0)}" if is_silent else status["state"]
-    return part("overview", "end", run.name, state, attempt, reason, visible("\n".join(lines)), attempts_of(run))
+    told = (run.name, status["state"], word, run.directory.last_attempt(), reason, visible("\n".join(lines)))
+    return part("overview", "end", *told, attempts_of(run))
 
 
 def attempts_of(run: Run) -> list[Attempt]:
@@ -55,30 +100,10 @@ def attempts_of(run: Run) -> list[Attempt]:
     return found
 
 
-def clock_of(run: Run, status: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return when the run last wrote and, while it goes on, how long it still takes at the pace of its last steps."""
-    since, pace, left = _last_word(run, status)
-    said = [] if since is None else [(f"{_ago(since)} ago", "last written")]
-    return said + ([(_ago(pace * left), f"left, {left:,} steps")] if pace and left > 0 else [])
-
-
 def written(value: object) -> str:
     """Return a setting as it is shown."""
     shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return visible(shown, one_line=True)[:60]
-
-
-def _last_word(run: Run, status: Mapping[str, Any]) -> tuple[float | None, float, int]:
-    """Return the seconds since the run wrote, those that its last steps took each, and its steps that are left."""
-    rows = [row for row in run.metrics()[-50:] if isinstance(row.get("time"), int | float)]
-    last = max([float(row["time"]) for row in rows[-1:]] + [float(status.get("time") or 0)])
-    since = time.time() - last if last else None
-    end = run.recipe.training.max_steps
-    if status["state"] not in GOES_ON or len(rows) < 2:
-        return since, 0.0, 0
-    done = rows[-1]["step"] - rows[0]["step"]
-    pace = (rows[-1]["time"] - rows[0]["time"]) / done if done > 0 else 0.0
-    return since, pace, max(0, end - rows[-1]["step"])
 
 
 def _settings(file: Path) -> dict[str, str]:
@@ -89,13 +114,26 @@ def _settings(file: Path) -> dict[str, str]:
     return {key: written(value) for key, value in recipe.items() if value not in (None, "", -1)}
 
 
-def _last_lines(log: Path) -> list[str]:
+def _last_lines(log: Path, most: int) -> list[str]:
     try:
         with open(log, "rb") as file:
             file.seek(max(0, log.stat().st_size - 65_536))
-            return file.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
+            return file.read().decode("utf-8", "replace").splitlines()[-most:]
     except OSError:
         return []
+
+
+def _last_rows(metrics: Path) -> list[dict[str, Any]]:
+    """Return the last rows that the trainer logged, with their time; the end of the file alone is read."""
+    rows = []
+    for line in _last_lines(metrics, ROWS):
+        with suppress(ValueError):
+            rows.append(parse_json(line))
+    return [
+        row
+        for row in rows
+        if isinstance(row, dict) and type(row.get("step")) is int and type(row.get("time")) in (int, float)
+    ]
 
 
 def _reason(lines: Sequence[str]) -> str:
