@@ -63,7 +63,7 @@ def _with(value: float | None, decimals: int, sign: str) -> str:
     if value is None or not math.isfinite(value):
         return short(value)
     written = f"{value:{sign},.{decimals}f}".replace("-", MINUS)
-    return written.lstrip(f"+{MINUS}") if not any(digit in written for digit in "123456789") else written
+    return written if written.strip(f"+{MINUS}0.,") else written.lstrip(f"+{MINUS}")
 
 
 def percent(share: float | None, decimals: int = 1) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
@@ -16,8 +17,6 @@ NUMBERS = 12
 """Largest group in whose cells the values are written."""
 LABELS = 32
 """Largest group whose rows are numbered."""
-MOST_ORDERED = 256
-"""Largest group of which every cluster is turned the best way: the time grows with the third power."""
 _EXPONENT = 1.7
 """Above 1 makes differences between large similarities visible, which is where groups differ."""
 _KINDS = {"cell": "#6a51a3", "cell-minus": "#b36b00", "cell-self": "#8884", "cell-none": "none"}
@@ -76,18 +75,22 @@ def stretched(similarity: Array) -> tuple[float, float]:
 
 
 def clustered_order(similarity: Array) -> list[int]:
-    """Return the completions, by place, so that similar ones are neighbours: average linkage, its leaves in the best order.
+    """Return the completions, by place, so that similar ones are neighbours: average linkage, like ends turned together.
 
     What was not measured (NaN) counts as not similar; equally similar ones stand about as they were sampled.
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.cluster.hierarchy import linkage
 
     G = len(similarity)
     if G < 3:
         return list(range(G))
-    i, j = np.triu_indices(G, 1)
-    distances = np.clip(1 - np.nan_to_num(similarity[i, j].astype(np.float64), nan=-1.0), 0, None) + 1e-9 * (j - i)
-    found: list[int] = leaves_list(linkage(distances, "average", optimal_ordering=G <= MOST_ORDERED)).tolist()
+    S, (i, j) = np.nan_to_num(similarity.astype(np.float64), nan=-1.0), np.triu_indices(G, 1)
+    clusters = [[place] for place in range(G)]
+    for a, b in linkage(np.clip(1 - S[i, j], 0, None) + 1e-9 * (j - i), "average")[:, :2].astype(int).tolist():
+        ways = product(*((cluster, cluster[::-1]) for cluster in (clusters[a], clusters[b])))
+        left, right = max(ways, key=lambda way: S[way[0][-1], way[1][0]])
+        clusters.append(left + right)
+    found = clusters[-1]
     return found if found[0] < found[-1] else found[::-1]
 
 

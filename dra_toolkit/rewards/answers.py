@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from dra_toolkit.judge.completions import final_answer as stated_answer
 from dra_toolkit.judge.notation import squeezed
 
@@ -9,6 +11,7 @@ LONGEST = 200
 """Characters of an answer; a longer one is no answer but prose."""
 
 
+@functools.lru_cache(maxsize=256)  # what is measured and shown of a group asks more than once
 def final_answer(completion: str) -> str | None:
     r"""Return the final answer of a completion, where the judge finds it, without needless spaces; None if there is none.
 

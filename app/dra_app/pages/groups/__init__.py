@@ -5,8 +5,11 @@ A click asks the server once, and the answer is the HTML of what changed.
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from markupsafe import Markup
 
 from dra_app import group_figures
 from dra_app import params as read
@@ -115,19 +118,22 @@ _COLUMNS = [("group_index", "group", "batch and index of the group")]
 _COLUMNS += [(name, GROUP_MEASURES[name].short, GROUP_MEASURES[name].meaning) for name in COLUMNS]
 
 
-def table_rows(groups: StepGroups) -> list[tuple[Row, list[tuple[str, ...]], tuple[str, ...]]]:
+def table_rows(groups: StepGroups) -> list[tuple[Row, Markup, Markup]]:
     """Return the rows of the table, each with its marks and its numbers, these with the decimals of their column."""
     shown = groups.rows[:MOST_ROWS]
     columns = [aligned(row[name] for row in shown) for name in COLUMNS]
-    return [(row, _marks(row), numbers) for row, numbers in zip(shown, zip(*columns, strict=True), strict=True)]
+    numbers = (Markup(f"<td>{'</td><td>'.join(each)}</td>") for each in zip(*columns, strict=True))
+    return [(row, _marks(row), cells) for row, cells in zip(shown, numbers, strict=True)]
 
 
-def _marks(row: Row) -> list[tuple[str, ...]]:
-    return [
-        (mark, symbol, f"{name}: {said}", str(row["flips"]) if mark == "flips" else "")
-        for mark, (symbol, name, said) in MARKS.items()
-        if has_mark(row, mark)
-    ]
+def _marks(row: Row) -> Markup:
+    return Markup("").join(_mark(mark, row["flips"] if mark == "flips" else "") for mark in MARKS if has_mark(row, mark))
+
+
+@functools.cache
+def _mark(mark: str, more: int | str) -> Markup:
+    symbol, *said = MARKS[mark]
+    return part("groups", "symbols", [(mark, symbol, ": ".join(said), more)])
 
 
 def _damage(run: Run, step: int, mode: Mode) -> list[tuple[str, str]]:
