@@ -88,7 +88,7 @@ def _make(root: Path, name: str, measure: str, steps: int) -> None:
 
 def _train(settings: DiversitySettings, steps: int) -> Iterator[tuple[list[GroupRecord], Array]]:
     """Yield, from step 0 on, the groups of each step and how likely each of the `KINDS` then is; step 0 has no groups."""
-    rng, texts, embedder = np.random.default_rng(0), random.Random(0), HashEmbedder()
+    rng, texts = np.random.default_rng(0), random.Random(0)
     asked = problems().train[:PROBLEMS]
     logits = np.array([{"right": 0.0, "slip": 0.6, "unfinished": -0.4}[kind] for _, kind in KINDS])
     yield [], _softmax(logits)
@@ -100,7 +100,7 @@ def _train(settings: DiversitySettings, steps: int) -> Iterator[tuple[list[Group
             problem = asked[((step - 1) * PROMPTS + index) % len(asked)]
             chosen = rng.choice(len(KINDS), size=G, p=chances)
             completions = tuple(_completion(problem, kind, texts) for kind in chosen)
-            record = _record(step, index, problem, completions, settings, embedder)
+            record = _record((step, index), problem, completions, settings)
             records.append(record)
             for kind, advantage in zip(chosen, record.advantages, strict=True):
                 gradient += advantage * ((np.arange(len(logits)) == kind) - chances)
@@ -120,24 +120,19 @@ def _completion(problem: Problem, number: int, texts: random.Random) -> str:
 
 
 def _record(
-    step: int,
-    index: int,
-    problem: Problem,
-    completions: tuple[str, ...],
-    settings: DiversitySettings,
-    embedder: HashEmbedder,
+    place: tuple[int, int], problem: Problem, completions: tuple[str, ...], settings: DiversitySettings
 ) -> GroupRecord:
     rewards = {
         "strict": np.array(strict(completions, [problem.solution] * len(completions))),
         "format": np.array([float(well_formed(text)) for text in completions]),
     }
     totals: Array = sum((WEIGHTS[name] * values for name, values in rewards.items()), np.zeros(len(completions)))
-    adjustment = adjust(embeddings=embedder.embed(list(completions)).vectors, totals=totals, settings=settings)
+    adjustment = adjust(embeddings=HashEmbedder().embed(list(completions)).vectors, totals=totals, settings=settings)
     return GroupRecord(
         mode="train",
-        step=step,
+        step=place[0],
         batch=0,
-        index=index,
+        index=place[1],
         attempt=1,
         group=CompletionGroup(
             prompt=(Message(role="user", content=problem.prompt),),

@@ -21,7 +21,6 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from dra_app import palette
 from dra_app.context import Context
 from dra_app.guard import Guard, Rules, content_policy
 from dra_app.own_pages import OwnPage, mount_own
@@ -106,8 +105,7 @@ def static_files() -> dict[str, bytes]:
     found = {path.name: path for path in (_HERE / "client").glob("*") if path.suffix in _KINDS}
     for name in pages():
         found[f"{name}.js"] = _HERE / "pages" / name.replace("-", "_") / "page.js"
-    files = {name: path.read_bytes() for name, path in found.items()}
-    return {**files, "style.css": palette.style().encode() + b"\n" + files["style.css"]}
+    return {name: path.read_bytes() for name, path in found.items()}
 
 
 def _add_page(app: fastapi.FastAPI, rules: Rules, own: Sequence[OwnPage]) -> None:

@@ -9,7 +9,7 @@ import functools
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dra_toolkit.drawing.numbers import percent, short, signed
 from dra_toolkit.drawing.svg import one_line
@@ -55,6 +55,7 @@ def _environment() -> Environment:
         "short": short,
         "signed": signed,
         "visible": visible,
+        "words": lambda key: Markup(escape(key).replace("_", Markup("_<wbr>"))),
     }
     return found
 

@@ -170,19 +170,20 @@ class Trainings:
             raise RecipeError(f"{path}: cannot be written ({error.strerror})") from None
         return f"written to {path}"
 
-    def status(self, name: str, written: str) -> tuple[str, str]:
-        """Return how the recipe's run stands, with the way to it, and the end of what its launcher printed."""
+    def status(self, name: str, written: str) -> tuple[str, str, bool]:
+        """Return how the recipe's run stands, with the way to it; the end of what it printed; whether it goes on."""
         try:
             run = RunDirectory(self.asked(name, written)[2].output_dir.resolve())
             state = str(run.status()["state"]) if run.exists() else "not started"
         except DRAError as error:
-            return "", "\n".join(error.problems)
+            return "", "\n".join(error.problems), False
         process = self._started.get(run.path)
         ended = process.poll() if process else None
         log = self._log(run.path)
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:] if log.exists() else []
         lines += [f"dra train ended with status {ended}"] if ended is not None else []
-        return shared("trained", run.path.name, state, run.exists()), visible("\n".join(lines))
+        goes_on = state in _GOES_ON or (process is not None and ended is None)
+        return shared("trained", run.path.name, state, run.exists()), visible("\n".join(lines)), goes_on
 
     def _log(self, run: Path) -> Path:
         return self._logs / f"{run.name}.log"
@@ -227,10 +228,18 @@ def _build(trainings: Trainings) -> None:
         trigger_mode="multiple",
         api_visibility="private",
     )
-    gr.Timer(2).tick(trainings.status, asked, [state, log], show_progress="hidden", api_visibility="private")
+    timer = gr.Timer(2, active=False)  # a run that has ended is not asked about
+
+    def follow(*given: str) -> tuple[Any, ...]:
+        *shown, goes_on = trainings.status(*given)
+        return *shown, gr.Timer(active=goes_on)
+
+    told: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    gr.on([timer.tick, recipe.change, written.change], follow, asked, [state, log, timer], **told)
     for name, button in buttons.items():
         action = getattr(trainings, name.lower())
-        button.click(_told(action), [token, *asked], answer, api_visibility="private")
+        done = button.click(_told(action), [token, *asked], answer, api_visibility="private")
+        done.then(follow, asked, [state, log, timer], **told)
     save.click(_told(trainings.copy), [token, *asked, target], answer, api_visibility="private")
 
 

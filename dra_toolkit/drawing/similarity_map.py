@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from itertools import product
 
 import numpy as np
 
@@ -17,8 +16,7 @@ NUMBERS = 12
 """Largest group in whose cells the values are written."""
 LABELS = 32
 """Largest group whose rows are numbered."""
-_EXPONENT = 1.7
-"""Above 1 makes differences between large similarities visible, which is where groups differ."""
+_EXPONENT = 1.7  # above 1 makes differences between large similarities visible, which is where groups differ
 _KINDS = {"cell": "#6a51a3", "cell-minus": "#b36b00", "cell-self": "#8884", "cell-none": "none"}
 """Class of a cell -> its colour where there is no style sheet."""
 
@@ -81,13 +79,12 @@ def clustered_order(similarity: Array) -> list[int]:
     """
     from scipy.cluster.hierarchy import linkage
 
-    G = len(similarity)
-    if G < 3:
+    if (G := len(similarity)) < 3:
         return list(range(G))
     S, (i, j) = np.nan_to_num(similarity.astype(np.float64), nan=-1.0), np.triu_indices(G, 1)
     clusters = [[place] for place in range(G)]
     for a, b in linkage(np.clip(1 - S[i, j], 0, None) + 1e-9 * (j - i), "average")[:, :2].astype(int).tolist():
-        ways = product(*((cluster, cluster[::-1]) for cluster in (clusters[a], clusters[b])))
+        ways = ((x, y) for x in (clusters[a], clusters[a][::-1]) for y in (clusters[b], clusters[b][::-1]))
         left, right = max(ways, key=lambda way: S[way[0][-1], way[1][0]])
         clusters.append(left + right)
     found = clusters[-1]

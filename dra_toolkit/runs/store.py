@@ -193,8 +193,7 @@ class GroupStore:
         """
         places = [(file, "") for file in snapshot.files] + [(s, part) for s in snapshot.segments for part in parts]
         with self._looking, ThreadPoolExecutor(max_workers=2) as workers:
-            each = map if len(places) == 1 else workers.map  # a thread takes longer to start than one file to look at
-            broken = list(each(lambda place: _why_broken(*place), places))
+            broken = list((map if len(places) == 1 else workers.map)(lambda place: _why_broken(*place), places))
         for (source, part), why in zip(places, broken, strict=True):
             if why:
                 self._refuse(source.path, f"{part} is damaged ({why})" if part else f"damaged ({why})")

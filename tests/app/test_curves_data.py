@@ -19,8 +19,9 @@ from dra_app.demo import make_demo
 from dra_app.pages import compare, overview
 from dra_app.pages.compare.many import joined
 from dra_app.pages.overview.parts import notes_part, run_lines
-from dra_app.palette import MEANINGS, style
+from dra_app.palette import FUNCTIONS
 from dra_app.run_curves import Curves, function_curves, logged_curves, measure_curves
+from dra_app.server import static_files
 from dra_toolkit.drawing.curves import MOST_POINTS, Line, curves, smoothed, sparkline, thinned
 from dra_toolkit.errors import RunError
 from dra_toolkit.inspection.comparison import settings_of
@@ -175,13 +176,18 @@ def test_every_meaning_has_contrast_with_its_ground() -> None:
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
+    style = static_files()["style.css"].decode()
+    colours = {name: both for name, *both in re.findall(r"--dra-([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", style)}
+    series = {name for name in colours if name.startswith("fn")}
+    assert len(series) == FUNCTIONS
+    assert set(re.findall(r"var\(--dra-([\w-]+)\)", style)) <= set(colours)
     for ground in (0, 1):
-        for meaning in set(MEANINGS) - {"ground", "panel", "line", "on-similarity"}:
+        for meaning in set(colours) - {"ground", "panel", "line", "on-similarity"}:
             for behind in ("ground", "panel"):
-                a, b = sorted((light(MEANINGS[meaning][ground]), light(MEANINGS[behind][ground])))
-                least = 3 if meaning in ("distinct", "raw") else 4.5  # 3 for lines, 4.5 for small text (WCAG)
+                a, b = sorted((light(colours[meaning][ground]), light(colours[behind][ground])))
+                is_line = meaning in {"distinct", "raw", *series}
+                least = 3 if is_line else 4.5  # 3 for lines, 4.5 for small text (WCAG)
                 assert (b + 0.05) / (a + 0.05) >= least, (meaning, ground, behind)
-    assert f"--dra-raw:light-dark({','.join(MEANINGS['raw'])})" in style()
 
 
 def test_runs_are_told_apart_by_their_recipes(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[RunDirectory]:
     """A run that goes on, and that a process holds: this one."""
-    directory = make_run(tmp_path / "goes-on")
+    directory = make_run(tmp_path / "goes-on", "max_steps: 1000\n")
     record_all(directory, [record(1, 0)], [record(2, 0)])
     attempt = directory.start_attempt()
     (directory.attempt_logs(attempt) / "output.log").write_text("step 2\nwaiting for the others\n")
@@ -76,7 +76,7 @@ def test_a_run_is_silent_once_its_own_pace_does_not_explain_it(running: RunDirec
     log(running, *((10 * step, now - 1_900 - 500 * (5 - step)) for step in range(6)))
     found = word_of(running, now - 6_000)
     assert not found.is_silent  # every tenth step is logged, each 500 s after the one before
-    assert found.pace == pytest.approx(50)
+    assert found.rest == "13 h for 950 steps"
 
 
 def test_what_was_written_beside_the_log_of_metrics_counts(running: RunDirectory) -> None:
@@ -89,13 +89,15 @@ def test_what_was_written_beside_the_log_of_metrics_counts(running: RunDirectory
     assert found.since == pytest.approx(30, abs=5)
 
 
-@pytest.mark.parametrize("last", ['{"step": 3, "time": nu', '{"step": 3}', '{"step": "x", "time": 1}', "[]", "9" * 5_000])
+@pytest.mark.parametrize(
+    "last", ['{"step": 3, "time": nu', '{"step": 3}', '{"step": "x", "time": 1}', "[]", "9" * 5_000]
+)
 def test_a_torn_or_odd_last_line_hides_no_other(running: RunDirectory, last: str) -> None:
     now = time.time()
     log(running, (1, now - 20), (2, now - 10))
     with open(running.metrics, "a") as file:
         file.write(last)
-    assert word_of(running, 0).pace == pytest.approx(10)
+    assert word_of(running, 0).rest == "3 h for 998 steps"
 
 
 def test_silence_alone_changes_what_the_page_follows(running: RunDirectory, clock: Clock) -> None:
@@ -150,11 +152,12 @@ def test_an_open_page_notices_that_its_run_falls_silent_and_that_it_goes_on(
     clock.ahead = 7_200
     browser.page.wait_for_selector("#dra-overview [data-part=end]:has-text('running, silent')")
     assert browser.text("#dra-shell [data-state]") == "silent"
-    assert "last written 2 h ago: waiting for the others" in browser.text("#dra-overview [data-part=end]")
+    assert "running, silent in attempt 1: waiting for the others" in browser.text("#dra-overview [data-part=end]")
+    assert "Last written 2 h ago. Stop it first" in browser.text("#dra-overview [data-part=end]")
     browser.page.click("#dra-overview [data-part=end] summary >> nth=0")
     assert browser.text("#dra-overview [data-part=end] pre >> nth=0") == "step 2\nwaiting for the others"
     clock.ahead = 10_800
-    wait_until(lambda: "last written 3 h ago" in browser.text("#dra-overview [data-part=end]"))
+    wait_until(lambda: "Last written 3 h ago" in browser.text("#dra-overview [data-part=end]"))
     clock.ahead = 0
     record_all(running, [record(3, 0)])
     wait_until(lambda: not browser.text("#dra-overview [data-part=end]"))

@@ -48,21 +48,21 @@ def across(names: Sequence[str], columns: dict[str, list[Cell]], name: str) -> M
         return Markup("")
     places = {key: SIDE + i * (WIDTH - 2 * SIDE) / (len(columns) - 1) for i, key in enumerate(columns)}
     scales = {key: _scale(values) for key, values in columns.items()}
-    parts = []
+    parts, values = list[str](), list[str]()
     for i, (key, x) in enumerate(places.items()):
         parts.append(line(x, TOP, x, HEIGHT - BOTTOM, "zero", 'stroke="currentColor"'))
         parts.append(text(x, 12 if i % 2 else 24, key.replace("_", " "), "axis"))
         shown = {scales[key][value]: value for value in columns[key] if value in scales[key]}
         if any(isinstance(value, float) for value in shown.values()):
             shown = {y: shown[y] for y in (min(shown), max(shown))}
-        parts += [text(x + 5, y + 3.5, _said(value), anchor="start") for y, value in shown.items()]
+        values += [text(x + 5, y + 3.5, _said(value), "tick over", anchor="start") for y, value in shown.items()]
     for i, run in enumerate(names):
         points = [(places[key], scales[key].get(columns[key][i])) for key in columns]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points if y is not None)
         stroke = f'style="stroke:{series(i)[0]}" stroke-dasharray="{series(i)[1]}" stroke-width="2" fill="none"'
         parts.append(f'<path d="{path}" {stroke}><title>{escaped(run)}</title></path>')
     rows: list[list[Cell]] = [["run", *columns], *([n, *row] for n, row in zip(names, zip(*columns.values())))]  # noqa: B905
-    drawing = marks(WIDTH, HEIGHT, "Settings and outcomes of the runs", "".join(parts))
+    drawing = marks(WIDTH, HEIGHT, "Settings and outcomes of the runs", "".join([*parts, *values]))
     return figure("Settings and outcomes", drawing, rows=rows, name=f"{name}-across")
 
 

@@ -85,9 +85,4 @@ def _chosen(report: Report, params: read.Params) -> tuple[str, str]:
     return read.choice(params, "left", labels, labels[0]), read.choice(params, "right", labels, labels[-1])
 
 
-PAGE = Page(
-    title="Evaluate",
-    place=60,
-    keys=("metric", "left", "right"),
-    questions=(show, pair, csv),
-)
+PAGE = Page(title="Evaluate", place=60, keys=("metric", "left", "right"), questions=(show, pair, csv))

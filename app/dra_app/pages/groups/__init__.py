@@ -127,7 +127,9 @@ def table_rows(groups: StepGroups) -> list[tuple[Row, Markup, Markup]]:
 
 
 def _marks(row: Row) -> Markup:
-    return Markup("").join(_mark(mark, row["flips"] if mark == "flips" else "") for mark in MARKS if has_mark(row, mark))
+    return Markup("").join(
+        _mark(mark, row["flips"] if mark == "flips" else "") for mark in MARKS if has_mark(row, mark)
+    )
 
 
 @functools.cache

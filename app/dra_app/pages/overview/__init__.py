@@ -86,10 +86,7 @@ def health(run: Run, params: read.Params) -> Answer:
     with _lock:
         known = _notes.get(run)
     if known is None or not known[0] <= count < 1 + known[0] * (1 + AGAIN):
-        known = (
-            count,
-            health_notes(run, {"step": found.steps.astype(np.float64), **found.columns}) if count else (),
-        )
+        known = (count, health_notes(run, {"step": found.steps.astype(np.float64), **found.columns}) if count else ())
         with _lock:
             _notes[run] = known
     return {"parts": {"notes": notes_part(known[1], found)}}

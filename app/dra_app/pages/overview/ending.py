@@ -36,37 +36,31 @@ class LastWord:
     since: float | None
     """Seconds; None where it never wrote."""
     is_silent: bool
-    """Whether it goes on, and has not written for longer than that explains."""
-    pace: float = 0.0
-    """Seconds that its last steps took each; 0 where that is not known, or it has ended."""
-    left: int = 0
-    """Steps that are left."""
+    """Whether it goes on, and has not written for longer than its pace explains."""
+    rest: str = ""
+    """How long it still takes at the pace of its last steps."""
 
     @property
     def said(self) -> str:
         """When it last wrote."""
         return "" if self.since is None else f"{_ago(self.since)} ago"
 
-    @property
-    def rest(self) -> str:
-        """How long it still takes at the pace of its last steps."""
-        return _ago(self.pace * self.left) if self.pace and self.left else ""
-
 
 def last_word(run: Run, status: Mapping[str, Any]) -> LastWord:
     """Return when a run last wrote, by its clock and, while it goes on, by its files."""
     rows, goes_on = _last_rows(run.directory.metrics), status["state"] in GOES_ON
-    times = [float(status.get("time") or 0), *(float(row["time"]) for row in rows[-1:])]
+    times = [float(status.get("time") or 0), *(at for _, at in rows[-1:])]
     for file in (run.directory.metrics, run.directory.groups) if goes_on else ():
         with suppress(OSError):
             times.append(file.stat().st_mtime)
     since = time.time() - max(times) if max(times) else None
     if not goes_on or len(rows) < 2:
         return LastWord(since=since, is_silent=goes_on and since is not None and since > SILENT)
-    steps, seconds = (rows[-1][name] - rows[0][name] for name in ("step", "time"))
+    steps, seconds = rows[-1][0] - rows[0][0], rows[-1][1] - rows[0][1]
     is_silent = since is not None and since > max(SILENT, TIMES * seconds / (len(rows) - 1))
-    left = max(0, run.recipe.training.max_steps - rows[-1]["step"])
-    return LastWord(since=since, is_silent=is_silent, pace=seconds / steps if steps > 0 else 0.0, left=left)
+    left = run.recipe.training.max_steps - rows[-1][0]
+    rest = f"{_ago(left * seconds / steps)} for {left:,} steps" if steps > 0 and left > 0 else ""
+    return LastWord(since=since, is_silent=is_silent, rest=rest)
 
 
 def logs_of(run: Run) -> list[Path]:
@@ -123,17 +117,14 @@ def _last_lines(log: Path, most: int) -> list[str]:
         return []
 
 
-def _last_rows(metrics: Path) -> list[dict[str, Any]]:
-    """Return the last rows that the trainer logged, with their time; the end of the file alone is read."""
-    rows = []
+def _last_rows(metrics: Path) -> list[tuple[int, float]]:
+    """Return step and time of the last rows that the trainer logged; the end of the file alone is read."""
+    found = []
     for line in _last_lines(metrics, ROWS):
-        with suppress(ValueError):
-            rows.append(parse_json(line))
-    return [
-        row
-        for row in rows
-        if isinstance(row, dict) and type(row.get("step")) is int and type(row.get("time")) in (int, float)
-    ]
+        with suppress(ValueError, KeyError, TypeError):  # torn, or not a logged row
+            row = parse_json(line)
+            found.append((int(row["step"]), float(row["time"])))
+    return found
 
 
 def _reason(lines: Sequence[str]) -> str:

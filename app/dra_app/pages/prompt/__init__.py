@@ -152,9 +152,5 @@ def _curve(panel: Panel, rows: Sequence[GroupRow], name: str) -> Markup:
 
 
 PAGE = Page(
-    title="Prompt",
-    place=20,
-    keys=("mode", "prompt", "between"),
-    questions=(show, thumbnails, differences),
-    alone=True,
+    title="Prompt", place=20, keys=("mode", "prompt", "between"), questions=(show, thumbnails, differences), alone=True
 )

@@ -69,10 +69,7 @@ def _settings(record: GroupRecord, facts: FileFacts, changes: Changes) -> dict[s
     lines = recipe_lines(changes.settings(facts, record.mode), changes.estimator(facts), facts.embedder)
     before = recipe_lines(recorded_settings(facts, record.mode), facts.made, facts.embedder)
     differing = [line for line in lines if line not in before]
-    return {
-        "form": part("what-if", "form", fields, changed),
-        "lines": part("what-if", "recipe", differing, lines),
-    }
+    return {"form": part("what-if", "form", fields, changed), "lines": part("what-if", "recipe", differing, lines)}
 
 
 def show_step(run: Run, params: read.Params) -> Answer:

@@ -29,7 +29,6 @@ class Field:
     """One setting in the form."""
 
     known: Key
-    label: str
     help: str
     recorded: Any
     value: Any
@@ -133,7 +132,6 @@ def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
         disabled = {"rank_slice": "embeddings not recorded"}
     return Field(
         known=known,
-        label=declared.label if declared else {"scale_rewards": "reward scaling"}.get(key, key.replace("_", " ")),
         help=declared.help if declared else known.help or SCALING_HELP,
         recorded=recorded,
         value=value,
