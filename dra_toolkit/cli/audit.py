@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, counting, user_errors
+from dra_toolkit.cli.common import JSON, answer, user_errors
 from dra_toolkit.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -31,11 +31,12 @@ def audit(
     text_column: str = typer.Option("text", help="Of a file."),
     label_column: str = typer.Option("label", help="Of a file."),
     group_column: str = typer.Option(None, help="Of a file; left out, group or prompt, else all texts are one group."),
-    groups: int = typer.Option(200, min=1, help="Groups embedded, chosen at random."),
+    groups: int = typer.Option(100, min=1, help="Groups embedded, chosen at random."),
     seed: int = typer.Option(0, help="Of that choice and of the bootstrap."),
     as_json: bool = JSON,
 ) -> None:
     """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
+    from dra_toolkit.cli.progress import counting
     from dra_toolkit.inspection.audit import as_plain, audit_view, from_file, from_run
     from dra_toolkit.inspection.audit import audit as measure
     from dra_toolkit.runs import Run, latest_run
@@ -48,11 +49,10 @@ def audit(
         run = Run(latest_run()) if source is None else Run.open(source)
         found = from_run(run, labels=labels, groups=groups, seed=seed)
     names = dict.fromkeys([*(embedder or _offline()), *(["policy"] if policy else [])])
-    total = sum(len(group.texts) for group in found)
-    audited = []
-    for each, tokens_of in [_load(name, policy, run) for name in names]:
-        with counting(f"embedding with {each.name}", lambda: total) as embedded:
-            audited.append(measure(found, each, tokens_of=tokens_of, embedded=embedded, seed=seed))
+    total = len(names) * sum(len(group.texts) for group in found)
+    with counting(f"embedding with {', '.join(names)}", total) as embedded:
+        loaded = [_load(name, policy, run) for name in names]
+        audited = [measure(found, each, tokens_of=ids, embedded=embedded, seed=seed) for each, ids in loaded]
     answer(as_json, as_plain(audited), lambda out: [audit_view(audited)])
 
 

@@ -6,8 +6,8 @@ import difflib
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -121,21 +121,6 @@ def answer(
         out.print(each)
     if following:
         print_next(out, following)
-
-
-@contextmanager
-def counting(what: str, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
-    """Show a bar of completions on standard error, where there is a terminal; yield what is told how many more are done."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    shown = console(stderr=True)
-    if not shown.is_terminal:
-        yield lambda completions: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-    with Progress(*columns, console=shown, transient=True) as progress:
-        task = progress.add_task(what, total=total())
-        yield lambda completions: progress.advance(task, completions)
 
 
 def with_default(command: str, *, alone: bool) -> type[TyperGroup]:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 DEFAULT = "run"
 
-
 app = typer.Typer(
     cls=with_default(DEFAULT, alone=True),
     help="Evaluate checkpoints on benchmarks, and report. `dra eval RUN --all-steps` is `dra eval run RUN --all-steps`.",
@@ -79,8 +78,7 @@ def run(
 def _check_installed() -> None:
     missing = [name for name in ("lighteval", "torch", "transformers") if importlib.util.find_spec(name) is None]
     if missing:
-        install = "pip install 'dra-toolkit[train,eval]'"
-        raise EvaluationError(f"dra eval needs {', '.join(missing)}; install with: {install}")
+        raise EvaluationError(f"dra eval needs {', '.join(missing)}: pip install 'dra-toolkit[train,eval]'")
 
 
 def _evaluate(chosen: Chosen, *, dry_run: bool, slurm: Path | None, detect: float | None, as_json: bool) -> int:

@@ -21,7 +21,6 @@ from dra_toolkit.cli.train import train
 
 app = typer.Typer(
     name="dra",
-    help="Train reasoning models with diversity-aware rewards, and see what happens inside every sampled group.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

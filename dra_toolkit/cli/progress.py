@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,6 +124,28 @@ def make_display(read: Reader, *, as_json: bool) -> Display:
         return Display()
     console = Console(stderr=True)
     return Bars(read, console) if console.is_terminal else Lines(read)
+
+
+@contextmanager
+def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how many completions of `total` are done; yield what is told how many more are."""
+    display = make_display(lambda event: [_counted(what, event["done"], total)], as_json=False)
+    done = 0
+
+    def advance(completions: int) -> None:
+        nonlocal done
+        done += completions
+        display.show({"done": done})
+
+    advance(0)
+    try:
+        yield advance
+    finally:
+        display.close()
+
+
+def _counted(what: str, done: int, of: int) -> Shown:
+    return Shown(line=f"{what}: {done}/{of}", is_progress=True, description=what, done=done, of=of)
 
 
 def training_events(event: Event) -> Iterator[Shown]:

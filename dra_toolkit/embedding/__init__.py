@@ -113,6 +113,7 @@ def load_embedder(
         raise EmbedderError(f"embedder: {problem}")
     if settings.batch_tokens < 1:
         raise EmbedderError(f"embedder_batch_tokens: found {settings.batch_tokens}, expected at least 1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin make a busy machine's CPU many times slower
     if settings.parts != _WHOLE:
         return PartsEmbedder(load_embedder(replace(settings, parts=_WHOLE), device=device), settings.parts)
     return known_embedder(settings.name).load(settings, device=device, policy=policy, passes=passes)
@@ -125,6 +126,5 @@ def _is_function(name: str) -> bool:
 def _unknown(name: str) -> str:
     if "/" in name:
         return f"found {name!r}, expected an existing folder, or an id as owner/model"
-    names = ", ".join(EMBEDDERS)
-    nearest = did_you_mean(name, EMBEDDERS)
+    names, nearest = ", ".join(EMBEDDERS), did_you_mean(name, EMBEDDERS)
     return f"found {name!r}, expected {names}, an id as owner/model, a folder, or package.module.function{nearest}"

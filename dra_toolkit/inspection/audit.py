@@ -18,7 +18,6 @@ from dra_toolkit.dotted import call_users, is_dotted, load_dotted
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import Array, GroupRecord, Mode, mean_of_known
-from dra_toolkit.inspection.plain import plain
 from dra_toolkit.inspection.terminal import table
 from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards.answers import final_answer
@@ -31,6 +30,8 @@ GROUP_COLUMNS = ("group", "prompt")
 """Which column groups the texts of a file where none is named: the first of these that the first row has."""
 LARGEST = 2_000
 """Texts in one group at most: every pair of them is compared."""
+AT_ONCE = 16
+"""Groups whose texts an embedder gets in one call: short texts fill its batches so."""
 LABELS = ("recorded", "answer")
 """Where the labels of a run come from, besides a dotted path to a function of texts."""
 
@@ -45,7 +46,7 @@ class LabelledGroup:
 
 
 def from_run(
-    run: Run, *, labels: str = "answer", groups: int = 200, mode: Mode = "train", seed: int = 0
+    run: Run, *, labels: str = "answer", groups: int = 100, mode: Mode = "train", seed: int = 0
 ) -> list[LabelledGroup]:
     """Return up to `groups` recorded groups, chosen at random, with labels.
 
@@ -61,9 +62,9 @@ def from_run(
     keys = run.query(sql, [mode]).to_pylist()
     if not keys:
         raise RunError(f"{run.name}: no {mode} groups are recorded")
-    label = None
-    if is_dotted(labels):
-        label = load_dotted("--labels", labels, expected="a function of texts", error=RunError)
+    label = (
+        load_dotted("--labels", labels, expected="a function of texts", error=RunError) if is_dotted(labels) else None
+    )
     places = (keys[i] for i in chosen(len(keys), groups, seed))
     records = (run.group(p["step"], p["group_index"], mode=mode, batch=p["batch"]) for p in places)
     return [
@@ -73,7 +74,7 @@ def from_run(
 
 
 def from_file(
-    path: Path, *, text: str = "text", label: str = "label", group: str | None = None, groups: int = 200, seed: int = 0
+    path: Path, *, text: str = "text", label: str = "label", group: str | None = None, groups: int = 100, seed: int = 0
 ) -> list[LabelledGroup]:
     """Return up to `groups` groups of a file with a row for each text, JSON lines, CSV or Parquet, chosen at random.
 
@@ -195,19 +196,22 @@ def audit(
     seconds = 0.0
     first = list(groups[0].texts)
     embedder.embed(first, tokens_of(first) if tokens_of else None)  # loads what is loaded late
-    for group in groups:
-        ids = tokens_of(group.texts) if tokens_of else None
+    for several in (groups[start : start + AT_ONCE] for start in range(0, len(groups), AT_ONCE)):
+        texts = [text for group in several for text in group.texts]
+        ids = tokens_of(texts) if tokens_of else None
         started = time.perf_counter()
-        found = embedder.embed(list(group.texts), ids)
+        found = embedder.embed(texts, ids)
         seconds += time.perf_counter() - started
-        truncated, total = truncated + found.truncated, total + len(group.texts)
-        equal, other = _pairs(group, cosine_similarity(found.vectors))
-        within.append(equal)
-        between.append(other)
-        if len(equal) and len(other):
-            won.append(wins(equal, other))
-            counts.append(len(equal) * len(other))
-        embedded(len(group.texts))
+        truncated, total = truncated + found.truncated, total + len(texts)
+        ends = np.cumsum([len(group.texts) for group in several])
+        for group, vectors in zip(several, np.split(found.vectors, ends[:-1]), strict=True):
+            equal, other = _pairs(group, cosine_similarity(vectors))
+            within.append(equal)
+            between.append(other)
+            if len(equal) and len(other):
+                won.append(wins(equal, other))
+                counts.append(len(equal) * len(other))
+        embedded(len(texts))
     if not counts:
         raise RunError(
             "audit: no group has two texts with equal labels and two with different ones, so nothing can be told apart; "
@@ -272,8 +276,6 @@ RULE = (
     f"the signal is there if the interval begins at {THERE} or above, weak from {WEAK}; "
     f"fewer than {ENOUGH} groups say nothing"
 )
-
-
 HEADS = ("embedder", "within", "between", "AUC", "95 % interval", "cut", "ms each")
 
 
@@ -302,11 +304,9 @@ def audit_view(audited: Sequence[Audited]) -> RenderableType:
         *(Text(f"{visible(found.embedder, one_line=True)}: {verdict(found)}") for found in audited),
         Text(RULE, "dim"),
     ]
-    columns = (head if head == "embedder" else f">{head}" for head in HEADS)
-    return Group(table(columns, map(cells, audited)), *lines)
+    return Group(table((head if head == "embedder" else f">{head}" for head in HEADS), map(cells, audited)), *lines)
 
 
 def as_plain(audited: Sequence[Audited]) -> dict[str, Any]:
     """Return an audit as JSON can hold it."""
-    told: dict[str, Any] = plain({"embedders": [{**asdict(each), "verdict": verdict(each)} for each in audited]})
-    return told
+    return {"embedders": [{**asdict(each), "verdict": verdict(each)} for each in audited]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from recorded import make_run, record, record_all
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
+from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.embedding.protocol import Embeddings
 from dra_toolkit.errors import RunError
+from dra_toolkit.inspection import audit as audits
 from dra_toolkit.inspection.audit import LabelledGroup, audit, from_file, from_run, verdict, wins
 from dra_toolkit.runs import Run
 
@@ -225,3 +228,36 @@ class TestCommand:
         (tmp_path / "x.csv").write_text("text,label")
         (tmp_path / "x.txt").write_text("no table\n")
         assert "not JSON" in audit_(tmp_path / "x.txt", status=2).stderr.replace("\n", " ")
+
+
+def test_groups_embedded_together_are_compared_apart(monkeypatch):
+    """Many groups go to the embedder in one call; their pairs, and so every number, are those of one call each."""
+    rng = np.random.default_rng(0)
+    texts = [[f"{i}-{j}:{rng.random():.3f}" for j in range(3 + i % 4)] for i in range(25)]
+    several = [group(each, [text[-1] > "4" for text in each]) for each in texts]
+    calls: list[int] = []
+    together = audit(several, Known(), embedded=calls.append)
+    assert len(calls) < len(several)
+    assert sum(calls) == sum(map(len, texts))
+    monkeypatch.setattr(audits, "AT_ONCE", 1)
+    alone = audit(several, Known())
+    same = {"seconds": 0.0, "truncated": 0.0}  # Known calls half of a call's texts cut, rounded down
+    assert replace(together, **same) == replace(alone, **same)
+
+
+def test_it_says_how_far_it_is_before_an_embedder_is_loaded(tmp_path, capfd):
+    rows = [{"text": f"{way} {i}", "label": way, "group": i % 3} for way in ("add", "carry") for i in range(6)]
+    (tmp_path / "labelled.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    ran = audit_(tmp_path / "labelled.jsonl", "-e", "hash", "--json")
+    assert ran.stderr.splitlines() == ["embedding with hash: 0/12", "embedding with hash: 12/12"]
+    assert json.loads(ran.stdout)["embedders"]
+
+
+def test_threads_of_an_embedder_do_not_spin(monkeypatch):
+    """Spinning threads of a busy machine made MiniLM more than ten times slower; torch reads the setting as it loads."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    load_embedder(EmbedderSettings(name="hash"))
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    load_embedder(EmbedderSettings(name="hash"))
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"

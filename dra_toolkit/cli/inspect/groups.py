@@ -88,15 +88,11 @@ def _last_step(run: Run, mode: Mode) -> int:
 
 
 def _next(run: Run, rows: Sequence[GroupRow], mode: Mode) -> list[str]:
-    at = run.directory.path
-    return [
-        command
-        for first in rows[:1]
-        for command in (
-            f"dra inspect group {at} {first.step} {first.index}{place_options(mode, first.batch)}",
-            f"dra inspect prompt {at} {first.prompt_hash}{place_options(mode, 0)}",
-        )
-    ]
+    if not rows:
+        return []
+    first, at = rows[0], run.directory.path
+    in_full = f"dra inspect group {at} {first.step} {first.index}{place_options(mode, first.batch)}"
+    return [in_full, f"dra inspect prompt {at} {first.prompt_hash}{place_options(mode, 0)}"]
 
 
 @app.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, counting, user_errors
+from dra_toolkit.cli.common import JSON, answer, user_errors
 from dra_toolkit.cli.inspect import common
 from dra_toolkit.cli.inspect.common import MODE, ONE_RUN, STEPS, Mode, app, open_run
 from dra_toolkit.errors import RunError
@@ -105,6 +105,7 @@ def replay(
     Without settings it checks that the recorded advantages are reproduced. Settings are a recipe's keys: diversity=none,
     negative_totals=multiply, scale_rewards=none; embedder=hash embeds the texts anew.
     """
+    from dra_toolkit.cli.progress import counting
     from dra_toolkit.inspection.replay.run import replay_run
     from dra_toolkit.inspection.replay.settings import read_changes
     from dra_toolkit.inspection.replay.view import as_plain, replay_view
@@ -113,11 +114,7 @@ def replay(
     changes, wanted = read_changes(overrides or []), read_steps(steps)
     opened = open_run(run)
     embeds = changes.embedder is not None
-    bar = (
-        counting("embedding", lambda: common.completions_of(opened, mode, wanted))
-        if embeds
-        else nullcontext(lambda n: None)
-    )
+    bar = counting("embedding", common.completions_of(opened, mode, wanted)) if embeds else nullcontext(lambda n: None)
     with bar as embedded:
         report = replay_run(opened, changes, mode=mode, steps=wanted, top=top, embedded=embedded)
     answer(as_json, as_plain(report), lambda out: [replay_view(report, place=str(opened.directory.path))])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, counting, user_errors
+from dra_toolkit.cli.common import JSON, answer, user_errors
 from dra_toolkit.cli.inspect import common
 from dra_toolkit.cli.inspect.common import MODE, ONE_RUN, Mode, app, open_run, place_options
 from dra_toolkit.errors import RunError
@@ -78,6 +78,7 @@ def near(
     as_json: bool = JSON,
 ) -> None:
     """Find the completions most similar to one of the run, or to a text, by embedding those of the steps asked for."""
+    from dra_toolkit.cli.progress import counting
     from dra_toolkit.inspection.near import nearest
     from dra_toolkit.inspection.selection import read_steps, require_recorded, require_unicode
     from dra_toolkit.inspection.views import neighbours_view
@@ -93,7 +94,7 @@ def near(
         text = record.group.texts[completion]
     require_unicode(text, "--text")
     vector, vectors_of, source = _source(opened, embedder, text, record, completion)
-    with counting("comparing", lambda: common.completions_of(opened, mode, wanted)) as done:
+    with counting("comparing", common.completions_of(opened, mode, wanted)) as done:
         found = nearest(opened, vector, vectors_of, mode=mode, steps=wanted, limit=limit, done=done)
     if not found:
         require_recorded(opened, wanted, mode)
