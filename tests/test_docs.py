@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "recipes" / "README.md"]
 
 sys.path.insert(0, str(ROOT / "tools"))
+import docs_commands  # noqa: E402
+
 import docs  # noqa: E402
 
 
@@ -128,3 +130,28 @@ def test_every_environment_variable_that_is_read_has_its_line():
     assert {"DRA_RUNS", "DRA_CACHE"} <= ours
     told = {name for name in ours if f"`{name}`" in page or name.startswith("WANDB_")}
     assert ours - told <= handed_on | of_processes
+
+
+COMMANDS = list(docs_commands.shown())
+
+
+@pytest.mark.parametrize("page", sorted({command.page for command in COMMANDS}))
+def test_every_command_of_a_page_can_be_typed(page):
+    """Words, options, arguments and recipe keys of each command that a page shows, in a block or within a sentence."""
+    wrong = {c.line: told for c in COMMANDS if c.page == page and (told := docs_commands.problem(c))}
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("dra trian r.yaml", "no command 'trian'"),
+        ("dra train r.yaml --dry-rnu", "did you mean '--dry-run'"),
+        ("dra train r.yaml learning_rat=1  # a comment", "no key 'learning_rat'"),
+        ("dra inspect group RUN 1", "Missing argument"),
+        ("dra eval RUN --all", "No such option: --all"),
+        ("make quickstrat", "no target quickstrat"),
+    ],
+)
+def test_a_command_that_cannot_be_typed_is_told(line, told):
+    assert told in docs_commands.problem(docs_commands.Shown(page="", line=line, is_mention=False))
