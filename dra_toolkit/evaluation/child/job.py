@@ -55,15 +55,11 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
             cell.claims.take(present)  # so that other processes rather begin with other checkpoints
         tell("phase", text="loading the model")
         started = time.perf_counter()
-        engine: Any
         if job["engine"]["backend"] == "vllm":
-            from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine
-
-            engine = VLLMEngine(job["model"], job["engine"])
+            from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine as Engine
         else:
-            from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
-
-            engine = TransformersEngine(job["model"], job["engine"])
+            from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine as Engine  # type: ignore
+        engine = Engine(job["model"], job["engine"])
         loading = time.perf_counter() - started
         for cell in cells:
             if not is_finished(cell.folder):

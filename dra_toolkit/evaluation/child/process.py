@@ -6,6 +6,7 @@ this is paid once; on a GPU, whose driver does not survive a fork, it starts ane
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -47,6 +48,9 @@ def run(job: Mapping[str, Any], pipe: Connection, log: Path, environment: Mappin
 
         traceback.print_exc()
         sys.exit(BUG)
+    finally:
+        for engine in multiprocessing.active_children():  # vLLM's, whose end this process would wait for
+            engine.terminate()
 
 
 def silence(log: str | Path = os.devnull) -> None:

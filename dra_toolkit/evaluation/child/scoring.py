@@ -25,6 +25,7 @@ from dra_toolkit.evaluation.results.answers import Lines, digest
 from dra_toolkit.judge.worker import prepare
 
 WALL_SECONDS = 120.0
+WAITING = 1024  # answers not yet scored, at most: their texts are in memory, so whoever has more waits
 
 
 class Scoring:
@@ -83,7 +84,7 @@ class _Guardian:
                         self._scores, self._metric = Lines(Path(rest[0])), rest[1]
                     elif kind == "score":
                         self._open.append((self._scheduled(tuple(rest)), tuple(rest)))
-                        while self._open and self._open[0][0].done():
+                        while self._open and (self._open[0][0].done() or len(self._open) > WAITING):
                             self._collect()
                     else:
                         self._finish()
