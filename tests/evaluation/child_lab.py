@@ -69,6 +69,7 @@ def wrong_tasks() -> list[str]:
 def hostile(folder: Path) -> dict[str, Any]:
     """Score hostile answers among ordinary ones, with limits as tight as a test can wait for."""
     metric.CPU_SECONDS = 1.0
+    scoring.WAITING = 2
     guardian = scoring.Scoring(2)
     guardian.open(folder / "scores.jsonl", LATEX)
     for number, (name, text) in enumerate(HOSTILE.items()):

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from child_lab import HOSTILE
+
+from dra_toolkit.errors import DRAError
+from dra_toolkit.evaluation.child import job, process
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +113,32 @@ def test_vllm_is_asked_with_a_seed_and_a_length_for_each_request(lab):
     assert lab["vllm"]["greedy"]["top_p"] == 1.0
     assert lab["vllm"]["engine"]["tensor_parallel_size"] == 2
     assert lab["vllm"]["engine"]["max_model_len"] == 64
+
+
+def _leaves_an_engine(job, tell, when_forked):
+    engine = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+    engine.start()
+    tell("left", process=engine.pid)
+    if job["fails"]:
+        raise DRAError("no such model")
+
+
+def _job(fails, pipe, log):
+    job.run_job = _leaves_an_engine
+    process.run({"fails": fails}, pipe, log, {})
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_job_ends_with_the_processes_of_its_engine(tmp_path, fails):
+    """As vLLM's, which nothing else ends: the job would wait for them for ever."""
+    here, there = multiprocessing.Pipe()
+    started = multiprocessing.get_context("fork").Process(target=_job, args=(fails, there, tmp_path / "log"))
+    started.start()
+    events = [here.recv() for _ in range(2 + fails)]
+    started.join(120)
+    assert started.exitcode == (process.USER_MISTAKE if fails else 0)
+    (left,) = [event["process"] for event in events if event["event"] == "left"]
+    assert not psutil.pid_exists(left)
 
 
 def test_the_judge_stands_beside_the_metric_of_a_named_task_too():

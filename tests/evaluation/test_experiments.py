@@ -84,6 +84,9 @@ class TestSeveralPaths:
         assert (choice["label"], choice["experiment"], choice["step"]) == ("two/evals/step-10", "two/evals", 10)
         assert set(plain["diversity"]) == {row["label"] for row in plain["rows"]}
 
+    def test_a_path_that_is_given_twice_counts_once(self, paths):
+        assert [row.label for row in gather(paths[0], paths[0] / ".." / "evals").rows] == ["step-10", "step-20"]
+
     def test_paths_of_one_name_are_told_apart(self, paths):
         assert len({row.label for row in gather(*paths).rows}) == 4
 
@@ -113,6 +116,7 @@ class TestMixedSampleCounts:
             ({"math_pass@1:32_samples": 0.42, "extractive_match": 0.4}, 32, 0.42),
             ({"math_pass@1:32_samples": 0.42, "extractive_match": 0.5}, 32, 0.42),
             ({"pass@k:k=8&n=8": 0.3, "avg@n:n=64": 0.44}, 64, 0.44),
+            ({"pass@1": 0.42, "pass@8": 0.4}, 0, 0.42),
             ({"gpqa_pass@1:1_samples": 0.51, "gpqa_pass@1:8_samples": 0.48}, 8, 0.48),
         ],
     )
@@ -123,6 +127,7 @@ class TestMixedSampleCounts:
             assert (cell.n, cell.scores["avg"].value) == (n, accuracy)
             assert not [k for k in cell.ks if cell.scores[f"pass@{k}"].value < accuracy]
             assert set(cell.scores) == {"avg", "pass@1"}
+            assert f"of {n or 'unknown'} samples; left out" in gather(tmp_path).notes[0]
 
 
 class TestPublished:

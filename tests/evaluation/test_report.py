@@ -347,6 +347,20 @@ class TestReport:
         reach = [(segment[1][1] - segment[0][1]) / 2 for segment in bars.get_segments()]
         assert reach == pytest.approx([100 * score.error for score in scores])
 
+    def test_a_chosen_step_that_lacks_a_benchmark_is_told_in_every_figure_that_cannot_show_it(self, tmp_path):
+        for step in (1, 2, 3):
+            evaluate(tmp_path, step, "b", [[int(step == 2), 0]] * 4 + [[0, 1]])
+            for name in ("other", "more") if step != 2 else ():
+                evaluate(tmp_path, step, name, [[1, 0], [0, 1]])
+        report = gather(tmp_path, held_out="b")
+        evaluate(tmp_path, 2, "more", [[1, 0], [0, 1]])
+        report = gather(tmp_path, held_out="b")
+        assert [choice.step for choice in report.choices] == [2, 1]
+        for figure in figures(report).values():
+            told = " ".join(figure.get_supxlabel().split())
+            assert "step: best step 2 by b" in told
+            assert "note: not evaluated on every benchmark, so without an average: step-2" in told
+
     def test_the_chosen_step_is_in_the_figure_of_pass_at_k(self, tmp_path):
         for step in range(10):
             evaluate(tmp_path, step, "b", [[int(step == 4), 0]] * 4 + [[0, 1]])

@@ -23,7 +23,6 @@ MATHS_PROMPT = (
 METRIC_VERSION = "1"
 """Raised whenever the same answer could be scored otherwise."""
 PAPER = ("aime24", "math_500", "amc23", "minerva", "olympiadbench")
-GROUPS = {"paper": PAPER}
 BUILTIN_QUICKSTART = "quickstart"
 LIGHTEVAL_TASKS = "lighteval.tasks.tasks"
 FILE_SUFFIXES = (".jsonl", ".parquet")
@@ -77,7 +76,7 @@ def choose_benchmarks(
     chosen: dict[str, Benchmark] = {}
     problems: list[str] = []
     for name in (part.strip() for given in names for part in given.split(",")):
-        for single in GROUPS.get(name, (name,)):
+        for single in PAPER if name == "paper" else (name,):
             try:
                 benchmark = _benchmark(single, problem_column, answer_column)
             except EvaluationError as error:
@@ -113,7 +112,7 @@ def _benchmark(name: str, problem_column: str | None, answer_column: str | None)
     module, _, attribute = name.rpartition(".")
     if module and attribute.isidentifier() and all(part.isidentifier() for part in module.split(".")):
         return Benchmark(name=_clean(attribute), source=name, kind="task")
-    known = [*REGISTRY, *GROUPS]
+    known = [*REGISTRY, "paper"]
     raise EvaluationError(
         f"--benchmark: found {name!r}, expected one of {', '.join(known)}, a .jsonl or .parquet file, or the dotted path "
         f"of a lighteval task{did_you_mean(name, known) or _of_lighteval(name)}"

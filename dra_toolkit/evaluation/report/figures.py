@@ -133,10 +133,10 @@ def _figure(report: Report, what: str, across: str, up: str) -> tuple[Figure, Ax
 
     matplotlib.rcParams["svg.hashsalt"] = matplotlib.rcParams["svg.fonttype"] = "none"
     figure = Figure(figsize=(9.6, 6.4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set(xlabel=across, ylabel=up)
+    axes = figure.add_subplot(xlabel=across, ylabel=up)
     axes.set_title(_plain("\n".join(textwrap.wrap(f"{report.where}: {what}", 100))), fontsize=11, loc="left")
-    told = "\n".join(line for name, text in about(report).items() for line in textwrap.wrap(f"{name}: {text}", 150))
+    lines = [*about(report).items(), *(("note", note) for note in report.notes)]
+    told = "\n".join(line for name, text in lines for line in textwrap.wrap(f"{name}: {text}", 150))
     figure.supxlabel(_plain(told), fontsize=6, ha="left", x=0.02)
     return figure, axes
 

@@ -75,7 +75,7 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
     more: further paths, whose rows stand in the same table. held_out: a benchmark that only chooses a step, and is left out
     of the averages. Raises EvaluationError if nothing that can be read is there.
     """
-    paths = (path, *more)
+    paths = tuple({each.resolve(): each for each in (path, *more)}.values())
     runs = [RunDirectory(each) if (each / "resolved.json").is_file() else None for each in paths]
     read = _apart(paths, [_read(*each) for each in zip(paths, runs, strict=True)])
     cells, problems, notes, evaluations = (
@@ -92,15 +92,16 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         raise EvaluationError(f"--held-out: {held_out!r} is not among the benchmarks evaluated here{meant}")
     if not reported:
         raise EvaluationError(f"--held-out: {held_out!r} is the only benchmark evaluated here: none is left to report")
+    names = _in_order({cell.benchmark for cell in reported})
     bases = [str(run.read_recipe().model.model_name_or_path) for run in runs if run]
     return Report(
         where=", ".join(map(str, paths)),
         rows=_rows(reported),
-        benchmarks=_in_order({cell.benchmark for cell in reported}),
+        benchmarks=names,
         choices=_choices(cells, reported, zip(runs, read, strict=True), held_out),
         problems=tuple(problems),
         evaluations=tuple(evaluations),
-        notes=(*notes, *_partial(reported), *_unlike(reported)),
+        notes=(*notes, *_incomplete(_rows(reported), names), *_partial(reported), *_unlike(reported)),
         base=" / ".join(dict.fromkeys(bases)),
     )
 
@@ -201,6 +202,13 @@ def _rewards(run: RunDirectory) -> dict[int, float]:
     recorded = opened.query("SELECT step, reward FROM steps WHERE mode = 'train' AND reward IS NOT NULL").to_pylist()
     rows = recorded or [row for row in opened.metrics() if "reward" in row and "step" in row]
     return {int(row["step"]): float(row["reward"]) for row in rows}
+
+
+def _incomplete(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
+    """Return a line if rows lack a benchmark: their means are over the others, and cannot be compared."""
+    lacking = [row.label for row in rows if len(row.cells) < len(names)]
+    some = ", ".join(lacking[:4]) + (f" and {len(lacking) - 4} more" if len(lacking) > 4 else "")
+    return [f"not evaluated on every benchmark, so without an average: {some}"] if lacking else []
 
 
 def _partial(cells: Sequence[BenchmarkResult]) -> list[str]:

@@ -14,7 +14,6 @@ from dra_toolkit.evaluation.results.stored import Evaluation
 from dra_toolkit.evaluation.statistics.scores import Score, interval
 from dra_toolkit.runs.files import read_json
 
-PATTERN = "results_*.json"
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(.*?)[_\-/]?(\d+)$")
 OURS = "KeptScores"
@@ -39,7 +38,7 @@ def read_foreign(path: Path) -> Found:
 
     A file that is torn, or of another shape, is named in `problems` and the rest goes on.
     """
-    files = [path] if path.is_file() else sorted(path.rglob(PATTERN), key=lambda p: (str(p.parent), p.name))
+    files = [path] if path.is_file() else sorted(path.rglob("results_*.json"), key=lambda p: (str(p.parent), p.name))
     cells: dict[tuple[str, str], BenchmarkResult] = {}
     found = Found()
     for file in files:
@@ -63,8 +62,6 @@ def read_foreign(path: Path) -> Found:
 def _changed(before: BenchmarkResult, after: BenchmarkResult) -> str:
     (name, value), *_ = after.scores.items()
     other = before.scores.get(name)
-    if other is not None and other.value == value.value:
-        return f"the same {name} stands in two files"
     told = "none" if other is None else f"{100 * other.value:.1f}"
     return f"stands in two files, {name} {told} and {100 * value.value:.1f}"
 
@@ -80,7 +77,9 @@ def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> It
         asked = max((n for n in (counts if isinstance(counts, list) else [counts]) if isinstance(n, int)), default=1)
         scores, n, left_out = _scores(row, _size(document, task), asked, is_mean=OURS in str(config))
         if left_out:
-            found.notes.append(f"{label} on {name}: of {n} samples; left out, of other counts: {', '.join(left_out)}")
+            found.notes.append(
+                f"{label} on {name}: of {n or 'unknown'} samples; left out, of other counts: {', '.join(left_out)}"
+            )
         if not scores:
             others = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
             found.problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {others}; skipped")

@@ -153,8 +153,7 @@ def read_evaluation(folder: Path) -> Evaluation:
         problems.append(f"{outcomes}: another tool wrote it anew; delete its folder to run it anew")
     return Evaluation(
         label=str(facts.get("label", folder.parent.parent.name)),
-        run=facts.get("run"),
-        step=facts.get("step"),
+        **{name: facts.get(name) for name in ("run", "step")},
         benchmark=str(facts.get("benchmark", folder.parent.name)),
         settings=facts.get("settings") or {},
         problems=tuple(problems),

@@ -88,14 +88,12 @@ class Evaluator:
 
         strict: raise EvaluationError with every target that cannot be loaded, instead of counting it as failed.
         """
-        rows = []
-        problems: list[str] = []
+        rows, problems = [], list[str]()
         where: dict[str, Any] = {"engine": self._engine, "evals": self._evals, "hashes": self._hashes}
-        where["device"] = self._slots[0].device
         self._show({"event": "phase", "text": "hashing weights and data"})
         for target in targets:
             try:
-                rows.append(row_of(target, self._benchmarks, **where))
+                rows.append(row_of(target, self._benchmarks, device=self._slots[0].device, **where))
             except (EvaluationError, OSError) as error:
                 found = (target.why_gone,) if target.is_gone else getattr(error, "problems", ())
                 if not found:

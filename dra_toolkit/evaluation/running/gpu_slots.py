@@ -8,7 +8,6 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,6 @@ class Started:
         context = process_context("forkserver" if slot.device == "cpu" else "spawn")
         if slot.device == "cpu":
             context.set_forkserver_preload(["dra_toolkit.evaluation.child.preload"])
-        self._pipe: Connection
         self._pipe, there = context.Pipe()
         self._process: BaseProcess = context.Process(target=process.run, args=(job, there, log, slot.environment))
         self._process.start()

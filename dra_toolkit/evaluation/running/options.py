@@ -31,9 +31,8 @@ from dra_toolkit.launch.slurm import dra_command
 from dra_toolkit.recipe import BUILTIN_PREFIX
 from dra_toolkit.runs.layout import EVALUATIONS, RunDirectory, latest_run, named_run
 
-
-class Options(SimpleNamespace):
-    """What the user asked for: the options of `dra eval run`, by name."""
+Options = SimpleNamespace
+"""What the user asked for: the options of `dra eval run`, by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
