@@ -235,7 +235,7 @@ class Cell:
 
 def _versions(backend: str) -> dict[str, str]:
     found = {}
-    for name in ("dra-toolkit", "lighteval", "torch", "transformers", "math-verify", backend):
+    for name in ("dra-toolkit", "lighteval", "torch", "transformers", "math-verify", backend, f"{backend}-cpu"):
         with suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
