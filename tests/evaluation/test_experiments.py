@@ -128,6 +128,37 @@ class TestMixedSampleCounts:
             assert not [k for k in cell.ks if cell.scores[f"pass@{k}"].value < accuracy]
             assert set(cell.scores) == {"avg", "pass@1"}
             assert f"of {n or 'unknown'} samples; left out" in gather(tmp_path).notes[0]
+            unknown = "aime24: n, the samples of each problem, is unknown (1 row)"
+            assert (unknown in gather(tmp_path).notes) == (n == 0)
+
+
+class TestImpossibleScores:
+    """A share that is no k of P is of more than one sample, of how many nobody knows."""
+
+    @pytest.mark.parametrize(
+        ("size", "value", "n"),
+        [
+            (30, 0.288, 0),
+            (30, 0.29, 0),
+            (40, 0.629, 0),
+            (40, 0.715, 0),
+            (30, 0.4333333333, 1),
+            (30, 0.433, 1),
+            (30, 0.967, 1),
+            (40, 0.625, 1),
+            (40, 1.0, 1),
+            (272, 0.2684, 1),
+            (0, 0.288, 1),
+        ],
+    )
+    def test_n_is_one_only_where_one_sample_gives_such_a_score(self, tmp_path, size, value, n):
+        results(tmp_path / "X_5", {"amc23|0": {"extractive_match": value, "extractive_match_stderr": 0.07}}, size=size)
+        report = gather(tmp_path)
+        cell = report.rows[0].cells["amc23"]
+        assert (cell.n, cell.scores["avg"].value) == (n, value)
+        assert ("amc23: n, the samples of each problem, is unknown (1 row)" in report.notes) == (n == 0)
+        assert ("pass@1" in cell.scores) == (n == 1)
+        assert f"n = {n or 'unknown'}" in eval_("report", tmp_path, "--format", "markdown").stdout
 
 
 class TestPublished:

@@ -16,6 +16,7 @@ from dra_toolkit.runs.files import read_json
 
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(.*?)[_\-/]?(\d+)$")
+ROUNDED = 5.1e-4  # of a share that is told with three digits; what is farther from k of P is of more than one sample
 OURS = "KeptScores"
 """The metric of `dra eval` as it stands in the configuration of a task: the mean over the samples."""
 
@@ -53,17 +54,12 @@ def read_foreign(path: Path) -> Found:
         for cell in _cells(file, path, document, found):
             place = (cell.label, cell.benchmark)
             if place in cells:
-                change = _changed(cells[place], cell)
-                found.notes.append(f"{cell.label} on {cell.benchmark}: {change}; {file.name} counts")
+                (metric, value), *_ = cell.scores.items()
+                other = cells[place].scores.get(metric)
+                both = f"{metric} {'none' if other is None else f'{100 * other.value:.1f}'} and {100 * value.value:.1f}"
+                found.notes.append(f"{' on '.join(place)}: stands in two files, {both}; {file.name} counts")
             cells[place] = cell
     return replace(found, cells=_with_steps(list(cells.values())))
-
-
-def _changed(before: BenchmarkResult, after: BenchmarkResult) -> str:
-    (name, value), *_ = after.scores.items()
-    other = before.scores.get(name)
-    told = "none" if other is None else f"{100 * other.value:.1f}"
-    return f"stands in two files, {name} {told} and {100 * value.value:.1f}"
 
 
 def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> Iterator[BenchmarkResult]:
@@ -86,6 +82,7 @@ def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> It
             continue
         hashed = str(_of(document, "summary_tasks", task, "hashes").get("hash_examples") or "") or None
         told: dict[str, Any] = {"hash_examples": hashed, "settings": _sampling(document), "source": "lighteval"}
+        told["note"] = None if n else "n, the samples of each problem, is unknown"
         yield BenchmarkResult(label=label, step=None, benchmark=name, n=n, scores=scores, **told)
 
 
@@ -114,6 +111,8 @@ def _scores(
     if single is None or metric is None:
         return scores, n, left_out
     samples = max(n, asked)
+    if samples == 1 and size and abs(single.value - round(single.value * size) / size) > ROUNDED:
+        return {"avg": single} | scores, 0, left_out
     if samples == 1:
         return {"avg": single, "pass@1": single} | scores, 1, left_out
     if is_mean:
