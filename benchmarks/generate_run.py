@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +35,7 @@ from dra_toolkit.runs.segments import SegmentWriter
 
 G, STEP = 8, 1_000
 PROMPTS = 5_000
+Placed = dict[int, dict[int, str]]
 FACTS = FileFacts(
     run="generated",
     reward_weights={"accuracy": 1.0, "format": 0.5},
@@ -57,8 +60,13 @@ def main() -> None:
     generate(arguments.folder, arguments.completions, arguments.characters, seed=arguments.seed)
 
 
-def generate(folder: Path, completions: int, characters: int, *, seed: int = 0) -> RunDirectory:
-    """Make a run in `folder`, replacing what is there, with at least that many completions."""
+def generate(
+    folder: Path, completions: int, characters: int, *, seed: int = 0, needles: Mapping[str, int] = MappingProxyType({})
+) -> RunDirectory:
+    """Make a run in `folder`, replacing what is there, with at least that many completions.
+
+    needles: word -> in how many completions it stands, spread over the run.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     recipe = folder.parent / f"{folder.name}.yaml"
@@ -67,11 +75,21 @@ def generate(folder: Path, completions: int, characters: int, *, seed: int = 0) 
     run.create(load_recipe(recipe))
     steps = -(-completions // STEP)
     per_segment = max(1, min(steps, 1_000, 200_000_000 // (STEP * (characters // 3 + 100))))
-    words = Words(characters, seed)
+    words, placed = Words(characters, seed), _placed(needles, steps * STEP)
     for number, first in enumerate(range(1, steps + 1, per_segment), start=1):
         last = min(first + per_segment - 1, steps)
-        _segment(run.groups, number, first, last, words, seed)
+        _segment(run.groups, number, first, last, words, seed, placed)
     return run
+
+
+def _placed(needles: Mapping[str, int], completions: int) -> Placed:
+    """Return step -> which of its completions hold which word."""
+    placed: Placed = {}
+    for word, count in needles.items():
+        rng = np.random.default_rng(list(word.encode()))
+        for row in rng.choice(completions, size=count, replace=False).tolist():
+            placed.setdefault(1 + row // STEP, {})[row % STEP] = word
+    return placed
 
 
 class Words:
@@ -85,29 +103,36 @@ class Words:
         self._text = " ".join(vocabulary[chosen].tolist()).encode()
         self._mean = characters
 
-    def cut(self, count: int, rng: np.random.Generator) -> pa.Array:
-        """Return texts of about the mean length, from random places, without a copy for each."""
+    def cut(self, count: int, rng: np.random.Generator, needles: Mapping[int, str]) -> pa.Array:
+        """Return texts of about the mean length, from random places, without a copy for each; some end with a needle."""
         lengths = rng.integers(self._mean // 2, self._mean * 3 // 2 + 1, size=count)
         starts = rng.integers(0, len(self._text) - self._mean * 2, size=count)
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         text = memoryview(self._text)
-        joined = b"".join(text[s : s + n] for s, n in zip(starts.tolist(), lengths.tolist(), strict=True))
+        cuts: list[bytes | memoryview] = [
+            text[s : s + n] for s, n in zip(starts.tolist(), lengths.tolist(), strict=True)
+        ]
+        for row, needle in needles.items():
+            cuts[row] = bytes(cuts[row]) + f" {needle}.".encode()
+        offsets = np.concatenate([[0], np.cumsum([len(each) for each in cuts])]).astype(np.int32)
+        joined = b"".join(cuts)
         return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(joined))
 
 
-def _segment(groups: Path, number: int, first: int, last: int, words: Words, seed: int) -> None:
+def _segment(groups: Path, number: int, first: int, last: int, words: Words, seed: int, placed: Placed) -> None:
     def write(folder: Path) -> None:
         writer = SegmentWriter(folder, FACTS, frozenset(), [])
         for step in range(first, last + 1):
-            writer.add(step_rows(step, words, np.random.default_rng([seed, step])))
+            writer.add(step_rows(step, words, np.random.default_rng([seed, step]), placed.get(step, {})))
         writer.close()
 
     publish_folder(groups / segment_folder("train", first, last, number), write)
     print(f"steps {first} to {last}", flush=True)
 
 
-def step_rows(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
-    """Return the rows of one step."""
+def step_rows(
+    step: int, words: Words, rng: np.random.Generator, needles: Mapping[int, str] = MappingProxyType({})
+) -> pa.Table:
+    """Return the rows of one step; some completions, by their place, hold a needle."""
     P = STEP // G
     base = rng.beta(4, 2, size=(P, 1, 1))
     noise = rng.normal(0, 0.05, size=(P, G, G))
@@ -160,7 +185,7 @@ def step_rows(step: int, words: Words, rng: np.random.Generator) -> pa.Table:
         "attempt": np.ones(P * G),
         "prompt_hash": pa.array([f"{p:016x}" for p in prompts]).take(each),
         "prompt": pa.array([[{"role": "user", "content": f"Problem {p}: what is it?"}] for p in prompts]).take(each),
-        "completion": words.cut(P * G, rng),
+        "completion": words.cut(P * G, rng, needles),
         "answer": pa.nulls(P * G, pa.string()),
         "tokens": tokens.ravel(),
         "finish_reason": _same("stop", P * G),

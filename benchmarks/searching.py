@@ -27,7 +27,7 @@ from run_store import REPEATS, peak_memory
 from dra_toolkit.inspection import text_index
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.inspection.text_search import Wanted, search
-from dra_toolkit.runs import Run
+from dra_toolkit.runs import Run, segments
 
 CHARACTERS = 3_800
 ALPHABET = "abcde  \n-.,[]+*(é日İſ\u212aK"
@@ -205,13 +205,13 @@ def indexed_run(folder: Path, texts: list[str], stretch: int = 4_000) -> Run:
     directory = make_run(folder)
     batches = [[record(at // 20 + 1, 0, G=20, texts=texts[at : at + 20])] for at in range(0, len(texts), 20)]
     record_all(directory, *batches)
-    before = text_index.STRETCH, text_index.ROWS
-    text_index.STRETCH, text_index.ROWS = stretch, 20
+    before = text_index.STRETCH, segments.TEXT_BYTES, segments.FEWEST_TEXTS
+    text_index.STRETCH, segments.TEXT_BYTES, segments.FEWEST_TEXTS = stretch, stretch // 4, 20
     try:
         compact(directory.groups, everything=True, grace=0)
         text_index.build_missing(directory.groups)
     finally:
-        text_index.STRETCH, text_index.ROWS = before
+        text_index.STRETCH, segments.TEXT_BYTES, segments.FEWEST_TEXTS = before
     return Run(directory)
 
 

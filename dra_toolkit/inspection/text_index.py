@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from re import _parser  # type: ignore[attr-defined]
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,9 @@ from dra_toolkit.runs.store import GroupStore
 
 FOLDER = "text_index"
 GRAM = 4
-STRETCH, ROWS = 4 << 20, 512
-"""Bytes of text to a filter, at least; rows that are read at once."""
+STRETCH = 4 << 20
+"""Bytes of text to a filter: at least half of it, a row group more at most."""
+SEARCHED = ("completion", "turns")
 SHARE = 0.04
 """Size of the filters over that of the texts."""
 MOST_GRAMS = 1 << 20
@@ -42,27 +43,41 @@ _END = 1 << 16
 Needed = list[tuple[str, ...]]
 """What every match contains: of each tuple at least one text."""
 Steps = tuple[int, int]
+Version = tuple[int, int]
+"""Size and time of a file."""
 
 
 class Index(NamedTuple):
-    """The filters of a segment: steps of each stretch, whether it has `_FOLDS`, and bits, (slots, stretches / 8)."""
+    """The filters of a segment: steps of each stretch, whether it has `_FOLDS`, where bits, (slots, stretches / 8), are.
+
+    Bits are read where they are asked for: mapped into memory, all of them would count as this process's.
+    """
 
     steps: list[Steps]
     folds: NDArray[np.bool_]
-    bits: NDArray[np.uint8]
+    path: Path
+    version: Version
+    start: int
+    slots: int
 
     def may_hold(self, needed: Needed, *, ignore_case: bool) -> list[Steps]:
-        """Return the steps of each stretch that may hold what is needed."""
+        """Return the steps of each stretch that may hold what is needed; raises OSError if the file is another by now."""
         found = np.ones(len(self.steps), dtype=bool)
-        for texts in needed:
-            found &= np.any([self._may_hold(text.encode(), ignore_case) for text in texts], axis=0)
+        with open(self.path, "rb", buffering=0) as file:
+            if _version(os.fstat(file.fileno())) != self.version:
+                raise OSError("replaced")
+            for texts in needed:
+                found &= np.any([self._may_hold(file, text.encode(), ignore_case) for text in texts], axis=0)
         return [steps for steps, is_there in zip(self.steps, found, strict=True) if is_there]
 
-    def _may_hold(self, text: bytes, ignore_case: bool) -> NDArray[np.bool_]:
+    def _may_hold(self, file: BinaryIO, text: bytes, ignore_case: bool) -> NDArray[np.bool_]:
         parts = re.split(rb"[\x80-\xff]+", text) if ignore_case else [text]
         grams = np.concatenate([found for part in parts for found in _grams(part)])
-        rows = self.bits[np.concatenate(_slots(grams, len(self.bits)))]
-        found = np.unpackbits(np.bitwise_and.reduce(rows, axis=0, initial=255), count=len(self.steps)).astype(bool)
+        width = -(-len(self.steps) // 8)
+        bits = np.full(width, 255, dtype=np.uint8)
+        for slot in np.unique(np.concatenate(_slots(grams, self.slots))).tolist():
+            bits &= np.frombuffer(os.pread(file.fileno(), width, self.start + slot * width), dtype=np.uint8)
+        found = np.unpackbits(bits, count=len(self.steps)).astype(bool)
         return found | self.folds if ignore_case else found
 
 
@@ -75,7 +90,10 @@ def steps_that_may_hold(store: GroupStore, needed: Needed, *, ignore_case: bool 
     ranges: list[Steps] = [(file.first, file.first) for file in snapshot.files]
     for segment, index in indices:
         whole = [(segment.first, segment.last)]
-        ranges += index.may_hold(needed, ignore_case=ignore_case) if index else whole
+        try:
+            ranges += index.may_hold(needed, ignore_case=ignore_case) if index else whole
+        except OSError:
+            ranges += whole
     found: list[Steps] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:
@@ -147,14 +165,13 @@ def read_index(segment: Source) -> Index | None:
     try:
         if path.is_symlink() or not path.is_file():
             return None
-        versions = [(os.stat(each).st_size, os.stat(each).st_mtime_ns) for each in (path, texts)]
-        return _read(path, texts, *versions)
+        return _read(path, texts, *(_version(os.stat(each)) for each in (path, texts)))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @functools.lru_cache(maxsize=4_096)
-def _read(path: Path, texts: Path, *versions: tuple[int, int]) -> Index | None:
+def _read(path: Path, texts: Path, version: Version, of_texts: Version) -> Index | None:
     """Return the index if it is whole and of these texts; each version of the two files is read once."""
     with open(path, "rb") as file:
         checksum, length = (int(word, 16) for word in file.readline(64).split())
@@ -165,9 +182,12 @@ def _read(path: Path, texts: Path, *versions: tuple[int, int]) -> Index | None:
             found = zlib.crc32(piece, found)
     if found != checksum or head["of"] != _identity(texts):
         return None
-    shape = head["slots"], -(-len(head["steps"]) // 8)
-    bits = np.memmap(path, dtype=np.uint8, mode="r", offset=start + length, shape=shape)
-    return Index([(first, last) for first, last in head["steps"]], np.array(head["folds"], dtype=bool), bits)
+    steps = [(first, last) for first, last in head["steps"]]
+    return Index(steps, np.array(head["folds"], dtype=bool), path, version, start + length, int(head["slots"]))
+
+
+def _version(stat: os.stat_result) -> Version:
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _identity(texts: Path) -> list[int]:
@@ -179,51 +199,58 @@ def _identity(texts: Path) -> list[int]:
 
 
 def _content(texts: Path, stopped: Callable[[], bool]) -> bytes | None:
-    """Return what the file of an index holds, or None if it was stopped."""
-    of, steps, folds, grams, size = _identity(texts), list[Steps](), list[bool](), list[NDArray[np.uint32] | None](), 0
-    for of_stretch, text in _stretches(texts):
-        if stopped():
-            return None
-        seen = np.zeros(1 << 24, dtype=bool)
-        for found in _grams(text):
-            seen[found] = True
-        steps.append(of_stretch)
-        folds.append(any(sign in text for sign in _FOLDS))
-        distinct = np.flatnonzero(seen).astype(np.uint32)
-        grams.append(distinct if len(distinct) <= MOST_GRAMS else None)
-        size += len(text)
-    width = -(-len(steps) // 8)
-    bits = np.empty((max(64, int(size * SHARE / max(1, width))), width), dtype=np.uint8)
-    for byte in range(width):
-        columns = np.zeros((8, len(bits)), dtype=bool)
-        for column, of_column in zip(columns, grams[8 * byte :], strict=False):
-            for slots in [slice(None)] if of_column is None else _slots(of_column, len(bits)):
-                column[slots] = True
-        bits[:, byte] = np.packbits(columns, axis=0)[0]
-    head = json.dumps({"of": of, "slots": len(bits), "steps": steps, "folds": folds}).encode()
-    body = head + bits.tobytes()
-    return b"%08x %x\n" % (zlib.crc32(body), len(head)) + body
-
-
-def _stretches(texts: Path) -> Iterator[tuple[Steps, bytes]]:
-    """Yield the texts of neighbouring rows, turns included, with their first and last step."""
+    """Return what the file of an index holds, or None if it was stopped; one stretch is in memory at a time."""
     import pyarrow.parquet as pq
 
-    held, steps = list[bytes](), list[int]()
+    of, steps, folds = _identity(texts), list[Steps](), list[bool]()
     with pq.ParquetFile(texts) as file:
-        names = [name for name in ("step", "completion", "turns") if name in file.schema_arrow.names]
-        for batch in file.iter_batches(batch_size=ROWS, columns=names):
-            steps += batch.column("step").to_pylist()
-            columns = [batch.column("completion")]
-            if "turns" in names:
-                turns = batch.column("turns").flatten()
-                columns += [turns.field("content"), turns.field("calls")]
-            held += ["\n".join(text or "" for text in column.to_pylist()).encode() for column in columns]
-            if sum(map(len, held)) >= STRETCH:
-                yield (min(steps), max(steps)), b"\n".join(held)
-                held, steps = [], []
-    if steps:
-        yield (min(steps), max(steps)), b"\n".join(held)
+        planned, size = _stretches(file.metadata)
+        bits = np.zeros((max(64, int(size * SHARE / max(1, -(-len(planned) // 8)))), -(-len(planned) // 8)), np.uint8)
+        for number, row_groups in enumerate(planned):
+            if stopped():
+                return None
+            held, text = _read_texts(file, row_groups)
+            seen = np.zeros(1 << 24, dtype=bool)
+            for found in _grams(text):
+                seen[found] = True
+            distinct = np.flatnonzero(seen).astype(np.uint32)
+            for slots in _slots(distinct, len(bits)) if len(distinct) <= MOST_GRAMS else [slice(None)]:
+                bits[slots, number // 8] |= 0x80 >> number % 8
+            steps.append(held)
+            folds.append(any(sign in text for sign in _FOLDS))
+    head = json.dumps({"of": of, "slots": len(bits), "steps": steps, "folds": folds}).encode()
+    checksum = zlib.crc32(bits.data, zlib.crc32(head))
+    return b"".join((b"%08x %x\n" % (checksum, len(head)), head, bits.data))
+
+
+def _stretches(metadata: Any) -> tuple[list[list[int]], int]:
+    """Return the row groups of each stretch, and the bytes of all texts; a stretch ends with a step if it can."""
+    planned, sizes, last = list[list[int]](), [0], None
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        columns = [group.column(place) for place in range(group.num_columns)]
+        of_step = next((c.statistics for c in columns if c.path_in_schema == "step"), None)
+        size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.partition(".")[0] in SEARCHED)
+        is_next = of_step is None or not of_step.has_min_max or of_step.min != last
+        if not planned or sizes[-1] >= STRETCH or (is_next and sizes[-1] >= STRETCH // 2):
+            planned.append([])
+            sizes.append(0)
+        planned[-1].append(number)
+        sizes[-1] += size
+        last = of_step.max if of_step is not None and of_step.has_min_max else None
+    return planned, sum(sizes)
+
+
+def _read_texts(file: Any, row_groups: list[int]) -> tuple[Steps, bytes]:
+    """Return the first and last step of some row groups, and their texts, turns included."""
+    table = file.read_row_groups(row_groups, columns=["step", *SEARCHED], use_threads=False)
+    columns = [table["completion"]]
+    if "turns" in table.column_names:
+        turns = table["turns"].combine_chunks().flatten()
+        columns += [turns.field("content"), turns.field("calls")]
+    steps = table["step"].to_numpy()
+    held = ["\n".join(text or "" for text in column.to_pylist()).encode() for column in columns]
+    return (int(steps.min()), int(steps.max())), b"\n".join(held)
 
 
 def _grams(text: bytes) -> Iterator[NDArray[np.uint32]]:
