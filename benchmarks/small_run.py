@@ -5,21 +5,29 @@ The reward function doubles as the probe of both: TRL calls it once in every ste
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from step_parts import Meter, attribute
 
 PROBE = "DRA_BENCHMARK_PROBE"
 """Environment variable with the file to which `letters` appends a line at each call."""
 HERE = Path(__file__).parent
 PROBLEMS = 512
+FIRST_COUNTED = 2
+"""Call of `letters` from which callgrind counts, up to the next: one step, after one of warm-up."""
+_calls = itertools.count(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +50,7 @@ class Shape:
 
 
 SHAPES = {
+    "1m": Shape(hidden=128, intermediate=384, layers=4, heads=4, kv_heads=2, rows=16, group=4, completion=24),
     "one_token": Shape(hidden=32, intermediate=48, layers=1, heads=1, kv_heads=1, rows=4, group=4, completion=1),
     "25m": Shape(hidden=512, intermediate=1536, layers=8, heads=8, kv_heads=4, rows=8, group=4, completion=40),
     "100m": Shape(hidden=768, intermediate=3072, layers=12, heads=12, kv_heads=4, rows=8, group=4, completion=40),
@@ -64,16 +73,33 @@ SHAPES = {
 def letters(completions: list[Any], **_: Any) -> list[float]:
     """Reward that differs inside a group: the share of the letter e. Notes when it was called, where PROBE says."""
     texts = [completion[0]["content"] for completion in completions]
-    if path := os.environ.get(PROBE):
+    path, now = os.environ.get(PROBE), time.time()
+    if path and os.environ.get("RANK", "0") == "0":
+        meter = _meter()
+        meter.charge()
+        number = next(_calls)
+        if number == FIRST_COUNTED:
+            meter.begin_instructions()
+        elif number == FIRST_COUNTED + 1:
+            meter.end_instructions()
         noted = {
-            "time": time.time(),
+            "time": now,
             "processor_seconds": time.process_time(),
             "texts": zlib.crc32("\0".join(texts).encode()),
             "cuda_bytes": _cuda_bytes(),
+            "parts": meter.seconds,
         }
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(noted) + "\n")
     return [text.count("e") / max(1, len(text)) for text in texts]
+
+
+@functools.cache
+def _meter() -> Meter:
+    """Return what measures the parts of a step in this process, from its first reward on."""
+    meter = Meter()
+    attribute(meter, toolkit="dra_toolkit.training.adjusted" in sys.modules)
+    return meter
 
 
 def _cuda_bytes() -> int:
@@ -81,10 +107,10 @@ def _cuda_bytes() -> int:
     return int(torch.cuda.max_memory_allocated()) if torch and torch.cuda.is_available() else 0
 
 
-def arguments(shape: Shape, *, steps: int, seed: int, device: str) -> dict[str, Any]:
+def arguments(shape: Shape, *, steps: int, seed: int, device: str, processes: int = 1) -> dict[str, Any]:
     """Return TRL's arguments for a run of so many steps, which both ways are given."""
     return {
-        "per_device_train_batch_size": shape.rows,
+        "per_device_train_batch_size": shape.rows // processes,
         "num_generations": shape.group,
         "max_completion_length": shape.completion,
         "generation_kwargs": {"min_new_tokens": shape.completion},
@@ -157,26 +183,46 @@ class Watched:
     """What `letters` noted: time, processor time, checksum of the texts and peak of the GPU's memory, call by call."""
 
 
-def watch(command: list[str], folder: Path, *, threads: int) -> Watched:
-    """Run a command to its end; raises RuntimeError with the end of its output if it fails."""
+def watch(command: list[str], folder: Path, *, threads: int, processes: int = 1, **further: str) -> Watched:
+    """Run a command to its end, as so many ranks; raises RuntimeError with the end of its output if it fails.
+
+    What is seen is seen of the first rank. further: more of the environment.
+    """
     probe, log = folder / "probe.jsonl", folder / "output.log"
     probe.unlink(missing_ok=True)
     with open(log, "wb") as output:
         started = time.time()
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment(probe, threads=threads),
-        )
+        ranks = [
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**environment(probe, threads=threads), **further, **rank},
+            )
+            for rank in _ranks(processes)
+        ]
+        process = ranks[0]
         _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        for other in ranks[1:]:
+            process.returncode = process.returncode or other.wait()
     if process.returncode:
         raise RuntimeError(f"{command} ended with {process.returncode}:\n{log.read_text(errors='replace')[-3000:]}")
     calls = [json.loads(line) for line in probe.read_text(encoding="utf-8").splitlines()]
     unit = 1 if sys.platform == "darwin" else 1024
     return Watched(started=started, peak_bytes=usage.ru_maxrss * unit, calls=calls)
+
+
+def _ranks(processes: int) -> Sequence[dict[str, str]]:
+    """Return what tells each of several processes who it is; nothing for one alone."""
+    if processes == 1:
+        return [{}]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(processes)}
+    of_all = {**place, "ACCELERATE_USE_CPU": "true", "ACCELERATE_TORCH_DEVICE": "cpu"}
+    return [{**of_all, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(processes)]
 
 
 def make_inputs(folder: Path, shape: str, *, seed: int) -> int:

@@ -29,7 +29,8 @@ def weights_svg(found: Sequence[Weights]) -> str:
     for each in found:
         sides = np.array([each.right, each.wrong])
         sides = sides / max(np.nanmax(np.abs(sides)), 1e-12)
-        named.setdefault(np.round(np.nan_to_num(sides, nan=-9.0), 3).tobytes(), ([], sides))[0].append(each.shown)
+        name = "GRPO (none)" if each.name == "none" else each.name
+        named.setdefault(np.round(np.nan_to_num(sides, nan=-9.0), 3).tobytes(), ([], sides))[0].append(name)
     lines, legend = [], []
     for place, (names, sides) in enumerate(named.values()):
         shares = np.linspace(0, 100, sides.shape[1])

@@ -23,6 +23,7 @@ from dra_toolkit.runs import Run, find_runs
 
 MOST_WORDS = 3_000
 """Words and spaces compared of each text; what follows is left out, since the time grows faster than their number."""
+Kind = Literal["both", "left", "right"]
 _WORDS = re.compile(r"\s{1,400}|\w{1,400}|[^\w\s]")
 
 
@@ -30,7 +31,7 @@ _WORDS = re.compile(r"\s{1,400}|\w{1,400}|[^\w\s]")
 class Stretch:
     """Neighbouring words that both texts have, or one of them."""
 
-    kind: Literal["both", "left", "right"]
+    kind: Kind
     text: str
 
 
@@ -53,16 +54,12 @@ def word_differences(left: str, right: str, words: int = MOST_WORDS, units: re.P
     [('both', 'add the '), ('left', 'ones'), ('right', 'tens')]
     """
     a, b = ([found[0] for found in islice(units.finditer(text), words)] for text in (left, right))
-    stretches, common = [], 0
+    stretches = list[Stretch]()
     for tag, a0, a1, b0, b1 in _opcodes(a, b):
-        if tag == "equal":
-            stretches.append(Stretch(kind="both", text="".join(a[a0:a1])))
-            common += len(stretches[-1].text)
-            continue
-        if a1 > a0:
-            stretches.append(Stretch(kind="left", text="".join(a[a0:a1])))
-        if b1 > b0:
-            stretches.append(Stretch(kind="right", text="".join(b[b0:b1])))
+        parts: dict[Kind, list[str]] = {"left": a[a0:a1], "right": b[b0:b1]}
+        parts = {"both": a[a0:a1]} if tag == "equal" else parts
+        stretches += [Stretch(kind=kind, text="".join(words)) for kind, words in parts.items() if words]
+    common = sum(len(stretch.text) for stretch in stretches if stretch.kind == "both")
     compared = sum(map(len, a)) + sum(map(len, b))
     is_cut = compared < len(left) + len(right)
     return Differences(stretches=tuple(stretches), ratio=2 * common / compared if compared else 1.0, is_cut=is_cut)
@@ -112,13 +109,7 @@ class GroupRow:
 
 
 def list_groups(
-    run: Run,
-    selection: Selection,
-    *,
-    sort: str = IN_ORDER,
-    ascending: bool = False,
-    limit: int = 20,
-    offset: int = 0,
+    run: Run, selection: Selection, *, sort: str = IN_ORDER, ascending: bool = False, limit: int = 20, offset: int = 0
 ) -> Page[GroupRow]:
     """Return a page of the chosen groups, the highest first unless `ascending`; unknown values come last.
 
@@ -141,11 +132,8 @@ def list_groups(
 def group_row(row: dict[str, Any], prompt: str) -> GroupRow:
     """Return a row of the table `groups` as a value."""
     return GroupRow(
-        mode=row["mode"],
-        step=row["step"],
-        batch=row["batch"],
+        **{name: row[name] for name in ("mode", "step", "batch", "prompt_hash")},
         index=row["group_index"],
-        prompt_hash=row["prompt_hash"],
         prompt=prompt,
         measures={name: None if row[name] is None else float(row[name]) for name in GROUP_MEASURES},
     )
@@ -264,6 +252,7 @@ def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> Page[
 
 
 def _row(run: Run, differing: list[str]) -> RunRow:
+    place: dict[str, Any] = {"name": run.name, "path": str(run.directory.path)}
     try:
         recipe = run.recipe
         counts = run.query(
@@ -271,10 +260,9 @@ def _row(run: Run, differing: list[str]) -> RunRow:
             "arg_max(reward, step) AS reward FROM steps WHERE mode = 'train'"
         ).to_pylist()[0]
     except DRAError as error:
-        return RunRow(name=run.name, path=str(run.directory.path), state="unreadable", problem=error.problems[0])
+        return RunRow(**place, state="unreadable", problem=error.problems[0])
     return RunRow(
-        name=run.name,
-        path=str(run.directory.path),
+        **place,
         state=str(run.directory.status()["state"]),
         **counts,
         differences={key: recipe.get(key) for key in differing if key in recipe},

@@ -182,9 +182,8 @@ def shrunken_updates(curves: Curves, facts: FileFacts) -> Note | None:
     if not facts.diversity.adjusts or facts.scale_rewards != "none" or facts.diversity.weights != "raw":
         return None
     weight, plain, trained = (mean_of_known(curves[v]) for v in ("weight", "abs_advantage_plain", "abs_advantage"))
-    if not (weight < 0.6 and trained < 0.6 * plain):
-        return None
-    return _measured("shrunken updates", (1.0, weight), (plain, trained))
+    spoken = weight < 0.6 and trained < 0.6 * plain
+    return _measured("shrunken updates", (1.0, weight), (plain, trained)) if spoken else None
 
 
 def inverted_negatives(share: float, favour: float) -> Note | None:

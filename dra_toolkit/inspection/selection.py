@@ -24,7 +24,6 @@ OPERATORS = {">": "gt", ">=": "ge", "<": "lt", "<=": "le", "=": "eq", "==": "eq"
 _RANGE = re.compile(r"(\d*)(\.\.|-|:)?(\d*)")
 _CONDITION = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|==|!=|=|>|<)\s*(\S+)\s*")
 
-
 Row = TypeVar("Row")
 
 

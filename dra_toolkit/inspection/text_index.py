@@ -15,6 +15,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, BinaryIO, NamedTuple
@@ -34,8 +35,6 @@ STRETCH = 4 << 20
 SEARCHED = ("completion", "turns")
 SHARE = 0.04
 """Size of the filters over that of the texts."""
-MOST_GRAMS = 1 << 20
-"""Different sequences of a stretch above which it may hold anything: no text of words has so many."""
 _SEEDS = 0x9E3779B1, 0x85EBCA77
 _FOLDS = tuple(sign.encode() for sign in "\u212a\u0130\u017f")
 """Kelvin, dotted I, long s: what some reader takes for a letter of ASCII where case is ignored."""
@@ -43,8 +42,6 @@ _END = 1 << 16
 Needed = list[tuple[str, ...]]
 """What every match contains: of each tuple at least one text."""
 Steps = tuple[int, int]
-Version = tuple[int, int]
-"""Size and time of a file."""
 
 
 class Index(NamedTuple):
@@ -55,28 +52,24 @@ class Index(NamedTuple):
 
     steps: list[Steps]
     folds: NDArray[np.bool_]
-    path: Path
-    version: Version
+    file: BinaryIO
     start: int
     slots: int
 
     def may_hold(self, needed: Needed, *, ignore_case: bool) -> list[Steps]:
-        """Return the steps of each stretch that may hold what is needed; raises OSError if the file is another by now."""
+        """Return the steps of each stretch that may hold what is needed."""
         found = np.ones(len(self.steps), dtype=bool)
-        with open(self.path, "rb", buffering=0) as file:
-            if _version(os.fstat(file.fileno())) != self.version:
-                raise OSError("replaced")
-            for texts in needed:
-                found &= np.any([self._may_hold(file, text.encode(), ignore_case) for text in texts], axis=0)
+        for texts in needed:
+            found &= np.any([self._may_hold(text.encode(), ignore_case) for text in texts], axis=0)
         return [steps for steps, is_there in zip(self.steps, found, strict=True) if is_there]
 
-    def _may_hold(self, file: BinaryIO, text: bytes, ignore_case: bool) -> NDArray[np.bool_]:
+    def _may_hold(self, text: bytes, ignore_case: bool) -> NDArray[np.bool_]:
         parts = re.split(rb"[\x80-\xff]+", text) if ignore_case else [text]
         grams = np.concatenate([found for part in parts for found in _grams(part)])
         width = -(-len(self.steps) // 8)
         bits = np.full(width, 255, dtype=np.uint8)
         for slot in np.unique(np.concatenate(_slots(grams, self.slots))).tolist():
-            bits &= np.frombuffer(os.pread(file.fileno(), width, self.start + slot * width), dtype=np.uint8)
+            bits &= np.frombuffer(os.pread(self.file.fileno(), width, self.start + slot * width), dtype=np.uint8)
         found = np.unpackbits(bits, count=len(self.steps)).astype(bool)
         return found | self.folds if ignore_case else found
 
@@ -90,10 +83,7 @@ def steps_that_may_hold(store: GroupStore, needed: Needed, *, ignore_case: bool 
     ranges: list[Steps] = [(file.first, file.first) for file in snapshot.files]
     for segment, index in indices:
         whole = [(segment.first, segment.last)]
-        try:
-            ranges += index.may_hold(needed, ignore_case=ignore_case) if index else whole
-        except OSError:
-            ranges += whole
+        ranges += index.may_hold(needed, ignore_case=ignore_case) if index else whole
     found: list[Steps] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:
@@ -165,29 +155,27 @@ def read_index(segment: Source) -> Index | None:
     try:
         if path.is_symlink() or not path.is_file():
             return None
-        return _read(path, texts, *(_version(os.stat(each)) for each in (path, texts)))
+        return _read(path, texts, *((os.stat(each).st_size, os.stat(each).st_mtime_ns) for each in (path, texts)))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-@functools.lru_cache(maxsize=4_096)
-def _read(path: Path, texts: Path, version: Version, of_texts: Version) -> Index | None:
-    """Return the index if it is whole and of these texts; each version of the two files is read once."""
-    with open(path, "rb") as file:
+@functools.lru_cache(maxsize=256)
+def _read(path: Path, texts: Path, *versions: tuple[int, int]) -> Index | None:
+    """Return the index, its file open, if it is whole and of these texts; each version of the two files is read once."""
+    with ExitStack() as unless_whole:
+        file = unless_whole.enter_context(open(path, "rb"))
         checksum, length = (int(word, 16) for word in file.readline(64).split())
         start = file.tell()
         head, found = json.loads(file.read(length)), 0
         file.seek(start)
         while piece := file.read(1 << 20):
             found = zlib.crc32(piece, found)
-    if found != checksum or head["of"] != _identity(texts):
-        return None
-    steps = [(first, last) for first, last in head["steps"]]
-    return Index(steps, np.array(head["folds"], dtype=bool), path, version, start + length, int(head["slots"]))
-
-
-def _version(stat: os.stat_result) -> Version:
-    return stat.st_size, stat.st_mtime_ns
+        if found != checksum or head["of"] != _identity(texts):
+            return None
+        steps = [(first, last) for first, last in head["steps"]]
+        unless_whole.pop_all()
+        return Index(steps, np.array(head["folds"], dtype=bool), file, start + length, int(head["slots"]))
 
 
 def _identity(texts: Path) -> list[int]:
@@ -213,8 +201,7 @@ def _content(texts: Path, stopped: Callable[[], bool]) -> bytes | None:
             seen = np.zeros(1 << 24, dtype=bool)
             for found in _grams(text):
                 seen[found] = True
-            distinct = np.flatnonzero(seen).astype(np.uint32)
-            for slots in _slots(distinct, len(bits)) if len(distinct) <= MOST_GRAMS else [slice(None)]:
+            for slots in _slots(np.flatnonzero(seen), len(bits)):
                 bits[slots, number // 8] |= 0x80 >> number % 8
             steps.append(held)
             folds.append(any(sign in text for sign in _FOLDS))
@@ -227,17 +214,16 @@ def _stretches(metadata: Any) -> tuple[list[list[int]], int]:
     """Return the row groups of each stretch, and the bytes of all texts; a stretch ends with a step if it can."""
     planned, sizes, last = list[list[int]](), [0], None
     for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        columns = [group.column(place) for place in range(group.num_columns)]
-        of_step = next((c.statistics for c in columns if c.path_in_schema == "step"), None)
+        columns = [metadata.row_group(number).column(place) for place in range(metadata.num_columns)]
+        of_step = next(c.statistics for c in columns if c.path_in_schema == "step")
         size = sum(c.total_uncompressed_size for c in columns if c.path_in_schema.partition(".")[0] in SEARCHED)
-        is_next = of_step is None or not of_step.has_min_max or of_step.min != last
-        if not planned or sizes[-1] >= STRETCH or (is_next and sizes[-1] >= STRETCH // 2):
+        enough = STRETCH if getattr(of_step, "min", None) == last else STRETCH // 2
+        if not planned or sizes[-1] >= enough:
             planned.append([])
             sizes.append(0)
         planned[-1].append(number)
         sizes[-1] += size
-        last = of_step.max if of_step is not None and of_step.has_min_max else None
+        last = getattr(of_step, "max", None)
     return planned, sum(sizes)
 
 

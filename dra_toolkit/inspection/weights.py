@@ -39,11 +39,6 @@ class Weights:
     wrong: Array
     groups: NDArray[np.intp]
 
-    @property
-    def shown(self) -> str:
-        """What it is called in tables and pictures."""
-        return "GRPO (none)" if self.name == "none" else self.name
-
 
 def by_formula(name: str, G: int = 8) -> Weights:
     """Return what a measure's formula gives groups of G completions that are all unlike each other and equally likely."""
@@ -117,9 +112,9 @@ def weights_view(found: Sequence[Weights]) -> RenderableType:
         G = len(found[0].groups) - 1
         shown = np.unique(np.linspace(0, G, min(G + 1, MOST_COLUMNS)).round().astype(int)).tolist()
         heads = ["share right", *(f">{place}/{G}" for place in shown), "curve"]
-        curves = ((each, getattr(each, side)) for each in found)
-        rows = (
-            [each.shown, *(number(y[place], 2) for place in shown), sparkline(y.tolist(), 17)] for each, y in curves
-        )
+        rows = []
+        for each in found:
+            name, y = {"none": "GRPO (none)"}.get(each.name, each.name), getattr(each, side)
+            rows.append([name, *(number(y[place], 2) for place in shown), sparkline(y.tolist(), 17)])
         parts += [table(heads, rows, title=title, title_justify="left", pad_edge=False), Text()]
     return Group(*parts)

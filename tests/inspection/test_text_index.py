@@ -11,6 +11,7 @@ import pytest
 from recorded import make_run, record, record_all
 
 from dra_toolkit.groups import Message
+from dra_toolkit.inspection import text_search
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.inspection.text_index import FOLDER, build_missing, needed_by, read_index, steps_that_may_hold
 from dra_toolkit.inspection.text_search import Wanted, search
@@ -95,6 +96,19 @@ def test_a_flipped_bit_or_other_texts_make_it_say_nothing(run):
     assert read_index(segment(run)) is None
     assert build_missing(run.directory.groups) == 1
     assert index_file(run).read_bytes() == whole or read_index(segment(run)) is not None
+
+
+def test_a_stretch_ends_with_a_step_where_it_can(run):
+    index = read_index(segment(run))
+    assert index is not None
+    assert {first == last for first, last in index.steps} == {True}
+
+
+def test_many_steps_are_asked_for_as_ranges_and_the_same_is_found(run, monkeypatch):
+    asked = [Wanted(text="zugzwang", ignore_case=True), Wanted(text=words(3, 1))]
+    listed = [search(run, wanted, Selection(), count=True) for wanted in asked]
+    monkeypatch.setattr(text_search, "MOST_LISTED", 1)
+    assert [search(run, wanted, Selection(), count=True) for wanted in asked] == listed
 
 
 def test_a_link_is_not_followed(run, tmp_path):

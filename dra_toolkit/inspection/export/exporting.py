@@ -149,15 +149,13 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row without lists: a prompt as text, each reward as a column of its own."""
     cells: dict[str, Any] = {}
     for name, value in row.items():
-        if name in LEFT_OUT:
-            continue
         if name == "prompt":
             cells[name] = "\n".join(f"{message['role']}: {message['content']}" for message in value or [])
         elif name in ("turns", "prompt_turns"):
             cells[name] = None if value is None else json.dumps(value, ensure_ascii=False)
         elif name == "rewards":
             cells |= {f"reward:{reward}": number for reward, number in (value or {}).items()}
-        else:
+        elif name not in LEFT_OUT:
             cells[name] = value
     return cells
 
