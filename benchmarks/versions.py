@@ -31,6 +31,9 @@ LATER = ("answers_read", "positive_share")
 """Numbers of a group that files of version 2 may lack."""
 NEWER_FACTS = {1: ("correct_by", "estimator", "record_texts"), 2: ("estimator", "record_texts")}
 PAIRS = {"version 1": "today", "version 2": "today", "segments without a seal": "segments"}
+RUNS = ("today", "version 2", "version 1", "segments", "segments without a seal")
+MADE = "made"
+"""The file that says that all the runs in a folder are whole."""
 QUESTIONS = (*SQL, "one group in full", "substring search")
 
 
@@ -39,17 +42,32 @@ def main() -> None:
     parser.add_argument("--completions", type=int, default=1_000_000)
     parser.add_argument("--characters", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--work", type=Path, help="where the runs lie, or are made and kept")
+    parser.add_argument("--make", action="store_true", help="only make the runs in --work, and ask nothing")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        runs = made(Path(folder), asked.completions, asked.characters)
-        found: dict[str, dict[str, list[dict[str, float]]]] = {}
-        for _ in range(asked.rounds):
-            for question in QUESTIONS:
-                for name, path in runs.items():
-                    found.setdefault(question, {}).setdefault(name, []).append(_child("--ask", str(path), question))
-                over = {q: ratios(of) for q, of in found.items()}
-                memory = {name: round(max(each["MiB"] for of in found.values() for each in of[name])) for name in runs}
-                write("versions", {"completions": asked.completions, "over today": over, "largest memory, MiB": memory})
+    with tempfile.TemporaryDirectory() as passing:
+        folder = asked.work or Path(passing)
+        if (folder / MADE).is_file():
+            runs = {name: folder / name for name in RUNS}
+        else:
+            runs = made(folder, asked.completions, asked.characters)
+            (folder / MADE).write_text(str(asked.completions))
+        if not asked.make:
+            report(runs, asked)
+
+
+def report(runs: dict[str, Path], asked: argparse.Namespace) -> None:
+    """Ask every question of every run in turn, and write what is known after each."""
+    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for _ in range(asked.rounds):
+        for question in QUESTIONS:
+            for name, path in runs.items():
+                found.setdefault(question, {}).setdefault(name, []).append(_child("--ask", str(path), question))
+            over = {q: ratios(of) for q, of in found.items()}
+            memory = {name: round(max(each["MiB"] for of in found.values() for each in of[name])) for name in runs}
+            seconds = {q: {n: [round(each["first"], 3) for each in of[n]] for n in runs} for q, of in found.items()}
+            content = {"completions": asked.completions, "over today": over, "largest memory, MiB": memory}
+            write("versions", content | {"seconds, first": seconds})
 
 
 def ratios(of: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
@@ -66,7 +84,7 @@ def ratios(of: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]
 def made(folder: Path, completions: int, characters: int) -> dict[str, Path]:
     """Write the runs; return each by its name."""
     whole = generate(folder / "segments", completions, characters).path
-    runs = {name: folder / name for name in ("today", "version 2", "version 1", "segments", "segments without a seal")}
+    runs = {name: folder / name for name in RUNS}
     for name in ("today", "version 2", "version 1"):
         shutil.copytree(whole, runs[name], ignore=lambda at, names: [n for n in names if n.startswith("train-")])
     shutil.copytree(whole, runs["segments without a seal"])

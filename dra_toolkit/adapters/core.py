@@ -126,7 +126,7 @@ class EngineRun:
         rows = rows.taken(row_of)
         totals = self._totals(rows, step)
         self._look_for_split_groups(rows, step)
-        known: dict[str, Any] = {"lengths": np.asarray(rows.tokens, dtype=np.float64), "log_probs": rows.log_probs}
+        known: dict[str, Any] = {"lengths": np.asarray(rows.tokens, dtype=np.float64), **rows.known}
         if self._embedder is not None:
             known["embeddings"] = self._embedder.embed(list(rows.completions)).vectors
         if "labels" in self.settings.needs:

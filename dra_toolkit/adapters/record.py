@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from dra_toolkit.adapters.rows import EngineBatch
 from dra_toolkit.adapters.settings import EngineSettings
-from dra_toolkit.diversity import Estimator
+from dra_toolkit.diversity import RECORDED, Estimator
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
@@ -76,9 +76,7 @@ class EngineRecord:
 
     def _records(self, batch: EngineBatch, advantages: Array) -> list[GroupRecord]:
         rows, found = batch.rows, batch.found
-        kept = [name for name in ("embeddings", "labels", "log_probs") if batch.known.get(name) is not None]
-        if not self._keeps_embeddings and "embeddings" in kept:
-            kept.remove("embeddings")
+        kept = [name for name in RECORDED if name in batch.known and (name != "embeddings" or self._keeps_embeddings)]
         plain = found.plain_advantages(self._estimator)
         step, number = self._last
         return [

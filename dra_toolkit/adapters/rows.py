@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from dra_toolkit.diversity import AdjustedRows
-from dra_toolkit.groups import Array, CompletionGroup, Message
-from dra_toolkit.rewards.text import as_message
+from dra_toolkit.groups import Array, CompletionGroup
+from dra_toolkit.rewards.text import as_prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,8 @@ class EngineRows:
     finish_reasons: Sequence[str]
     golds: Sequence[Any] | None = None
     """What the reward functions were told to be right."""
-    log_probs: Array | None = None
-    """(N,) means over the tokens, where the measure reads them."""
+    known: Mapping[str, Array] = field(default_factory=dict)
+    """(N,) what else the engine tells, by the names that `Signals` has for it."""
     trajectories: Sequence[Hashable] | None = None
     """Rows of one are one completion, of which the last is looked at; None for padding, which is none. By default each row
     is a completion."""
@@ -49,22 +49,21 @@ class EngineRows:
         places = list(rows)
 
         def of(values: Any) -> Any:
-            if values is None:
-                return None
-            return values[places] if isinstance(values, np.ndarray) else [values[row] for row in places]
+            if isinstance(values, Mapping):
+                return {name: np.asarray(column, dtype=np.float64)[places] for name, column in values.items()}
+            if values is None or isinstance(values, np.ndarray):
+                return None if values is None else values[places]
+            return [values[row] for row in places]
 
-        rewards = {name: np.asarray(values, dtype=np.float64)[places] for name, values in self.rewards.items()}
-        given = {each.name: of(getattr(self, each.name)) for each in fields(self) if each.name != "rewards"}
-        return EngineRows(**{**given, "rewards": rewards, "trajectories": None, "turns": None})
+        given = {each.name: of(getattr(self, each.name)) for each in fields(self)}
+        return EngineRows(**{**given, "trajectories": None, "turns": None})
 
     def group(self, members: Any, weights: Mapping[str, float]) -> CompletionGroup:
         """Return some of the rows, each a completion, as one group."""
         rows = self.taken(members)
         prompt, gold = rows.prompts[0], None if rows.golds is None else rows.golds[0]
         return CompletionGroup(
-            prompt=(Message(role="text", content=prompt),)
-            if isinstance(prompt, str)
-            else tuple(map(as_message, prompt)),
+            prompt=as_prompt(prompt),
             completions=tuple(rows.completions),
             token_counts=np.array(rows.tokens, dtype=np.int32),
             finish_reasons=tuple(rows.finish_reasons),

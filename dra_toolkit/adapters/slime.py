@@ -67,7 +67,7 @@ def _rows(args: Any, samples: Sequence[Any], totals: list[float]) -> EngineRows:
         tokens=[sum(sample.loss_mask) if sample.loss_mask else sample.response_length for sample in samples],
         finish_reasons=["length" if sample.status.value == "truncated" else "stop" for sample in samples],
         golds=[sample.label for sample in samples],
-        log_probs=np.array([np.mean(sample.rollout_log_probs or [np.nan]) for sample in samples]),
+        known={"log_probs": np.array([np.mean(sample.rollout_log_probs or [np.nan]) for sample in samples])},
         trajectories=[row if s.rollout_id is None else ("rollout", s.rollout_id) for row, s in enumerate(samples)],
     )
 

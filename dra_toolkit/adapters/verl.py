@@ -98,7 +98,7 @@ class VerlAdjustment:
             golds=[(each or {}).get("ground_truth") for each in data["reward_model"]]
             if "reward_model" in data
             else None,
-            log_probs=None if sampled is None else np.array(list(map(_mean, sampled, masks))),
+            known={} if sampled is None else {"log_probs": np.array(list(map(_mean, sampled, masks)))},
             trajectories=[None if pad else session for pad, (session, _) in zip(padding, keys, strict=True)],
             turns=[int(output) for _, output in keys],
         )

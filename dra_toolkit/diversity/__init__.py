@@ -26,7 +26,7 @@ from dra_toolkit.diversity.group_statistics import (
     vendi_score,
     zero_spread,
 )
-from dra_toolkit.diversity.labels import LABELS, equal_labels, load_labeller, similar_labels
+from dra_toolkit.diversity.labels import LABELS, Labeller, equal_labels, load_labeller, similar_labels
 from dra_toolkit.diversity.measures import (
     MEASURES,
     Effect,
@@ -39,6 +39,7 @@ from dra_toolkit.diversity.measures import (
     replacement,
 )
 from dra_toolkit.diversity.measures.history import PromptHistory
+from dra_toolkit.diversity.measures.interface import OF_POLICY, RECORDED
 from dra_toolkit.diversity.measures.redundancy import graph_cut
 from dra_toolkit.diversity.rows import AdjustedRows, adjust_rows, padded_adjustment
 from dra_toolkit.diversity.settings import PRESETS, SETTING_KEYS, DiversitySettings, discount_of, diversity_settings

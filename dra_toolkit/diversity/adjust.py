@@ -32,7 +32,7 @@ def adjust(
     Source: arXiv 2505.09655. A completion without a total (NaN) still counts as one that others may repeat.
 
     step    the step, or steps (...,), at which the groups were sampled, for a schedule; None is outside of it
-    known   what else is known of the completions, by the names that `Signals` has for it: correct, labels, log_probs, ...
+    known   what else is known of the completions, by the names that `Signals` has for it: correct, labels, lengths, ...
 
     >>> alike = adjust(embeddings=np.ones((2, 3)), totals=np.array([1.0, 1.0]))
     >>> alike.weights.tolist(), alike.adjusted.tolist()

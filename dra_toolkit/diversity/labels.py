@@ -17,6 +17,8 @@ LABELS = ("answer", "similarity")
 """Where labels come from, besides a function of the user's: equal final answers, or similarities above a threshold."""
 
 Labels = NDArray[np.integer[Any]]
+Labeller = Callable[[Sequence[str]], Labels]
+"""From the texts of one group to their clusters, (G,)."""
 
 
 def equal_labels(keys: Iterable[Hashable]) -> Labels:
@@ -42,7 +44,7 @@ def similar_labels(similarity: Array, threshold: float) -> Labels:
     return joined.argmax(axis=-1).astype(np.int32)
 
 
-def load_labeller(path: str) -> Callable[[Sequence[str]], Labels]:
+def load_labeller(path: str) -> Labeller:
     """Import a user's function from the texts of a group to as many labels, of any kind; raises MeasureError.
 
     In a run of several processes each calls it with the same texts, so it must return the same labels in each.

@@ -186,10 +186,8 @@ class DiversitySettings:
         if self.scope == "rank_slice" and self.measure != "none" and not (built_in and built_in.in_slices):
             yield "scope", f"{self.measure} compares the completions of one prompt, which a rank_slice mixes; set group"
         if self.stop_step is not None and self.stop_step < self.start_step:
-            yield (
-                "stop_step",
-                f"found {self.stop_step}, expected a step not before the first, {self.start_step}, or null",
-            )
+            expected = f"a step not before the first, {self.start_step}, or null"
+            yield "stop_step", f"found {self.stop_step}, expected {expected}"
 
     @property
     def adjusts(self) -> bool:

@@ -88,7 +88,7 @@ def by_rule(
     """
     rule, signs = rules()[name], []
     for ways in rule["signs"]:
-        if right is not None and any(way["measure"] == "distinct_answers" for way in ways):
+        if right is not None and any("of_right" in way for way in ways):
             said = "different texts among right completions"
             found = Sign(what=said, before=right[0], after=right[1]) if right[1] < ways[0]["falls"] * right[0] else None
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from dra_toolkit.diversity import MEASURES
+from dra_toolkit.diversity import MEASURES, OF_POLICY
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import stored
@@ -71,7 +71,7 @@ def _undoing(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         "apart",
     )
     yield (
-        "log_probs" in needs and not recipe["use_vllm"],
+        bool(OF_POLICY.intersection(needs)) and not recipe["use_vllm"],
         f"diversity: {name} reads log-probabilities, which only use_vllm gives for nothing; without it the policy reads "
         "every completion once more",
     )

@@ -20,7 +20,7 @@ from dra_toolkit.errors import RecipeError
 from dra_toolkit.judge import Verdict
 from dra_toolkit.rewards.correctness import Reward, declares
 from dra_toolkit.rewards.judged import gold_column, log_shares
-from dra_toolkit.rewards.text import Completion, completion_texts, of_texts
+from dra_toolkit.rewards.text import Completion, completion_text, of_texts
 
 ANSWER_CHARACTERS = 20_000
 """How much of the end of gold and completion is searched for an answer."""
@@ -50,7 +50,7 @@ def cosine_as_released(*, max_len: int = 1000) -> Reward:
 
     def reward(*, completions: Sequence[Completion], **columns: Any) -> list[float | None]:
         verdicts = _judge_all("cosine_as_released", completions, columns)
-        texts = completion_texts(completions)
+        texts = list(map(completion_text, completions))
         return [value(verdict, len(text)) for verdict, text in zip(verdicts, texts, strict=True)]
 
     def value(verdict: Verdict, length: int) -> float:
@@ -73,7 +73,7 @@ def _judge_all(reward: str, completions: Sequence[Completion], columns: Mapping[
     golds = gold_column(reward, columns)
     from dra_toolkit.judge.service import shared_judge
 
-    texts = [text[-ANSWER_CHARACTERS:] for text in completion_texts(completions)]
+    texts = [text[-ANSWER_CHARACTERS:] for text in map(completion_text, completions)]
     ends = ["" if gold is None else str(gold)[-ANSWER_CHARACTERS:] for gold in golds]
     pairs = list(zip(ends, texts, strict=True))
     found = shared_judge().bounded(judge_as_released, [p for p in dict.fromkeys(pairs) if p[0].strip()])

@@ -15,7 +15,7 @@ from typing import Any
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.judge import Verdict
 from dra_toolkit.rewards.correctness import Reward, declares
-from dra_toolkit.rewards.text import Completion, completion_texts
+from dra_toolkit.rewards.text import Completion, completion_text
 
 Ids = Sequence[Sequence[int]]
 GOLD_COLUMN = "solution"
@@ -115,7 +115,7 @@ def judge_completions(
     Logs the shares `<reward>/unreadable_gold`, `<reward>/no_answer` and `<reward>/timed_out`, on every call, so that
     their means are right. Raises RecipeError where the data set has no gold column.
     """
-    golds, texts = gold_column(reward, columns), completion_texts(completions)
+    golds, texts = gold_column(reward, columns), list(map(completion_text, completions))
     from dra_toolkit.judge.service import shared_judge
 
     judged = shared_judge().judge(golds=golds, completions=texts, boxes_in_thinking=boxes_in_thinking)

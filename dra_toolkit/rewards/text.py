@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dra_toolkit.groups import Message, Turns
+    from dra_toolkit.groups import Message, Prompt, Turns
 
 Completion = str | Sequence[Mapping[str, Any]]
 
@@ -60,6 +60,11 @@ def as_message(message: Mapping[str, Any]) -> Message:
     )
 
 
+def as_prompt(prompt: Completion) -> Prompt:
+    """Return a prompt, a text or a list of messages, as messages."""
+    return tuple(map(as_message, [{"role": "text", "content": prompt}] if isinstance(prompt, str) else prompt))
+
+
 def message_text(message: Mapping[str, Any]) -> str:
     """Return what a message says, its reasoning first where a tokenizer split it off."""
     content = content_text(message.get("content"))
@@ -88,16 +93,11 @@ def _image(part: Mapping[str, Any]) -> str:
     return f"sha256:{hashlib.sha256(found).hexdigest()[:16]}{said}"
 
 
-def completion_texts(completions: Sequence[Completion]) -> list[str]:
-    """Return the text of each completion."""
-    return [completion_text(completion) for completion in completions]
-
-
 def of_texts(score: Callable[[str], float]) -> Callable[..., list[float | None]]:
     """Return the reward that gives each completion the score of its text."""
 
     def reward(*, completions: Sequence[Completion], **columns: Any) -> list[float | None]:
-        return [score(text) for text in completion_texts(completions)]
+        return [score(text) for text in map(completion_text, completions)]
 
     return reward
 

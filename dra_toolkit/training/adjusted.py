@@ -31,14 +31,15 @@ from dra_toolkit.diversity import (
     replaces_advantages,
     zero_spread,
 )
+from dra_toolkit.diversity.measures.interface import OF_POLICY
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder, offline_embedder
 from dra_toolkit.errors import SettingsError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
 from dra_toolkit.rewards.correctness import gives_part_credit, tells_right_from_wrong
 from dra_toolkit.rewards.judged import GOLD_COLUMN, recent_verdicts
-from dra_toolkit.rewards.text import completion_texts, policy_text, turns_of
-from dra_toolkit.training.batch import Sample, as_prompt, mean_log_probs, measure, read_log_probs, totals_of
+from dra_toolkit.rewards.text import as_prompt, completion_text, policy_text, turns_of
+from dra_toolkit.training.batch import Sample, mean_log_probs, measure, read_log_probs, totals_of
 from dra_toolkit.training.reward_checks import checked, distinct, drop_infinities, listed, refuse_classes
 from dra_toolkit.training.sampled_groups import SampledGroups
 
@@ -111,7 +112,7 @@ class GroupAdjustment(SampledGroups):
             raise SettingsError([("embedder", f"found none, and diversity: {name} needs an embedder")])
         if isinstance(self, RLOOTrainer) and self.diversity.acts_on == "advantage":
             raise ValueError(f"measure {name!r} acts on advantages, which RLOO makes its own way")
-        if isinstance(self, RLOOTrainer) and "log_probs" in needs:
+        if isinstance(self, RLOOTrainer) and needs & OF_POLICY:
             raise ValueError(f"measure {name!r} reads log-probabilities, which RLOO's sampler keeps")
         if getattr(given.get("args"), "multi_objective_aggregation", "sum_then_normalize") != "sum_then_normalize":
             raise ValueError(
@@ -182,7 +183,7 @@ class GroupAdjustment(SampledGroups):
             scale_rewards=self.estimator or self.scale_rewards,
             keep_embeddings=self._keep_embeddings,
             step=self.state.global_step + 1,
-            log_probs=self._gather_log_probs() if "log_probs" in settings.needs else None,
+            of_policy={name: self._gather_log_probs() for name in settings.needs & OF_POLICY},
             labeller=self._labeller,
             history=self._history if training and not without_spread else None,
         )
@@ -223,7 +224,7 @@ class GroupAdjustment(SampledGroups):
     ) -> list[Sample]:
         ends = {*self.eos_token_ids, self._tokenizer.pad_token_id}
         golds = [row.get(GOLD_COLUMN) for row in inputs]
-        verdicts = recent_verdicts(golds, completion_texts(completions))
+        verdicts = recent_verdicts(golds, list(map(completion_text, completions)))
         samples = [
             Sample(
                 prompt=as_prompt(prompt),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from trl.trainer.utils import pad
 
 from dra_toolkit.diversity import (
+    RECORDED,
     DiversitySettings,
     Estimator,
+    Labeller,
     PromptHistory,
     Scaling,
     Signals,
@@ -23,15 +25,12 @@ from dra_toolkit.diversity import (
     group_advantages,
     total_rewards,
 )
-from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message, Prompt, Turns, prompt_hash
+from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Prompt, Turns, prompt_hash
 from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
-from dra_toolkit.rewards.text import as_message
 
 Tokens = Sequence[Sequence[int]]
-Labeller = Callable[[Sequence[str]], NDArray[np.integer[Any]]]
-"""From the texts of one group to their clusters, (G,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ def measure(
     scale_rewards: Scaling | Estimator,
     keep_embeddings: bool = False,
     step: int | None = None,
-    log_probs: Array | None = None,
+    of_policy: Mapping[str, Array] | None = None,
     labeller: Labeller | None = None,
     correct_by: str | None = None,
     history: PromptHistory | None = None,
@@ -73,7 +72,7 @@ def measure(
     follow from the adjustment, and mode, step, batch and attempt are left for `replace`.
     Without embeddings no similarity is measured: it and the redundancy are NaN, and the measure must do without.
 
-    log_probs   (N,) mean log-probabilities of the tokens, where the measure reads them
+    of_policy   (N,) what the policy told of each, by the names of `OF_POLICY`, where the measure reads it
     labeller    makes the clusters; without one, completions of equal final answers are one
     correct_by  the reward function that tells right from wrong; without one, positive totals are right
     history     the prompts' earlier groups, to which these are added
@@ -88,16 +87,15 @@ def measure(
         embeddings=None if embeddings is None else embeddings.reshape(P, G, -1),
         correct=correct,
         labels=_labels(samples, G, labeller) if "labels" in settings.needs else None,
-        log_probs=None if log_probs is None else log_probs.reshape(P, G),
         lengths=np.array([sample.tokens for sample in samples], dtype=np.float64).reshape(P, G),
+        **{name: values.reshape(P, G) for name, values in (of_policy or {}).items()},
     )
     if history is not None:
         signals = replace(signals, history=_history(signals, samples, history))
     adjustment = adjust_signals(signals, settings, step)
     plain = group_advantages(totals, scale_rewards)
     advantages = adjusted_advantages(adjustment, scale_rewards, settings)
-    kept = {name: getattr(signals, name) for name in ("embeddings", "labels", "log_probs")}
-    kept |= {} if keep_embeddings else {"embeddings": None}
+    kept = {name: getattr(signals, name) for name in RECORDED if name != "embeddings" or keep_embeddings}
     return [
         GroupRecord(
             mode="train",
@@ -155,13 +153,6 @@ def _labels(samples: Sequence[Sample], G: int, labeller: Labeller | None) -> NDA
     if labeller is None:
         return np.stack([equal_labels(joined(map(final_answer, group))) for group in groups])
     return np.stack([labeller(group) for group in groups])
-
-
-def as_prompt(prompt: Any) -> Prompt:
-    """Return TRL's prompt, a text or a list of messages, as messages."""
-    if isinstance(prompt, str):
-        return (Message(role="text", content=prompt),)
-    return tuple(map(as_message, prompt))
 
 
 def mean_log_probs(sampled: Sequence[Sequence[float | None]]) -> Array:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dra_toolkit.diversity import ESTIMATORS, DiversitySettings, is_dotted, load_labeller
+from dra_toolkit.diversity import ESTIMATORS, OF_POLICY, DiversitySettings, is_dotted, load_labeller
 from dra_toolkit.embedding import Embedder, EmbedderSettings, load_embedder, offline_embedder
 from dra_toolkit.groups import Array
 from dra_toolkit.rewards import tells_right_from_wrong
@@ -40,7 +40,7 @@ class AdjustedReward:
         self.rewards, self.diversity = list(rewards), diversity or DiversitySettings()
         names = distinct([getattr(reward, "__name__", type(reward).__name__) for reward in rewards])
         self.weights = dict(zip(names, weights or [1.0] * len(names), strict=True))
-        lacking = self.diversity.needs & {"log_probs", "history"}
+        lacking = self.diversity.needs & {*OF_POLICY, "history"}
         if lacking or self.diversity.acts_on == "advantage":
             problem = f"reads {', '.join(sorted(lacking))}" if lacking else "acts on advantages"
             raise ValueError(f"measure {self.diversity.measure!r} {problem}, which a reward function cannot give")

@@ -11,7 +11,6 @@ from dra_toolkit.diversity.measures import clusters, history, likelihood, object
 from dra_toolkit.diversity.measures.custom import load_measure, loaded_measure
 from dra_toolkit.diversity.measures.interface import (
     NEEDS,
-    ActsBy,
     ActsOn,
     Effect,
     Measure,

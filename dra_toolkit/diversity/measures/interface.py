@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 from dra_toolkit.diversity.similarity import cosine_similarity
 from dra_toolkit.diversity.weights import redundancy_weights
-from dra_toolkit.groups import Array
-
-UNKNOWN: Any = None
+from dra_toolkit.groups import Array, GroupRecord
 
 Need = str
 """A field of `Signals` that is not always there: one of `NEEDS`."""
@@ -37,12 +35,12 @@ class Signals:
 
     totals: Array
     """(..., G) total rewards; NaN where every reward function abstained."""
-    similarity: Array = UNKNOWN
+    similarity: Array | Any = None
     """(..., G, G) cosine similarity, diagonal 1: as it was measured, NaN where it was not; for a measure centred and
     floored as the settings say."""
-    kernel: Array = UNKNOWN
+    kernel: Array | Any = None
     """(..., G, G) the same without the floor, which would cost the matrix its positive semi-definiteness."""
-    correct: NDArray[np.bool_] = UNKNOWN
+    correct: NDArray[np.bool_] | Any = None
     """(..., G) which completions count as correct."""
     labels: NDArray[np.integer[Any]] | Any = _with_remedy(
         "they are recorded by runs with a measure that reads them, and labels: similarity needs none"
@@ -54,9 +52,7 @@ class Signals:
     """(..., G, d) unit vectors; not there when recorded groups are replayed without them."""
     lengths: Array | Any = _with_remedy("give them by keyword")
     """(..., G) tokens of each completion."""
-    history: Array | Any = _with_remedy(
-        "dra train keeps it, and a replay of a whole run reads it from the earlier groups"
-    )
+    history: Array | Any = _with_remedy("dra train keeps it, and the replay of a run reads it from the earlier groups")
     """(..., G, 2) discounted numbers of right and of wrong completions of the prompt in earlier groups (`PromptHistory`)."""
 
     def __post_init__(self) -> None:
@@ -72,6 +68,10 @@ class Signals:
 
 _REMEDIES = {each.name: each.metadata["remedy"] for each in fields(Signals) if "remedy" in each.metadata}
 NEEDS: tuple[Need, ...] = ("similarity", *_REMEDIES)
+OF_POLICY = frozenset({"log_probs"})
+"""What only the policy can tell, or the sampler in its place."""
+RECORDED = tuple(each.name for each in fields(GroupRecord) if each.name in NEEDS)
+"""What a record holds besides the similarity."""
 
 
 def missing(signals: Signals, needs: Iterable[Need]) -> tuple[list[Need], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity import DiversitySettings, PromptHistory, Signals, discount_of, equal_labels
+from dra_toolkit.diversity import DiversitySettings, Labeller, PromptHistory, Signals, discount_of, equal_labels
 from dra_toolkit.diversity.measures import NEEDS
 from dra_toolkit.dotted import is_dotted
 from dra_toolkit.errors import RunError
@@ -152,9 +152,6 @@ class Block:
         return found
 
 
-Labels = NDArray[np.integer[Any]]
-Labeller = Callable[[Sequence[str]], Labels]
-"""From the texts of a group to their clusters."""
 COLUMNS_READ = ("total", "similarity", "advantage", "tokens")
 """What a replay reads of each completion, beside its keys."""
 RECORDED = {column.field: column.name for column in COLUMNS if column.field in NEEDS}
@@ -233,7 +230,7 @@ def _correct(table: pa.Table, facts: FileFacts) -> NDArray[np.bool_] | None:
 
 def _labels(
     table: pa.Table, settings: DiversitySettings, recorded: DiversitySettings, labeller: Labeller | None = None
-) -> Labels | None:
+) -> NDArray[Any] | None:
     """Return the cluster of each completion, (N,): the labeller's, as recorded with these settings, or by equal answers."""
     if "labels" not in settings.needs:
         return None

@@ -21,8 +21,8 @@ from dra_toolkit.runs.importers.rollout import (
     Problems,
     Rollout,
     as_number,
-    as_prompt,
     as_step,
+    prompt_of,
     spoken,
 )
 from dra_toolkit.safe_text import first_line
@@ -160,7 +160,7 @@ class Table:
         def rollout(row: Row) -> Rollout:
             nonlocal asked, messages
             if (found := row.get(prompt)) != asked or not messages:
-                asked, messages = found, as_prompt(found)
+                asked, messages = found, prompt_of(found)
             said, group, gold, made = row.get(completion), row.get(of_group), row.get(of_gold), row.get(advantage)
             text, turns = spoken(said)
             if (step := row.get(steps[0])) is None:

@@ -28,8 +28,8 @@ from dra_toolkit.runs.importers.rollout import (
     Problems,
     Rollout,
     as_number,
-    as_prompt,
     as_step,
+    prompt_of,
     spoken,
 )
 
@@ -97,7 +97,7 @@ def _rollout(trace: Mapping[str, Any], said: Mapping[str, Any], options: Options
         mode=mode,
         step=as_step(_first(said, _STEP)),
         group=None if group is None else str(group),
-        prompt=as_prompt(prompt),
+        prompt=prompt_of(prompt),
         text=text,
         turns=turns,
         rewards=_rewards(trace),

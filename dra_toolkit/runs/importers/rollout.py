@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from dra_toolkit.groups import Message, Mode, Prompt, Turns
-from dra_toolkit.rewards.text import as_message, policy_text, turns_of
+from dra_toolkit.groups import Mode, Prompt, Turns
+from dra_toolkit.rewards.text import as_prompt, policy_text, turns_of
 
 
 class Rollout(NamedTuple):
@@ -67,12 +67,11 @@ class BadRowError(ValueError):
     """A row that cannot be a rollout; the message says why."""
 
 
-def as_prompt(found: Any) -> Prompt:
+def prompt_of(found: Any) -> Prompt:
     """Return a prompt, a text or a list of messages, as messages; raises BadRowError for anything else."""
-    if isinstance(found, str):
-        return (Message(role="text", content=found),)
-    if isinstance(found, Sequence) and found and all(isinstance(m, Mapping) and "role" in m for m in found):
-        return tuple(map(as_message, found))
+    is_list = isinstance(found, Sequence) and found and all(isinstance(m, Mapping) and "role" in m for m in found)
+    if isinstance(found, str) or is_list:
+        return as_prompt(found)
     raise BadRowError(f"the prompt is {_kind(found)}, expected a text or a list of messages")
 
 

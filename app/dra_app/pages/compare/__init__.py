@@ -22,7 +22,7 @@ from dra_toolkit.drawing.curves import Line
 from dra_toolkit.drawing.numbers import aligned
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord, mean_of_known
-from dra_toolkit.inspection.comparison import OF_A_SEED, compare, settings_of
+from dra_toolkit.inspection.comparison import COMPARED, OF_A_SEED, compare, settings_of
 from dra_toolkit.inspection.group_list import look_at_prompt
 from dra_toolkit.inspection.overview import differing_keys
 from dra_toolkit.runs import Run
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 MOST_RUNS = 24
 MOST_COMPLETIONS = 6
 CHARACTERS = 1_500
-OUTCOMES = ("reward", "correct_share", "similarity", "distinct_answers", "zero_spread", "tokens")
-"""Measures of the last tenth of the steps that stand beside the settings."""
 MEASURES = tuple(
     replace(panel, key=name, title=panel.title if len(panel.lines) == 1 else said)
     for panel in PANELS
@@ -72,12 +70,12 @@ def show(context: Context, params: read.Params) -> Answer:
 def table_part(found: Sequence[tuple[Run, Curves]]) -> Markup:
     """Return the runs as a table: the settings in which they differ, and how each ended."""
     keys = differing_keys([run.recipe for run, _ in found])
-    ends = zip(*(aligned(_end(curves, name) for _, curves in found) for name in OUTCOMES), strict=True)
+    ends = zip(*(aligned(_end(curves, name) for _, curves in found) for name in COMPARED), strict=True)
     rows = [
         (run.name, series(i)[0], numbers, len(curves.steps), [_value(run.recipe.get(key)) for key in keys])
         for i, ((run, curves), numbers) in enumerate(zip(found, ends, strict=True))
     ]
-    return part("compare", "table", OUTCOMES, keys, rows)
+    return part("compare", "table", COMPARED, keys, rows)
 
 
 def _columns(found: Sequence[tuple[Run, Curves]]) -> dict[str, list[Cell]]:
@@ -88,7 +86,7 @@ def _columns(found: Sequence[tuple[Run, Curves]]) -> dict[str, list[Cell]]:
         key: [value if isinstance(value, int | float | str) else _value(value) for value in values]
         for key, values in given.items()
     }
-    return columns | {name: [_end(curves, name) for _, curves in found] for name in OUTCOMES}
+    return columns | {name: [_end(curves, name) for _, curves in found] for name in COMPARED}
 
 
 def _end(curves: Curves, name: str) -> float | None:

@@ -13,7 +13,7 @@ from dra_app.figure import Cell, figure, line_key
 from dra_app.palette import colour, series
 from dra_app.run_curves import Curves
 from dra_toolkit.drawing.curves import Line, Steps, curves
-from dra_toolkit.group_measures import GROUP_MEASURES
+from dra_toolkit.group_measures import GROUP_MEASURES, shown_in
 from dra_toolkit.groups import Array
 
 LONGEST_MEAN = 1_000
@@ -56,13 +56,13 @@ COLOURS = {
     **dict.fromkeys(("adjusted", "abs_advantage", "weight"), "adjusted"),
 }
 """Number of a group -> the meaning whose colour its curve has; the others are drawn in ink."""
-_FIRST_PANELS = ("reward", "correct_share", "similarity", "vendi_score", "distinct_answers", "zero_spread")
 
 
 def _panels() -> tuple[Panel, ...]:
     """Return a figure for each number of a group, those that tell most first."""
     second = {name for _, names in TOGETHER.values() for name in names[1:]}
-    order = [*_FIRST_PANELS, *(name for name in GROUP_MEASURES if name not in (*_FIRST_PANELS, *second, "size"))]
+    first = [measure.name for measure in shown_in("runs")]
+    order = [*first, *(name for name in GROUP_MEASURES if name not in (*first, *second, "size"))]
     return tuple(map(_panel, order))
 
 
