@@ -1,7 +1,8 @@
 """What all tests share: helpers by name from this folder, no network, and three tiers set by what a test file needs.
 
-unit: neither a process, nor torch, nor a browser (enforced while it runs); process: starts processes; slow: trains, embeds
-or evaluates with real models, or drives a browser. A single test in an otherwise lighter file carries its own marker.
+unit: neither a process, nor torch, nor a browser (enforced); process: starts processes; slow: trains, embeds or evaluates
+with real models, drives a browser, or tries a great many inputs. A single test in an otherwise lighter file carries its own
+marker.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import typer.testing
 
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches out
@@ -68,6 +70,12 @@ def _lacks(text: str) -> str | None:
     return next((name for name in names if importlib.util.find_spec(name) is None), None)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse a unit test file that brings in what unit tests do without: each of the workers would wait for it."""
+    if session.config.option.markexpr == "unit" and (heavy := HEAVY & sys.modules.keys()):
+        raise pytest.UsageError(f"a unit test file imports {', '.join(sorted(heavy))}; mark it process or slow")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     """Skip a file that imports what an extra would bring, where the extra is not installed."""
@@ -104,6 +112,12 @@ def _refuse(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands_made_once() -> None:
+    """Build the tree of commands once, and not for each of the hundreds of commands that tests ask."""
+    typer.testing._get_command = cache(typer.testing._get_command)
 
 
 @pytest.fixture(autouse=True)

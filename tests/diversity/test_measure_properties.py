@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dra_toolkit.diversity import (
@@ -19,6 +19,7 @@ from dra_toolkit.diversity import (
 from dra_toolkit.errors import MeasureError
 
 every_measure = pytest.mark.parametrize("name", list(MEASURES))
+examples = settings(max_examples=40)  # of several groups each
 sizes = st.integers(1, 8)
 seeds = st.integers(0, 2**31)
 
@@ -63,9 +64,10 @@ settings_of = st.builds(
 
 
 @every_measure
+@examples
 @given(seed=seeds, G=sizes, chosen=settings_of)
 def test_order_inside_a_group_does_not_matter(name, seed, G, chosen):
-    drawn, settings = Drawn(seed, 2, G), DiversitySettings(measure=name, **chosen)
+    drawn, settings = Drawn(seed, 5, G), DiversitySettings(measure=name, **chosen)
     order = np.random.default_rng(seed).permutation(G)
     (straight, plain), (shuffled, moved) = drawn.outcome(settings), drawn.outcome(settings, order)
     for field in ("weights", "adjusted", "redundancy"):
@@ -75,6 +77,7 @@ def test_order_inside_a_group_does_not_matter(name, seed, G, chosen):
 
 
 @every_measure
+@examples
 @given(seed=seeds, G=sizes, chosen=settings_of)
 def test_stacked_groups_are_the_groups_alone(name, seed, G, chosen):
     drawn, settings = Drawn(seed, 3, G), DiversitySettings(measure=name, **chosen)
@@ -86,30 +89,33 @@ def test_stacked_groups_are_the_groups_alone(name, seed, G, chosen):
 
 
 @every_measure
+@examples
 @given(seed=seeds, G=st.integers(3, 8), chosen=settings_of)
 def test_copies_are_treated_alike(name, seed, G, chosen):
-    adjustment, advantages = Drawn(seed, 2, G).outcome(DiversitySettings(measure=name, **chosen))
+    adjustment, advantages = Drawn(seed, 5, G).outcome(DiversitySettings(measure=name, **chosen))
     np.testing.assert_allclose(adjustment.adjusted[:, -1], adjustment.adjusted[:, -2], rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(advantages[:, -1], advantages[:, -2], rtol=1e-6, atol=1e-8)
 
 
 @every_measure
+@examples
 @given(seed=seeds)
 def test_a_group_of_one_and_a_group_of_copies_stay_finite(name, seed):
-    drawn = Drawn(seed, 2, 1)
+    drawn = Drawn(seed, 5, 1)
     adjustment, advantages = drawn.outcome(DiversitySettings(measure=name))
     assert np.isfinite(adjustment.adjusted).all()
     assert np.isfinite(advantages).all()
-    copies = Drawn(seed, 2, 6)
+    copies = Drawn(seed, 5, 6)
     copies.E[:] = copies.E[:, :1]
     copies.labels[:] = 0
     assert np.isfinite(copies.outcome(DiversitySettings(measure=name))[0].adjusted).all()
 
 
 @every_measure
+@examples
 @given(seed=seeds, G=st.integers(2, 8), chosen=settings_of)
 def test_a_missing_total_stays_missing_and_gets_no_advantage(name, seed, G, chosen):
-    drawn = Drawn(seed, 2, G)
+    drawn = Drawn(seed, 5, G)
     drawn.totals[0, 0] = np.nan
     adjustment, advantages = drawn.outcome(DiversitySettings(measure=name, **chosen))
     assert np.isnan(adjustment.adjusted[0, 0])
@@ -128,9 +134,10 @@ def test_a_group_without_any_total_gets_no_advantage(name):
 
 
 @every_measure
+@examples
 @given(seed=seeds, chosen=settings_of)
 def test_skipped_groups_and_groups_outside_the_schedule_are_left_alone(name, seed, chosen):
-    drawn = Drawn(seed, 2, 5)
+    drawn = Drawn(seed, 5, 5)
     settings = DiversitySettings(measure=name, **chosen | {"zero_spread_groups": "skip"}, stop_step=10)
     later, advantages = drawn.outcome(settings, step=10)
     np.testing.assert_allclose(later.adjusted, drawn.totals, rtol=0, atol=1e-12)
@@ -169,10 +176,11 @@ def test_what_is_needed_and_not_there_is_said_in_one_line(name):
 
 
 @every_measure
+@examples
 @given(seed=seeds, G=st.integers(2, 8))
 def test_single_precision_similarities_do_as_well(name, seed, G):
     """Recorded similarities are float32: copies and near copies must not blow a kernel up."""
-    drawn, settings = Drawn(seed, 2, G), DiversitySettings(measure=name)
+    drawn, settings = Drawn(seed, 5, G), DiversitySettings(measure=name)
     exact, _ = drawn.outcome(settings)
     again = adjust_similarity(
         similarity=exact.similarity.astype(np.float32),

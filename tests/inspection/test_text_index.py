@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -36,13 +37,19 @@ def words(seed: int, count: int) -> str:
     return " ".join(rng.choices(vocabulary, k=count))
 
 
-@pytest.fixture
-def run(tmp_path, searching) -> Run:
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory, searching) -> Path:
     """40 steps of 20 texts; one word stands in step 7 alone, another in steps 7 and 30."""
     texts = [words(i, 60) for i in range(800)]
     texts[125] += " Zugzwang und so weiter"
     texts[599] += " zugzwang"
-    return searching.indexed_run(tmp_path / "run", texts)
+    return searching.indexed_run(tmp_path_factory.mktemp("indexed") / "run", texts).directory.path
+
+
+@pytest.fixture
+def run(tmp_path, indexed) -> Run:
+    shutil.copytree(indexed, tmp_path / "run")
+    return Run.open(tmp_path / "run")
 
 
 def segment(run: Run):

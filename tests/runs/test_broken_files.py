@@ -35,11 +35,15 @@ CONTENTS = {
 }
 
 
+BROKEN = {"state": "status.json", "settings": "resolved.json", "numbers": "metrics.jsonl"}
+"""Run -> which of its files is broken."""
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     monkeypatch.setenv("DRA_RUNS", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    for name in ("sound", "broken"):
+    for name in ("sound", "broken", *BROKEN):
         run = make_run(tmp_path / name)
         record_all(run, [record(1)])
         append_metrics(run.metrics, step=1, attempt=1, values={"reward": 1.0})
@@ -54,25 +58,27 @@ def inspect(*arguments: object):
     return ran
 
 
-@pytest.mark.parametrize("name", ["status.json", "resolved.json", "metrics.jsonl"])
 @pytest.mark.parametrize("content", CONTENTS)
-def test_one_broken_file_hides_neither_the_run_nor_the_others(root, name, content):
-    (root / "broken" / name).write_bytes(CONTENTS[content])
+def test_one_broken_file_hides_neither_the_run_nor_the_others(root, content):
+    for run, name in BROKEN.items():
+        (root / run / name).write_bytes(CONTENTS[content])
     shown = inspect("runs", root)
     assert shown.exit_code == 0
-    assert "sound" in shown.stdout
-    assert "broken" in shown.stdout
-    says_nothing = name == "metrics.jsonl" and b"\n" not in CONTENTS[content]  # one torn line is a crash, and no damage
-    assert (name in shown.output) != says_nothing
-    summary = inspect("summary", root / "broken")
-    if name != "resolved.json":
-        assert summary.exit_code == 0
-    assert (name in summary.output) != says_nothing
     lines = {line.run_id: line for line in run_lines(Context(root))}
-    assert set(lines) == {"sound", "broken"}
+    assert set(lines) == {"sound", "broken", *BROKEN}
+    assert all(run in shown.stdout for run in lines)
     assert lines["sound"].problem == ""
-    assert bool(lines["broken"].problem) != says_nothing
-    assert [r.step for r in Run.open(root / "broken").groups()] == [1]
+    for run, name in BROKEN.items():
+        says_nothing = (
+            name == "metrics.jsonl" and b"\n" not in CONTENTS[content]
+        )  # a torn line is a crash, and no damage
+        assert (name in shown.output) != says_nothing
+        summary = inspect("summary", root / run)
+        if name != "resolved.json":
+            assert summary.exit_code == 0
+        assert (name in summary.output) != says_nothing
+        assert bool(lines[run].problem) != says_nothing
+        assert [r.step for r in Run.open(root / run).groups()] == [1]
 
 
 @pytest.mark.parametrize("name", ["status.json", "metrics.jsonl"])

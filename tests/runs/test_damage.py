@@ -63,6 +63,7 @@ def by_step(path: Path) -> dict[int, list]:
     return found
 
 
+@pytest.mark.slow  # a hundred damaged copies of a run, each asked everything
 def test_no_flipped_bit_gives_another_number(sound, tmp_path):
     expected = by_step(sound)
     files = sorted(path.relative_to(sound) for path in sound.rglob("*.parquet"))
