@@ -337,6 +337,19 @@ class TestReport:
         assert "&lt;a href=" in picture
         assert "<a href" not in picture
 
+    def test_no_two_lines_of_a_figure_look_alike(self, tmp_path):
+        rng = np.random.default_rng(0)
+        for run in range(6):
+            for step in (1, 2):
+                for name in ("a", "b"):
+                    evaluate(tmp_path / f"run-{run}", step, name, (rng.random((5, 4)) < 0.5).astype(int).tolist())
+        report = gather(*sorted(tmp_path.iterdir()))
+        measured = {row.label: {"similarity": 0.5, "vendi_score": 2.0} for row in report.rows}
+        for name, figure in figures(report, measured).items():
+            lines = [container[0] for axes in figure.axes for container in axes.containers]
+            looks = {(line.get_color(), line.get_linestyle(), line.get_marker()) for line in lines}
+            assert len(looks) == len(lines) >= 5, name
+
     def test_figures_hold_the_numbers_with_the_error_bars_of_the_table(self, evals):
         report = gather(evals)
         axes = figures(report)["accuracy"].axes[0]

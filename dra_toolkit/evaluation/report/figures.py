@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours: told apart with any colour vision, on white and on black.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#7f7f7f")
-DASHES = ("-", "--", ":", "-.")
+LOOKS: tuple[dict[str, Any], ...] = tuple({"linestyle": d, "marker": m} for m in "os^D" for d in ("-", "--", ":", "-."))
 KINDS = ("png", "pdf", "svg")
-STYLE = {"linewidth": 1.8, "marker": "o", "markersize": 4, "capsize": 2, "elinewidth": 1}
+STYLE = {"linewidth": 1.8, "markersize": 4, "capsize": 2, "elinewidth": 1}
 MOST_ROWS = 4
 Values = Sequence[tuple[int | None, Score | float | None]]
 
@@ -69,7 +70,7 @@ def _accuracy(report: Report, runs: Mapping[str, Sequence[Row]]) -> Figure:
     figure, axes = _figure(report, "accuracy by step", "training step", "accuracy, mean of n samples (%)")
     several = len(report.benchmarks) > 1
     for run, (stem, rows) in enumerate(runs.items()):
-        style: dict[str, Any] = {"linestyle": DASHES[run % len(DASHES)]}
+        style = LOOKS[run % len(LOOKS)]
         for number, name in enumerate(report.benchmarks):
             values = [(row.step, row.score(name)) for row in rows]
             shift = number - len(report.benchmarks) / 2
@@ -99,11 +100,11 @@ def _pass_at_k(report: Report) -> Figure:
 
 def _pass_by_step(report: Report, runs: Mapping[str, Sequence[Row]]) -> Figure:
     figure, axes = _figure(report, "pass@k by step", "training step", "pass@k, mean over benchmarks (%)")
-    for stem, rows in runs.items():
+    for look, (stem, rows) in zip(cycle(LOOKS), runs.items(), strict=False):
         known = [(row.step, sampled_pass(row)) for row in rows]
         ks = sorted(set.union(*(set(found) for _, found in known)))
         for number, k in enumerate(k for k in ks if k & (k - 1) == 0 or k == ks[-1]):
-            _line(axes, _name(runs, stem, f"pass@{k}"), [(step, found.get(k)) for step, found in known], number)
+            _line(axes, _name(runs, stem, f"pass@{k}"), [(step, found.get(k)) for step, found in known], number, **look)
     return _labelled(figure, axes)
 
 
@@ -117,9 +118,10 @@ def _diversity(report: Report, runs: Mapping[str, Sequence[Row]], measured: Meas
             for name in ("vendi_score", "similarity")
         )
         counts = [(row.step, distinct_answers(row)) for row in rows]
-        _line(axes, _name(runs, stem, "distinct answers"), counts, 3 * number, scale=1)
-        _line(axes, _name(runs, stem, "Vendi score"), vendi, 3 * number + 1, scale=1)
-        _line(other, _name(runs, stem, "mean similarity"), similarity, 3 * number + 2, scale=1)
+        look = {"scale": 1, **LOOKS[number % len(LOOKS)]}
+        _line(axes, _name(runs, stem, "distinct answers"), counts, 0, **look)
+        _line(axes, _name(runs, stem, "Vendi score"), vendi, 1, **look)
+        _line(other, _name(runs, stem, "mean similarity"), similarity, 2, **look)
     if measured:
         other.set_ylabel("mean similarity of the n samples")
         other.legend(loc="lower right", frameon=False)
@@ -169,5 +171,4 @@ def _plain(text: str) -> str:
 
     font = get_font(findfont(FontProperties()))
     lines = (visible(line, one_line=True) for line in text.replace("$", r"\$").split("\n"))
-    shown = ("".join(c if font.get_char_index(ord(c)) else f"[U+{ord(c):04X}]" for c in line) for line in lines)
-    return "\n".join(shown)
+    return "\n".join("".join(c if font.get_char_index(ord(c)) else f"[U+{ord(c):04X}]" for c in line) for line in lines)
