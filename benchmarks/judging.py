@@ -1,6 +1,6 @@
 """The judge beside math-verify in two versions and TRL's accuracy_reward, on one table of pairs whose verdict is known.
 
-python benchmarks/judging.py [--table FILE.jsonl] [--golds FILE.jsonl] [--newer PYTHON]
+python benchmarks/judging.py [--table FILE.jsonl] [--golds FILE.jsonl] [--newer PYTHON] [--name judging]
 
 The table is that of the tests, or JSON lines with gold, completion, right (true, false, or null where that is debatable)
 and kind. --newer: the Python of an environment with math-verify 0.9.0 alone (`python -m venv`, then
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path)
     parser.add_argument("--golds", type=Path)
     parser.add_argument("--newer")
+    parser.add_argument("--name", default="judging", help="of the files in benchmarks/results")
     given = parser.parse_args()
     rows = [row for row in (read(given.table) if given.table else from_tests()) if row["right"] is not None]
     judges: dict[str, Callable[[list[Row]], list[bool | None]]] = {
@@ -54,9 +55,9 @@ def main() -> None:
         [str(row["answer"]) for row in read(given.golds)] if given.golds else [r["gold"] for r in rows if r["right"]]
     )
     made = {"pairs": len(rows), "golds": cost(golds)}
-    write("judging", made)
+    write(given.name, made)
     lines = [markdown(rows, verdicts), "", f"Golds against themselves: {made['golds']}"]
-    write_markdown("judging", "The judge beside others", lines)
+    write_markdown(given.name, "The judge beside others", lines)
     print(lines[0])
 
 

@@ -7,19 +7,16 @@ from fractions import Fraction
 
 from dra_toolkit.judge.equality import plus_minus
 from dra_toolkit.judge.expressions import FUNCTIONS, Node, UnreadableError, based, number, read_expression
-from dra_toolkit.judge.units import SCALES, Unit, read_unit
+from dra_toolkit.judge.notation import known_pattern
+from dra_toolkit.judge.units import MONEY, SCALES, Unit, read_unit
 from dra_toolkit.judge.values import Collection, Quantity, Value
 
 _CURRENCY = re.compile(r"([-+]?)\s*(?:US|A|C)?([$€£¥₹₩]|CHF|Rs\.?|USD|EUR|GBP)\s*(?=[-\d.\\])")
 _COMPOUND = re.compile(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+\.?|\^\\circ|''|')\s*(?:,|and\b)?\s*")
 _SCALE = re.compile(rf"(.*\d)\s*({'|'.join(SCALES)})s?(?![a-z])(?:\s+of\b)?\s*(.*)", re.IGNORECASE)
-_GAP = re.compile(
-    r"(?<=[\d})!.])\s*(?=\\frac\s*\{\s*[a-z]|[A-Za-z%$€£¥₹¢^\u4e00-\u9fff])|(?<=pi)\s+(?=[A-Za-z%^])|(?<=[a-z])\s+(?=[A-Za-z]{2})"
-)
+_GAP = known_pattern("gap")
 _FUNCTION = re.compile(r"(?:sin|cos|tan|cot|sec|csc|log|ln)(?![a-z])")
-_COUNTED = re.compile(
-    r"([+-]?[\d.,]+(?:\\frac\{\d+\}\{\d+\}|\s*\\times\s*10\s*\^\s*\{?\s*-?\d+\s*\}?)?)\s+([a-z]{3,}(?:\s[a-z]+){0,2}|[A-Za-z](?:\s*\^\s*\{?[23]\}?)?)"
-)
+_COUNTED = known_pattern("counted")
 _BASED = re.compile(r"([0-9A-Za-z]+)\s*_\{?(\d+)\}?")
 
 
@@ -40,14 +37,18 @@ def read_compound(text: str) -> Value | None:
     if len(parts) == 1:
         return Quantity(number(Fraction(parts[0][1])), first)
     total = sum(Fraction(part[1]) * factor for part, factor in zip(parts, factors, strict=True))
-    return Quantity(number(total), Unit(first.dimensions, number(1)), compound=not of_degrees)
+    alone = of_degrees or first.dimensions[0][0] in MONEY
+    return Quantity(number(total), Unit(first.dimensions, number(1)), compound=not alone)
 
 
 def read_quantity(text: str) -> Value | None:
     currency = _CURRENCY.match(text)
-    unit = read_unit(currency[2]) if currency else None
+    unit = None
     if currency:
         text = currency[1] + text[currency.end() :]
+        rated = re.fullmatch(r"(.*[\d}])\s*((?:/|per\b|an?\b|each\b)[a-z\s]*)", text)
+        unit = read_unit(f"{currency[2]} {rated[2]}" if rated else currency[2])
+        text = rated[1] if rated else text
     scaled = _SCALE.fullmatch(text)
     scale = SCALES[scaled[2].lower()] if scaled else 1
     node, found = _with_unit(f"{scaled[1]} {scaled[3]}".strip() if scaled else text)

@@ -108,7 +108,7 @@ def _is_number(item: v.Value) -> bool:
 def _same_quantity(gold: v.Quantity, answer: v.Quantity) -> bool:
     """Compare amounts; a unit on one side alone may be left out, an angle be in radians, a percentage be a share."""
     if gold.unit and answer.unit:
-        return gold.unit.dimensions == answer.unit.dimensions and equal(gold.size, answer.size)
+        return gold.unit.agrees(answer.unit) and equal(gold.size, answer.size)
     measured, bare = (gold, answer.node) if gold.unit else (answer, gold.node)
     if measured.unit is None:
         letters = _letter(gold), _letter(answer)

@@ -1,27 +1,33 @@
 r"""Where a completion states its final answer.
 
-The answer is the last `\boxed{}` after the thinking; where there is none, a closing `<answer>` counts, or a sentence "the
-answer is $...$", also with a plain number where that ends the text. A last box that is empty or never closed is no answer,
-and no earlier box stands in for it.
+The answer is the last `\boxed{}` after the thinking; where there is none, a closing `<answer>` counts, a last line `#### 8`,
+a sentence "the answer is $...$", also without delimiters where that ends the text, or a text that is nothing but an answer.
+A last box that is empty or never closed is no answer, and no earlier box stands in for it.
 """
 
 from __future__ import annotations
 
 import re
 
-LONGEST = 10_000
-"""Characters of an answer; a longer one is none."""
-_TAIL = 20_000
-"""Characters from the end in which a sentence with the answer is looked for."""
+from dra_toolkit.judge.notation import known_pattern
+
+LONGEST = 10_000  # characters of an answer; a longer one is none
+_TAIL = 20_000  # characters from the end in which a sentence with the answer is looked for
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)(?![a-zA-Z])\s*")
 _TAG = re.compile(r"<answer>((?:(?!<answer>).){1,2000}?)</answer>", re.DOTALL | re.IGNORECASE)
 _MATHS = r"\$\$?([^$\n]{1,500})\$\$?|\\\((.{1,500}?)\\\)|\\\[(.{1,500}?)\\\]"
-_LAST_NUMBER = r"(?<![\w,.+\-−/])([-+−]?\d[\d,]*(?:\.\d+)?(?:/\d+)?)(?=[\s.!*]*\Z)"
+_MARKED = re.compile(r"^####[ \t]*([^\n]{1,200}?)\s*\Z", re.MULTILINE)
+_LABEL = (
+    r"(?:\b(?:answer|result)\b(?:\s+to\b[^.\n$]{0,60}?)?[\s*]*(?:\b(?:is|are|equals)\b|[:=])|(?:答案|结果)\s*[是为：:])"
+)
 _SENTENCE = re.compile(
-    rf"\b(?:answer|result)\b(?:\s+(?:is|are|equals|to\b[^.\n$]{{0,60}}))?[\s:=*]*(?:{_MATHS}|{_LAST_NUMBER})"
-    rf"(?P<more>\s*(?:or|and|,)\s*(?:\$|\\\())?",
+    rf"(?:\b(?:answer|result)\b|{_LABEL})[\s:=*]*(?:{_MATHS})(?P<more>\s*(?:or|and|,)\s*(?:\$|\\\())?",
     re.DOTALL | re.IGNORECASE,
 )
+_LAST = re.compile(
+    rf"{_LABEL}[\s:：=*]*((?:\$(?=[\d.]))?(?:(?![.。]\s|\\[(\[])[^\n$]){{1,60}}?)[\s.。!*]*\Z", re.IGNORECASE
+)
+_ALONE = known_pattern("alone")
 OPENING, CLOSING = "<think>", "</think>"
 
 
@@ -67,11 +73,13 @@ def last_box(text: str) -> str | None:
 def _stated(text: str) -> str | None:
     if _BOX.search(text):
         return last_box(text)
-    tail = text[-_TAIL:]
+    tail = text[-_TAIL:].rstrip()
     tags = _TAG.findall(tail)
     if tags:
         return str(tags[-1])
+    alone = _ALONE.fullmatch(text.strip()) if len(text) <= _TAIL else None
+    last = _MARKED.search(tail) or _LAST.search(tail) or alone
     sentences = list(_SENTENCE.finditer(tail))
-    if not sentences or sentences[-1]["more"]:
-        return None
-    return next(part for part in sentences[-1].groups()[:4] if part)
+    if not sentences or (last and last.start(1) >= sentences[-1].end() and re.search(r"\d", last[1])):
+        return last[1] if last else None
+    return None if sentences[-1]["more"] else next(part for part in sentences[-1].groups()[:3] if part)

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import takewhile
 from typing import Any
 
-from dra_toolkit.judge.notation import GREEK, KNOWN
+from dra_toolkit.judge.notation import GREEK, KNOWN, known_pattern
 
 Node = tuple[Any, ...]
 Token = tuple[str, Any]
@@ -23,12 +23,7 @@ _CLOSING = {"(": ")", "[": "]", "{": "}", "lfloor": "rfloor", "lceil": "rceil", 
 _OF_TWO, _ROUNDED = {"frac": "div", "binom": "binom"}, {"lfloor": "floor", "lceil": "ceil"}
 _CONSTANTS = {"pi": "pi", "infty": "inf", "infinity": "inf"}
 FUNCTIONS = frozenset(KNOWN["words"]["functions"].split())
-_TOKEN = re.compile(
-    r"\s*(?:(?P<periodic>\d*\.\d*\\overline\s*\{\s*\d+\s*\})"
-    r"|(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+|\.(?!\d))?|\.\d+)(?P<exponent>[eE][+-]?\d+)?"
-    r"|\\(?P<command>[a-zA-Z]+)|(?P<word>[a-zA-Z]+)|(?P<mark>\\[{}|]|.))",
-    re.DOTALL,
-)
+_TOKEN = known_pattern("token", re.DOTALL)
 
 
 class UnreadableError(ValueError):
@@ -191,11 +186,11 @@ class _Reader:
             start = self._at
             self._at += 1
             top, bottom = self._argument(), self._argument()
-            if top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1]:
+            if top[0] == bottom[0] == "num":
+                if not 0 < top[1] < bottom[1]:
+                    raise UnreadableError(self._text)
                 return ("num", value[0] + top[1] / bottom[1])
             self._at = start
-            if top[0] == bottom[0] == "num":
-                raise UnreadableError(self._text)
         return ("num", value[0])
 
     def _letter(self, letter: str) -> Node:

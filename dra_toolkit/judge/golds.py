@@ -11,24 +11,15 @@ from typing import Any
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.judge.completions import last_box, spoken
+from dra_toolkit.judge.notation import known_pattern
 
 SHOWN = 3
 
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL | re.IGNORECASE)
 _MARK = re.compile(r"####\s*([^\n]*)\s*\Z")
-_LABEL = re.compile(
-    r"(?:(?:\b(?:the|so|thus|hence|therefore|final|correct|right|my|our)\b[\s,]*)*"
-    r"\b(?:answer|result|solution|option|choice)\b(?:\s+to\b[^.\n=:]{0,60}?)?\s*(?:\bis\b|\bare\b|\bequals\b|[:=])+"
-    r"|(?:最终|正确)?(?:答案|结果)\s*(?:[是为:：=])+)[\s*:]*",
-    re.IGNORECASE,
-)
-_SENTENCE_END = re.compile(r"[.。;；](?=\s|$)|\n")
-_LEADING = re.compile(
-    r"^(?:(?:the|its|their|his|her)\s+(?:[a-z-]+\s+){1,6}?(?:is|are|was|were|equals?)\s+"
-    r"|(?:about|approximately|approx\.?|roughly|\\approx|≈)\s*)"
-    r"(?=[-+]?[\d$€£¥.\\][^\n]{0,60}$)",
-    re.IGNORECASE,
-)
+_LABEL = known_pattern("label", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.。;；](?=\s|$)|\n|,\s+(?=(?:as|since|because|which)\b)")
+_LEADING = known_pattern("leading", re.IGNORECASE)
 _DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]+?)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _AMOUNT = re.compile(r"(?<!\\)\$\s?-?\d[\d,.]*")
 _PROSE = re.compile(r"[A-Za-z]{2,}\s+[A-Za-z]{2,}\s+[A-Za-z]{2,}")

@@ -12,6 +12,13 @@ import unicodedata
 from importlib import resources
 
 KNOWN = tomllib.loads(resources.files("dra_toolkit.judge").joinpath("known.toml").read_text(encoding="utf-8"))
+
+
+def known_pattern(name: str, flags: int = 0) -> re.Pattern[str]:
+    """Return one of the patterns in known.toml."""
+    return re.compile("".join(KNOWN["patterns"][name]), flags)
+
+
 GREEK = KNOWN["greek"]["names"].split()
 _CHARACTERS = str.maketrans(
     KNOWN["symbols"] | {letter: f"\\{name} " for letter, name in zip(KNOWN["greek"]["letters"], GREEK, strict=True)}
@@ -21,10 +28,7 @@ _THOUSANDS = re.compile(r"(?<![\d,])[+-]?\$?\d{1,3}(?:,\d{3})+(?![\d,])")
 _PIECE = re.compile(r"\\begin(?=\{)|\\end(?=\{)|\\[^{}]|.", re.DOTALL)
 _RAISED, _LOWERED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+"), re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _ROOT = re.compile(r"([√∛])\s*(\d[\d.]*|[A-Za-z])")
-_FONT = re.compile(
-    r"\\(?:text(?:bf|rm|it|sf|tt|normal|up)?|math(?:rm|bf|it|sf|tt|up)|mbox|hbox|operatorname\*?|underline|bm|boldsymbol"
-    r"|boxed|fbox|phantom)\s*\{([^{}]*)\}"
-)
+_FONT = known_pattern("font")
 _NAMED = "|".join(KNOWN["bases"])
 _BASE = re.compile(rf"(?<=[0-9A-F])\s*(?:_\s*\{{?\s*({_NAMED})\b\s*\}}?|\(?(?:in )?base[\s-]+({_NAMED}|\d+)\b\)?)")
 _AROUND = [(mark, mark) for mark in ("**", "$$", '"', "`", "$")] + [("\\(", "\\)"), ("\\[", "\\]")]
@@ -40,9 +44,7 @@ def plain(text: str) -> str:
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     before = None
-    while (
-        before != text
-    ):  # fonts may stand in each other: what they hold is free of braces once the inner ones are gone
+    while before != text:  # fonts may stand in each other
         before, text = text, _FONT.sub(r" \1 ", text)
     text = _BASE.sub(lambda found: f"_{{{KNOWN['bases'].get(found[1] or found[2], found[2])}}}", text)
     return unwrapped(" ".join(text.split()))

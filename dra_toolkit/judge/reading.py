@@ -16,34 +16,24 @@ from dra_toolkit.judge.amounts import read_compound, read_quantity
 from dra_toolkit.judge.equality import equal, real, symbols
 from dra_toolkit.judge.expressions import FUNCTIONS, Node, UnreadableError, read_expression
 from dra_toolkit.judge.golds import without_label
-from dra_toolkit.judge.notation import KNOWN, depths, enclosed, outside, plain, split, unwrapped
+from dra_toolkit.judge.notation import KNOWN, depths, enclosed, known_pattern, outside, plain, split, unwrapped
 from dra_toolkit.judge.regions import as_region, everything, interval, read_region
 
 MOST_ITEMS, DEEPEST = 500, 20
 _WORD_SEPARATOR = re.compile(r",?\s*\b(?:or|and)\b\s*")
 _TURNED = {">": "<", "\\ge": "\\le"}
 _PHRASE = re.compile(r"(?:\w+\s+){3,}\w+")
-_NAME = re.compile(
-    r"(?:\\?[A-Za-z]+(?:_(?:\{[^{}]*\}|\w))?'?|\\(?:overline|angle|vec|hat|bar)\s*\{?\s*[A-Za-z]+\s*\}?|(?:m\s*)?\\angle\s*[A-Z]+"
-    r"|\\?[A-Za-z]+(?:\^\{?-1\}?)?\s*\(\s*\\?[A-Za-z\d]+(?:\s*,\s*\\?[A-Za-z\d]+)*\s*\)"
-    r"|\(\s*\\?[A-Za-z]\w*(?:_\{?\w+\}?)?(?:\s*,\s*\\?[A-Za-z](?:_\{?\w+\}?)?)*\s*\)|[A-Za-z]{2,}(?:\s+[A-Za-z]+){0,3})"
-)
-_MATRIX = re.compile(
-    r"(.*?)[(\[]?\s*\\begin\{([pbv]?|small|B|V)(matrix|array)\}(?:\{[clr|\s]*\})?(.*)\\end\{\2\3\}\s*[)\]]?", re.DOTALL
-)
-_CASES = re.compile(
-    r"(?:[A-Za-z](?:\([a-z]\))?\s*=\s*)?\\?\{?\s*\\begin\{(cases|array)\}(?:\{[clr|\s]*\})?(.*)\\end\{\1\}\.?",
-    re.DOTALL,
-)
+_NAME = known_pattern("name")
+_MATRIX = known_pattern("matrix", re.DOTALL)
+_CASES = known_pattern("cases", re.DOTALL)
 _ROWS = re.compile(r"\\\\(?:\[[^\]]*\])?")
 _IF = re.compile(r"^(?:,|if\b|for\b|when\b|where\b|\s)+")
-_CLOCK = re.compile(
-    r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:([ap])\.?\s?m\.?|(noon|midnight)|h|o'clock)?", re.IGNORECASE
-)
+_CLOCK = known_pattern("clock", re.IGNORECASE)
 _LETTER = re.compile(r"\(?([A-Za-z])\)?[.:]?")
 _CHOICE = re.compile(r"(?:\(([A-Za-z])\)|([A-J])[.:)])\s*([^\s,;].*)")
 _PREFIX = re.compile(r"(?:option|choice|letter|选项?)\s*(?=\(?[A-Za-z]\)?[.:]?$)", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}(?:T.*)?|\d{1,2}/\d{1,2}/\d{4}")
+_NUMBERS = re.compile(r"\\mathbb\{[NZQC]\}(?:[\^_]\{?[+*]\}?)?")
 _VERBS = frozenset(KNOWN["words"]["verbs"].split())
 _ARTICLES = re.compile(r"^(?:an?|the)\s+")
 
@@ -112,6 +102,8 @@ def _bracketed(text: str) -> v.Value | None:
     r"""Read \{...\}, \emptyset, (a, b), [a, b), \langle a, b \rangle."""
     if text.lower() in KNOWN["words"]["no_values"]:
         return v.Collection("set", ())
+    if _NUMBERS.fullmatch(text):
+        return v.Words(text)
     if text.startswith("\\{") and text.endswith("\\}") and enclosed(text):
         return _set(text[2:-2])
     if text.startswith("{") and text.endswith("}") and "," in text:
@@ -236,7 +228,7 @@ def _clock(text: str) -> v.Value | None:
     if _DATE.fullmatch(text):
         return v.Words(text.lower())
     found = _CLOCK.fullmatch(text)
-    if not found or not (found[2] or found[4] or found[5]) or int(found[1]) > 24 or int(found[2] or 0) > 59:
+    if not found or not (found[2] or found[4] or found[5] or found[6]) or int(found[1]) > 24 or int(found[2] or 0) > 59:
         return None
     hour, half = int(found[1]), (found[4] or found[5] or "").lower()
     if half:

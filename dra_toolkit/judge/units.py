@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from dra_toolkit.judge.expressions import Node, number
-from dra_toolkit.judge.notation import KNOWN
+from dra_toolkit.judge.notation import KNOWN, known_pattern
 
 SCALES: dict[str, int] = KNOWN["scales"]
+MONEY = frozenset(KNOWN["words"]["money"])
+_PARTS_OF = re.compile(r"^(?!hal|third|quarter|\w+(?:th|ths) )([a-z]{3,}) of (?:the )?[a-z]+(?: [a-z]+)?$")
 _COUNTERS = re.compile(f"[{KNOWN['words']['counters']}][\u4e00-\u9fff]{{0,4}}")
 _NO_THING = frozenset(KNOWN["words"]["no_thing"].split())
-_FACTOR = re.compile(
-    r"(?:(?P<before>square|cubic)d?\s+)?(?P<name>[A-Za-zμ$€£¥₹₩¢%元块角分]+)\s*"
-    r"(?:(?:\^\s*)?(?P<digits>-?\s*\d)(?!\d)|(?P<behind>squared|cubed))?"
-)
+_FACTOR = known_pattern("factor")
 _POWERS = {"square": 2, "squared": 2, "cubic": 3, "cubed": 3}
 
 
@@ -27,6 +26,14 @@ class Unit:
     dimensions: tuple[tuple[str, int], ...]
     factor: Node
     thing: bool = False
+    per: str = ""  # what money is paid for, which may be left out
+
+    def agrees(self, other: Unit) -> bool:
+        """Return whether amounts in both can be compared; ¥ may be either of two currencies."""
+        if self.dimensions == other.dimensions:
+            return not (self.per and other.per) or self.per == other.per
+        names = {self.dimensions[0][0], other.dimensions[0][0]}
+        return "¥" in names and bool(names & {"yen", "yuan"})
 
 
 def _known() -> dict[str, Unit]:
@@ -56,8 +63,12 @@ def read_unit(text: str) -> Unit | None:
     """
     text = " ".join(text.replace("{", " ").replace("}", " ").split()).strip(" .")
     text = re.sub(r"\\frac\s*(\S+|\S+ ?\^ ?\d)\s+(\S+(?: ?\^ ?-?\d)?)$", r"\1/\2", text)
-    text = re.sub(r"\^\\circ ([CF])", r"°\1", text)
+    text = _PARTS_OF.sub(r"\1", re.sub(r"\^\\circ ([CF])", r"°\1", text).removesuffix(" old"))
     text = KNOWN["chinese"].get(text, text)
+    money, _, bought = re.sub(r"\s*/\s*(?=[a-z\u4e00-\u9fff])|\s+(?:an?|each)\b\s*", " per ", text).partition(" per ")
+    paid = _KNOWN.get(money)
+    if paid and text != money and paid.dimensions[0][0] in MONEY:
+        return replace(paid, per=bought.strip().removesuffix("s") or "each")
     if _COUNTERS.fullmatch(text):
         return Unit(((text, 1),), number(1), thing=True)
     return _KNOWN.get(text) or _product(text) or _thing(text)

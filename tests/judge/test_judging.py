@@ -18,18 +18,22 @@ from dra_toolkit.judge.judging import equivalent, judge
 PAIRS = pairs()
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair.kind}: {pair.gold} | {pair.answer}"[:80])
-def test_a_pair(pair):
-    found = judge(pair.gold, rf"<think>a \boxed{{0}}</think> so it is $\boxed{{{pair.answer}}}$.")
-    assert found.verdict == pair.verdict
+@pytest.mark.parametrize("kind", dict.fromkeys(pair.kind for pair in PAIRS))
+def test_the_pairs_of_a_kind(kind):
+    judged = {
+        pair: judge(pair.gold, rf"<think>a \boxed{{0}}</think> so it is $\boxed{{{pair.answer}}}$.").verdict
+        for pair in PAIRS
+        if pair.kind == kind
+    }
+    assert {pair: verdict for pair, verdict in judged.items() if verdict != pair.verdict} == {}
 
 
 def test_the_table_holds_every_kind_in_both_directions():
     seen = {(pair.kind, pair.verdict) for pair in PAIRS}
     kinds = {kind for kind, _ in seen}
-    assert len(PAIRS) > 300
+    assert len(PAIRS) > 2000
     assert {kind for kind in kinds if (kind, "wrong") not in seen} == set()
-    assert {kind for kind in kinds if (kind, "right") not in seen} == {"hedge"}
+    assert {kind for kind in kinds if (kind, "right") not in seen} == set()
 
 
 def test_every_readable_gold_of_the_table_is_itself():
@@ -84,18 +88,36 @@ def test_any_text_is_read_or_not_but_never_an_error(text):
         ("Answer: **3/4**\n", "3/4"),
         ("3 + 4 = 7\nResult = 7!", "7"),
         ("The answer is 8. Or so.", None),
-        ("The answer is 8 metres.", None),
-        ("The answer is 50%.", None),
-        ("The answer is 3, 8.", None),
-        ("The answer is 3 or 8.", None),
-        ("The answer is not 8.", None),
+        ("The answer is 8 metres.", "8 metres"),
+        ("The answer is 50%.", "50%"),
+        ("The answer is $1,250.50.", "$1,250.50"),
+        ("The answer is 3, 8.", "3, 8"),
+        ("The answer is 3 or 8.", "3 or 8"),
+        ("The answer is not 8.", "not 8"),
+        ("**Answer:** (B)", "(B)"),
+        ("The answer is $7$, as the answer is unique.", "7"),
+        ("2 + 3 = 5 and 5 + 3 = 8\n#### 8", "8"),
+        ("#### 5\nNo, that is wrong.\n#### 8\n", "8"),
+        ("#### 8 is what I have so far.\nNext, we", None),
+        ("答案是 8。", "8"),
+        ("So it is 8, and\nthe answer is", None),
+        ("The answer is larger than what one would think when one only looks at the numbers: 8", None),
         ("Is the answer 8?", None),
-        ("The answer is x8.", None),
+        ("The answer is x8.", "x8"),
         ("<think>The answer is 8.</think> Hm.", None),
         ("```\n\\boxed{7}\n```", "7"),
         (r"$x = \boxed{7}$ metres", "7"),
         (r"\boxed{7}" + " word" * 5000, "7"),
-        ("7", None),
+        ("7", "7"),
+        ("<think>3 + 4</think>\n\n**7**\n", "7"),
+        ("x = 7.", "x = 7"),
+        (r"\frac{1}{2}", r"\frac{1}{2}"),
+        ("$7$", "$7$"),
+        ("(B)", "(B)"),
+        ("Yes.", "Yes"),
+        ("Adding up, 7", None),
+        ("3 + 4\n7", None),
+        ("As", None),
         ("", None),
         ("the answer is $7$ or $8$", None),
         ("perhaps $7$", None),
