@@ -41,8 +41,7 @@ def check_dotted(name: str, beside: Path | None = None) -> str | None:
 
 def parameters_of(name: str, beside: Path | None = None) -> ast.arguments | None:
     """Return the parameters of a function as its source has them; None where that cannot be told without running it."""
-    loaded = sys.modules.get(name.rpartition(".")[0])
-    spec = getattr(loaded, "__spec__", None) or _found(name, beside)
+    spec = getattr(sys.modules.get(name.rpartition(".")[0]), "__spec__", None) or _found(name, beside)
     origin = spec.origin if isinstance(spec, ModuleSpec) else None
     if origin is not None and origin.endswith(".py"):
         with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
@@ -105,7 +104,8 @@ def load_dotted(
     found = getattr(module, attribute, None)
     if not accepts(found):
         what = f"holds a {type(found).__name__} there" if hasattr(module, attribute) else "has nothing of this name"
-        nearest = did_you_mean(attribute, [name for name, value in vars(module).items() if accepts(value)])
+        fitting = [name for name, value in vars(module).items() if accepts(value) and not name.startswith("_")]
+        nearest = did_you_mean(attribute, fitting) or (f"; it has {', '.join(fitting[:5])}" if fitting else "")
         raise error(f"{key}: found {path!r}, but {module_name!r} {what}, expected {expected}{nearest}")
     return found
 

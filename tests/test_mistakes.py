@@ -32,8 +32,10 @@ FILES = {
     "work/twice.yaml": f"{RECIPE}max_steps: 3\n",
     "work/tab.yaml": "model_name_or_path:\tx\n\ty: z\n",
     "work/empty.csv": "",
+    "work/nested.jsonl": '{"asked": {"text": "1?"}, "judge": {"gold": "2"}, "talk": [{"role": "user", "content": "1?"}]}\n',
     "other/nothing.txt": "",
 }
+NESTED = ["dataset_name=nested.jsonl", "prompt_column=talk", "reward_funcs=[format]"]
 MISTAKES = [
     (["trian", "r.yaml"], "did you mean 'train'|Did you mean 'train'"),
     (["train"], "RECIPE: missing"),
@@ -76,6 +78,18 @@ MISTAKES = [
     (["train", "r.yaml", "dataset_name=dta.jsonl"], "did you mean 'data.jsonl'"),
     (["train", "r.yaml", "dataset_name=latin.csv"], "is not UTF-8"),
     (["train", "r.yaml", "dataset_name=empty.csv"], "is empty"),
+    (["train", "r.yaml", "reward_funcs=[mine]"], "a function of mine.py is mine.FUNCTION"),
+    (["train", "r.yaml", "reward_funcs=[mine.py]"], "expected a function; it has reward, strict, few, embed"),
+    (["train", "r.yaml", "embedder=mine.nothing_near"], "expected a function; it has reward"),
+    (
+        ["train", "r.yaml", "model_name_or_path=data.jsonl"],
+        "found 'data.jsonl', expected a Hub id or an existing folder",
+    ),
+    (["train", "r.yaml", *NESTED, "solution_column=judge.gld"], "did you mean 'judge.gold'"),
+    (
+        ["train", "r.yaml", "dataset_name=nested.jsonl", "prompt_column=asked"],
+        "'asked' of nested.jsonl is an object with",
+    ),
     (["train", "r.yaml", "model_name_or_path=./tiny"], "expected a Hub id or an existing folder; looked in"),
     (["train", "r.yaml", "--resume", "--dry-run"], "there is no run in .* to resume"),
     (["train", "r.yaml", "--resume", "--overwrite"], "choose one"),

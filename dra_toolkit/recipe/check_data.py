@@ -62,10 +62,7 @@ def _check_name(name: str, folder: Path | None, *, evaluates: bool) -> Iterator[
 
 
 def _siblings(path: Path) -> set[str]:
-    try:
-        return {sibling.name for sibling in path.parent.iterdir()}
-    except OSError:
-        return set()
+    return {sibling.name for sibling in path.parent.glob("*")}
 
 
 def _check_twice(names: list[str]) -> Iterator[str]:

@@ -7,9 +7,10 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from dra_toolkit.dotted import load_dotted, look_beside, parameters_of
-from dra_toolkit.errors import DRAError, EmbedderError, MeasureError, did_you_mean
+from dra_toolkit.dotted import is_dotted, load_dotted, look_beside, parameters_of
+from dra_toolkit.errors import DRAError, did_you_mean
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS
 
@@ -27,18 +28,22 @@ def check_columns(recipe: Recipe) -> Iterator[str]:
         return
     if not columns:
         return
-    wanted = ("prompt_column", recipe.data.prompt_column), ("solution_column", recipe.data.solution_column)
-    for key, value in wanted:
-        column = value[0] if isinstance(value, list) else value
-        if column is not None and not {column, column.partition(".")[0]} & set(columns):  # `a.b` is within a
+    for key in ("prompt_column", "solution_column"):
+        column = recipe.data.for_each(recipe[key])[0]
+        within = [other for other in columns if other.startswith(f"{column}.")]
+        top = "" if column is None else column.partition(".")[0]
+        unseen = top in columns and not any(other.startswith(f"{top}.") for other in columns)  # `a.b`, of an unknown a
+        if column is not None and column not in columns and not unseen:
             yield f"{key}: {name} has no column {column!r}, it has {', '.join(columns)}{did_you_mean(column, columns)}"
+        elif within and key == "prompt_column":
+            yield f"{key}: {column!r} of {name} is an object with {', '.join(within)}, expected a text or a list of messages"
     yield from _check_rewards(recipe, [*columns, "solution"])
 
 
 def data_columns(path: Path) -> list[str]:
     """Return the columns of a JSONL, CSV or Parquet file by its beginning; none where they cannot be told.
 
-    Raises UnicodeDecodeError for a text that is not UTF-8.
+    What lies in an object is named with dots, after it. Raises UnicodeDecodeError for a text that is not UTF-8.
     """
     if not os.path.isfile(path):
         return []
@@ -49,7 +54,7 @@ def data_columns(path: Path) -> list[str]:
     with open(path, encoding="utf-8-sig", newline="") as file:
         if path.suffix == ".csv":
             return next(csv.reader(file), [])
-        rows = (_row(line) for line in file if line.strip())
+        rows = (_names(_row(line)) for line in file if line.strip())
         return list(dict.fromkeys(key for row, _ in zip(rows, range(100), strict=False) for key in row))
 
 
@@ -57,38 +62,41 @@ def import_problems(recipe: Recipe) -> list[str]:
     """Import every function of the user's that a recipe names, which the user asked for; return what is wrong with each."""
     look_beside(recipe.folder)
     functions = [("reward_funcs", name) for name in recipe.objective.reward_funcs or () if name not in REWARDS]
-    functions += [("embedder", recipe.embedder.name)] if _is_users(recipe.embedder.name) else []
-    adjusting = ("diversity_labels", recipe.diversity.labels), ("diversity", recipe.diversity.measure)
-    functions += [(key, name) for key, name in adjusting if "." in name]
+    others = [("diversity_labels", recipe.diversity.labels), ("diversity", recipe.diversity.measure)]
+    others += [("embedder", recipe.embedder.name)] if not os.path.isdir(recipe.embedder.name) else []
+    functions += [(key, name) for key, name in others if is_dotted(name)]
     functions += recipe.objective.own_code()
     problems: list[str] = []
     for key, name in functions:
-        error = {"embedder": EmbedderError, "diversity": MeasureError}.get(key, DRAError)
         try:
-            load_dotted(key, name, error=error)
+            load_dotted(key, name)
         except DRAError as found:
             problems += found.problems
     return problems
 
 
-def _is_users(embedder: str) -> bool:
-    return "." in embedder and "/" not in embedder and not os.path.isdir(embedder)
-
-
-def _row(line: str) -> list[str]:
+def _row(line: str) -> Any:
     try:
-        row = json.loads(line)
+        return json.loads(line)
     except (ValueError, RecursionError):
-        return []
-    return [str(key) for key in row] if isinstance(row, dict) else []
+        return None
+
+
+def _names(row: Any, before: str = "") -> Iterator[str]:
+    for key, value in row.items() if isinstance(row, dict) else ():
+        yield f"{before}{key}"
+        yield from _names(value, f"{before}{key}.")
 
 
 def _parquet_columns(path: Path) -> list[str]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    def fields(of: Any) -> dict[str, Any]:
+        return {field.name: fields(field.type) if pa.types.is_struct(field.type) else None for field in of}
+
     try:
-        return list(pq.read_schema(path).names)
+        return list(_names(fields(pq.read_schema(path))))
     except (OSError, pa.ArrowException):
         return []  # told by whoever reads its rows
 

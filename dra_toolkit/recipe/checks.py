@@ -49,7 +49,7 @@ def _check_model(recipe: Recipe) -> Iterator[str]:
     folder = Path(os.path.expanduser(name))
     if os.path.isdir(folder):
         yield from _check_model_folder(folder)
-    elif name.startswith(("/", "./", "../", "~")) or not HUB_ID.fullmatch(name):
+    elif name.startswith(("/", "./", "../", "~")) or os.path.isfile(folder) or not HUB_ID.fullmatch(name):
         where = looked_in(name, recipe.folder)
         yield f"model_name_or_path: found {name!r}, expected a Hub id or an existing folder{where}"
     if recipe["trust_remote_code"] and not re.fullmatch(r"[0-9a-f]{40}", recipe["model_revision"]):

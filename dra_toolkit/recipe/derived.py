@@ -30,8 +30,7 @@ def derive(settings: dict[str, Setting]) -> Iterator[str]:
     if settings["vllm_gpus"].value > 0:
         yield from _derive_server(settings)
     if settings["hub_revisions"].value and not settings["hub_strategy"].is_given:
-        # the revisions get every save, main the finished model
-        settings["hub_strategy"] = Setting(value="end", origin="derived")
+        settings["hub_strategy"] = Setting(value="end", origin="derived")  # revisions get every save, main the last
 
 
 def steps_per_generation(recipe: Mapping[str, Any]) -> int:

@@ -44,7 +44,8 @@ def find_recipe(text: str | Path) -> Path:
         return path
     if str(text) in shipped:
         return shipped[str(text)]
-    raise RecipeError(f"{text}: there is no such recipe{_nearest(path, shipped)}; `dra recipes` lists the shipped ones")
+    nearest = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")]) or did_you_mean(path.stem, shipped)
+    raise RecipeError(f"{text}: there is no such recipe{nearest}; `dra recipes` lists the shipped ones")
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -60,8 +61,3 @@ def read_header(path: Path) -> dict[str, str]:
         labelled[key] = next(found, "").partition(":")[2].strip()
     first = comment[0] if comment and not comment[0].lower().startswith(("hardware:", "cost:")) else ""
     return {"purpose": first, **labelled}
-
-
-def _nearest(path: Path, shipped: dict[str, Path]) -> str:
-    beside = did_you_mean(path.name, [p.name for p in path.parent.glob("*.y*ml")])
-    return beside or did_you_mean(path.stem, shipped)

@@ -44,9 +44,11 @@ def check_reward_name(name: str, beside: Path | None = None) -> str | None:
     if name in REWARDS or names_model(name):
         return None
     if "." not in name:
+        is_module = any(Path(folder, f"{name}.py").is_file() for folder in (beside or "", ""))
+        nearest = f"; a function of {name}.py is {name}.FUNCTION" if is_module else did_you_mean(name, REWARDS)
         return (
             f"found {name!r}, expected one of {', '.join(REWARDS)}, a dotted path package.module.function, or a reward "
-            f"model (a Hub id or a folder){did_you_mean(name, REWARDS)}"
+            f"model (a Hub id or a folder){nearest}"
         )
     return check_dotted(name, beside)
 
@@ -67,8 +69,7 @@ def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> lis
     """
     keys = reward_parameters()
     functions = [name for name in names if not names_model(name)]
-    wrong = {name: problem for name in functions if "." not in name and (problem := check_reward_name(name))}
-    problems = [f"reward_funcs: {problem}" for problem in wrong.values()]
+    problems = [f"reward_funcs: {told}" for name in functions if "." not in name and (told := check_reward_name(name))]
     unknown = [key for key in parameters if key not in keys]
     problems += [f"{key}: no reward function has this parameter{did_you_mean(key, keys)}" for key in unknown]
     if problems:
@@ -81,9 +82,8 @@ def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> lis
 
 def _build(name: str, parameters: Mapping[str, object]) -> Reward:
     """Call the factory of one of the toolkit's own rewards."""
-    factory = REWARDS[name]
-    own = inspect.signature(factory).parameters
-    return factory(**{key: parameters[f"{name}_{key}"] for key in own if f"{name}_{key}" in parameters})
+    own = inspect.signature(REWARDS[name]).parameters
+    return REWARDS[name](**{key: parameters[f"{name}_{key}"] for key in own if f"{name}_{key}" in parameters})
 
 
 def _check_distinct(names: Sequence[str], rewards: Sequence[Any]) -> None:

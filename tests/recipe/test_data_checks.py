@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import load_recipe
+from dra_toolkit.recipe.check_users import data_columns
 
 GOOD = "model_name_or_path: builtin:ways\nreward_funcs: [format]\nembedder: hash\ndataset_name: [{a}, {b}]\n"
 
@@ -78,3 +83,13 @@ def test_mistakes_are_one_line_each(problem, overrides, said):
 def test_one_file_by_two_names_stands_twice(problem, tmp_path):
     (tmp_path / "link.jsonl").symlink_to(tmp_path / "a.jsonl")
     assert "stands twice" in problem("dataset_name=[FOLDER/a.jsonl, FOLDER/link.jsonl]")
+
+
+def test_what_lies_in_an_object_is_named_with_dots(tmp_path):
+    """In a Parquet file by its schema, in JSON lines by the rows; lists are not looked into."""
+    rows = [{"talk": [{"role": "user"}], "judge": {"gold": "2", "more": {"kind": "sum"}}}, {"judge": {"late": 1}}]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    pq.write_table(pa.Table.from_pylist(rows[:1]), tmp_path / "rows.parquet")
+    known = ["talk", "judge", "judge.gold", "judge.more", "judge.more.kind"]
+    assert data_columns(tmp_path / "rows.parquet") == known
+    assert data_columns(tmp_path / "rows.jsonl") == [*known, "judge.late"]
