@@ -52,8 +52,9 @@ site:
 
 # The chain of training and evaluation with its real parts, and processes that are killed: minutes, and its last output is kept.
 evaluation-check:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/evaluation/test_real_chain.py tests/evaluation/test_evaluation_run.py -v -p no:cacheprovider \
-	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::|passed|failed' > benchmarks/results/evaluation-check.txt; \
+	(git log -1 --format='commit %h, %cs'; \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/evaluation/test_real_chain.py tests/evaluation/test_evaluation_run.py -v -p no:cacheprovider \
+	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::|passed|failed') > benchmarks/results/evaluation-check.txt; \
 	  cat benchmarks/results/evaluation-check.txt
 
 docs:

@@ -154,3 +154,19 @@ def test_replaced_weights_are_told_before_they_are_evaluated_again(tmp_path):
     (folders[8] / "model.safetensors").write_text("[]")
     (note,) = [note for note in gather(run.path).notes if "replaced" in note]
     assert note == "replaced weights, not evaluated since: step-8; `dra eval` asks them anew"
+
+
+def test_replaced_weights_are_told_wherever_the_evaluations_lie(tmp_path):
+    """With --output, and of a model that is no step."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_text("{}")
+    for step, name in ((4, "a"), (8, "b")):
+        written = evaluate(tmp_path / "evals", step, "x", [[1, 0], [0, 1]]) / "evaluation.json"
+        hashes = Fingerprints(tmp_path / "evals").files(tmp_path / name, ("*.safetensors",))
+        told = {"model": str(tmp_path / name), "depends_on": {"model": {"weights": hashes}}}
+        written.write_text(json.dumps(json.loads(written.read_text()) | told))
+    assert not gather(tmp_path / "evals").notes
+    (tmp_path / "a" / "model.safetensors").write_text("[]")
+    (note,) = gather(tmp_path / "evals").notes
+    assert note == "replaced weights, not evaluated since: step-4; `dra eval` asks them anew"

@@ -110,8 +110,7 @@ def _read(path: Path, run: RunDirectory | None) -> Found:
     """Return the newest sound evaluation of each label and benchmark as a cell, what is damaged, and what else there is."""
     if not path.exists():
         raise EvaluationError(f"{path}: there is nothing; expected a run, its evals folder, or lighteval's results")
-    evaluations = find_evaluations(path / EVALUATIONS if run is not None else path)
-    if not evaluations:
+    if not (evaluations := find_evaluations(path / EVALUATIONS if run is not None else path)):
         return read_foreign(path)
     found = Found()
     older: dict[str, None] = {}
@@ -128,19 +127,20 @@ def _read(path: Path, run: RunDirectory | None) -> Found:
     if older:
         some = ", ".join(list(older)[:3]) + (f" and {len(older) - 3} more" if len(older) > 3 else "")
         found.notes.append(f"evaluated more than once, with other settings or weights; the newest is shown: {some}")
-    if run is not None and (names := _replaced(run, found.evaluations)):
+    if names := _replaced(evaluations[0].directory.parents[2], run, found.evaluations):
         found.notes.append(f"replaced weights, not evaluated since: {', '.join(names)}; `dra eval` asks them anew")
     return found
 
 
-def _replaced(run: RunDirectory, evaluations: Iterable[Evaluation]) -> list[str]:
-    """Return the labels of checkpoints that are no longer those whose scores are shown."""
-    hashes = Fingerprints(run.path / EVALUATIONS)
+def _replaced(evals: Path, run: RunDirectory | None, evaluations: Iterable[Evaluation]) -> list[str]:
+    """Return the labels of models that are no longer those whose scores are shown."""
+    hashes = Fingerprints(evals)
     found = []
     for evaluation in evaluations:
         model = evaluation.facts.get("depends_on", {}).get("model")
-        folder = run.checkpoints / f"checkpoint-{evaluation.step}"
-        if evaluation.step and isinstance(model, dict) and hashes.replaced(folder, model.get("weights", {})):
+        checkpoint = run.checkpoints / f"checkpoint-{evaluation.step}" if run is not None and evaluation.step else None
+        folder = checkpoint or Path(str(evaluation.facts.get("model")))
+        if isinstance(model, dict) and hashes.replaced(folder, model.get("weights", {})):
             found.append(evaluation.label)
     return list(dict.fromkeys(found))
 
