@@ -66,6 +66,14 @@ def test_one_checkpoint_or_one_sample_leaves_the_prior():
     assert measured("b", cells(rng, 50, 1, [0.0, 0.0]), 50, 1) == expected("b", 50, 1)
 
 
+def test_a_difference_that_no_two_checkpoints_can_have_is_not_named(tmp_path):
+    for step in (0, 5):
+        evaluate(tmp_path, step, "b", [[1], [0], [step > 0]])
+    said = " ".join(eval_("report", tmp_path, "--detect", "2").stdout.split())
+    assert "too few problems: no difference of two checkpoints would be told from chance here" in said
+    assert "are told apart" not in said
+
+
 def test_more_samples_help_down_to_what_the_problems_leave():
     spreads = [expected(name, size, 4) for name, size in SIZES.items()]
     values = [detectable(spreads, times) for times in (1, 2, 8, math.inf)]

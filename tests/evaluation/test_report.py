@@ -229,11 +229,11 @@ class TestReport:
         assert "\x1b" not in eval_("report", tmp_path).stdout
         assert "'=cmd" in eval_("report", tmp_path, "--format", "csv").stdout
         assert "\\_\\&\\%" in eval_("report", tmp_path, "--format", "latex").stdout
-        facts["label"] = "<b>x</b>|`*y*`"
+        facts["label"] = "<b>x</b>|`*y*` $z$"
         (folder / "evaluation.json").write_text(json.dumps(facts))
         assert "<td>&lt;b&gt;x&lt;/b&gt;|" in eval_("report", tmp_path, "--format", "html").stdout
         markdown = eval_("report", tmp_path, "--format", "markdown").stdout
-        assert r"| &lt;b&gt;x&lt;/b&gt;\|\`\*y\*\` |" in markdown
+        assert r"| &lt;b&gt;x&lt;/b&gt;\|\`\*y\*\` \$z\$ |" in markdown
 
     @pytest.mark.parametrize(
         ("format", "harmful"), [("markdown", r"<img|(?<!\\)\[y|(?<!\\)`c|\x1b"), ("latex", r"\\input|\x1b|[^\\]_z")]

@@ -137,7 +137,7 @@ def test_overwriting_a_run_keeps_its_evaluations_beside_it(tmp_path):
 
 
 def test_part_of_a_benchmark_is_told_beside_published_figures(tmp_path):
-    evaluate(tmp_path, 4, "amc23", [[1], [0], [1], [0]])
+    evaluate(tmp_path, 4, "amc23", [[1], [0], [1], [0]], settings={"temperature": 0.6, "limit": 4})
     assert gather(tmp_path).notes == ("amc23: 4 of 40 problems; not comparable with figures for the whole (1 row)",)
     said = " ".join(eval_("report", tmp_path, "--published").stdout.split())
     assert "4 of 40 problems; not comparable with figures for the whole" in said

@@ -24,7 +24,6 @@ METRIC_VERSION = "1"
 """Raised whenever the same answer could be scored otherwise."""
 PAPER = ("aime24", "math_500", "amc23", "minerva", "olympiadbench")
 BUILTIN_QUICKSTART = "quickstart"
-LIGHTEVAL_TASKS = "lighteval.tasks.tasks"
 FILE_SUFFIXES = (".jsonl", ".parquet")
 
 
@@ -125,7 +124,7 @@ def _of_lighteval(name: str) -> str:
     folders = [Path(place, "tasks", "tasks") for place in (spec and spec.submodule_search_locations) or ()]
     modules = {path.stem for folder in folders for path in folder.glob("[a-z]*.py")}
     near = difflib.get_close_matches(name.lower(), modules, n=1, cutoff=0.75)
-    module = f"{LIGHTEVAL_TASKS}.{near[0]}" if near else ""
+    module = f"lighteval.tasks.tasks.{near[0]}" if near else ""
     return f"; lighteval has tasks in {module}: name one as {module}.TASK" if near else ""
 
 

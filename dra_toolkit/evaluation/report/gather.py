@@ -218,7 +218,7 @@ def _partial(cells: Sequence[BenchmarkResult]) -> list[str]:
         problems = next((score.problems for score in cell.scores.values()), 0)
         whole = SIZES.get(cell.benchmark, problems)
         some = f"{problems} of {whole} problems; not comparable with figures for the whole"
-        is_told = not 0 < problems < whole or cell.settings.get("limit")
+        is_told = not 0 < problems < whole or (cell.note and cell.settings.get("limit"))
         found.update((cell.benchmark, note) for note in (cell.note, None if is_told else some) if note)
     return [f"{name}: {note} ({count} row{'s' if count > 1 else ''})" for (name, note), count in found.items()]
 

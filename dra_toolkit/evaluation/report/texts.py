@@ -114,7 +114,7 @@ def _marked(table: Table, safe: Callable[[str], str], strong: str) -> list[list[
     return [list(map(safe, table.heads)), *rows]
 
 
-_MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {c: f"\\{c}" for c in "\\|[]`*_{}#~"})
+_MARKDOWN = str.maketrans({"<": "&lt;", ">": "&gt;", "&": "&amp;"} | {c: f"\\{c}" for c in "\\|[]`*_{}#~$"})
 
 
 def _markdown(head: str, tables: Sequence[Table], told: Sequence[str], figures: Mapping[str, str]) -> str:

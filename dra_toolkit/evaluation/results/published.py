@@ -15,10 +15,10 @@ SIZES = {"aime24": 30, "math_500": 500, "amc23": 40, "minerva": 272, "olympiadbe
 """Problems of each benchmark."""
 NOTE = (
     "Reported figures are of one sample for each problem where no n is given, mostly of the best of several checkpoints by "
-    "these very benchmarks; ours are means of n samples. Their errors follow from the number of problems alone, "
-    "sqrt(p (1 - p) / N); where n is unknown, because one sample cannot give these scores, or more than 1, none is known; ≈ "
-    "marks an average whose parts were not reported. Prompts and data are equal where lighteval's "
-    "hash_examples is; engine and numerics remain different."
+    "these very benchmarks; ours are means of n samples. Their errors follow from the number of problems alone, sqrt(p (1 - "
+    "p) / N); where n is unknown, because one sample cannot give these scores, or more than 1, none is known; ≈ marks an "
+    "average whose parts were not reported. Prompts and data are equal where lighteval's hash_examples is; engine and "
+    "numerics remain different."
 )
 
 

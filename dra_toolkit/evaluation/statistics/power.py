@@ -98,8 +98,9 @@ def times_needed(spreads: Sequence[Spread], difference: float) -> float:
 def told(spreads: Sequence[Spread], points: float | None = None) -> list[str]:
     """Return in words what can be seen, how far more samples help, and what a named difference takes, given in points."""
     what = "the average" if len(spreads) > 1 else spreads[0].benchmark if spreads else ""
-    if not spreads or not (now := detectable(spreads)):
-        return []
+    now = detectable(spreads) if spreads else 0.0
+    if not 0 < now < 1:
+        return ["too few problems: no difference of two checkpoints would be told from chance here"] if now else []
     seen = [f"{100 * detectable(spreads, times):.1f}" for times in (1, 2, math.inf)]
     source = PRIOR if any(spread.is_prior for spread in spreads) else "the answers that are there"
     lines = [
