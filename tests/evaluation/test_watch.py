@@ -143,6 +143,17 @@ def test_part_of_a_benchmark_is_told_beside_published_figures(tmp_path):
     assert "4 of 40 problems; not comparable with figures for the whole" in said
 
 
+def test_the_first_problems_of_a_benchmark_are_told_in_every_format(tmp_path):
+    """As `dra eval --limit` leaves it: once in a text, in each row of a CSV."""
+    note = "only the first 4 problems; not comparable with figures for the whole"
+    written = evaluate(tmp_path, 4, "amc23", [[1], [0], [1], [0]], settings={"temperature": 0.6, "limit": 4})
+    facts = json.loads((written / "evaluation.json").read_text())
+    (written / "evaluation.json").write_text(json.dumps(facts | {"comparable_note": note}))
+    for format in ("table", "markdown", "latex", "html", "csv"):
+        said = " ".join(eval_("report", tmp_path, "--published", "--format", format).stdout.split())
+        assert said.count(note) == 1, format
+
+
 def test_replaced_weights_are_told_before_they_are_evaluated_again(tmp_path):
     run = make_run(tmp_path / "run")
     folders = {step: save(run, step) for step in (4, 8)}

@@ -179,7 +179,7 @@ def _latex(table: Table, head: str, told: Sequence[str]) -> str:
     )
 
 
-FACTS = ("model", "run", "backend", "versions", "finished", "hash_examples")
+FACTS = ("model", "run", "backend", "versions", "finished", "hash_examples", "note")
 SETTINGS = ("temperature", "top_p", "max_new_tokens", "seed", "limit")
 
 
@@ -197,7 +197,7 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
             if cell := row.cells.get(name):
                 rows[-1] |= {**facts.get((row.label, name), {}), "hash_examples": cell.hash_examples, **cell.settings}
                 versions = ", ".join(f"{name} {version}" for name, version in (rows[-1].get("versions") or {}).items())
-                rows[-1] |= {"n": cell.n, "source": cell.source, "versions": versions}
+                rows[-1] |= {"n": cell.n, "source": cell.source, "versions": versions, "note": cell.note}
             rows[-1] |= {"label": row.label, "step": row.step, "benchmark": name or "average", "metric": metric}
             rows[-1] |= _numbers(found)
     for each in _reported(report) if published else []:
