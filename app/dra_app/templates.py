@@ -11,7 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from dra_toolkit.drawing.numbers import percent, short, signed
+from dra_toolkit.drawing.numbers import aligned, percent, short, signed
 from dra_toolkit.drawing.svg import one_line
 from dra_toolkit.safe_text import visible
 
@@ -48,6 +48,7 @@ def _environment() -> Environment:
     )
     found.policies["json.dumps_kwargs"] = {}  # the pages keep their order
     found.filters |= {
+        "aligned": aligned,
         "line": _line,
         "many": "{:,}".format,
         "percent": percent,

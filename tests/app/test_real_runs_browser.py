@@ -14,6 +14,7 @@ from waiting import wait_until
 
 from dra_app.pages import pages
 from dra_toolkit.inspection.lint.linting import lint
+from dra_toolkit.recipe import known_keys
 from dra_toolkit.runs import Run
 
 
@@ -151,11 +152,41 @@ def test_a_step_is_typed_and_one_that_is_not_there_is_told(browser: Browser) -> 
     assert browser.state()["step"] == "2"
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (853, 533), (390, 844)])
+def test_no_page_is_wider_than_its_window_and_the_way_to_every_page_is_seen(
+    chromium: Any, address: str, size: tuple[int, int]
+) -> None:
+    browser = Browser(chromium, address, size=size)
+    for name in pages():
+        browser.open(name, f"run=many-rewards&other={LONG_NAME}&step=1&q=Let")
+        browser.page.wait_for_load_state("networkidle")
+        assert browser.page.evaluate("document.documentElement.scrollWidth") <= size[0], name
+        for link in browser.page.locator("#dra-shell nav a").all():
+            box = link.bounding_box()
+            assert box["x"] >= 0, (name, link.inner_text())
+            assert box["x"] + box["width"] <= size[0], (name, link.inner_text())
+    browser.close()
+
+
+def test_settings_of_a_what_if_are_called_as_a_recipe_calls_them(browser: Browser) -> None:
+    browser.open("what-if", "run=maths&step=2&set=diversity=mmr")
+    fields = browser.page.locator("#dra-what-if .dra-field")
+    keys = fields.locator("[data-key]").evaluate_all("fields => fields.map(field => field.dataset.key)")
+    assert fields.locator("code").all_text_contents() == keys
+    assert {"diversity", "mmr_trade_off", "scale_rewards", "zero_spread_groups", "diversity_start_step"} <= set(keys)
+    assert set(keys) <= set(known_keys())
+
+
 def test_twelve_rewards_are_told_apart_and_abstentions_are_marked(browser: Browser) -> None:
     browser.open("groups", "run=many-rewards&step=1&completion=0")
     rows = browser.page.locator("#dra-groups .dra-why table").nth(1).locator("tr")
     assert rows.count() == 14
-    assert "abstained → abstained" in browser.text("#dra-groups .dra-why")
+    values = browser.page.locator("#dra-groups .dra-why table").nth(1).locator("td").all_inner_texts()
+    assert "abstained" in values
+    weighted = [value.rpartition("→ ")[2] for value in values if value != "abstained"]
+    assert len({len(value.partition(".")[2]) for value in weighted}) == 1, "their points stand below each other"
+    tables = browser.page.locator("#dra-groups .dra-why table")
+    assert tables.nth(0).bounding_box()["y"] == tables.nth(1).bounding_box()["y"], "side by side"
     figure = browser.page.locator("#dra-groups figure", has_text="Reward functions")
     kinds = figure.locator("i.dra-key:not(.flip-key)").evaluate_all("keys => keys.map(key => key.className)")
     assert len(set(kinds)) == 12

@@ -42,7 +42,6 @@ async function show() {
     link.toggleAttribute("aria-current", link.dataset.page === name && !link.matches(".dra-brand"));
     link.href = addressFor(link.dataset.page, {});
   }
-  shell.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   tellAddress();
   if (!query.run) return;
   const page = await open(name);

@@ -14,7 +14,7 @@ from dra_app.step_groups import MARKS
 from dra_app.templates import part
 from dra_app.texts import drawn as drawn_text
 from dra_app.texts import page_of, parts_in, share_of
-from dra_toolkit.drawing.numbers import aligned, short, signed
+from dra_toolkit.drawing.numbers import NOT_KNOWN, aligned, short, signed
 from dra_toolkit.drawing.svg import one_line
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord
@@ -130,15 +130,12 @@ def _advantage(c: CompletionView) -> list[tuple[str, str, str]]:
 
 
 def _rewards(c: CompletionView, view: GroupView) -> list[tuple[str, str, str]]:
-    rows = [
-        (
-            f"{name}{' (tells right from wrong)' if name == view.correct_by else ''}",
-            f"{_reward(c.rewards[name])} → {_reward(c.parts[name])}",
-            "",
-        )
-        for name in view.functions
-    ]
-    return [*rows, ("total", short(c.total), "sum"), ("adjusted", short(c.adjusted), "")]
+    names = [f"{name}{' (tells right from wrong)' if name == view.correct_by else ''}" for name in view.functions]
+    values = aligned(c.rewards[name] for name in view.functions)
+    *weighted, total, adjusted = aligned([*(c.parts[name] for name in view.functions), c.total, c.adjusted])
+    shown = [f"{v} → {w}" if v != NOT_KNOWN else "abstained" for v, w in zip(values, weighted, strict=True)]
+    rows = [(name, value, "") for name, value in zip(names, shown, strict=True)]
+    return [*rows, ("total", total, "sum"), ("adjusted", adjusted, "")]
 
 
 def _told(c: CompletionView) -> list[tuple[str, str]]:
