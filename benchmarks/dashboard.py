@@ -149,13 +149,13 @@ def measure(run: Path, chromium: str) -> dict[str, Any]:
         browser = library.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         started = time.perf_counter()
-        sent: list[int] = []
-        page.on("requestfinished", lambda request: sent.append(request.sizes()["responseBodySize"]))
+        sent: dict[str, list[int]] = {"files": [], "answers": []}
+        page.on("requestfinished", lambda r: sent[_kind_of(r.url)].append(max(0, r.sizes()["responseBodySize"])))
         page.goto(f"{address}?run={run.name}")
         page.wait_for_selector("#dra-overview svg.curves path")
         found["first useful paint"] = [1000 * (time.perf_counter() - started)]
         page.wait_for_load_state("networkidle")
-        found["sent"] = sum(size for size in sent if size > 0)
+        found["sent"] = {kind: sum(sizes) for kind, sizes in sent.items()}
         session = page.context.new_cdp_session(page)
         session.send("Performance.enable", {"timeDomain": "threadTicks"})
 
@@ -185,6 +185,10 @@ def measure(run: Path, chromium: str) -> dict[str, Any]:
         found["idle"] = idle(page, address, run.name, pid)
         browser.close()
     return found
+
+
+def _kind_of(url: str) -> str:
+    return "answers" if "/dra/ask/" in url else "files"
 
 
 def page_cpu(session: Any) -> float:
@@ -259,6 +263,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True, help="where the generated runs lie, or are made")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
+    parser.add_argument("--said", default="", help="how the machine was shared, for the results")
     arguments = parser.parse_args()
     found = {}
     for name, completions in RUNS.items():
@@ -268,10 +273,10 @@ def main() -> None:
         found[name] = measure(arguments.work / name, arguments.chromium)
         print(name, json.dumps(found[name]), file=sys.stderr)
     write("dashboard", {"completions in a step": STEP, "milliseconds": found})
-    write_table(found)
+    write_table(found, arguments.said)
 
 
-def write_table(found: dict[str, dict[str, Any]]) -> None:
+def write_table(found: dict[str, dict[str, Any]], said: str = "") -> None:
     """Write medians, 95th percentiles, processor time and memory side by side, and what else was seen."""
     names = {"1m": "1 million", "10k": "10,000"}
     load = " and ".join(f"{found[run]['load']:.1f}" for run in RUNS)
@@ -281,8 +286,7 @@ def write_table(found: dict[str, dict[str, Any]]) -> None:
         f"frame after the answer was drawn; {CLICKS} clicks of each kind, fewer where a run has fewer steps. A jump is to "
         "a random step. The first paint is that of the overview's curves, in a browser without a cache. Processor time is "
         "that of the server and of the page's main thread for one click; what if means the group and then its step. "
-        f"Load of the machine when each began: {load}; where that is above its {os.cpu_count()} cores, other work ran "
-        "beside, and of the figures only those of processor time are the dashboard's own.",
+        f"Load of the machine when each began: {load}, of {os.cpu_count()} cores. {said}".strip(),
         "",
         "| | allowed | " + " | ".join(f"{names[run]}, median | p95 | server | page" for run in RUNS) + " |",
         "| --- | ---: |" + " ---: | ---: | ---: | ---: |" * len(RUNS),
@@ -303,7 +307,8 @@ def write_table(found: dict[str, dict[str, Any]]) -> None:
     for question, (clicks, seconds) in large["answers"].items():
         lines.append(f"| {question}: clicks from the landing page; seconds | {clicks}; {seconds:.1f} |")
     lines += [
-        f"| first visit, KiB sent: page, scripts, style, answers | {large['sent'] / 1024:.0f} |",
+        f"| first visit, KiB sent: page, scripts and style; answers | {large['sent']['files'] / 1024:.0f}; "
+        f"{large['sent']['answers'] / 1024:.0f} |",
         f"| idle tab on a finished run, {IDLE_SECONDS} s: questions; server's processor time, ms | "
         f"{large['idle']['requests']}; {large['idle']['cpu']:.0f} |",
         *(f"| {said} | {count:,} |" for said, count in lines_of_code().items()),

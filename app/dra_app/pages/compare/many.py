@@ -55,7 +55,7 @@ def across(names: Sequence[str], columns: dict[str, list[Cell]], name: str) -> M
         shown = {scales[key][value]: value for value in columns[key] if value in scales[key]}
         if any(isinstance(value, float) for value in shown.values()):
             shown = {y: shown[y] for y in (min(shown), max(shown))}
-        values += [text(x + 5, y + 3.5, _said(value), "tick over", anchor="start") for y, value in shown.items()]
+        values += [text(x + 5, y - 4, _said(value), "tick over", anchor="start") for y, value in shown.items()]
     for i, run in enumerate(names):
         points = [(places[key], scales[key].get(columns[key][i])) for key in columns]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points if y is not None)
