@@ -56,7 +56,7 @@ def identity(params: Params, name: str = "prompt") -> str | None:
 def several(params: Params, name: str) -> list[str]:
     """Return the parts of a value with commas between; none where it is absent."""
     value = params.get(name)
-    return [part for part in str(value)[:2_000].split(",") if part] if value else []
+    return [part for part in str(value)[:20_000].split(",") if part] if value else []
 
 
 def flag(params: Params, name: str) -> bool:

@@ -250,6 +250,40 @@ def test_titles_say_page_step_and_run_and_an_address_that_cannot_be_is_told(brow
     assert browser.page.locator("[data-part=message]:visible").count() == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "query", "said", "left"),
+    [
+        ("groups", "step=2&completion=99", "completion: the group has 0 to 15, not 99", {}),
+        ("groups", "step=2&completion=3&pair=1,16", "not 16", {"completion": "3"}),
+        ("groups", "step=9", "no train groups of step 9 are recorded", {"step": "2"}),
+        ("what-if", "step=9", "no train groups of step 9 are recorded", {"step": "2"}),
+        ("what-if", "step=2&group=77", "step 2 has no group 77", {"group": "2"}),
+    ],
+)
+def test_what_an_address_names_and_is_not_there_is_told_and_left_out_of_it(
+    browser: Browser, name: str, query: str, said: str, left: dict[str, str]
+) -> None:
+    browser.open(name, f"run=maths&{query}")
+    assert said in browser.text(f"#dra-{name} [data-part=message]")
+    state = browser.state()
+    assert "pair" not in state
+    assert state.get("completion") == left.get("completion")
+    assert {key: state[key] for key in left} == left
+    if name == "what-if":
+        browser.page.wait_for_selector("#dra-what-if [data-part=all-step]:has-text('all groups')")
+
+
+def test_all_of_many_runs_are_compared(browser: Browser) -> None:
+    browser.open("compare", "run=maths")
+    browser.page.select_option("#dra-compare [data-add]", "*")
+    rows = browser.page.locator("#dra-compare [data-part=table] tbody tr")
+    browser.page.wait_for_function(
+        "() => document.querySelectorAll('#dra-compare [data-part=table] tbody tr').length === 6"
+    )
+    assert rows.count() == 6
+    assert not browser.page.locator("#dra-compare [data-part=message]:visible").count()
+
+
 def test_a_run_that_has_ended_is_not_asked_about_again(chromium: Any, address: str) -> None:
     browser = Browser(chromium, address)
     asked: list[str] = []

@@ -30,7 +30,7 @@ from dra_toolkit.runs import Run
 if TYPE_CHECKING:
     from dra_app.context import Context
 
-MOST_RUNS = 24
+MOST_RUNS = 64
 MOST_COMPLETIONS = 6
 CHARACTERS = 1_500
 MEASURES = tuple(
@@ -64,7 +64,9 @@ def show(context: Context, params: read.Params) -> Answer:
         "table": table_part(found),
         "across": across(names, _columns(found), name),
     }
-    return {"parts": parts, "state": {"run": names[0], "other": ",".join(names[1:])}}
+    left = len(set(read.several(params, "other")) - set(names))
+    said = {"error": f"other: {MOST_RUNS} runs are shown at most, {left} are left out"} if left else {}
+    return {"parts": parts, "state": {"run": names[0], "other": ",".join(names[1:])}, **said}
 
 
 def table_part(found: Sequence[tuple[Run, Curves]]) -> Markup:

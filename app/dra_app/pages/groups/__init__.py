@@ -68,6 +68,7 @@ def show(run: Run, params: read.Params) -> Answer:
     found = _group(run, params, record) if record else {"parts": dict.fromkeys(_OF_GROUP, ""), "state": {}}
     answer["parts"] |= found["parts"]
     answer["state"] |= found["state"]
+    answer |= {name: said for name, said in found.items() if name == "error"}
     if asked is not None and asked != step:
         answer["error"] = f"step: no {mode} groups of step {asked} are recorded; the nearest one, {step}, is shown"
     elif chosen != place and likely.result() is None:
@@ -153,8 +154,9 @@ def _group(run: Run, params: read.Params, record: GroupRecord) -> Answer:
     """Return one group in full, with the completion read alone and the pair that the address names."""
     view, G = view_of(record, correct_by(run, record)), len(record.group)
     pair, one = read.pair(params), read.whole(params, "completion")
-    pair = pair if pair and max(pair) < G else None
-    one = one if one is not None and one < G else None
+    beyond = [i for i in (*(pair or ()), *([] if one is None else [one])) if i >= G]
+    pair = None if pair and max(pair) >= G else pair
+    one = None if one is not None and one >= G else one
     place = f"group {record.index}" if not record.batch else f"batch {record.batch}, group {record.index}"
     name = f"{run.name}-step-{record.step}-{record.mode}-{record.batch}-{record.index}"
     bars = (group_figures.advantages, group_figures.rewards, group_figures.reward_functions)
@@ -171,7 +173,9 @@ def _group(run: Run, params: read.Params, record: GroupRecord) -> Answer:
         "reader": "" if one is None else reader_part(view, record, one),
     }
     state: dict[str, Any] = {"step": record.step, "mode": record.mode, "batch": record.batch, "group": record.index}
-    return {"parts": parts, "state": {**state, "completion": "" if one is None else one}}
+    state |= {"completion": "" if one is None else one, "pair": f"{pair[0]},{pair[1]}" if pair else ""}
+    said = {"error": f"completion: the group has 0 to {G - 1}, not {beyond[0]}"} if beyond else {}
+    return {"parts": parts, "state": state, **said}
 
 
 def _unreadable(run: Run, step: int, mode: Mode) -> Answer:

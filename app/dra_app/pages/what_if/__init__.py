@@ -30,8 +30,8 @@ def show_group(run: Run, params: read.Params) -> Answer:
     steps = run.steps(mode)
     if not steps:
         return {"parts": nothing | {"group": part("what-if", "nothing", mode)}}
-    step = read.whole(params, "step") or steps[-1]
-    step = min(steps, key=lambda s: abs(s - step))
+    asked = read.whole(params, "step") or steps[-1]
+    step = min(steps, key=lambda s: abs(s - asked))
     try:
         record = _record(run, params, step)
     except DRAError as error:
@@ -49,6 +49,12 @@ def show_group(run: Run, params: read.Params) -> Answer:
         "set": written(changes),
     }
     answer["parts"] = {}
+    if step != asked:
+        answer.setdefault(
+            "error", f"step: no {mode} groups of step {asked} are recorded; the nearest, {step}, is shown"
+        )
+    elif (record.batch, record.index) != read.place(params):
+        answer.setdefault("error", f"group: step {step} has no group {read.place(params)[1]}; {record.index} is shown")
     try:
         answer["parts"] |= _settings(record, facts := facts_of(run, step, mode), changes)
         found = group_what_if(run, record, facts, changes)

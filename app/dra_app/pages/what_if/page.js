@@ -23,7 +23,7 @@ export default function whatIf(page) {
     const { batch, group } = page.now;
     root.querySelector("[data-group]").textContent = Number(batch) ? `${batch}·${group}` : (group === "" ? "–" : group);
     page.write();
-    if (steps.list.length && !answer.error) askStep();
+    if (steps.list.length && answer.parts.group) askStep();
   }
   async function askStep() {
     const mine = page.newest();
@@ -54,7 +54,7 @@ export default function whatIf(page) {
     return [`diversity_preset=${name}`, ...kept].join(",");
   }
   function moveGroup(by, since) {
-    const group = Number(page.now.group || 0) + by;
+    const group = Number(page.now.group || 0) + by; // beyond the last one the answer says so
     if (group >= 0) request({ group }, since);
   }
   root.addEventListener("input", (event) => {
