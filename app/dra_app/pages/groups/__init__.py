@@ -41,6 +41,8 @@ MOST_ROWS = 500
 """Rows of the table at most; the filters find the others."""
 _PARTS = ("chips", "table", "group", "figures", "cards", "pair", "reader")
 _OF_GROUP = _PARTS[2:]
+VIEW = ("sort", "descending", "marks", "stretch", "find", "newest")
+"""What of the address says how a group is shown."""
 
 
 def show(run: Run, params: read.Params) -> Answer:
@@ -197,10 +199,7 @@ def _nothing(run: Run, mode: Mode) -> Answer:
 PAGE = Page(
     title="Groups",
     place=10,
-    keys=(
-        *("step", "mode", "batch", "group", "completion", "pair"),
-        *("sort", "descending", "marks", "stretch", "find", "newest"),
-    ),
+    keys=("step", "mode", "batch", "group", "completion", "pair", *VIEW),
     questions=(show, recorded_steps, text, compare, completion, drawn),
     alone=True,
 )
