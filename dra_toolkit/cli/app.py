@@ -133,16 +133,15 @@ def rules_for(host: str, password: str | None, names: list[str]) -> Rules:
 
     check_password(password, "--password")
     named = frozenset(name.lower() for name in names)
-    known = {*LOOPBACK, *named}
     if is_loopback(host):
-        return Rules(hosts=frozenset({*known, host.lower()}), named=named, password=password)
+        return Rules(hosts=frozenset({*LOOPBACK, *named, host.lower()}), named=named, password=password)
     if password is None:
         raise RunError(
             f"--host: {host} lets other machines in, so a password is needed: set {PASSWORD}, or reach this machine with "
             f"`ssh -L {PORT}:localhost:{PORT}` and leave --host out"
         )
-    known |= {socket.gethostname().lower(), host.lower()}
-    return Rules(hosts=frozenset(known), named=named, any_address=True, password=password)
+    hosts = frozenset({*LOOPBACK, *named, socket.gethostname().lower(), host.lower()})
+    return Rules(hosts=hosts, named=named, any_address=True, password=password)
 
 
 def is_loopback(host: str) -> bool:

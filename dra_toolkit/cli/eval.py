@@ -6,8 +6,7 @@ import importlib.util
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,15 +18,14 @@ if TYPE_CHECKING:
     from dra_toolkit.evaluation.running.options import Chosen
 
 INTERRUPTED = 130
-DEFAULT = "run"
 
 app = typer.Typer(
-    cls=with_default(DEFAULT, alone=True),
+    cls=with_default("run", alone=True),
     help="Evaluate checkpoints on benchmarks, and report. `dra eval RUN --all-steps` is `dra eval run RUN --all-steps`.",
 )
 
 
-@app.command(DEFAULT)
+@app.command("run")
 @user_errors
 def run(
     name: str = typer.Argument(None, metavar="[RUN]", help="A run directory, or a name under runs/; else the latest."),
@@ -87,7 +85,7 @@ def _evaluate(chosen: Chosen, *, dry_run: bool, slurm: Path | None, detect: floa
     from dra_toolkit.evaluation.running.options import run_chosen, write_array_job
 
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     display = make_display(EvaluationEvents(), as_json=as_json)
     told: list[dict[str, Any]] = []  # a plan in JSON is one document, so what is told on the way stands in it
     show = told.append if as_json and dry_run else display.show
@@ -116,10 +114,6 @@ def _evaluate(chosen: Chosen, *, dry_run: bool, slurm: Path | None, detect: floa
         if evaluator is not None:
             evaluator.close()
     return _say_how_it_went(evaluator, chosen, as_json=as_json)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _show_plan(rows: list[Any], notes: list[str], power: list[str], *, as_json: bool) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 import dra_toolkit
 from dra_toolkit.cli.app import dashboard
 from dra_toolkit.cli.audit import audit
+from dra_toolkit.cli.common import print_json
 from dra_toolkit.cli.doctor import doctor
 from dra_toolkit.cli.eval import app as eval_app
 from dra_toolkit.cli.inspect import app as inspect_app
@@ -19,8 +22,23 @@ from dra_toolkit.cli.recipes import app as recipes_app
 from dra_toolkit.cli.recipes import docs, export_settings
 from dra_toolkit.cli.train import train
 
+
+class Commands(TyperGroup):
+    """Groups of commands that tell with --json, as one document too, what they cannot read of a command line."""
+
+    def invoke(self, ctx: Any) -> Any:
+        as_json = "--json" in ctx.args
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if as_json and (tell := getattr(error, "format_message", None)):
+                print_json({"errors": [" ".join(tell().split())]})
+            raise
+
+
 app = typer.Typer(
     name="dra",
+    cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

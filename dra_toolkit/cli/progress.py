@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,23 +129,19 @@ def make_display(read: Reader, *, as_json: bool) -> Display:
 @contextmanager
 def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how many completions of `total` are done; yield what is told how many more are."""
-    display = make_display(lambda event: [_counted(what, event["done"], total)], as_json=False)
     done = 0
+
+    def shown(event: Event) -> Iterator[Shown]:
+        yield Shown(line=f"{what}: {done}/{total}", is_progress=True, description=what, done=done, of=total)
 
     def advance(completions: int) -> None:
         nonlocal done
         done += completions
-        display.show({"done": done})
+        display.show({})
 
-    advance(0)
-    try:
+    with closing(make_display(shown, as_json=False)) as display:
+        advance(0)
         yield advance
-    finally:
-        display.close()
-
-
-def _counted(what: str, done: int, of: int) -> Shown:
-    return Shown(line=f"{what}: {done}/{of}", is_progress=True, description=what, done=done, of=of)
 
 
 def training_events(event: Event) -> Iterator[Shown]:

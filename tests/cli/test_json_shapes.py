@@ -132,6 +132,12 @@ ASKED = {
         "lint nothing",
         "train",
         "eval report nowhere",
+        "inspect group first",
+        "inspect group first one 0",
+        "inspect groups first --nope",
+        "export-settings quickstart nothing",
+        "eval compare one",
+        "trian",
     ],
 }
 """Title -> command lines; `_` is a blank within a word."""

@@ -158,10 +158,7 @@ def lint(
     from dra_toolkit.inspection.lint.linting import lint as look
 
     report = look(place_of(source), format=format, options=_options(given))
-    if as_json:
-        print_json(report)
-    else:
-        _show_findings(report)
+    print_json(report) if as_json else _show_findings(report)
     if report.findings:
         raise typer.Exit(1)
 

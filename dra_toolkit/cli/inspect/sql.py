@@ -102,9 +102,7 @@ def _print_csv(names: list[str], rows: Iterator[tuple[object, ...]]) -> None:
         found = cell(value)
         return visible(found) if isinstance(found, str) else found
 
-    writer = csv.writer(sys.stdout)
-    writer.writerow(map(shown, names))
-    writer.writerows(map(shown, row) for row in rows)
+    csv.writer(sys.stdout).writerows(map(shown, row) for row in itertools.chain([names], rows))
 
 
 def _list_tables(run: Run, as_json: bool) -> None:
@@ -135,8 +133,7 @@ def compact(run: str = ONE_RUN, as_json: bool = JSON) -> None:
 
     opened = open_run(run)
     try:
-        tell = functools.partial(print, "joined", file=sys.stderr)
-        done = join(opened.directory.groups, everything=True, tell=tell)
+        done = join(opened.directory.groups, everything=True, tell=functools.partial(print, "joined", file=sys.stderr))
     except OSError as error:
         raise RunError(f"{opened.directory.groups}: cannot be compacted ({error.strerror or error})") from None
     said = f"{done.sources} files became {done.segments} segments" if done.segments else "nothing to join"
@@ -164,7 +161,7 @@ def verify(run: str = ONE_RUN, as_json: bool = JSON) -> None:
         said = f"{len(found.problems)} problems" if found.problems else "all is well"
         decoded = f"{found.files:,} files decoded with their checksums, {found.groups:,} groups"
         of = f"{found.completions:,} completions of {found.steps:,} training steps"
-        notes = [f"note: {note}" for note in found.notes]
-        print_lines([*found.problems, *notes, f"{found.run}: {said}. {decoded} with {of}{replayed}."])
+        print_lines([*found.problems, *(f"note: {note}" for note in found.notes)])
+        print_lines([f"{found.run}: {said}. {decoded} with {of}{replayed}."])
     if found.problems:
         raise typer.Exit(1)
