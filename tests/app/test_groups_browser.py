@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from dashboard import Browser, dra_app
 from group_app import HOSTILE, make_groups_run
+from waiting import wait_until
 
 from dra_app.pages.what_if.settings import changes_from, facts_of
 from dra_toolkit.inspection.replay.run import replay_groups
@@ -138,8 +139,7 @@ def test_hostile_texts_are_shown_and_do_nothing(pages: Pages) -> None:
     pages.root.locator(".dra-card .dra-drawn").first.wait_for()  # formulas are drawn after the page
     for button in pages.root.locator("[data-raw]").all():
         button.click()
-    raw = pages.root.locator(".raw").all_inner_texts()
-    assert any(HOSTILE[0] == text for text in raw)
+    wait_until(lambda: HOSTILE[0] in pages.root.locator(".raw").all_inner_texts())  # each is asked for by its click
     assert pages.page.evaluate("window.hacked") is None
     assert pages.root.locator(".dra-card img, .dra-card iframe, .dra-card script, .dra-text a").count() == 0
     assert pages.root.locator(".dra-card b:has-text('bold')").count() == 0

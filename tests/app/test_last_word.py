@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,15 +28,17 @@ from dra_toolkit.runs import Run, RunDirectory
 class Clock:
     """The time as the dashboard is told it."""
 
-    ahead = 0.0
+    def __init__(self, now: float) -> None:
+        self.now, self.ahead = now, 0.0
 
     def time(self) -> float:
-        return time.time() + self.ahead
+        return self.now + self.ahead
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
+def clock(running: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """It stands at the moment at which the run was started."""
+    found = Clock(running.status_file.stat().st_mtime)
     monkeypatch.setattr(ending, "time", found)
     return found
 
@@ -67,8 +68,8 @@ def word_of(directory: RunDirectory, wrote: float) -> ending.LastWord:
     return last_word(Run.open(directory.path), {"state": "running", "time": wrote})
 
 
-def test_a_run_is_silent_once_its_own_pace_does_not_explain_it(running: RunDirectory) -> None:
-    now = time.time()
+def test_a_run_is_silent_once_its_own_pace_does_not_explain_it(running: RunDirectory, clock: Clock) -> None:
+    now = clock.time()
     log(running, *((step, now - 700 - 10 * (5 - step)) for step in range(6)))
     assert word_of(running, now - 800).is_silent
     log(running, *((step, now - 700 - 200 * (5 - step)) for step in range(6)))
@@ -79,8 +80,8 @@ def test_a_run_is_silent_once_its_own_pace_does_not_explain_it(running: RunDirec
     assert found.rest == "13 h for 950 steps"
 
 
-def test_what_was_written_beside_the_log_of_metrics_counts(running: RunDirectory) -> None:
-    now = time.time()
+def test_what_was_written_beside_the_log_of_metrics_counts(running: RunDirectory, clock: Clock) -> None:
+    now = clock.time()
     log(running, (1, now - 5_000), (2, now - 4_990))
     assert word_of(running, now - 6_000).is_silent
     os.utime(running.groups, (now - 30, now - 30))
@@ -92,8 +93,8 @@ def test_what_was_written_beside_the_log_of_metrics_counts(running: RunDirectory
 @pytest.mark.parametrize(
     "last", ['{"step": 3, "time": nu', '{"step": 3}', '{"step": "x", "time": 1}', "[]", "9" * 5_000]
 )
-def test_a_torn_or_odd_last_line_hides_no_other(running: RunDirectory, last: str) -> None:
-    now = time.time()
+def test_a_torn_or_odd_last_line_hides_no_other(running: RunDirectory, clock: Clock, last: str) -> None:
+    now = clock.time()
     log(running, (1, now - 20), (2, now - 10))
     with open(running.metrics, "a") as file:
         file.write(last)
