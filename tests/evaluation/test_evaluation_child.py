@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def test_vllm_is_asked_with_a_seed_and_a_length_for_each_request(lab):
 
 
 def _leaves_an_engine(job, tell, when_forked):
-    engine = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+    engine = multiprocessing.get_context("fork").Process(target=signal.pause)
     engine.start()
     tell("left", process=engine.pid)
     if job["fails"]:
