@@ -27,10 +27,10 @@ with a higher NUMBER before one with a lower** (and by name, if two have the sam
 TEXT_INDEX = """## Text index
 
 `text_index/`, beside `groups/`, has a file for each segment: what makes the segment makes it, and a search makes
-missing ones on a thread. It holds, for each stretch of 2 to 5 MB of text, whole steps where they are
-that long, a Bloom filter of the sequences of four bytes of completions and turns (capitals of ASCII as small letters; 4 % of the texts' size), and says which steps cannot
-hold what is searched. A file that is damaged, a link, or of other texts than those of the segment (by size and
-checksums) is not used; all of them may be deleted.
+missing ones on a thread. It holds, for each stretch of 2 to 5 MB of text, whole steps where they are that long, a
+Bloom filter of the sequences of four bytes of completions and turns (capitals of ASCII as small letters; 4 % of the
+texts' size), and says which steps cannot hold what is searched. A file that is damaged, a link, or of other texts
+than those of the segment (by size and checksums) is not used; all of them may be deleted.
 """
 
 SQL = """## Tables
