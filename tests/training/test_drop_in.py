@@ -221,9 +221,9 @@ def test_the_script_of_the_documentation_runs(policy, tmp_path):
         timeout=300,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    run = Run.open(tmp_path / "runs/mine")
+    run = Run.open(tmp_path / "runs/script")
     assert {record.step for record in run.groups()} == set(range(1, 11))
-    faithful(tmp_path / "runs/mine")
+    faithful(tmp_path / "runs/script")
 
 
 class Calling(GRPOTrainer):
