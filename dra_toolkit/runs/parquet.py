@@ -41,7 +41,7 @@ MAGIC = b"DRA seal"
 _TRAILER = struct.Struct("<III8s")
 """Blocks, checksum of their checksums, checksum of what follows the seal, and the mark that it is one."""
 _END = struct.Struct("<I4s")
-_sound: set[tuple[str, int, int]] = set()
+_sound: dict[tuple[str, int, int], bool] = {}
 
 
 def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
@@ -129,14 +129,18 @@ def read_seal(path: Path) -> Seal | None:
     return Seal(start, struct.unpack(f"<{count}I", table))
 
 
-def require_sound(path: Path) -> None:
-    """Raise BrokenSealError if a sealed file is not as it was written; each version of a file is read once by a process."""
+def require_sound(path: Path) -> bool:
+    """Raise BrokenSealError if a sealed file is not as it was written; return whether it is sealed.
+
+    Each version of a file is read once by a process.
+    """
     version = version_of(path)
     if version not in _sound:
         found = read_seal(path)
         if found is not None:
             found.check(path)
-        _sound.add(version)
+        _sound[version] = found is not None
+    return _sound[version]
 
 
 def version_of(path: Path) -> tuple[str, int, int]:
@@ -165,14 +169,13 @@ class RowReader:
     Of a file that `is_sealed`, anything that differs from what was written is told.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
 
         self._path, self._seal = path, read_seal(path)
         self._file = pq.ParquetFile(path, page_checksum_verification=True)
         self.schema: pa.Schema = self._file.schema_arrow
         self.is_sealed = self._seal is not None
-        self._columns = list(columns) if columns is not None else None
         metadata = self._file.metadata
         largest = max((metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)), default=0)
         if largest > MOST_DECODED:
@@ -201,6 +204,12 @@ class RowReader:
         table = pa.concat_tables(self._held.values()) if len(needed) > 1 else self._held[first]
         return table.slice(start - self._starts[first], end - start)
 
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Return some columns of every row, those of them that the file has."""
+        if self._seal is not None:
+            self._seal.check(self._path)
+        return self._file.read([name for name in names if name in self.schema.names], use_threads=False)
+
     def close(self) -> None:
         """Close the file."""
         self._held.clear()
@@ -213,7 +222,7 @@ class RowReader:
             starts = [c.dictionary_page_offset or c.data_page_offset for c in columns]
             end = max(s + c.total_compressed_size for s, c in zip(starts, columns, strict=True))
             self._seal.check(self._path, min(starts), end)
-        return self._file.read_row_group(row_group, columns=self._columns, use_threads=False)
+        return self._file.read_row_group(row_group, use_threads=False)
 
 
 def why_undecodable(path: Path) -> str | None:

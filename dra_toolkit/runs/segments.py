@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,9 +162,7 @@ class SegmentReader:
         if name == GROUPS or reader.is_sealed:
             require_sound(path)
         elif (version := version_of(path)) not in _right_rows:
-            columns = [column for column in (*KEY, "similarity") if column in reader.schema.names]
-            with closing(RowReader(path, columns)) as keys:
-                self._check_rows(keys.rows(0, len(keys)), name)
+            self._check_rows(reader.columns((*KEY, "similarity")), name)
             _right_rows.add(version)
 
     def _check_rows(self, table: pa.Table, name: str, first: int = 0) -> None:
@@ -209,9 +206,9 @@ class SegmentReader:
     def _groups(self) -> tuple[np.ndarray, np.ndarray]:
         """Return step, batch and index of each group, (M, 3), and where its rows start, (M + 1,)."""
         if self._index is None:
-            with closing(RowReader(self.folder / GROUPS, ["step", "batch", "group_index", "group_size"])) as reader:
-                table = reader.rows(0, len(reader))
-            columns = [table[name].to_numpy() for name in ("step", "batch", "group_index", "group_size")]
+            names = ("step", "batch", "group_index", "group_size")
+            table = self._reader(GROUPS).columns(names)
+            columns = [table[name].to_numpy() for name in names]
             self._index = np.stack(columns[:3], axis=1), np.concatenate([[0], np.cumsum(columns[3])])
         return self._index
 

@@ -17,8 +17,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import numpy as np
-
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ALL_STEPS = (0, 1 << 62)
+_right_rows: set[tuple[str, int, int]] = set()
 LOOKS = 20
 """How often a read is tried again when files were replaced under it."""
 Contents = tuple[FileFacts, frozenset[str]]
@@ -138,7 +137,7 @@ class GroupStore:
             with self._reading:
                 self._open = None
             raise
-        except (OSError, ValueError) as error:
+        except (RunError, OSError, ValueError) as error:
             self.problems[source.path.name] = f"cannot be read ({first_line(error)})"
             return None
 
@@ -256,7 +255,10 @@ def _rows_of_file(path: Path, index: int | None) -> pa.Table:
 
     with closing(RowReader(path)) as reader:
         facts = read_facts(reader.schema, path.name)
-        table = renewed(reader.rows(0, len(reader)), facts, measured=index is None)
+        table = renewed(reader.rows(0, len(reader)), facts, measured=False)
+        if not reader.is_sealed:
+            _check_batch(path, table)
+        table = renewed(table, facts, measured=index is None)
     return table if index is None else table.filter(pc.equal(table["group_index"], index))
 
 
@@ -264,13 +266,23 @@ def _why_broken(source: Source, part: str) -> str | None:
     """Return why a file, or a part of a segment, is not as it was written; None if it is."""
     try:
         if not source.is_segment:
-            require_sound(source.path)
+            if not require_sound(source.path):
+                _require_rows(source.path)
             return None
         with closing(SegmentReader(source.path)) as segment:
             segment.require_sound(part)
-    except ValueError as error:
+    except (RunError, ValueError) as error:
         return first_line(error)
     return None
+
+
+def _require_rows(path: Path) -> None:
+    """Raise ValueError or RunError as `_check_batch` does; each version of a file is read once by a process."""
+    if (version := version_of(path)) not in _right_rows:
+        with closing(RowReader(path)) as reader:
+            found = reader.columns((*KEY, *OLD_NAMES, "similarity", "group_size"))
+            _check_batch(path, renewed(found, read_facts(reader.schema, path.name), measured=False))
+        _right_rows.add(version)
 
 
 def _contents_of(path: Path) -> Contents | str:
@@ -282,10 +294,7 @@ def _contents_of(path: Path) -> Contents | str:
                 return segment.facts(), segment.columns()
         with closing(RowReader(path)) as reader:
             facts = read_facts(reader.schema, path.name)
-            if reader.is_sealed:
-                _check_name(path, {name: reader.ends_of(name) for name in ("step", "batch")})
-            else:
-                _check_batch(path, facts)
+            _check_name(path, {name: reader.ends_of(name) for name in ("step", "batch")})
             return facts, _columns(tuple(reader.schema.names))
     except RunError as error:
         return str(error).removeprefix(f"{path.name}: ")
@@ -297,14 +306,10 @@ def _contents_of(path: Path) -> Contents | str:
         return f"torn or not Parquet ({first_line(error)})"
 
 
-def _check_batch(path: Path, facts: FileFacts) -> None:
+def _check_batch(path: Path, table: pa.Table) -> None:
     """Raise ValueError if the rows of a file that another tool or version wrote are not those that its name promises."""
-    wanted = [*KEY, *OLD_NAMES, "similarity", "group_size"]
-    with closing(RowReader(path, wanted)) as reader:
-        table = reader.rows(0, len(reader)) if len(reader) else reader.schema.empty_table()
-    table = renewed(table, facts, measured=False)
     check_rows(table)
-    _check_name(path, {name: set(np.unique(table[name].to_numpy()).tolist()) for name in ("mode", "step", "batch")})
+    _check_name(path, {name: set(table[name].unique().to_pylist()) for name in ("mode", "step", "batch")})
 
 
 def _check_name(path: Path, held: Mapping[str, set[Any]]) -> None:
