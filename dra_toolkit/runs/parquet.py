@@ -14,7 +14,7 @@ import itertools
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ MAGIC = b"DRA seal"
 _TRAILER = struct.Struct("<III8s")
 """Blocks, checksum of their checksums, checksum of what follows the seal, and the mark that it is one."""
 _END = struct.Struct("<I4s")
-_sound: dict[tuple[str, int, int], bool] = {}
+_sound: set[tuple[str, int, int]] = set()
 
 
 def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
@@ -129,18 +129,20 @@ def read_seal(path: Path) -> Seal | None:
     return Seal(start, struct.unpack(f"<{count}I", table))
 
 
-def require_sound(path: Path) -> bool:
-    """Raise BrokenSealError if a sealed file is not as it was written; return whether it is sealed.
+def require_sound(path: Path, check: Callable[[RowReader], None] | None = None) -> None:
+    """Raise BrokenSealError if a sealed file is not as it was written; each version of a file is read once by a process.
 
-    Each version of a file is read once by a process.
+    check: raises for what is wrong with the rows of a file without a seal, which another tool or version wrote.
     """
     version = version_of(path)
     if version not in _sound:
         found = read_seal(path)
         if found is not None:
             found.check(path)
-        _sound[version] = found is not None
-    return _sound[version]
+        elif check is not None:
+            with closing(RowReader(path)) as reader:
+                check(reader)
+        _sound.add(version)
 
 
 def version_of(path: Path) -> tuple[str, int, int]:

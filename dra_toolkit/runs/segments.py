@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dra_toolkit.runs.names import is_own_name
-from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, require_sound, seal, version_of, write_options
+from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, require_sound, seal, write_options
 from dra_toolkit.runs.rows import check_rows, starts_of
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, KEY, FileFacts, arrow_schema, columns_of, read_facts
 
@@ -40,7 +40,6 @@ OF_FILE = {
 
 Batch = tuple[int, int]
 """Step and generation batch."""
-_right_rows: set[tuple[str, int, int]] = set()
 
 
 class SegmentWriter:
@@ -158,12 +157,11 @@ class SegmentReader:
 
         Of a file without a seal, which another tool or version wrote, the rows must be those of the groups, in their order.
         """
-        path, reader = self.folder / name, self._reader(name)
-        if name == GROUPS or reader.is_sealed:
-            require_sound(path)
-        elif (version := version_of(path)) not in _right_rows:
+
+        def check(reader: RowReader) -> None:
             self._check_rows(reader.columns((*KEY, "similarity")), name)
-            _right_rows.add(version)
+
+        require_sound(self.folder / name, None if name == GROUPS else check)
 
     def _check_rows(self, table: pa.Table, name: str, first: int = 0) -> None:
         """Raise ValueError if rows from the group `first` on are not those of the groups, in their order."""

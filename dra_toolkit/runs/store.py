@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ALL_STEPS = (0, 1 << 62)
-_right_rows: set[tuple[str, int, int]] = set()
 LOOKS = 20
 """How often a read is tried again when files were replaced under it."""
 Contents = tuple[FileFacts, frozenset[str]]
@@ -254,11 +253,10 @@ def _rows_of_file(path: Path, index: int | None) -> pa.Table:
     import pyarrow.compute as pc
 
     with closing(RowReader(path)) as reader:
-        facts = read_facts(reader.schema, path.name)
-        table = renewed(reader.rows(0, len(reader)), facts, measured=False)
         if not reader.is_sealed:
-            _check_batch(path, table)
-        table = renewed(table, facts, measured=index is None)
+            _check_batch(path, reader)
+        facts = read_facts(reader.schema, path.name)
+        table = renewed(reader.rows(0, len(reader)), facts, measured=index is None)
     return table if index is None else table.filter(pc.equal(table["group_index"], index))
 
 
@@ -266,23 +264,13 @@ def _why_broken(source: Source, part: str) -> str | None:
     """Return why a file, or a part of a segment, is not as it was written; None if it is."""
     try:
         if not source.is_segment:
-            if not require_sound(source.path):
-                _require_rows(source.path)
+            require_sound(source.path, functools.partial(_check_batch, source.path))
             return None
         with closing(SegmentReader(source.path)) as segment:
             segment.require_sound(part)
     except (RunError, ValueError) as error:
         return first_line(error)
     return None
-
-
-def _require_rows(path: Path) -> None:
-    """Raise ValueError or RunError as `_check_batch` does; each version of a file is read once by a process."""
-    if (version := version_of(path)) not in _right_rows:
-        with closing(RowReader(path)) as reader:
-            found = reader.columns((*KEY, *OLD_NAMES, "similarity", "group_size"))
-            _check_batch(path, renewed(found, read_facts(reader.schema, path.name), measured=False))
-        _right_rows.add(version)
 
 
 def _contents_of(path: Path) -> Contents | str:
@@ -306,8 +294,10 @@ def _contents_of(path: Path) -> Contents | str:
         return f"torn or not Parquet ({first_line(error)})"
 
 
-def _check_batch(path: Path, table: pa.Table) -> None:
+def _check_batch(path: Path, reader: RowReader) -> None:
     """Raise ValueError if the rows of a file that another tool or version wrote are not those that its name promises."""
+    found = reader.columns((*KEY, *OLD_NAMES, "similarity", "group_size"))
+    table = renewed(found, read_facts(reader.schema, path.name), measured=False)
     check_rows(table)
     _check_name(path, {name: set(table[name].unique().to_pylist()) for name in ("mode", "step", "batch")})
 
