@@ -65,17 +65,16 @@ def report(runs: dict[str, Path], asked: argparse.Namespace) -> None:
                 found.setdefault(question, {}).setdefault(name, []).append(_child("--ask", str(path), question))
             over = {q: ratios(of) for q, of in found.items()}
             memory = {name: round(max(each["MiB"] for of in found.values() for each in of[name])) for name in runs}
-            seconds = {q: {n: [round(each["first"], 3) for each in of[n]] for n in runs} for q, of in found.items()}
             content = {"completions": asked.completions, "over today": over, "largest memory, MiB": memory}
-            write("versions", content | {"seconds, first": seconds})
+            write("versions", content | {"answers": found})
 
 
 def ratios(of: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Return the median ratio over rounds, of the first question in a process and of the later ones."""
+    """Return the median ratio over rounds, of the first question in a process, its processor time, and of the later ones."""
     return {
         old: {
             when: round(statistics.median(a[when] / b[when] for a, b in zip(of[old], of[new], strict=True)), 2)
-            for when in ("first", "median")
+            for when in ("first", "processor", "median")
         }
         for old, new in PAIRS.items()
     }
