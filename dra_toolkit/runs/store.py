@@ -299,7 +299,7 @@ def _check_batch(path: Path, reader: RowReader) -> None:
     found = reader.columns((*KEY, *OLD_NAMES, "similarity", "group_size"))
     table = renewed(found, read_facts(reader.schema, path.name), measured=False)
     check_rows(table)
-    _check_name(path, {name: set(table[name].unique().to_pylist()) for name in ("mode", "step", "batch")})
+    _check_name(path, {name: set(table[name].to_numpy().tolist()) for name in ("mode", "step", "batch")})
 
 
 def _check_name(path: Path, held: Mapping[str, set[Any]]) -> None:
