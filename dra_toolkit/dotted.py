@@ -1,7 +1,7 @@
 """Functions of the user's own, named by a dotted path: measures, labels, rewards, embedders, benchmarks.
 
-They are looked for among what is installed, then in the recipe's folder, then in the working folder, in training, replay,
-audit and evaluation alike. Both folders come last on `sys.path`, so that a file that happens to lie there replaces nothing.
+They are looked for among what is installed, in the recipe's folder, then in the working folder, wherever. A folder comes
+onto `sys.path`, last, once a path names what lies in it: no library that looks for an optional module finds it unasked.
 """
 
 from __future__ import annotations
@@ -53,8 +53,7 @@ def parameters_of(name: str, beside: Path | None = None) -> ast.arguments | None
 
 def _found(name: str, beside: Path | None) -> ModuleSpec | str | None:
     """Return the module of a dotted path, what is wrong with it, or None for one that is loaded already."""
-    module_name = name.rpartition(".")[0]
-    top, *parts = module_name.split(".")
+    top, *parts = name.split(".")[:-1] or [""]
     folders = _folders(beside)
     if not is_dotted(name):
         return f"found {name!r}, expected a dotted path package.module.function"
@@ -66,16 +65,19 @@ def _found(name: str, beside: Path | None) -> ModuleSpec | str | None:
     for part in parts:
         spec = PathFinder.find_spec(part, list(spec.submodule_search_locations or []))
         if spec is None:
-            return f"found {name!r}, but there is no module {module_name!r}"
+            return f"found {name!r}, but there is no module {name.rpartition('.')[0]!r}"
     return spec
 
 
 def look_beside(folder: Path | None) -> None:
     """Let dotted paths name what lies in the recipe's folder, before the working folder, in this process."""
     _BESIDE[:] = [folder] if folder is not None else _BESIDE
-    for place in _folders(folder):
-        if place not in sys.path and not (place == os.getcwd() and "" in sys.path):
-            sys.path.append(place)
+
+
+def _reach(top: str) -> None:
+    """Let a module that a dotted path names be imported, and what it imports from its own folder."""
+    if top not in sys.modules and importlib.util.find_spec(top) is None:
+        sys.path.append(next(place for place in _folders(*_BESIDE) if PathFinder.find_spec(top, [place])))
 
 
 def load_dotted(
@@ -90,11 +92,11 @@ def load_dotted(
 
     key: the recipe key or option that names it. expected: what `accepts` takes, in words.
     """
-    look_beside(None)
     importlib.invalidate_caches()  # a module may have been written since this process started
     if problem := check_dotted(path, *_BESIDE):
         raise error(f"{key}: {problem}")
     module_name, _, attribute = path.rpartition(".")
+    _reach(path.partition(".")[0])
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as raised:
@@ -131,8 +133,7 @@ def call_users(
 
 
 def _folders(beside: Path | None = None) -> list[str]:
-    places = [os.path.abspath(beside)] if beside is not None else []
-    return list(dict.fromkeys([*places, os.getcwd()]))
+    return list(dict.fromkeys(os.path.abspath(place) for place in (beside, ".") if place is not None))
 
 
 def _where(error: BaseException) -> str:

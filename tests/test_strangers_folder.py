@@ -47,3 +47,19 @@ def test_csv_on_the_terminal_moves_nothing(tmp_path: Path) -> None:
     printed = subprocess.run(command, capture_output=True, check=True).stdout.decode()
     assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e]", printed)
     assert "owned" in printed
+
+
+OPTIONAL = ("lz4", "pynvml", "torchvision", "bitsandbytes", "wandb", "flash_attn", "apex", "faiss", "sentencepiece")
+"""What libraries look for and use where it is installed; here mostly not."""
+
+
+@pytest.mark.slow
+def test_training_runs_no_module_of_the_working_folder_that_a_library_looks_for(trap: Path) -> None:
+    """The children too, with several processes; a reward of one's own is found there all the same."""
+    for name in OPTIONAL:
+        (trap / f"{name}.py").write_text(f"open({str(trap / 'ran')!r}, 'a').write({name!r})\n")
+    settings = ["max_steps=1", "num_processes=2", "per_device_train_batch_size=4", "num_generations=4", "save_steps=1"]
+    command = [str(DRA), "train", "quickstart", *settings, f"output_dir={trap / 'trained'}"]
+    ran = subprocess.run(command, cwd=trap, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert not (trap / "ran").exists(), (trap / "ran").read_text()

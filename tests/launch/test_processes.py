@@ -19,6 +19,7 @@ from waiting import wait_until
 from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.checkpoints import complete_checkpoints
 
 TRAINING_TESTS = Path(__file__).parents[1] / "training"
 sys.path.insert(0, str(TRAINING_TESTS))
@@ -65,11 +66,11 @@ def environment(folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(TRAINING_TESTS), "OMP_NUM_THREADS": "1", "DRA_TEST_FOLDER": str(folder)}
 
 
-def dra(recipe: Path, run: Path, *arguments: str) -> subprocess.Popen[str]:
+def dra(recipe: Path, run: Path, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe)]
     return subprocess.Popen(
         [*command, f"output_dir={run}", *arguments],
-        env=environment(recipe.parent),
+        env=environment(folder or recipe.parent),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -156,31 +157,54 @@ def signal_everyone(process: subprocess.Popen[str]) -> None:
             each.terminate()
 
 
-def stopped_in_a_long_step(process: subprocess.Popen[str], run: Path, folder: Path) -> int:
-    """Ask every process to stop while the reward takes longer than torch's agent waits; return the step that was saved."""
+def stop_in_a_long_step(process: subprocess.Popen[str], run: Path, folder: Path) -> None:
+    """Ask every process to stop while the reward takes longer than torch's agent waits."""
     wait_for_step(run, 2)
     (folder / "slow").touch()
     wait_until((folder / "reached").exists, process)
     signal_everyone(process)
     if "python" in psutil.Process(process.pid).name():
         process.terminate()
+
+
+def saved_step(process: subprocess.Popen[str], run: Path, folder: Path) -> int:
+    """Return the step that a stop saved; status, exit status and what was said at the end speak of it alone."""
     said = finish(process, status=130)
     (folder / "slow").unlink()
-    (saved,) = (path.name for path in (run / "checkpoints").glob("checkpoint-*"))
-    assert f"Stopped; {saved} is in" in said
-    assert Run.open(run).directory.status()["state"] == "stopped"
-    return int(saved.split("-")[1])
+    (saved,) = complete_checkpoints(run / "checkpoints")
+    assert [path.name for path in (run / "checkpoints").iterdir()] == [saved.name]
+    assert f"Stopped; {saved.name} is in" in said
+    step, status = int(saved.name.split("-")[1]), Run.open(run).directory.status()
+    assert (status["state"], status["step"]) == ("stopped", step)
+    return step
+
+
+LAUNCHERS = {
+    "one process": ("num_processes=1", "per_device_train_batch_size=12"),
+    "ddp": ("accelerate_config=ddp",),
+    "zero2 with LoRA": ("accelerate_config=zero2", "use_peft=true"),
+    "zero3": ("accelerate_config=zero3",),
+}
+"""They are stopped together, so that the long step is waited for once; two machines are stopped by Slurm's script below."""
 
 
 @needs_compiler
-def test_a_signal_to_every_process_saves_adapters_and_resume_goes_on(recipe):
-    run = recipe.parent / "stopped"
-    settings = ("accelerate_config=zero2", "use_peft=true", "reward_funcs=[tiny.slow_letters]", "save_steps=1000")
-    step = stopped_in_a_long_step(dra(recipe, run, *settings, "max_steps=4000"), run, recipe.parent)
-    assert (run / "checkpoints" / f"checkpoint-{step}" / "adapter_model.safetensors").is_file()
-    said = finish(dra(recipe, run, *settings, f"max_steps={step + 1}", "--resume"))
-    assert f"continuing after step {step}" in said
-    assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, step + 2))
+def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe):
+    slow = ("reward_funcs=[tiny.slow_letters]", "save_steps=1000")
+    runs = {name: recipe.parent / f"stopped-{name.replace(' ', '-')}" for name in LAUNCHERS}
+    folders = {name: recipe.parent / f"word-to-{name.replace(' ', '-')}" for name in LAUNCHERS}
+    started = {}
+    for name, settings in LAUNCHERS.items():
+        folders[name].mkdir()
+        started[name] = dra(recipe, runs[name], *settings, *slow, "max_steps=4000", folder=folders[name])
+    for name, process in started.items():
+        stop_in_a_long_step(process, runs[name], folders[name])
+    saved = {name: saved_step(process, runs[name], folders[name]) for name, process in started.items()}
+    name, run = "zero2 with LoRA", runs["zero2 with LoRA"]
+    assert (run / "checkpoints" / f"checkpoint-{saved[name]}" / "adapter_model.safetensors").is_file()
+    said = finish(dra(recipe, run, *LAUNCHERS[name], *slow, f"max_steps={saved[name] + 1}", "--resume"))
+    assert f"continuing after step {saved[name]}" in said
+    assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, saved[name] + 2))
 
 
 @pytest.mark.parametrize("lora", [(), ("use_peft=true",)], ids=["whole", "adapters"])
@@ -241,18 +265,20 @@ def test_the_slurm_script_trains_on_two_machines_stops_with_a_checkpoint_and_res
     text = script.read_text()
     assert "#SBATCH --nodes=2\n" in text
     assert "#SBATCH --gpus-per-node=1\n" in text
-    job = {"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "two", "SLURM_CPUS_PER_TASK": "2"}
+    slurm = {"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "two", "SLURM_CPUS_PER_TASK": "2"}
 
     def sbatch() -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["bash", str(script)],
-            env=environment(folder) | job,
+            env=environment(folder) | slurm,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    step = stopped_in_a_long_step(sbatch(), run, folder)
+    job = sbatch()
+    stop_in_a_long_step(job, run, folder)
+    step = saved_step(job, run, folder)
     script.write_text(text.replace("max_steps=4000", f"max_steps={step + 1}"))
     finish(sbatch())
     assert first_groups(run) == first_groups(plain), "two machines train as one"

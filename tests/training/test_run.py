@@ -18,7 +18,8 @@ import pytest
 from shaped import held
 from waiting import wait_until, wait_until_used
 
-from dra_toolkit.runs import Run
+from dra_toolkit.runs import Run, RunDirectory
+from dra_toolkit.runs.checkpoints import complete_checkpoints
 
 RECIPE = """
 model_name_or_path: {policy}
@@ -199,16 +200,20 @@ class TestInterrupted:
         assert groups == essence(uninterrupted[0])[0]
         assert metrics == essence(uninterrupted[0])[1]
 
-    def test_second_ctrl_c_ends_at_once(self, recipe):
-        changes = ("max_steps=5000", "save_steps=2", "reward_funcs=[tiny.endless_letters]")
+    def test_a_second_signal_ends_at_once(self, recipe):
+        layout = ("num_processes=2", "per_device_train_batch_size=4")
+        changes = (*layout, "max_steps=5000", "save_steps=2", "reward_funcs=[tiny.endless_letters]")
         process = dra("train", recipe, *changes, DRA_TEST_FOLDER=str(recipe.parent))
         wait_until((recipe.parent / "endless").exists, process)
         workers = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         assert any("again to stop now" in line for line in process.stderr)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         said = finish(process, status=130)
-        assert "Ended at once" in said
+        (saved,) = complete_checkpoints(recipe.parent / "run/checkpoints")
+        assert f"Ended at once; {saved.name} is in" in said
+        assert saved.name == "checkpoint-2"
+        assert RunDirectory(recipe.parent / "run").status()["state"] == "failed"
         assert "save_steps=2" in said.split("Go on with:")[1], "the overrides belong to the command that resumes"
         assert not psutil.wait_procs(workers, timeout=10)[1]
 
