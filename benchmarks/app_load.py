@@ -149,7 +149,7 @@ def huge(run: Path) -> Callable[[str], Iterator[tuple[str, float]]]:
         ("groups/text", {"of": 0, "part": "raw"}),
         ("groups/text", {"of": 0, "part": "raw", "start": HUGE - 200_000}),
         ("search/show", {"q": "no such text"}),
-        ("what-if/group", {}),
+        ("what-if/show_group", {}),
     )
 
     def load(address: str) -> Iterator[tuple[str, float]]:

@@ -63,3 +63,15 @@ def test_training_runs_no_module_of_the_working_folder_that_a_library_looks_for(
     ran = subprocess.run(command, cwd=trap, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert not (trap / "ran").exists(), (trap / "ran").read_text()
+
+
+def test_a_dry_run_of_a_strangers_recipe_moves_nothing_on_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(
+        "model_name_or_path: builtin:ways\ndataset_name: builtin:ways\nembedder: hash\nreward_funcs: [accuracy]\n"
+        'num_generations: 4\nper_device_train_batch_size: 4\noutput_dir: "owned\\e]0;x\\a\\e[2J"\n'
+    )
+    command = [str(DRA), "train", "r.yaml", "--dry-run"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    printed = (ran.stdout + ran.stderr).decode()
+    assert "owned" in printed
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", printed)

@@ -129,7 +129,7 @@ def _show_plan(recipe: Recipe, planned: Plan, notes: Sequence[str]) -> None:
         out.print(Text(f"note: {note}", style="yellow"))
     for command in planned.commands:
         out.print(Text(f"\n# {command.purpose}", style="bold"))
-        print(command)
+        print(visible(str(command), one_line=True))
 
 
 def _say_how_it_ended(ended: Ended, again: str, as_json: bool, is_sweep: bool) -> None:

@@ -18,6 +18,7 @@ from waiting import wait_until
 
 from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
+from dra_toolkit.launch.command import kill
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.checkpoints import complete_checkpoints
 
@@ -157,22 +158,28 @@ def signal_everyone(process: subprocess.Popen[str]) -> None:
             each.terminate()
 
 
-def stop_in_a_long_step(process: subprocess.Popen[str], run: Path, folder: Path) -> None:
-    """Ask every process to stop while the reward takes longer than torch's agent waits."""
+def reach_a_long_step(process: subprocess.Popen[str], run: Path, folder: Path) -> None:
+    """Wait until the reward of a step takes longer than torch's agent leaves its ranks after a signal."""
     wait_for_step(run, 2)
     (folder / "slow").touch()
     wait_until((folder / "reached").exists, process)
+
+
+def ask_everyone(process: subprocess.Popen[str], folder: Path) -> None:
+    """Ask every process to stop, in that step."""
     signal_everyone(process)
     if "python" in psutil.Process(process.pid).name():
         process.terminate()
+    (folder / "asked").touch()
 
 
 def saved_step(process: subprocess.Popen[str], run: Path, folder: Path) -> int:
     """Return the step that a stop saved; status, exit status and what was said at the end speak of it alone."""
     said = finish(process, status=130)
     (folder / "slow").unlink()
+    (folder / "asked").unlink()
     (saved,) = complete_checkpoints(run / "checkpoints")
-    assert [path.name for path in (run / "checkpoints").iterdir()] == [saved.name]
+    assert [path.name for path in (run / "checkpoints").glob("checkpoint-*")] == [saved.name]
     assert f"Stopped; {saved.name} is in" in said
     step, status = int(saved.name.split("-")[1]), Run.open(run).directory.status()
     assert (status["state"], status["step"]) == ("stopped", step)
@@ -197,9 +204,15 @@ def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe
     for name, settings in LAUNCHERS.items():
         folders[name].mkdir()
         started[name] = dra(recipe, runs[name], *settings, *slow, "max_steps=4000", folder=folders[name])
-    for name, process in started.items():
-        stop_in_a_long_step(process, runs[name], folders[name])
-    saved = {name: saved_step(process, runs[name], folders[name]) for name, process in started.items()}
+    try:
+        for name, process in started.items():
+            reach_a_long_step(process, runs[name], folders[name])
+        for name, process in started.items():
+            ask_everyone(process, folders[name])
+        saved = {name: saved_step(process, runs[name], folders[name]) for name, process in started.items()}
+    finally:
+        for process in started.values():
+            kill(process)
     name, run = "zero2 with LoRA", runs["zero2 with LoRA"]
     assert (run / "checkpoints" / f"checkpoint-{saved[name]}" / "adapter_model.safetensors").is_file()
     said = finish(dra(recipe, run, *LAUNCHERS[name], *slow, f"max_steps={saved[name] + 1}", "--resume"))
@@ -277,7 +290,8 @@ def test_the_slurm_script_trains_on_two_machines_stops_with_a_checkpoint_and_res
         )
 
     job = sbatch()
-    stop_in_a_long_step(job, run, folder)
+    reach_a_long_step(job, run, folder)
+    ask_everyone(job, folder)
     step = saved_step(job, run, folder)
     script.write_text(text.replace("max_steps=4000", f"max_steps={step + 1}"))
     finish(sbatch())

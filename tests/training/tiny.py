@@ -77,10 +77,12 @@ def letters(completions: list[Any], **_: Any) -> list[float]:
 
 
 def slow_letters(**columns: Any) -> list[float]:
-    """Return `letters`, after a long time once the file `slow` is in DRA_TEST_FOLDER; `reached` there says that it began."""
+    """Return `letters`; once `slow` is in DRA_TEST_FOLDER, tell by `reached`, and a long time after `asked` is there."""
     folder = Path(os.environ["DRA_TEST_FOLDER"])
     if (folder / "slow").exists():
         (folder / "reached").touch()
+        while not (folder / "asked").exists():
+            threading.Event().wait(0.2)
         threading.Event().wait(35)  # longer than torch's agent leaves its ranks; nothing waits for it to be over
     return letters(**columns)
 
