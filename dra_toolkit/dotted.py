@@ -21,8 +21,7 @@ from typing import Any
 from dra_toolkit.errors import DRAError, RecipeError, did_you_mean
 from dra_toolkit.safe_text import kind_and_line
 
-_BESIDE: list[Path] = []
-"""The folder of this process's recipe, once it is known."""
+_BESIDE: list[Path] = []  # the folder of this process's recipe, once it is known
 
 
 def is_dotted(name: str) -> bool:
