@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,8 @@ def main() -> None:
         "OMP_NUM_THREADS": "1",
     }
     subprocess.run([sys.executable, "-m", "stand_ins", str(work), str(checkout)], env=environment, check=True)
+    tests = work / "checkout"  # without the checkout's own trl beside it, which would be imported in place of the installed one
+    shutil.copytree(checkout / "tests", tests / "tests", dirs_exist_ok=True)
     for arm, only in (("DRATrainer", ""), ("GRPOTrainer", "failed")):
         known = {
             "SUITE_TRAINER": arm,
@@ -64,7 +67,7 @@ def main() -> None:
         }
         command = [sys.executable, "-m", "pytest", "-q", "-p", "plugin", "-p", "no:cacheprovider", "-k", arguments.k]
         command += ["--tb=short", "-W", "ignore", "--basetemp", str(work / f"tmp-{arm}"), "tests/test_grpo_trainer.py"]
-        subprocess.run(command, cwd=checkout, env=environment | known, check=False)
+        subprocess.run(command, cwd=tests, env=environment | known, check=False)
     found = table(work, checkout)
     RESULT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))

@@ -7,7 +7,7 @@ import pytest
 
 ray = pytest.importorskip("ray")
 
-from dra_toolkit.adapters.core import RayEmbedder, engine_embedder  # noqa: E402
+from dra_toolkit.adapters.embedders import RayEmbedder, engine_embedder  # noqa: E402
 from dra_toolkit.adapters.settings import read_settings  # noqa: E402
 from dra_toolkit.embedding import EmbedderSettings, load_embedder  # noqa: E402
 
