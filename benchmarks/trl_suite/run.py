@@ -57,7 +57,7 @@ def main() -> None:
         "OMP_NUM_THREADS": "1",
     }
     subprocess.run([sys.executable, "-m", "stand_ins", str(work), str(checkout)], env=environment, check=True)
-    tests = work / "checkout"  # without the checkout's own trl beside it, which would be imported in place of the installed one
+    tests = work / "checkout"  # without the checkout's own trl beside it, which would be imported
     shutil.copytree(checkout / "tests", tests / "tests", dirs_exist_ok=True)
     for arm, only in (("DRATrainer", ""), ("GRPOTrainer", "failed")):
         known = {
