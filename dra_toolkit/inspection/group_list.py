@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,33 +54,46 @@ def word_differences(left: str, right: str, words: int = MOST_WORDS, units: re.P
     [('both', 'add the '), ('left', 'ones'), ('right', 'tens')]
     """
     a, b = ([found[0] for found in islice(units.finditer(text), words)] for text in (left, right))
-    stretches = list[Stretch]()
-    for tag, a0, a1, b0, b1 in _opcodes(a, b):
-        parts: dict[Kind, list[str]] = {"left": a[a0:a1], "right": b[b0:b1]}
-        parts = {"both": a[a0:a1]} if tag == "equal" else parts
-        stretches += [Stretch(kind=kind, text="".join(words)) for kind, words in parts.items() if words]
+    stretches = [Stretch(kind=kind, text="".join(words)) for kind, words in _aligned(a, b)]
     common = sum(len(stretch.text) for stretch in stretches if stretch.kind == "both")
     compared = sum(map(len, a)) + sum(map(len, b))
     is_cut = compared < len(left) + len(right)
     return Differences(stretches=tuple(stretches), ratio=2 * common / compared if compared else 1.0, is_cut=is_cut)
 
 
-def _opcodes(a: list[str], b: list[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    """Yield what SequenceMatcher finds between the common beginning and the common end.
+def _aligned(a: list[str], b: list[str]) -> list[tuple[Kind, list[str]]]:
+    """Align two lists by their longest common subsequence: stretches that read in order make both, left before right.
 
-    Words that make more than a hundredth of a long text are no places to begin a match: a completion that repeats itself
-    for ever, as a collapsed policy's does, would otherwise take minutes.
+    A row of lengths is one integer whose zero bits are the places of `a` where the length grows (Hyyrö, "Bit-parallel
+    LCS-length computation revisited", 2004): time and memory do not depend on how often words repeat.
     """
-    shortest = min(len(a), len(b))
-    start = next((i for i in range(shortest) if a[i] != b[i]), shortest)
-    end = next((i for i in range(shortest - start) if a[-1 - i] != b[-1 - i]), shortest - start)
-    if start:
-        yield "equal", 0, start, 0, start
-    inner = difflib.SequenceMatcher(None, a[start : len(a) - end], b[start : len(b) - end], autojunk=True)
-    for tag, a0, a1, b0, b1 in inner.get_opcodes():
-        yield tag, a0 + start, a1 + start, b0 + start, b1 + start
-    if end:
-        yield "equal", len(a) - end, len(a), len(b) - end, len(b)
+    places = dict[str, int]()
+    for place, word in enumerate(a):
+        places[word] = places.get(word, 0) | 1 << place
+    rows = [every := (1 << len(a)) - 1]
+    for word in b:
+        met = rows[-1] & places.get(word, 0)
+        rows.append(((rows[-1] + met) | (rows[-1] - met)) & every)
+    kinds, i, j = list[Kind](), len(a), len(b)
+    while i or j:
+        if i and (j == 0 or rows[j] >> (i - 1) & 1):
+            kinds.append("left")
+        elif i == 0 or not rows[j - 1] >> (i - 1) & 1:
+            kinds.append("right")
+        else:
+            kinds.append("both")
+        i, j = i - (kinds[-1] != "right"), j - (kinds[-1] != "left")
+    return list(_stretches(a, b, reversed(kinds)))
+
+
+def _stretches(a: list[str], b: list[str], kinds: Iterable[Kind]) -> Iterator[tuple[Kind, list[str]]]:
+    left, right = iter(a), iter(b)
+    for is_common, found in groupby(kinds, lambda kind: kind == "both"):
+        counts = Counter(found)
+        ours = list(islice(left, counts["both"] + counts["left"]))
+        theirs = list(islice(right, counts["both"] + counts["right"]))
+        sides: dict[Kind, list[str]] = {"both": ours} if is_common else {"left": ours, "right": theirs}
+        yield from ((kind, words) for kind, words in sides.items() if words)
 
 
 IN_ORDER = "index"
