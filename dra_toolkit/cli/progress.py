@@ -132,7 +132,8 @@ def counting(what: str, total: int) -> Iterator[Callable[[int], None]]:
     done = 0
 
     def shown(event: Event) -> Iterator[Shown]:
-        yield Shown(line=f"{what}: {done}/{total}", is_progress=True, description=what, done=done, of=total)
+        if total:
+            yield Shown(line=f"{what}: {done}/{total}", is_progress=True, description=what, done=done, of=total)
 
     def advance(completions: int) -> None:
         nonlocal done

@@ -225,6 +225,8 @@ def _check_columns(schema: pa.Schema, facts: FileFacts, where: str, columns: Col
     missing = {c.name for c in COLUMNS if c.required and (columns is None or c.name in columns)} - there
     if missing:
         raise RunError(f"{where}: torn: has no column {min(missing)}")
+    if later := set(OLD_NAMES.values()).intersection(schema.names if facts.version == 1 else ()):
+        raise RunError(f"{where}: torn: says version 1, which had no column {min(later)}")
     types = _types(tuple(facts.reward_weights))
     for field in schema:
         if field.name in types and field.type != types[field.name]:

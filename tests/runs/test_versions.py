@@ -253,6 +253,18 @@ class TestGrowth:
         with pytest.raises(RunError, match="update it"):
             run.group(1, 0)
 
+    def test_a_file_that_says_an_older_version_than_it_is_is_one_line(self, today):
+        path = sorted(today.groups.iterdir())[0]
+        table = pq.read_table(path)
+        facts = json.loads(table.schema.metadata[b"dra"]) | {"version": 1}
+        pq.write_table(table.replace_schema_metadata({b"dra": json.dumps(facts)}), path)
+        run = Run(today)
+        assert [r.step for r in run.groups()] == [2]
+        assert run.problems == {path.name: "torn: says version 1, which had no column group_index"}
+        compact(today.groups, everything=True, grace=-1)
+        assert [r.step for r in Run(today).groups()] == [2]
+        assert path.exists()
+
 
 def test_no_row_of_an_old_run_passes_through_python(old, monkeypatch):
     """SQL, replay and export work on tables: a group in memory is only made where one is asked for."""
