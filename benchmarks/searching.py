@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import duckdb
@@ -30,6 +30,17 @@ from dra_toolkit.inspection.text_search import Wanted, search
 from dra_toolkit.runs import Run, segments
 
 CHARACTERS = 3_800
+NEEDLES = {"schattenriss": 1, "quittenmarmelade": 20, "zwischenbemerkung": 200, "ofenkartoffel": 20_000}
+"""Words that stand in so many completions of a generated run of a million, in proportion of others, at least in one."""
+WORDS = {
+    "a word of 1 completion": "schattenriss",
+    "a word of 20 in a million": "quittenmarmelade",
+    "a word of 200 in a million": "zwischenbemerkung",
+    "a word of every fiftieth": "ofenkartoffel",
+    "four letters that hardly occur": "qzjx",
+    "nowhere": "hypotenuse",
+    "common": " ",
+}
 ALPHABET = "abcde  \n-.,[]+*(é日İſ\u212aK"
 PIECES = (
     ".",
@@ -48,6 +59,8 @@ PIECES = (
     "[[:alpha:]]b",
     "c*",
 )
+AT_ONCE = 25
+"""Steps that are scanned at once."""
 Pattern = tuple[str, bool, bool]
 """Text, whether it is a regular expression, whether case is ignored."""
 
@@ -83,9 +96,14 @@ def duckdb_escaped(text: str) -> str:
 
 def missed(run: Run, patterns: Iterator[Pattern]) -> dict[str, int]:
     """Return how many patterns were tried and narrowed, the completions they match, and those that the index left out."""
-    texts = run.query("SELECT step, completion FROM texts").to_pydict()
-    held = pa.table(texts)  # noqa: F841 - DuckDB finds it by its name
-    connection, there = duckdb.connect(), len(run.steps())
+    held = run.query("SELECT step, completion FROM texts")
+    return _missed(run, held, patterns, run.steps())
+
+
+def _missed(run: Run, held: pa.Table, patterns: Iterable[Pattern], of_steps: list[int]) -> dict[str, int]:
+    """Return the same, where `held` are the texts of some steps."""
+    connection, there = duckdb.connect(), len(of_steps)
+    connection.register("held", held)
     counts = dict.fromkeys(("patterns", "invalid", "narrowed", "steps left out", "hits", "missed"), 0)
     for text, is_regex, ignore_case in patterns:
         counts["patterns"] += 1
@@ -100,27 +118,30 @@ def missed(run: Run, patterns: Iterator[Pattern]) -> dict[str, int]:
         needed, ignores = text_index.needed_by(text if is_regex else re.escape(text))
         steps = text_index.steps_that_may_hold(run.store, needed, ignore_case=ignores or ignore_case)
         counts["narrowed"] += steps is not None
-        counts["steps left out"] += 0 if steps is None else there - sum(b - a + 1 for a, b in steps)
+        opened = there if steps is None else sum(any(a <= step <= b for a, b in steps) for step in of_steps)
+        counts["steps left out"] += there - opened
         counts["hits"] += len(found)
         if steps is not None:
             counts["missed"] += sum(not any(first <= step <= last for first, last in steps) for (step,) in found)
     return counts
 
 
-def ask(folder: str, text: str) -> None:
-    """Ask for a text in this process and print what it took."""
+def ask(folder: str, text: str, repeats: int) -> None:
+    """Ask for a text in this process and print what it took, in wall and in processor seconds of all its threads."""
     run = Run.open(folder)
-    seconds = []
-    for _ in range(REPEATS + 1):
-        started = time.perf_counter()
+    seconds, processor = [], []
+    for _ in range(repeats + 1):
+        started, spent = time.perf_counter(), time.process_time()
         found = search(run, Wanted(text=text), Selection())
         seconds.append(time.perf_counter() - started)
-    again = statistics.median(seconds[1:])
-    print(json.dumps({"first": seconds[0], "again": again, "MiB": peak_memory(), "hits": len(found.rows)}))
+        processor.append(time.process_time() - spent)
+    again, work = (statistics.median(each[1:]) for each in (seconds, processor))
+    told = {"first": seconds[0], "again": again, "work": work, "MiB": peak_memory(), "hits": len(found.rows)}
+    print(json.dumps(told))
 
 
-def _asked(run: Run, text: str) -> dict[str, float]:
-    command = [sys.executable, __file__, "--ask", str(run.directory.path), text]
+def _asked(run: Run, text: str, repeats: int = REPEATS) -> dict[str, float]:
+    command = [sys.executable, __file__, "--ask", str(run.directory.path), text, str(repeats)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
     return found
@@ -132,13 +153,17 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     parser.add_argument("--completions", type=int, default=100_000)
     parser.add_argument("--patterns", type=int, default=10_000)
-    parser.add_argument("--ask", nargs=2)
+    parser.add_argument("--sampled", type=int, default=20, help="patterns of which all of the run is scanned")
+    parser.add_argument("--ask", nargs=3)
     chosen = parser.parse_args()
     if chosen.ask:
-        ask(*chosen.ask)
+        ask(chosen.ask[0], chosen.ask[1], int(chosen.ask[2]))
         return
     folder = chosen.work / f"searched-{chosen.completions}"
-    run = Run(generate(folder, chosen.completions, CHARACTERS)) if not folder.exists() else Run.open(folder)
+    if not folder.exists():
+        needles = {word: max(1, count * chosen.completions // 1_000_000) for word, count in NEEDLES.items()}
+        generate(folder, chosen.completions, CHARACTERS, needles=needles)
+    run = Run.open(folder)
     size = run.query("SELECT sum(strlen(completion))::BIGINT AS n FROM texts").column(0)[0].as_py()
     index = folder / text_index.FOLDER
     shutil.rmtree(index, ignore_errors=True)
@@ -147,19 +172,13 @@ def main() -> None:
     text_index.build_missing(run.directory.groups)
     building = time.process_time() - started
     of_index = sum(path.stat().st_size for path in index.iterdir())
-    words = {
-        "a rare word": _rare(run),
-        "four letters that hardly occur": "qzjx",
-        "nowhere": "hypotenuse",
-        "common": " ",
-    }
-    for name, text in words.items():
+    for name, text in WORDS.items():
         rows[name] = {"with": _asked(run, text)}
     groups = run.directory.groups
     index.rename(folder / "aside")
     index.write_text("")  # a file in its place: none can be made
-    for name, text in words.items():
-        rows[name]["without"] = _asked(run, text)
+    for name, text in WORDS.items():
+        rows[name]["without"] = _asked(run, text, repeats=1)
     index.unlink()
     (folder / "aside").rename(index)
     result = {
@@ -169,22 +188,28 @@ def main() -> None:
         "seconds to build": building,
         "questions": rows,
         "random patterns": _random(chosen.work, chosen.patterns),
+        "sampled patterns": _sampled(run, chosen.sampled),
         "segments": len([*groups.iterdir()]),
     }
     write("searching", result)
     _table(result)
 
 
-def _rare(run: Run) -> str:
-    """Return a word of the run that is in the fewest of its completions, at least one, of some that are tried."""
+def _sampled(run: Run, count: int) -> dict[str, int]:
+    """Return what of random patterns a scan of the whole run finds and the index leaves out."""
+    rng = random.Random(0)
     texts = run.query("SELECT completion FROM texts LIMIT 400").column(0).to_pylist()
-    counts: dict[str, int] = {}
-    for word in (word for text in texts for word in set(text.split()[1:-1])):
-        counts[word] = counts.get(word, 0) + 1
-    tried = [word for word, count in counts.items() if count == 1 and len(word) >= 7][:40]
-    sql = ", ".join(f"count(*) FILTER (contains(completion, '{word}'))" for word in tried)
-    found = run.query(f"SELECT {sql} FROM texts").to_pylist()[0].values()
-    return min(zip(found, tried, strict=True))[1]
+    patterns = [pattern for pattern in random_patterns(rng, texts, 6 * count) if len(pattern[0]) > 7][:count]
+    steps = run.steps()
+    counts = dict.fromkeys(("patterns", "invalid", "narrowed", "steps left out", "hits", "missed"), 0)
+    for start in range(0, len(steps), AT_ONCE):
+        part = steps[start : start + AT_ONCE]
+        held = run.query("SELECT step, completion FROM texts WHERE step BETWEEN $1 AND $2", [part[0], part[-1]])
+        found = _missed(run, held, patterns, part)
+        counts = {name: counts[name] + found[name] for name in counts}
+    for name in ("patterns", "invalid", "narrowed"):  # the same in every part
+        counts[name] //= -(-len(steps) // AT_ONCE)
+    return counts
 
 
 def _random(work: Path, count: int) -> dict[str, int]:
@@ -219,21 +244,23 @@ def _table(result: dict[str, object]) -> None:
     questions: dict[str, dict[str, dict[str, float]]] = result["questions"]  # type: ignore[assignment]
     lines = [
         f"{result['completions']:,} completions of {CHARACTERS:,} characters on average; each question in a fresh process, "
-        f"once and then {REPEATS} times more, of which the median.",
+        f"once and then {REPEATS} times more (without the index once), of which the median.",
         "",
-        "| looked for | first | again | MiB | without the index, first | again |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| looked for | hits shown | first | again | processor seconds, again | MiB | without the index, first | again "
+        "| processor seconds, again |",
+        "| --- | " + " | ".join(["---:"] * 8) + " |",
     ]
     for name, row in questions.items():
         a, b = row["with"], row["without"]
-        cells = [f"{1000 * value:,.0f} ms" for value in (a["first"], a["again"])]
-        cells += [f"{a['MiB']:.0f}", f"{1000 * b['first']:,.0f} ms", f"{1000 * b['again']:,.0f} ms"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        cells = [str(a["hits"]), *(f"{1000 * value:,.0f} ms" for value in (a["first"], a["again"]))]
+        cells += [f"{a['work']:.2f}", f"{a['MiB']:.0f}", *(f"{1000 * b[way]:,.0f} ms" for way in ("first", "again"))]
+        lines.append(f"| {name} | {' | '.join([*cells, format(b['work'], '.2f')])} |")
     lines += [
         "",
         f"The index is {result['index over texts']:.1%} of the texts, built in {result['seconds to build']:.1f} seconds of "
         "one processor.",
-        f"Random patterns against a full scan: {json.dumps(result['random patterns'])}.",
+        f"Random patterns against a full scan of 4,000 texts: {json.dumps(result['random patterns'])}.",
+        f"Random patterns against a scan of all of this run: {json.dumps(result['sampled patterns'])}.",
     ]
     write_markdown("searching", "Search with its index", lines)
 
