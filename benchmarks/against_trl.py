@@ -4,9 +4,8 @@ Both are fresh processes: `python -m dra_toolkit.training`, as `dra train` start
 same model, prompts, seed and number of tokens in every completion. A step is the time from one call of the reward function
 to the next; the first steps of each process, and the first round, are not counted. Processor time, of all threads, stands
 beside it: on a machine that does other work too it varies less. So do the processor seconds of each part of a step, of the
-thread that trains and of the recorder's, and their sum against the same step of plain TRL; `--instructions` counts a step's
-instructions by part with valgrind's callgrind (once for each kind of run, since they hardly vary), `--processes 2` trains
-data-parallel, each rank started by itself, and looks at the first.
+thread that trains and of the recorder's, and their share of the same step of plain TRL, and, below it, the instructions that
+step_instructions.py counted. `--processes 2` trains data-parallel, each rank started by itself, and looks at the first.
 
 With `--device cuda --shape 1.5b` it is the paper's model in bfloat16 with completions of 3,584 tokens (random weights).
 """
@@ -19,11 +18,11 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from common import in_turn, in_words, paired, write, write_markdown
-from small_run import FIRST_COUNTED, SHAPES, Watched, arguments, make_inputs, plain_command, watch, write_recipe
-from step_parts import MARKS, PARTS, compile_marks, read_instructions, valgrind
+from common import RESULTS, in_turn, in_words, paired, write, write_markdown
+from small_run import SHAPES, Watched, arguments, make_inputs, plain_command, watch, write_recipe
+from step_instructions import file_name
+from step_parts import PARTS
 
 from dra_toolkit.launch.start import prepare
 from dra_toolkit.recipe import load_recipe
@@ -52,7 +51,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1)
-    parser.add_argument("--instructions", action="store_true")
     return parser.parse_args()
 
 
@@ -63,8 +61,6 @@ class Benchmark:
         self._chosen, self._folder, self._inputs = chosen, folder, folder / "inputs"
         self._shape = SHAPES[chosen.shape]
         steps = chosen.warm_up_steps + chosen.steps + 1  # a step ends with the reward of the next
-        if chosen.instructions:
-            steps = FIRST_COUNTED + 1
         self._settings = arguments(
             self._shape, steps=steps, seed=chosen.seed, device=chosen.device, processes=chosen.processes
         )
@@ -92,14 +88,8 @@ class Benchmark:
 
     def _train(self, command: list[str]) -> dict[str, float]:
         """Train, and return what was seen of it."""
-        how: dict[str, Any] = {"threads": self._chosen.threads, "processes": self._chosen.processes}
-        if not self._chosen.instructions:
-            return self._seen(watch(command, self._folder, **how))
-        counts = Path(tempfile.mkdtemp(dir=self._folder))
-        marks = {MARKS: str(compile_marks(counts))}
-        watched = watch([*valgrind(counts), *command], self._folder, **how, **marks)
-        self.first_texts.add(watched.calls[0]["texts"])
-        return dict(read_instructions(counts))
+        how = {"threads": self._chosen.threads, "processes": self._chosen.processes}
+        return self._seen(watch(command, self._folder, **how))
 
     def _seen(self, watched: Watched) -> dict[str, float]:
         calls = watched.calls
@@ -149,9 +139,7 @@ def parts_table(found: dict[str, list[dict[str, float]]], unit: str, factor: flo
     """Return the rows of the parts of a step, their sum, and what the toolkit's own are of plain TRL's whole step."""
     plain = sum(medians(found[PLAIN])[part] for part in PARTS)
     own = [part for part in PARTS if part not in ("waiting", "rest")]
-    heads = ["run", *PARTS, "all", "the toolkit's own parts / plain TRL's step"]
-    has_wall = "waiting, wall" in next(iter(found.values()))[0]
-    heads += ["waiting, wall seconds"] if has_wall else []
+    heads = ["run", *PARTS, "all", "the toolkit's own parts / plain TRL's step", "waiting, wall seconds"]
     lines = [
         f"Of one step, {unit}, medians over the rounds:",
         "",
@@ -163,9 +151,15 @@ def parts_table(found: dict[str, list[dict[str, float]]], unit: str, factor: flo
         cells = [name, *(f"{column[part] * factor:,.{digits}f}" for part in PARTS)]
         cells += [f"{sum(column[part] for part in PARTS) * factor:,.{digits}f}"]
         cells += [f"{sum(column[part] for part in own) / plain:.2%}"]
-        cells += [f"{column['waiting, wall']:.4f}"] if has_wall else []
+        cells += [f"{column['waiting, wall']:.4f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def counted(processes: int) -> list[str]:
+    """Return the table of instructions, if they were counted."""
+    path = RESULTS / file_name(processes)
+    return ["", *path.read_text(encoding="utf-8").splitlines()[2:]] if path.exists() else []
 
 
 def main() -> None:
@@ -176,15 +170,11 @@ def main() -> None:
         candidates = {PLAIN: benchmark.plain}
         for embedder in chosen.embedders:
             candidates[f"toolkit, {embedder}"] = lambda embedder=embedder: benchmark.toolkit(embedder)
-        if chosen.instructions:
-            found = {name: [candidate()] for name, candidate in candidates.items()}
-        else:
-            found = in_turn(candidates, rounds=chosen.pairs)
+        found = in_turn(candidates, rounds=chosen.pairs)
     if len(benchmark.first_texts) != 1:
         raise RuntimeError("the runs do not sample the same texts in their first step; they cannot be compared")
     shape = SHAPES[chosen.shape]
-    kind = f"{'-instructions' if chosen.instructions else ''}{'' if chosen.processes == 1 else f'-{chosen.processes}'}"
-    name = f"against_trl-{chosen.shape}{kind}"
+    name = f"against_trl-{chosen.shape}{'' if chosen.processes == 1 else f'-{chosen.processes}'}"
     title = f"The toolkit against plain TRL, policy {chosen.shape}"
     policy = (
         f"Policy of {benchmark.parameters / 1e6:.1f}M random parameters in {shape.dtype} on {chosen.device}; "
@@ -192,11 +182,6 @@ def main() -> None:
         f"{chosen.processes} process(es) of {chosen.threads} thread(s); "
     )
     document = {"arguments": vars(chosen), "parameters": benchmark.parameters, "rounds": found}
-    if chosen.instructions:
-        write(name, document)
-        how = "the third step, counted once in the first process by callgrind, whose processor knows AVX2 and no bfloat16."
-        write_markdown(name, f"{title}: instructions", [policy + how, "", *parts_table(found, "millions", 1e-6, 1)])
-        return
     ratios = {
         name: {
             what: paired([row[key] for row in rows], [row[key] for row in found[PLAIN]])
@@ -213,7 +198,7 @@ def main() -> None:
         "",
     ]
     parts = parts_table(found, "processor seconds of the thread that trains and of the recorder's", 1, 4)
-    write_markdown(name, title, [*facts, *table(found, ratios), "", *parts])
+    write_markdown(name, title, [*facts, *table(found, ratios), "", *parts, *counted(chosen.processes)])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ The reward function doubles as the probe of both: TRL calls it once in every ste
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import os
 import socket
@@ -19,15 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from step_parts import Meter, attribute
+from step_parts import MARKS, Meter, attribute
 
 PROBE = "DRA_BENCHMARK_PROBE"
 """Environment variable with the file to which `letters` appends a line at each call."""
 HERE = Path(__file__).parent
 PROBLEMS = 512
-FIRST_COUNTED = 2
-"""Call of `letters` from which callgrind counts, up to the next: one step, after one of warm-up."""
-_calls = itertools.count(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +70,9 @@ def letters(completions: list[Any], **_: Any) -> list[float]:
     """Reward that differs inside a group: the share of the letter e. Notes when it was called, where PROBE says."""
     texts = [completion[0]["content"] for completion in completions]
     path, now = os.environ.get(PROBE), time.time()
-    if path and os.environ.get("RANK", "0") == "0":
+    if path and MARKS not in os.environ and os.environ.get("RANK", "0") == "0":
         meter = _meter()
         meter.charge()
-        number = next(_calls)
-        if number == FIRST_COUNTED:
-            meter.begin_instructions()
-        elif number == FIRST_COUNTED + 1:
-            meter.end_instructions()
         noted = {
             "time": now,
             "processor_seconds": time.process_time(),
@@ -209,7 +200,8 @@ def watch(command: list[str], folder: Path, *, threads: int, processes: int = 1,
             process.returncode = process.returncode or other.wait()
     if process.returncode:
         raise RuntimeError(f"{command} ended with {process.returncode}:\n{log.read_text(errors='replace')[-3000:]}")
-    calls = [json.loads(line) for line in probe.read_text(encoding="utf-8").splitlines()]
+    noted = probe.read_text(encoding="utf-8") if probe.exists() else ""
+    calls = [json.loads(line) for line in noted.splitlines()]
     unit = 1 if sys.platform == "darwin" else 1024
     return Watched(started=started, peak_bytes=usage.ru_maxrss * unit, calls=calls)
 

@@ -45,20 +45,21 @@ class Meter:
         self._of_thread = threading.local()
         self._main = threading.main_thread()
         self.seconds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
-        library = os.environ.get(MARKS)
+        library = os.environ.get(MARKS) if os.environ.get("RANK", "0") == "0" else None
         self.marks = ctypes.CDLL(library) if library else None
         self.is_counting = False
+        self.kind = ""
 
-    def begin_instructions(self) -> None:
-        """Let callgrind count from here on."""
+    def begin_instructions(self, kind: str) -> None:
+        """Let callgrind count from here on, for a kind of step."""
         if self.marks:
-            self.is_counting = True
+            self.is_counting, self.kind = True, kind
             self.marks.begin()
 
     def end_instructions(self) -> None:
         """Write down what was counted, and count no more."""
         if self.marks and self.is_counting:
-            self.marks.counted(REST.encode())
+            self.marks.counted(f"{self.kind}, {REST}".encode())
             self.is_counting = False
             self.marks.end()
 
@@ -72,7 +73,7 @@ class Meter:
             self.seconds[part][place] += now[place] - held.before[place]
         held.before = now
         if self.is_counting and threading.current_thread() is self._main:
-            self.marks.counted(part.encode())
+            self.marks.counted(f"{self.kind}, {part}".encode())
 
     def inside(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return the function, all that happens in it charged to a part."""
@@ -112,15 +113,15 @@ def attribute(meter: Meter, *, toolkit: bool) -> None:
         setattr(holder, name, meter.inside(part, getattr(holder, name)))
 
 
-def read_instructions(folder: Path) -> dict[str, int]:
-    """Return the instructions of each part that callgrind wrote down; those of other threads are the recorder's."""
+def read_instructions(folder: Path, kind: str) -> dict[str, int]:
+    """Return the instructions of each part of a kind of step; those of other threads are the recorder's."""
     found: dict[str, int] = dict.fromkeys(PARTS, 0)
     for path in folder.glob("callgrind.out.*"):
         lines = path.read_text(errors="replace").splitlines()
         trigger = next((line for line in lines if line.startswith("desc: Trigger: ")), "")
         total = next((line for line in lines if line.startswith(("summary: ", "totals: "))), "totals: 0")
-        part, thread = trigger.rpartition(": ")[2].strip(), path.name.rpartition("-")[2]
-        if part in PARTS:
+        (of, _, part), thread = trigger.rpartition(": ")[2].strip().partition(", "), path.name.rpartition("-")[2]
+        if of == kind and part in PARTS:
             found[part if int(thread) == 1 else "record"] += int(total.split()[1])
     return found
 
