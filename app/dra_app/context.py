@@ -53,8 +53,8 @@ class Context:
         identity = (found.st_ino, found.st_mtime_ns)
         with self._lock:
             held = self._open.get(run_id)
+            self._require_inside(path)
             if held is None or held[0] != identity:
-                self._require_inside(path)
                 self._open[run_id] = held = (identity, Run(RunDirectory(path)))
             self._open.move_to_end(run_id)
             while len(self._open) > MOST_OPEN:
@@ -95,10 +95,6 @@ class Context:
 
     def _require_inside(self, path: Path) -> None:
         """Raise RunError if the run, or a part of it, is a link to somewhere outside the root."""
-        parts = [path, *(path / name for name in _OWN_FILES)]
-        if (path / "groups").is_dir():
-            with os.scandir(path / "groups") as entries:
-                parts += [Path(entry.path) for entry in entries if entry.is_symlink()]
-        outside = [part for part in parts if not self._is_inside(part)]
+        outside = [part for part in (path, *(path / name for name in _OWN_FILES)) if not self._is_inside(part)]
         if outside:
             raise RunError(f"{path.name}: {outside[0].name} is a link to a place outside {self.root.name}, left alone")

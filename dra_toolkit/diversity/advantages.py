@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -148,20 +150,17 @@ def _baseline(totals: Array, count: Array, made: Estimator) -> Array:
 
 
 def fitting_estimator(
-    totals: Array, advantages: Array, *, first: str | None = None, tolerance: float = 1e-6
+    totals: Array, advantages: Array, *, first: str | None = None, tolerances: Sequence[float] = (1e-6,)
 ) -> tuple[str, Estimator] | None:
     """Return name and estimator that give advantages (P, G), NaN where unknown, of totals (P, G); None if none does.
 
-    first: whose is tried before the others, since several engines do the same. Differences count as a share of the largest
-    advantage, at least 1.
+    first: whose is tried before the others, since several engines do the same. tolerances: how far apart they may be, the
+    closest first, as a share of the largest advantage, at least 1.
     """
     size = max(1.0, float(np.nanmax(np.abs(advantages), initial=0.0)))
-    order = sorted(ESTIMATORS, key=lambda name: not (first is not None and name.startswith(first)))
-    for name in order:
-        apart = np.abs(group_advantages(totals, ESTIMATORS[name]) - advantages)
-        if np.nanmax(apart, initial=0.0) <= tolerance * size:
-            return name, ESTIMATORS[name]
-    return None
+    order = sorted(ESTIMATORS.items(), key=lambda item: not (first is not None and item[0].startswith(first)))
+    apart = functools.cache(lambda made: np.nanmax(np.abs(group_advantages(totals, made) - advantages), initial=0.0))
+    return next((item for tolerance in tolerances for item in order if apart(item[1]) <= tolerance * size), None)
 
 
 def adjusted_advantages(

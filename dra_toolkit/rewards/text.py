@@ -46,17 +46,18 @@ def turns_of(completion: Completion) -> Turns | None:
 
 def as_message(message: Mapping[str, Any]) -> Message:
     """Return a chat message with its calls as JSON and its images by hash and size."""
-    calls = [_call(call) for call in message.get("tool_calls") or [] if isinstance(call, Mapping)]
-    content = message.get("content")
-    parts = [] if content is None or isinstance(content, str) else content
-    shown = [part for part in parts if isinstance(part, Mapping) and "image" in str(part.get("type", ""))]
     from dra_toolkit.groups import Message  # numpy, which the workers that judge answers do not need
 
+    content = message.get("content")
+    if isinstance(content, str) and message.keys() == {"role", "content"}:
+        return Message(role=str(message["role"]), content=content)
+    calls = [_call(call) for call in message.get("tool_calls") or [] if isinstance(call, Mapping)]
+    parts = () if isinstance(content, str) else content or ()
     return Message(
         role=str(message.get("role", "")),
         content=message_text(message),
         calls=json.dumps(calls, ensure_ascii=False) if calls else "",
-        images=tuple(_image(part) for part in shown),
+        images=tuple(_image(p) for p in parts if isinstance(p, Mapping) and "image" in str(p.get("type", ""))),
     )
 
 
@@ -74,8 +75,7 @@ def message_text(message: Mapping[str, Any]) -> str:
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
     """Return name and arguments of a call, in whichever of the two usual shapes it comes."""
-    function = call.get("function")
-    found = function if isinstance(function, Mapping) else call
+    found = call["function"] if isinstance(call.get("function"), Mapping) else call
     arguments = found.get("arguments")
     with contextlib.suppress(ValueError):  # what the policy wrote need not be JSON
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments

@@ -10,6 +10,7 @@ worth keeping fills the share first, then others, drawn by a hash. When segments
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import time
@@ -212,14 +213,8 @@ def _stretches(sizes: Sequence[int], fewest: int, *, alike: bool, alone: bool = 
 
 def _alike(sources: Sequence[Any], facts: dict[Path, FileFacts]) -> Iterator[list[Any]]:
     """Yield neighbours whose facts are the same."""
-    run: list[Any] = []
-    for source in sorted(sources, key=lambda source: source.key):
-        if run and _facts(facts, source) != _facts(facts, run[0]):
-            yield run
-            run = []
-        run.append(source)
-    if run:
-        yield run
+    ordered = sorted(sources, key=lambda source: source.key)
+    yield from (list(run) for _, run in itertools.groupby(ordered, key=lambda source: _facts(facts, source)))
 
 
 def _facts(facts: dict[Path, FileFacts], source: Source) -> FileFacts:

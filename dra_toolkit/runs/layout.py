@@ -35,7 +35,6 @@ from dra_toolkit.safe_text import first_line
 EVALUATIONS = "evals"
 STOP_FILE = "stop"
 """A file of this name in an attempt's log folder asks its processes, on every host, to save and stop."""
-
 EVENTS_PIPE = "events.pipe"
 """A named pipe there, through which the launcher hears what a full disk keeps out of events.jsonl."""
 

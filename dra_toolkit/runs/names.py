@@ -73,13 +73,14 @@ def segment_folder(mode: Mode, first: int, last: int, sequence: int) -> str:
 
 
 def list_folder(folder: Path) -> Listing:
-    """Return what a folder of groups holds; an absent one holds nothing."""
+    """Return what a folder of groups holds, a link being foreign; an absent one holds nothing."""
     try:
         with os.scandir(folder) as entries:
-            names = sorted(entry.name for entry in entries if not entry.name.startswith(TEMPORARY_PREFIX))
+            own = (entry for entry in entries if not entry.name.startswith(TEMPORARY_PREFIX))
+            names = sorted((entry.name, entry.is_symlink()) for entry in own)
     except FileNotFoundError:
         names = []
-    found = [(name, _parse(folder, name)) for name in names]
+    found = [(name, None if is_link else _parse(folder, name)) for name, is_link in names]
     return Listing(
         batches=tuple(sorted(f for _, f in found if f and not f.is_segment)),
         segments=tuple(f for _, f in found if f and f.is_segment),

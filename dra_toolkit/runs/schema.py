@@ -122,28 +122,18 @@ COLUMNS = (
     _of_group("step", "int32", "step", "optimizer step that first uses the group, from 1", "key"),
     _of_group("batch", "int32", "batch", "generation batch within the step, from 0", "key"),
     _of_group("group_index", "int32", "index", "group within the batch, from 0", "key"),
-    _always(
-        "completion_index", "int32", lambda r, _: range(len(r.group)), "completion within the group, from 0", "key"
-    ),
+    _always("completion_index", "int32", lambda r, _: range(len(r.group)), "its place in the group, from 0", "key"),
     _of_group("attempt", "int32", "attempt", "which start of the run recorded it, from 1"),
     _of_group("prompt_hash", "dictionary", lambda r, _: r.prompt_hash, "identity of the prompt: 16 hex digits"),
     _of_group("prompt", "messages", "group.prompt", "messages of the prompt; role `text` if plain", "text"),
     _always("completion", "string", "group.completions", "the text, without special tokens", "text"),
-    _where_any(
-        "prompt_turns", "turns", "group.prompt", "the prompt with its calls of tools and images", "text", per_group=True
-    ),
+    _where_any("prompt_turns", "turns", "group.prompt", "the prompt with its calls and images", "text", per_group=True),
     _where_any("turns", "turns", "group.turns", "what policy and tools said in turn, if not one text", "text"),
-    _where_any(
-        "gold", "dictionary", "group.gold", "the reference answer that the reward functions saw", per_group=True
-    ),
-    _where_any(
-        "verdict", "dictionary", "group.verdicts", "what a judge said of it: `right`, `wrong`, or why it said neither"
-    ),
+    _where_any("gold", "dictionary", "group.gold", "the reference answer that the rewards saw", per_group=True),
+    _where_any("verdict", "dictionary", "group.verdicts", "what a judge said: `right`, `wrong`, or why neither"),
     Column("answer", "string", lambda r, _: map(final_answer, r.group.completions), _ANSWER),
     _always("tokens", "int32", "group.token_counts", "tokens of the completion"),
-    _always(
-        "finish_reason", "dictionary", "group.finish_reasons", "`stop`: ended by itself; `length`: cut; or `unknown`"
-    ),
+    _always("finish_reason", "dictionary", "group.finish_reasons", "`stop`: by itself; `length`: cut; or `unknown`"),
     _always("rewards", "rewards", "group.rewards", "raw value of each reward function; null where it abstained"),
     _always("total", "float64", "adjustment.totals", "weighted sum of the raw rewards"),
     _always("similarity", "list<float32>", "adjustment.similarity", _SIMILARITY),
@@ -155,9 +145,7 @@ COLUMNS = (
     _where_any("policy_tokens", "int32", "group.policy_tokens", "tokens of the policy, where tools wrote others"),
     _where_any("bonus", "float64", "adjustment.bonus", "what the measure adds after the factor"),
     _where_any("label", "int32", "labels", "its cluster in its group, where the measure reads clusters"),
-    _where_any(
-        "log_prob", "float64 or null", "log_probs", "mean log-probability of its tokens, where a measure reads it"
-    ),
+    _where_any("log_prob", "float64 or null", "log_probs", "mean log-probability of its tokens, if a measure reads it"),
     _where_any("discard_reason", "dictionary", "discard_reason", "why the group was not trained on", per_group=True),
     _where_any("texts_dropped", "bool", "group.texts_dropped", "true: its texts were not kept", per_group=True),
     _where_any("embedding", "list<float16>", "embeddings", "unit vector; only where asked for", "text"),

@@ -46,29 +46,25 @@ class SegmentWriter:
     """Writes the three files of a segment, one batch after the other, in bounded memory."""
 
     def __init__(self, folder: Path, facts: FileFacts, optional: frozenset[str], sources: list[dict[str, Any]]) -> None:
-        schema = arrow_schema(facts, optional=optional)
-        self._schema = schema
-        self._groups = _Part(
-            folder / GROUPS,
-            _keep(schema, OF_FILE[GROUPS]).with_metadata(
-                {**(schema.metadata or {}), SOURCES_KEY: json.dumps(sources).encode()}
-            ),
-        )
-        self._completions = _Part(folder / COMPLETIONS, _keep(schema, OF_FILE[COMPLETIONS]))
-        self._texts = _Part(folder / TEXTS, _keep(schema, OF_FILE[TEXTS]), most_bytes=TEXT_BYTES)
+        self._schema = arrow_schema(facts, optional=optional)
+        said = {**(self._schema.metadata or {}), SOURCES_KEY: json.dumps(sources).encode()}
+        self._parts: dict[str, _Part] = {}
+        for name in FILES:
+            kept = _keep(self._schema, OF_FILE[name])
+            kept = kept.with_metadata(said) if name == GROUPS else kept
+            self._parts[name] = _Part(folder / name, kept, most_bytes=TEXT_BYTES if name == TEXTS else None)
 
     def add(self, table: pa.Table) -> None:
         """Append the rows of a batch; columns that it lacks are null."""
         import pyarrow.compute as pc
 
         rows = with_columns(table, self._schema)
-        self._groups.add(rows.filter(pc.equal(rows["completion_index"], 0)))
-        self._completions.add(rows)
-        self._texts.add(rows)
+        for name, part in self._parts.items():
+            part.add(rows.filter(pc.equal(rows["completion_index"], 0)) if name == GROUPS else rows)
 
     def close(self) -> None:
         """Write what is held and end the files."""
-        for part in (self._groups, self._completions, self._texts):
+        for part in self._parts.values():
             part.close()
 
 

@@ -8,7 +8,6 @@ snapshot by listing the folder; nothing is locked.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -84,7 +83,7 @@ class GroupStore:
         """Return what there is by name; foreign files are noted in `problems`."""
         listing = list_folder(self.folder)
         for name in listing.foreign:
-            self.problems[name] = "not a file of recorded groups"
+            self.problems[name] = "not a file of recorded groups, or a link, left alone"
         batches, segments = (
             tuple(source for source in sources if mode in (None, source.mode))
             for sources in (listing.batches, listing.segments)
@@ -227,13 +226,7 @@ class GroupStore:
 
     def _holds(self, path: Path, contents: dict[Path, Contents]) -> bool:
         """Return whether a file or segment can be read, by its footers, and put what it says of itself into `contents`."""
-        try:
-            version = version_of(path)
-        except FileNotFoundError:
-            if not os.path.lexists(path):
-                raise  # replaced between listing and opening: the next look finds what replaced it
-            self.problems[path.name] = "a link to nothing"
-            return False
+        version = version_of(path)  # what was replaced since it was listed is found by the next look
         with self._looking:
             found: Contents | str | None = led_astray(path) if path.is_dir() else None
             found = found or self._checked.get(version) or self._checked.setdefault(version, _contents_of(path))

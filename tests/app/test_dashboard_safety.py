@@ -218,6 +218,22 @@ def test_a_run_that_is_a_link_to_elsewhere_is_not_opened(tmp_path: Path) -> None
         Context(tmp_path / "root").run("own")
 
 
+@pytest.mark.parametrize("name", ["metrics.jsonl", "status.json", "evals", "logs"])
+def test_a_link_to_elsewhere_that_appears_after_a_run_was_opened_is_told(tmp_path: Path, name: str) -> None:
+    for folder in ("root", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    make_run(tmp_path / "elsewhere" / "run")
+    make_run(tmp_path / "root" / "own")
+    context = Context(tmp_path / "root")
+    assert context.run("own").name == "own"
+    place, target = tmp_path / "root" / "own" / name, tmp_path / "elsewhere" / "run" / name
+    if place.exists():
+        place.rename(tmp_path / "aside")
+    place.symlink_to(target)
+    with pytest.raises(RunError, match=f"{name} is a link to a place outside"):
+        context.run("own")
+
+
 @pytest.mark.parametrize("name", ["..", ".", "", "own/groups", "../top/own", "own\0", "x" * 5_000, "/etc"])
 def test_only_the_name_of_a_folder_is_an_id(tmp_path: Path, name: str) -> None:
     (tmp_path / "top").mkdir()

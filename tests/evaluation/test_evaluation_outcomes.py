@@ -189,6 +189,23 @@ def test_a_link_inside_a_folder_of_evaluations_is_told_and_not_followed(tmp_path
     assert read_evaluation(elsewhere).problems == ()
 
 
+@pytest.mark.parametrize("part", ["evaluation.json", "outcomes.parquet", "step-50"])
+def test_a_link_that_is_put_into_a_folder_of_evaluations_later_is_not_followed(tmp_path, part):
+    written(tmp_path / "elsewhere")
+    evals = tmp_path / "evals"
+    folder = written(evals)
+    (found,) = find_evaluations(evals)
+    assert found.problems == ()
+    assert read_outcomes(found)
+    path = next((at for at in (folder, *folder.parents) if at.name == part), folder / part)
+    path.rename(tmp_path / "moved")
+    path.symlink_to(tmp_path / "elsewhere" / path.relative_to(evals))
+    (again,) = find_evaluations(evals)
+    assert any(f"{part} is a link, which is not followed" in line for line in again.problems), again.problems
+    with pytest.raises(EvaluationError, match="is a link"):
+        read_outcomes(again)
+
+
 @pytest.mark.parametrize("name", ["evaluation.json", "outcomes.parquet"])
 def test_a_pipe_among_the_files_keeps_nobody_waiting(tmp_path, name):
     folder = written(tmp_path)

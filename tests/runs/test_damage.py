@@ -208,6 +208,31 @@ def test_a_link_that_is_put_into_a_segment_later_is_not_followed(tmp_path):
     assert why in ("its file completions.parquet is a link, left alone", "its file texts.parquet is a link, left alone")
 
 
+@pytest.mark.parametrize("is_joined", [False, True])
+@pytest.mark.parametrize("to", ["another run", "nothing"])
+def test_a_link_that_is_put_among_the_groups_later_is_told_and_not_followed(tmp_path, is_joined, to):
+    own, other = make_run(tmp_path / "run"), make_run(tmp_path / "other")
+    for directory, seed in ((own, 0), (other, 9)):
+        record_all(directory, [record(1, seed=seed)], [record(2, seed=seed)])
+    if is_joined:
+        compact(other.groups, everything=True, grace=-1)
+    run = Run.open(own.path)
+    before = by_step(own.path)
+    assert [g.step for g in run.groups()] == [1, 2]
+    listing = list_folder(other.groups)
+    target = listing.segments[0].path if is_joined else listing.batches[1].path
+    link = own.groups / (target.name if is_joined else "train-00000002-001.parquet")
+    link.symlink_to(target if to == "another run" else tmp_path / "nothing")
+    assert [g.step for g in run.groups()] == [1, 2]
+    assert run.steps() == [1, 2]
+    assert run.query("SELECT count(*) AS n FROM groups").to_pylist() == [{"n": 2}]
+    assert run.problems == {link.name: "not a file of recorded groups, or a link, left alone"}
+    after = by_step(own.path)
+    assert {k: v for k, v in after.items() if k > 0} == {k: v for k, v in before.items() if k > 0}
+    assert compact(own.groups, everything=True, grace=-1).removed == 2
+    assert target.exists()
+
+
 def test_a_file_that_was_copied_under_another_name_is_told_and_counts_once(tmp_path):
     directory = make_run(tmp_path / "run")
     record_all(directory, [record(1)], [record(2)])

@@ -35,17 +35,19 @@ class Group:
 
     prompts    the identity of the prompt of each; equal objects are hashed once
     totals     the sum of the rewards that were given of each
-    texts      how often each text stands in the group
+    parts      what tells each text from others at a glance: all of a short one, of a long one length and ends
+    times      how often each text stands in it
     all_equal  whether there is nothing to tell its completions apart by
     """
 
     def __init__(self, rollouts: Sequence[Rollout], where: str) -> None:
         self.rollouts, self.where = rollouts, where
-        first = rollouts[0].prompt
+        first, texts = rollouts[0].prompt, [r.text for r in rollouts]
         key = prompt_hash(first)
         self.prompts = [key if r.prompt is first or r.prompt == first else prompt_hash(r.prompt) for r in rollouts]
         self.totals = [sum([v for v in r.rewards.values() if v == v]) for r in rollouts]
-        self.texts = Counter([r.text for r in rollouts])
+        self.parts = [t if len(t) < 256 else (len(t), t[:64], t[-64:]) for t in texts]
+        self.times = [1] * len(texts) if len(set(self.parts)) == len(texts) else [*Counter(texts).values()]
         self.all_equal = len(rollouts) > 1 and max(self.totals) - min(self.totals) < 1e-9
 
 
@@ -59,12 +61,12 @@ def check_group(group: Group, tally: Tally) -> None:
         tally.add("several prompts in a group", f"{where} has {len(set(group.prompts))} prompts")
     if group.all_equal:
         tally.add("all-equal groups", f"{where}: every total is {group.totals[0]:g}")
-        tally.there["wasted tokens"] += sum(r.tokens or len(r.text.split()) for r in rollouts)
-    times = math.gcd(*group.texts.values())
-    if times > 1 and len(group.texts) > 1:
-        more = len(rollouts) - len(group.texts)
+        tally.there["wasted tokens"] += sum([r.tokens or len(r.text) // 4 for r in rollouts])
+    times = math.gcd(*group.times)
+    if times > 1 and len(group.times) > 1:
+        more = len(rollouts) - len(group.times)
         tally.add("duplicated rows", f"{where}: each completion stands there {times} times", more)
-    known = [r.advantage for r in rollouts if r.advantage is not None and not math.isnan(r.advantage)]
+    known = [r.advantage for r in rollouts if r.advantage is not None and r.advantage == r.advantage]
     if len(known) == len(rollouts) > 1:
         mean, largest = sum(known) / len(known), max(map(abs, known))
         if abs(mean) > CENTRED * max(1.0, largest):
@@ -73,10 +75,8 @@ def check_group(group: Group, tally: Tally) -> None:
     for rollout, total in zip(rollouts, group.totals, strict=True):
         if rollout.finish_reason == "length" and 0 < total == best:
             tally.add("cut completions rewarded", f"{where}: {total:g} for a completion of {rollout.tokens} tokens")
-    for text in group.texts:
-        if not text or text.isspace():
-            lost = sum(r.text == text and (r.tokens or 2) > 1 for r in rollouts)
-            tally.add("completions lost", f"{where}: an empty completion", lost)
+        if (not rollout.text or rollout.text.isspace()) and (rollout.tokens or 2) > 1:
+            tally.add("completions lost", f"{where}: an empty completion")
 
 
 def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, engine: str, *, with_ids: bool) -> None:
@@ -87,7 +87,7 @@ def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, eng
             tally.add("unequal groups", f"{group.where} has {size} completions, most have {usual}")
     if with_ids:
         _check_identities(groups, tally)
-    known = [group for group in groups if all(r.advantage is not None for r in group.rollouts)]
+    known = [group for group in groups if None not in [r.advantage for r in group.rollouts]]
     tally.there["groups with advantages"] += len(known)
     if known and len(known) == len(groups) and any(not group.all_equal for group in groups):
         weights = dict.fromkeys(groups[0].rollouts[0].rewards, 1.0)
@@ -176,7 +176,7 @@ class _Seen:
     """What can only be judged when everything was read; `earlier`: hash of a group's rows -> where they stood first."""
 
     steps: set[tuple[str, int]] = field(default_factory=set)
-    golds: Counter[str] = field(default_factory=Counter)
+    golds: Counter[str | None] = field(default_factory=Counter)
     rewards: dict[str, set[float]] = field(default_factory=dict)
     varied: set[str] = field(default_factory=set)
     earlier: dict[int, str] = field(default_factory=dict)
@@ -223,35 +223,35 @@ def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, engine: str, *, wi
     seen.steps.add((batch.mode, batch.step))
     for group in groups:
         check_group(group, tally)
-        if len(group.texts) > 1:
-            first = seen.earlier.setdefault(hash((group.prompts[0], *group.texts.elements())), group.where)
+        if len(group.times) > 1:
+            first = seen.earlier.setdefault(hash((group.prompts[0], *group.parts)), group.where)
             if first != group.where:
                 tally.add("duplicated rows", f"{group.where} holds the rows of {first}", len(group.rollouts))
-        seen.golds.update([r.gold for r in group.rollouts if r.gold is not None])
-        for rewards in [r.rewards for r in group.rollouts if not r.rewards.keys() <= seen.varied]:
-            for name, value in rewards.items():
-                seen.rewards.setdefault(name, set()).add(value)
-                if len(seen.rewards[name]) > 1:
-                    seen.varied.add(name)
+        seen.golds.update([r.gold for r in group.rollouts])
+        rows = (r.rewards.items() for r in group.rollouts if not r.rewards.keys() <= seen.varied)
+        for name, value in itertools.chain.from_iterable(rows):
+            seen.rewards.setdefault(name, set()).add(value)
+            if len(seen.rewards[name]) > 1:
+                seen.varied.add(name)
     check_batch(batch, groups, tally, engine, with_ids=with_ids)
 
 
 def _judge(seen: _Seen, tally: Tally) -> None:
     """Note what is wrong with golds, each read once, and with rewards."""
     for gold, count in seen.golds.items():
-        if gold.strip() and read_gold(gold)[1] is None:
+        if gold and gold.strip() and read_gold(gold)[1] is None:
             tally.add("unreadable golds", gold[:80], count)
     for name, values in seen.rewards.items():
         if len(values) == 1 and tally.there["completions"] >= FEWEST and tally.there["groups"] > 1:
             tally.add("rewards that never vary", f"{name} is always {next(iter(values)):g}")
     if tally.counts["all-equal groups"]:
-        wasted = f"{tally.there['wasted tokens']:,} tokens or words in all of them"
+        wasted = f"about {tally.there['wasted tokens']:,} tokens in all of them"
         tally.examples["all-equal groups"] += f"; {wasted}"
     tally.there |= {
         "steps": len(seen.steps),
         "columns": 1,
         "rewards": len(seen.rewards),
-        "completions with a gold": seen.golds.total(),
+        "completions with a gold": seen.golds.total() - seen.golds[None],
     }
 
 

@@ -22,7 +22,7 @@ from dra_toolkit.runs.importers.rollout import (
     Rollout,
     as_number,
     as_step,
-    prompt_of,
+    shared_prompts,
     spoken,
 )
 from dra_toolkit.safe_text import first_line
@@ -144,7 +144,10 @@ class Table:
             yield from self.blocks(path, problems)
             return
         names = (*self.steps, options.step_column, self.group, options.group_column, trajectory)
-        yield _last_turns([row for block in self.blocks(path, problems) for row in block], names)
+        blocks = self.blocks(path, problems)
+        if options.trajectory_column is not None:
+            blocks = iter([[row for block in blocks for row in block]])
+        yield from (_last_turns(block, names) for block in blocks)
 
     def _reader(self, path: Path, rewards: list[str], options: Options) -> Callable[[Row], Rollout]:
         """Return what makes a rollout of a row of a file; neighbours of one prompt share it."""
@@ -155,27 +158,24 @@ class Table:
             steps = (options.step_column or steps[0], *steps)
         of_group, of_gold = options.group_column or self.group or "", self.gold or ""
         of_file = int(path.stem) if path.stem.isdecimal() else 1 if self.named else None
-        asked, messages, counts = object(), None, self.tokens
+        prompts, counts = shared_prompts(), self.tokens
 
         def rollout(row: Row) -> Rollout:
-            nonlocal asked, messages
-            if (found := row.get(prompt)) != asked or not messages:
-                asked, messages = found, prompt_of(found)
             said, group, gold, made = row.get(completion), row.get(of_group), row.get(of_gold), row.get(advantage)
             text, turns = spoken(said)
             if (step := row.get(steps[0])) is None:
                 others = [row[name] for name in steps if name in row]
                 step = next((other for other in others if other is not None), None) if others else of_file
             return Rollout(
-                mode=options.mode,
-                step=as_step(step, steps[0]),
-                group=None if group is None else str(group),
-                prompt=messages,
-                text=text,
-                turns=turns,
-                rewards={name: as_number(row.get(name), name) for name in rewards},
+                options.mode,
+                as_step(step, steps[0]),
+                None if group is None else str(group),
+                prompts(row.get(prompt)),
+                text,
+                {name: as_number(row.get(name), name) for name in rewards},
                 advantage=None if made is None else as_number(made, advantage),
                 tokens=next((row[name] for name in counts if isinstance(row.get(name), int)), None) if counts else None,
+                turns=turns,
                 gold=None if gold is None else str(gold),
             )
 
@@ -230,7 +230,13 @@ def _tables_by_column(path: Path, problems: Problems) -> Iterator[Block]:
 
 def _sessions(path: Path, problems: Problems) -> Iterator[Block]:
     """Yield the rows of a file, which are one step; where `uid` has sessions, by output and with the session apart."""
-    block: Block = [*objects(path, problems)]
+    rows = objects(path, problems)
+    first = next(rows, None)
+    if first is None or not _UID.fullmatch(str(first[1].get("uid"))):
+        for row in itertools.chain(() if first is None else [first], rows):
+            yield [row]
+        return
+    block: Block = [first, *rows]
     names = (_UID.fullmatch(str(row.get("uid"))) for _, row in block)
     known = [name for name in itertools.takewhile(bool, names) if name]
     if len(known) == len(block) == len({row["uid"] for _, row in block}):

@@ -14,13 +14,13 @@ or a filter, is of the mode `discarded`, with the reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RunError
-from dra_toolkit.groups import Mode
+from dra_toolkit.groups import Mode, Prompt
 from dra_toolkit.runs.importers.lines import first_object, jsonl_files, natural, objects
 from dra_toolkit.runs.importers.rollout import (
     BadRowError,
@@ -29,18 +29,21 @@ from dra_toolkit.runs.importers.rollout import (
     Rollout,
     as_number,
     as_step,
-    prompt_of,
+    shared_prompts,
     spoken,
 )
 
 _STEP_FOLDER = re.compile(r"step_(\d+)")
-_KIND = ("file.kind", "trace.kind", "trace.info.kind", "trace.run.type")
-_ADVANTAGE = ("shipped.advantage", "trace.advantage", "trace.info.advantage")
-_GROUP = ("trace.group_id", "trace.info.group_id", "line.group.id", "trace.example_id")
-_STEP = (
-    "file.step", "shipped.ship.step", "trace.eval_step", "trace.info.ship.step", "trace.info.arrival.step",
-    "trace.run.step", "trace.run.work.step", "line.run.step", "line.run.work.step", "trace.step",
-)  # fmt: skip
+_KIND, _ADVANTAGE, _GROUP, _STEP = (
+    tuple(tuple(place.split(".")) for place in places.split())
+    for places in (
+        "file.kind trace.kind trace.info.kind trace.run.type",
+        "shipped.advantage trace.advantage trace.info.advantage",
+        "trace.group_id trace.info.group_id line.group.id trace.example_id",
+        "file.step shipped.ship.step trace.eval_step trace.info.ship.step trace.info.arrival.step "
+        "trace.run.step trace.run.work.step line.run.step line.run.work.step trace.step",
+    )
+)
 """Where versions of prime-rl say it, the surest place first."""
 
 
@@ -75,48 +78,51 @@ class PrimeRL:
 
     def read(self, source: Path, options: Options, problems: Problems) -> Iterator[Rollout]:
         """Yield the rollouts, file by file."""
+        prompts = shared_prompts()
         for file in _trace_files(source):
-            shipped = _effective_traces(file, problems)
+            shipped, of_file = _effective_traces(file, problems), vars(file)
             for where, line in objects(file.path, problems):
                 for trace in _traces_of(line):
                     known = {} if shipped is None else shipped.get(str(trace.get("id")))
-                    said = {"trace": trace, "line": line, "shipped": known, "file": vars(file)}
+                    said = {"trace": trace, "line": line, "shipped": known, "file": of_file, "options": options}
                     try:
-                        yield _rollout(trace, said, options, is_trained=known is not None)
+                        yield _rollout(trace, said, prompts, is_trained=known is not None)
                     except BadRowError as error:
                         problems.add(where, str(error))
 
 
-def _rollout(trace: Mapping[str, Any], said: Mapping[str, Any], options: Options, *, is_trained: bool) -> Rollout:
+def _rollout(
+    trace: Mapping[str, Any], said: Mapping[str, Any], prompts: Callable[[Any], Prompt], *, is_trained: bool
+) -> Rollout:
     reason = _reason(trace, is_trained)
-    mode: Mode = "eval" if _first(said, _KIND) == "eval" else "discarded" if reason else options.mode
+    mode: Mode = "eval" if _first(said, _KIND) == "eval" else "discarded" if reason else said["options"].mode
     prompt, completion = _texts(trace)
     text, turns = spoken(completion)
     advantage, group = _first(said, _ADVANTAGE), _first(said, _GROUP)
     return Rollout(
-        mode=mode,
-        step=as_step(_first(said, _STEP)),
-        group=None if group is None else str(group),
-        prompt=prompt_of(prompt),
-        text=text,
-        turns=turns,
-        rewards=_rewards(trace),
+        mode,
+        as_step(_first(said, _STEP)),
+        None if group is None else str(group),
+        prompts(prompt),
+        text,
+        _rewards(trace),
         advantage=None if advantage is None else as_number(advantage, "advantage"),
         tokens=_tokens(trace),
         finish_reason=_finish(trace),
         discard_reason=reason if mode == "discarded" else None,
+        turns=turns,
     )
 
 
-def _first(said: Mapping[str, Any], paths: tuple[str, ...]) -> Any:
+def _first(said: Mapping[str, Any], places: tuple[tuple[str, ...], ...]) -> Any:
     """Return what stands in the first of some places that holds anything."""
-    found = (_of(said, *path.split(".")) for path in paths)
-    return next((value for value in found if value is not None), None)
+    return next((found for place in places if (found := _of(said, *place)) is not None), None)
 
 
 def _of(found: Any, *names: str) -> Any:
     for name in names:
-        found = found.get(name) if isinstance(found, Mapping) else None
+        if not isinstance(found, dict) or (found := found.get(name)) is None:
+            return None
     return found
 
 
@@ -193,7 +199,7 @@ def _finish(trace: Mapping[str, Any]) -> str | None:
 
 
 def _inner(trace: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    return [part for part in trace.get(name) or [] if isinstance(part, Mapping)]
+    return [part for part in trace.get(name) or () if isinstance(part, dict)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,7 +118,7 @@ def as_records(
     estimates: Estimates,
 ) -> list[GroupRecord]:
     """Return the groups of a batch as records."""
-    totals = [_totals(group, reward_weights) for group in batch.groups]
+    totals = _totals(batch, reward_weights)
     advantages = group_advantages(padded(totals), made)  # a missing total neither counts nor has an advantage
     plain = [row[: len(values)] for row, values in zip(advantages, totals, strict=True)]
     texts = [rollout.text for group in batch.groups for rollout in group]
@@ -159,13 +159,9 @@ def best_estimator(
     written = [[rollout.advantage for rollout in group] for group in batch.groups]
     if any(value is None for row in written for value in row):
         return None
-    totals = padded([_totals(group, reward_weights) for group in batch.groups])
+    totals = padded(_totals(batch, reward_weights))
     advantages = padded([np.array(row, dtype=np.float64) for row in written])
-    for tolerance in AGREES:
-        found = fitting_estimator(totals, advantages, first=engine.replace("-", "_"), tolerance=tolerance)
-        if found is not None:
-            return found
-    return None
+    return fitting_estimator(totals, advantages, first=engine.replace("-", "_"), tolerances=AGREES)
 
 
 def padded(rows: Sequence[Array]) -> Array:
@@ -176,9 +172,11 @@ def padded(rows: Sequence[Array]) -> Array:
     return filled
 
 
-def _totals(group: Sequence[Rollout], reward_weights: Mapping[str, float]) -> Array:
-    rewards = np.array([[rollout.rewards.get(name, np.nan) for name in reward_weights] for rollout in group])
-    return total_rewards(rewards, np.array(list(reward_weights.values())))
+def _totals(batch: ImportedBatch, reward_weights: Mapping[str, float]) -> list[Array]:
+    """Return the total reward of each completion, group by group."""
+    rewards = [[r.rewards.get(name, np.nan) for name in reward_weights] for group in batch.groups for r in group]
+    totals = total_rewards(np.array(rewards), np.array(list(reward_weights.values())))
+    return np.split(totals, np.cumsum([len(group) for group in batch.groups])[:-1])
 
 
 def _group(group: Sequence[Rollout], reward_weights: Mapping[str, float], estimates: Estimates) -> CompletionGroup:
