@@ -336,10 +336,10 @@ class TestKilled:
                 folder, first = line.split()
                 child = os.fork()
                 if child:
-                    print("pid", child, flush=True)
                     os.waitpid(child, 0)
                     print("dead", flush=True)
                     continue
+                print("pid", os.getpid(), flush=True)
                 recorder = Recorder(Path(folder), FACTS, tell=print)
                 for step in range(int(first), 10**6):
                     recorder.submit([record(step, i) for i in range(2)]); recorder.flush(); print(step, flush=True)
