@@ -233,7 +233,7 @@ def _sessions(path: Path, problems: Problems) -> Iterator[Block]:
     rows = objects(path, problems)
     first = next(rows, None)
     if first is None or not _UID.fullmatch(str(first[1].get("uid"))):
-        for row in itertools.chain(() if first is None else [first], rows):
+        for row in itertools.chain([first] if first else [], rows):
             yield [row]
         return
     block: Block = [first, *rows]
@@ -290,9 +290,7 @@ _TABLES = (
         tokens=("tokens", "token_count", "completion_tokens"),
     ),
 )
-PICKLED = (
-    "a pickle, which may run code and is not opened; write it as JSON lines where slime runs (docs/import-export.md)"
-)
+PICKLED = "a pickle, which may run code and is not opened; write JSON lines where slime runs (docs/import-export.md)"
 Format = Table | PrimeRL
 FORMATS: dict[str, Format] = {format.name: format for format in (_TABLES[0], PrimeRL(), *_TABLES[1:])}
 """Formats by name; the first that recognises a source is taken."""
@@ -311,9 +309,8 @@ def find_format(name: str | None, source: Path, options: Options | None = None) 
     for format in FORMATS.values():
         if seen := format.recognise(source):
             return format, seen
-    if pickled := [
-        path.name for path in ([source] if source.is_file() else source.glob("*.pt")) if path.suffix == ".pt"
-    ]:
+    files = [source] if source.is_file() else source.glob("*.pt")
+    if pickled := [path.name for path in files if path.suffix == ".pt"]:
         raise RunError(f"{source}: holds {pickled[0]}, {PICKLED}")
     if options is not None and options != Options(mode=options.mode):
         return FORMATS["jsonl"], "its columns are named"
