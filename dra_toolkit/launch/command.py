@@ -60,7 +60,7 @@ def run_command(command: Command, log: Path, *, before: tuple[str, ...] = ()) ->
 
 
 def kill(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
-    """End a started command and everything that it started; with SIGTERM first, if there are seconds of patience."""
+    """End a started command and all of its family and session, also when it is dead; SIGTERM comes first with patience."""
     import psutil
 
     family: list[psutil.Process] = []
@@ -72,6 +72,10 @@ def kill(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
             process.wait(patience)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    for pid in psutil.pids():  # what lost its parent, with a process group of its own
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            if os.getsid(pid) == process.pid:
+                family.append(psutil.Process(pid))
     for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()

@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import FrameType
 
 import psutil
 
@@ -31,13 +30,9 @@ def main(arguments: list[str]) -> int:
     """Run the command and return its exit status."""
     run, command = RunDirectory(Path(arguments[0])), arguments[2:]
     launcher = os.getppid()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
-
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)  # of the guard's session
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, forward)
+        signal.signal(number, lambda received, _: process.send_signal(received))
     with contextlib.suppress(OSError, AttributeError):  # become the parent of what a dead child leaves behind, on Linux
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:

@@ -108,6 +108,18 @@ def test_its_death_ends_training_with_the_reason(recipe):
     assert_nothing_left(start)
 
 
+@pytest.mark.parametrize("own_group", ["", ", process_group=0"], ids=["its group", "a group of its own"])
+def test_what_it_started_ends_though_its_guard_is_killed_with_it(recipe, own_group):
+    """As the kernel does that runs out of memory: nobody is left to end the worker but the launcher."""
+    killed = STAND_IN.replace("serve_forever()", "handle_request()").replace(
+        'signal.pause()"]', f'signal.pause()"]{own_group}'
+    )
+    killed += "import os; os.kill(os.getppid(), 9); os.kill(os.getpid(), 9)"
+    ended, start = run(recipe, command("-c", killed, str(recipe["vllm_server_port"])), FOR_EVER)
+    assert "the vLLM server ended by signal 9" in ended.problems[0]
+    assert_nothing_left(start)
+
+
 def test_one_that_cannot_start_is_told_at_once(recipe):
     ended, start = run(recipe, command("-c", "raise SystemExit('no such model')"), FOR_EVER)
     assert "the vLLM server ended with status 1" in ended.problems[0]
