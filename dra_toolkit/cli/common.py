@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import functools
 import json
 import sys
@@ -45,10 +46,13 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return command(*args, **kwargs)
-        except DRAError as error:
+        except (DRAError, OSError) as error:
+            if not isinstance(error, DRAError) and error.errno != errno.ENAMETOOLONG:
+                raise
+            found = error if isinstance(error, DRAError) else DRAError(f"{error.filename}: no file has so long a name")
             if kwargs.get("as_json"):
-                print_json({"errors": error.problems})
-            print_problems(error.problems)
+                print_json({"errors": found.problems})
+            print_problems(found.problems)
             raise typer.Exit(USER_MISTAKE) from None
         finally:
             left_out = [f"groups/{name} is left out: {why}" for run in OPENED for name, why in run.problems.items()]

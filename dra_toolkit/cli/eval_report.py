@@ -59,7 +59,7 @@ def report(
         if diversity:
             shown.print(diversity_view(found, measured, shown.width))
     else:
-        print(as_text(found, format, metrics=metrics, published=published), end="")
+        print(visible(as_text(found, format, metrics=metrics, published=published)), end="")
     if out is not None:
         _write(found, out, metrics, published, measured, plain)
     if out is None and not as_json and format == "table":

@@ -286,7 +286,7 @@ def _word(word: str, text: str) -> list[Token]:
     """Return the tokens of letters: the name of a function or constant, or a product of few variables."""
     if word in FUNCTIONS:
         return [("function", word)]
-    if word in ("pi", "infinity", "inf", "oo"):
+    if word in ("pi", "infinity", "Infinity", "inf", "oo"):
         return [("command", "pi" if word == "pi" else "infty")]
     for name in ("sqrt", "pi"):
         head, found, tail = word.partition(name)

@@ -44,7 +44,7 @@ def check_reward_name(name: str, beside: Path | None = None) -> str | None:
     if name in REWARDS or names_model(name):
         return None
     if "." not in name:
-        is_module = any(Path(folder, f"{name}.py").is_file() for folder in (beside or "", ""))
+        is_module = any(os.path.isfile(Path(folder, f"{name}.py")) for folder in (beside or "", ""))
         nearest = f"; a function of {name}.py is {name}.FUNCTION" if is_module else did_you_mean(name, REWARDS)
         return (
             f"found {name!r}, expected one of {', '.join(REWARDS)}, a dotted path package.module.function, or a reward "

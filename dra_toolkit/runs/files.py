@@ -49,8 +49,8 @@ def publish(path: Path, write: Callable[[BinaryIO], object]) -> None:
 
 
 def publish_text(path: Path, text: str) -> None:
-    """Publish a text file in UTF-8."""
-    publish(path, lambda file: file.write(text.encode("utf-8")))
+    """Publish a text file in UTF-8; what that cannot hold, a lone surrogate, is spelt out."""
+    publish(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
 def read_text(path: Path, errors: str = "strict") -> str:

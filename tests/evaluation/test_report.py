@@ -247,6 +247,18 @@ class TestReport:
         assert "onerror" in shown
         assert not re.search(harmful, shown), shown
 
+    @pytest.mark.parametrize("format", ["table", "markdown", "latex", "csv", "html"])
+    def test_a_hostile_name_of_a_benchmark_is_only_text_in_every_format(self, tmp_path, format):
+        metrics = {"math_pass@1:1_samples": 0.4, "math_pass@1:1_samples_stderr": 0.09}
+        results = {"\x1b[31mred\u202e": metrics, "\ud800half": metrics}
+        document = {"config_general": {"model_name": "m/step-7"}, "versions": {}, "results": results}
+        (tmp_path / "results_2025-01-01.json").write_text(json.dumps(document))
+        shown = eval_("report", tmp_path, "--format", format).stdout
+        assert "red" in shown
+        assert not re.search("[\x1b\u202e\ud800]", shown)
+        eval_("report", tmp_path, "--out", tmp_path / "out")
+        assert "half" in (tmp_path / "out" / "table.md").read_text(encoding="utf-8")
+
     def test_a_pipe_among_the_results_of_lighteval_keeps_nobody_waiting(self, tmp_path):
         os.mkfifo(tmp_path / "results_2025-01-01.json")
         assert "not a regular file" in eval_("report", tmp_path, status=2).stderr.replace("\n", " ")

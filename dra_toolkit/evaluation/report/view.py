@@ -38,7 +38,7 @@ def report_view(
     if published:
         others = _tables(["reported by others", *table.heads[1:]], published_rows(report), width)
         parts += [Text(""), *others, Text(NOTE, "dim")]
-    if answers := [list(map(_shown, row)) for row in answer_rows(report)]:
+    if answers := answer_rows(report):
         parts += [Text(""), *_tables(HEADS, answers, width), Text("")]
     parts += [*_texts(report.notes, "dim"), *_texts(choice_text(report, choice) for choice in report.choices)]
     if report.choices and not any(choice.honest for choice in report.choices):
@@ -52,6 +52,7 @@ def _texts(lines: Iterable[str], style: str = "") -> list[Text]:
 
 def _tables(heads: list[str], lines: list[list[str]], width: int) -> list[Table]:
     """Return one table, or several below each other where not all columns fit side by side; a score is never broken."""
+    heads, lines = list(map(_shown, heads)), [list(map(_shown, line)) for line in lines]
     widths = [max(map(len, column)) for column in zip(heads, *(line[: len(heads)] for line in lines), strict=True)]
     label = min(LABEL, widths[0])
     gap = 2 if label + sum(widths[1:]) + 2 * (len(heads) - 1) <= width else 1
@@ -80,7 +81,7 @@ def diversity_view(report: Report, measured: Measured, width: int = 100) -> Rend
             k, found = max(passed), measured.get(row.label, {})
             means = [f"{found[name]:.3f}" if name in found else "-" for name in ("similarity", "vendi_score")]
             ends = [f"{100 * passed[1]:.1f}", f"{100 * passed[k]:.1f} (n {k})", f"{distinct_answers(row) or 0:.2f}"]
-            lines.append([_shown(row.label), *ends, *means])
+            lines.append([row.label, *ends, *means])
     heads = ["model", "pass@1", "pass@n", "distinct answers", "similarity", "Vendi score"]
     nothing = Text("no problem was sampled more than once, so there is no diversity to show")
     return Group(Text("samples of a problem", "bold"), *_tables(heads, lines, width)) if lines else nothing
@@ -93,7 +94,7 @@ def comparison_view(
     heads = ["benchmark", "left", "right", "difference", "95 % interval", "p", "corrected", "problems"]
     lines = [
         [
-            _shown(pair.benchmark)[:LABEL],
+            pair.benchmark[:LABEL],
             *(f"{100 * share:.1f}" for share in (pair.left, pair.right)),
             f"{100 * pair.difference:+.1f}",
             "-" if math.isnan(pair.interval.low) else pair.reach,
@@ -113,12 +114,14 @@ def flips_view(count: int, found: Sequence[Flip], characters: int = 300) -> Rend
     """Return the clearest of the problems that flipped, each with an answer of both sides, its end if it is long."""
     parts: list[Text] = [Text(f"{count} problems flipped" + (":" if found else ""), "bold")]
     for flip in found:
-        parts.append(Text(f"\n{visible(flip.benchmark)} {flip.problem}  gold {_shown(flip.gold)[:80]}", "bold"))
+        parts.append(
+            Text(f"\n{_shown(flip.benchmark)} {_shown(str(flip.problem))}  gold {_shown(flip.gold)[:80]}", "bold")
+        )
         if flip.query:
             parts.append(Text(_shown(flip.query[-characters:]), "dim"))
         for side in (flip.left, flip.right):
             right = f"{100 * side.right:.0f} % right"
-            head = f"{visible(side.label)}, {right}, {side.tokens} tokens, ends by {side.finish}: "
+            head = f"{_shown(side.label)}, {right}, {side.tokens} tokens, ends by {side.finish}: "
             end = ("..." if len(side.completion) > characters else "") + side.completion[-characters:]
             parts.append(Text.assemble((head, "green" if side.right > 0.5 else "red"), _shown(end)))
     return Group(*parts)
