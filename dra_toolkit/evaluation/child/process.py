@@ -51,6 +51,8 @@ def run(job: Mapping[str, Any], pipe: Connection, log: Path, environment: Mappin
     finally:
         for engine in multiprocessing.active_children():  # vLLM's, whose end this process would wait for
             engine.terminate()
+            engine.join(10)
+            engine.kill()  # one that has its own thoughts on signals
 
 
 def silence(log: str | Path = os.devnull) -> None:

@@ -1,6 +1,6 @@
 """How often the 95 % intervals of a report hold what they are about, by simulation.
 
-    python benchmarks/coverage.py [--draws 4000]
+    python benchmarks/interval_coverage.py [--draws 4000]
 
 Problems are drawn from a population whose log odds are normal, with a spread of 2 between problems and 0.5 between the two
 checkpoints of a comparison, as the prior of `dra eval --dry-run` has it; then their samples. Prints Markdown, in per cent:
