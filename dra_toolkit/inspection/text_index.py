@@ -160,7 +160,7 @@ def read_index(segment: Source) -> Index | None:
         return None
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=32)  # each keeps a file open
 def _read(path: Path, texts: Path, *versions: tuple[int, int]) -> Index | None:
     """Return the index, its file open, if it is whole and of these texts; each version of the two files is read once."""
     with ExitStack() as unless_whole:

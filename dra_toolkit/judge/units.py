@@ -26,14 +26,14 @@ class Unit:
     dimensions: tuple[tuple[str, int], ...]
     factor: Node
     thing: bool = False
-    per: str = ""  # what money is paid for, which may be left out
+    per: Unit | str = ""  # what money is paid for, by its name if it is counted; it may be left out
 
     def agrees(self, other: Unit) -> bool:
         """Return whether amounts in both can be compared; ¥ may be either of two currencies."""
-        if self.dimensions == other.dimensions:
-            return not (self.per and other.per) or self.per == other.per
-        names = {self.dimensions[0][0], other.dimensions[0][0]}
-        return "¥" in names and bool(names & {"yen", "yuan"})
+        if self.per and other.per and self.per != other.per:
+            return isinstance(self.per, str) and isinstance(other.per, str) and "each" in (self.per, other.per)
+        kinds = {self.dimensions, other.dimensions}
+        return len(kinds) == 1 or any(kinds == {(("¥", 1),), ((name, 1),)} for name in ("yen", "yuan"))
 
 
 def _known() -> dict[str, Unit]:
@@ -68,7 +68,8 @@ def read_unit(text: str) -> Unit | None:
     money, _, bought = re.sub(r"\s*/\s*(?=[a-z\u4e00-\u9fff])|\s+(?:an?|each)\b\s*", " per ", text).partition(" per ")
     paid = _KNOWN.get(money)
     if paid and text != money and paid.dimensions[0][0] in MONEY:
-        return replace(paid, per=bought.strip().removesuffix("s") or "each")
+        of = read_unit(bought)
+        return replace(paid, per=of if of and not of.thing else bought.strip().removesuffix("s") or "each")
     if _COUNTERS.fullmatch(text):
         return Unit(((text, 1),), number(1), thing=True)
     return _KNOWN.get(text) or _product(text) or _thing(text)
