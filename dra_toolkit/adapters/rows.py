@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from dra_toolkit.diversity import AdjustedRows
 from dra_toolkit.groups import Array, CompletionGroup
-from dra_toolkit.rewards.text import as_prompt
+from dra_toolkit.rewards.text import as_prompt, turns_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class EngineRows:
     is a completion."""
     turns: Sequence[int] | None = None
     """Which row of its trajectory is later; by default the order of the rows."""
+    said: Sequence[Sequence[Mapping[str, Any]] | None] | None = None
+    """What policy and tools said in turn, as messages; None for a completion that is one text."""
 
     def members(self) -> dict[Hashable, int]:
         """Return the row of each completion, by its trajectory."""
@@ -62,6 +65,7 @@ class EngineRows:
         """Return some of the rows, each a completion, as one group."""
         rows = self.taken(members)
         prompt, gold = rows.prompts[0], None if rows.golds is None else rows.golds[0]
+        turns = tuple(turns_of(messages or "") for messages in rows.said or ())
         return CompletionGroup(
             prompt=as_prompt(prompt),
             completions=tuple(rows.completions),
@@ -69,8 +73,17 @@ class EngineRows:
             finish_reasons=tuple(rows.finish_reasons),
             rewards={name: rows.rewards[name] for name in weights},
             reward_weights=weights,
+            turns=turns if any(turns) else None,
             gold=None if gold is None else str(gold),
         )
+
+
+def spoken(ids: Sequence[int], mask: Sequence[Any], decode: Callable[[Any], str]) -> tuple[str, list[Any] | None]:
+    """Return what the policy wrote of a response's tokens, and the messages of it where some, their mask 0, are a tool's."""
+    runs = [(own, [t for t, _ in run]) for own, run in groupby(zip(ids, mask, strict=True), lambda pair: bool(pair[1]))]
+    turns = [{"role": "assistant" if own else "tool", "content": decode(tokens)} for own, tokens in runs]
+    written = decode([token for own, tokens in runs if own for token in tokens])
+    return written, None if all(own for own, _ in runs) else turns
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from dra_toolkit.adapters.core import EngineRun
-from dra_toolkit.adapters.rows import EngineRows
+from dra_toolkit.adapters.rows import EngineRows, spoken
 from dra_toolkit.adapters.settings import given_settings
 from dra_toolkit.diversity import ESTIMATORS, Estimator
 
@@ -33,14 +33,8 @@ def post_process(args: Any, samples: Sequence[Any]) -> tuple[list[float], list[f
     """
     path = getattr(args, "dra_settings", None) or os.environ.get("DRA_SETTINGS", "")
     if path not in _RUNS:
-        weights = {args.reward_key or "reward": 1.0}
-        _RUNS[path] = EngineRun(
-            given_settings(path, "slime"),
-            engine="slime",
-            reward_weights=weights,
-            estimator=_estimator(args),
-            abstains=True,
-        )
+        settings, weights, made = given_settings(path, "slime"), {args.reward_key or "reward": 1.0}, _estimator(args)
+        _RUNS[path] = EngineRun(settings, engine="slime", reward_weights=weights, estimator=made, abstains=True)
         _ROLLOUTS[path] = int(getattr(args, "start_rollout_id", None) or 0)
     run = _RUNS[path]
     _ROLLOUTS[path] += 1
@@ -59,10 +53,12 @@ def _estimator(args: Any) -> Estimator:
 
 
 def _rows(args: Any, samples: Sequence[Any], totals: list[float]) -> EngineRows:
+    said = [_said(args, sample) for sample in samples]
     return EngineRows(
         group_ids=[sample.group_index for sample in samples],
         prompts=[sample.prompt for sample in samples],
-        completions=[_written(args, sample) for sample in samples],
+        completions=[text for text, _ in said],
+        said=[turns for _, turns in said],
         rewards={args.reward_key or "reward": np.array(totals)},
         tokens=[sum(sample.loss_mask) if sample.loss_mask else sample.response_length for sample in samples],
         finish_reasons=["length" if sample.status.value == "truncated" else "stop" for sample in samples],
@@ -72,17 +68,14 @@ def _rows(args: Any, samples: Sequence[Any], totals: list[float]) -> EngineRows:
     )
 
 
-def _written(args: Any, sample: Any) -> str:
-    """Return what the policy wrote of a response: all of it, or the tokens that the loss mask keeps."""
+def _said(args: Any, sample: Any) -> tuple[str, Any]:
     if not sample.loss_mask or all(sample.loss_mask):
-        return sample.response
-    tokens = sample.tokens[-sample.response_length :]
-    kept = [token for token, mask in zip(tokens, sample.loss_mask, strict=True) if mask]
-    return _tokenizer(args.hf_checkpoint).decode(kept, skip_special_tokens=True)
+        return sample.response, None
+    return spoken(sample.tokens[-sample.response_length :], sample.loss_mask, _decoder(args.hf_checkpoint))
 
 
 @functools.cache
-def _tokenizer(name: str) -> Any:
+def _decoder(name: str) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(name)
+    return functools.partial(AutoTokenizer.from_pretrained(name).decode, skip_special_tokens=True)

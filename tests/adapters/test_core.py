@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from dra_toolkit import Run, adjust_rows
+from dra_toolkit import Run, adapters, adjust_rows
 from dra_toolkit.adapters.core import EngineRun
-from dra_toolkit.adapters.rows import EngineRows
+from dra_toolkit.adapters.rows import EngineRows, spoken
 from dra_toolkit.adapters.settings import ENGINES, read_settings
 from dra_toolkit.cli.main import app
 from dra_toolkit.diversity import ESTIMATORS, DiversitySettings
@@ -186,3 +189,28 @@ def test_a_recipe_becomes_a_settings_file_and_a_command(tmp_path, monkeypatch, e
     settings = read_settings(tmp_path / "quickstart.dra.yaml")
     assert (settings.diversity.measure, settings.diversity.option_values()) == ("mmr", {"trade_off": 0.4})
     assert str(tmp_path / "quickstart.dra.yaml") in done.output
+
+
+def test_an_adapter_is_as_short_as_the_page_says():
+    root = Path(adapters.__file__).parent
+    page = (Path(__file__).parents[2] / "docs/engines/README.md").read_text()
+    (limit,) = map(int, re.findall(r"An adapter is at most (\d+) lines", page))
+    lines = {name: len((root / f"{name}.py").read_text().splitlines()) for name in ("verl", "slime", "ms_swift")}
+    assert limit <= 120
+    assert max(lines.values()) <= limit, lines
+    assert len((root / "core.py").read_text().splitlines()) <= 150
+
+
+def test_what_a_tool_said_is_in_the_turns_and_not_in_what_the_policy_wrote():
+    def decode(ids):
+        return " ".join(map(str, ids))
+
+    assert spoken([1, 2, 3], [1, 1, 1], decode) == ("1 2 3", None)
+    text, turns = spoken([1, 2, 9, 8, 3], [1, 1, 0, 0, 1], decode)
+    assert text == "1 2 3"
+    assert [(turn["role"], turn["content"]) for turn in turns] == [
+        ("assistant", "1 2"),
+        ("tool", "9 8"),
+        ("assistant", "3"),
+    ]
+    assert spoken([], [], decode) == ("", None)

@@ -183,3 +183,16 @@ def test_a_sample_without_a_group(slime, tmp_path):
     with pytest.raises(ValueError, match="group_ids: row 2 has none"):
         adapter.post_process(arguments(file), samples)
     finish(file)
+
+
+def test_what_a_tool_said_is_shown_in_turn_and_is_not_the_policys(slime, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapter, "_decoder", lambda _: lambda ids: " ".join(map(str, ids)))
+    file = settings_file(tmp_path)
+    samples = samples_of(slime, [0] * 4)
+    samples[2].tokens, samples[2].loss_mask = [7, 7, 1, 2, 3, 4], [1, 0, 0, 1]
+    adapter.post_process(arguments(file), samples)
+    finish(file)
+    group = Run.open(tmp_path / "run").group(1, 0).group
+    assert (group.completions[2], int(group.token_counts[2])) == ("1 4", 2)
+    said = [(turn.role, turn.content) for turn in group.turns[2]]
+    assert said == [("assistant", "1"), ("tool", "2 3"), ("assistant", "4")]

@@ -199,6 +199,12 @@ def test_output_of_tools_is_not_the_policys(queue, tmp_path):
     trainer.dra.recorded.close()
     (record,) = Run.open(tmp_path / "run").groups(step=1)
     assert (record.group.completions[0], int(record.group.token_counts[0])) == ("a a b", 4)
+    assert [(turn.role, turn.content) for turn in record.group.turns[0]] == [
+        ("assistant", "a a"),
+        ("tool", "i i"),
+        ("assistant", "b"),
+    ]
+    assert record.group.turns[1:] == (None,) * 3
 
 
 def test_a_measure_that_acts_on_advantages_puts_ours_in_their_place(queue, tmp_path):
