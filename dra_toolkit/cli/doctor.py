@@ -12,6 +12,7 @@ import typer
 
 from dra_toolkit.cli.common import JSON, console, print_json, user_errors
 from dra_toolkit.cli.overrides import CONFIG, KEYS, read_command
+from dra_toolkit.errors import RecipeError
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ def doctor(
     from dra_toolkit.recipe.load import examine_recipe
 
     name, settings = read_command(recipe_file, config, overrides or [])
-    recipe, problems = examine_recipe(name, settings) if name else (None, [])
+    try:
+        recipe, problems = examine_recipe(name, settings) if name else (None, [])
+    except RecipeError as error:  # no recipe at all: the machine is looked at all the same
+        recipe, problems = None, [*error.problems]
     busy = console(stderr=True).status("looking at the machine") if sys.stderr.isatty() else nullcontext()
     with busy:  # torch and the Hub take seconds
         from dra_toolkit.doctor import examine

@@ -14,9 +14,7 @@ from dra_toolkit.errors import RecipeError, did_you_mean
 SETTINGS = {"ignore_unknown_options": True}
 """What a command with such settings is made with, so that it is handed what it has no option for."""
 CONFIG = typer.Option(None, "--config", metavar="RECIPE", help="The recipe, as TRL's commands name it.")
-KEYS = typer.Argument(
-    None, metavar="[KEY=VALUE]...", help="Settings that replace the recipe's; --key value is the same."
-)
+KEYS = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings instead of the recipe's; --key value is the same.")
 OPTIONS = ("--config", "--dry-run", "--resume", "--overwrite", "--sweep", "--json", "--slurm", "--help")
 
 

@@ -53,9 +53,7 @@ def train(
     runs = each_run(recipe_file, overrides, sweep or [])
     if slurm is not None:
         if len(runs) > 1:
-            raise RecipeError(
-                f"--slurm {slurm}: writes one run, but {len(runs)} are asked for; name one value of each key"
-            )
+            raise RecipeError(f"--slurm: writes one run, but {len(runs)} are asked for; name one value of each key")
         for note in write_slurm_script(slurm, Path(recipe_file), overrides):
             print(f"note: {note}", file=sys.stderr)
         look = "look at its first lines (partition, account, time)"

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 
 from dra_toolkit.doctor.estimate import FACTOR
-from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem, problems, warning
+from dra_toolkit.doctor.findings import USERS, Facts, Finding, not_checked, ok, problem, problems, shown_size, warning
 from dra_toolkit.doctor.memory import Memory
 from dra_toolkit.launch.vllm_server import answers, check_ports
 from dra_toolkit.logins import chosen_trackers, hub_keys, login_problems
@@ -15,7 +15,6 @@ from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_users import import_problems
 from dra_toolkit.recipe.derived import gpus_wanted, steps_per_generation, vllm_memory
 
-GIB = 1 << 30
 TIGHT, TOO_MUCH = 0.85, 1.3
 """Shares of a GPU's memory: from the first the estimate is too close to call, from the second it is not."""
 SMALL_ENOUGH = 50e6
@@ -141,12 +140,12 @@ def check_disk(facts: Facts) -> Iterator[Finding]:
     place = next(folder for folder in (path, *path.parents) if folder.is_dir())
     free = shutil.disk_usage(place).free
     if expected is None:
-        yield ok("disk", f"{_size(free)} free in {place}; what the run needs is not estimated")
+        yield ok("disk", f"{shown_size(free)} free in {place}; what the run needs is not estimated")
     else:
         each, kept = expected.checkpoint_bytes, kept_checkpoints(recipe)
         needed = each * (kept or 1)
         count = "every checkpoint, of which there is no limit," if kept is None else f"{kept} checkpoints"
-        found = f"{_size(free)} free in {place}; {count} of {_size(each)}"
+        found = f"{shown_size(free)} free in {place}; {count} of {shown_size(each)}"
         fix = "save_total_limit=2, save_only_model=true, or another output_dir"
         tight = needed > TIGHT * free or (kept is None and 10 * each > free)
         level = problem if needed > free else warning if tight else None
@@ -165,10 +164,10 @@ def kept_checkpoints(recipe: Recipe) -> int | None:
     return min(filter(None, (made, at_once)), default=None)
 
 
-def check_users_code(facts: Facts) -> Iterator[Finding]:
+def check_code(facts: Facts) -> Iterator[Finding]:
     """Say whether the functions of the user's own that the recipe names can be imported."""
     for line in import_problems(facts.the_recipe):
-        yield problem("your code", line, "mend the function, or its name in the recipe")
+        yield problem(USERS, line, "mend the function, or its name in the recipe")
 
 
 def check_logins(facts: Facts) -> Iterator[Finding]:
@@ -181,20 +180,16 @@ def check_logins(facts: Facts) -> Iterator[Finding]:
 
 def _compare(subject: str, needed: Memory, available: float | None, where: str, fix: str | None = None) -> Finding:
     parts = dict(sorted(needed.parts.items(), key=lambda part: -part[1]))
-    shown = ", ".join(f"{name} {_size(size)}" for name, size in parts.items() if size > 0.01 * needed.total)
-    found = f"about {_size(needed.total)}"
+    shown = ", ".join(f"{name} {shown_size(size)}" for name, size in parts.items() if size > 0.01 * needed.total)
+    found = f"about {shown_size(needed.total)}"
     if available is None:
         return not_checked(subject, f"{found} {where} ({shown}); how much there is is not known")
-    found += f" of {_size(available)} {where} ({shown})"
+    found += f" of {shown_size(available)} {where} ({shown})"
     fix = fix or next((LEVERS[name] for name in parts if name in LEVERS), "use a machine with more memory")
     if needed.total > TOO_MUCH * available:
         return problem(subject, found, fix)
     tight = warning(subject, f"{found}; too close to call", fix)
     return tight if needed.total > TIGHT * available else ok(subject, found)
-
-
-def _size(size: float) -> str:
-    return f"{size / GIB:.1f} GiB" if size >= 0.1 * GIB else f"{size / (1 << 20):.1f} MiB"
 
 
 def _duration(seconds: float) -> str:
@@ -204,14 +199,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.2g} s"
 
 
-FIT_CHECKS = (
-    check_users_code,
-    check_layout,
-    check_devices,
-    check_server,
-    check_memory,
-    check_time,
-    check_disk,
-    check_logins,
-)
+FIT_CHECKS = (check_code, check_layout, check_devices, check_server, check_memory, check_time, check_disk, check_logins)
 """Whether a recipe fits the machine and its user's code and accounts."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dra_toolkit.recipe import Recipe
 
 FAULT = "this is a fault of dra-toolkit; report the line"
+USERS = "your code"
 Level = Literal["ok", "warning", "problem", "not checked"]
 
 
@@ -74,3 +75,9 @@ def broken(name: str, error: BaseException) -> Finding:
     reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     subject = name.removeprefix("check_").replace("_", " ")
     return not_checked(subject, f"the check itself failed ({reason})", FAULT)
+
+
+def shown_size(size: float) -> str:
+    """Return bytes in the unit that suits them."""
+    unit, factor = ("GiB", 1 << 30) if size >= 0.1 * (1 << 30) else ("MiB", 1 << 20)
+    return f"{size / factor:.1f} {unit}" if size >= 0.1 * factor else f"{size / 1024:.1f} KiB"

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from dra_toolkit.doctor.findings import Finding, broken, ok, problem, warning
+from dra_toolkit.doctor.findings import Finding, broken, ok, problem, shown_size, warning
 from dra_toolkit.doctor.golds import check_golds, read_rows, training_file
 from dra_toolkit.doctor.model import CONFIG, ModelSize, missing_weights, read_folder, read_json, size_of
 from dra_toolkit.embedding import known_embedder
@@ -115,7 +115,7 @@ def _reach_data(name: str) -> Finding:
         return ok("data", f"{name}: {'made before' if cached_ways() else 'made when a run first needs it'}")
     path = Path(name).expanduser()
     if path.is_file():
-        return ok("data", f"{name}: {path.stat().st_size / 1e6:.1f} MB")
+        return ok("data", f"{name}: {shown_size(path.stat().st_size)}")
     if not path.is_dir():
         return look_up(name, "dataset").finding("data")
     files = [file for file in path.rglob("*") if file.suffix in DATA_SUFFIXES]
@@ -145,6 +145,8 @@ def look_up(name: str, kind: Kind, *, revision: str | None = None) -> OnHub:
     """Say where an id is: a complete copy in the cache counts first, as it does for training."""
     from huggingface_hub import constants, try_to_load_from_cache
 
+    if name.startswith((".", "/", "~")):
+        return OnHub("nowhere", f"{name}: there is no such folder", "name one that exists, or an id of the Hub")
     with contextlib.suppress(ValueError):  # not an id
         page = CONFIG if kind == "model" else "README.md"  # fetched with every data set
         cached = try_to_load_from_cache(name, page, revision=revision, repo_type=kind)

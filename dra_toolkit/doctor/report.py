@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from dra_toolkit.doctor.check_fit import FIT_CHECKS
 from dra_toolkit.doctor.check_packages import MACHINE_CHECKS, PACKAGE_CHECKS
 from dra_toolkit.doctor.estimate import Estimate, estimate
-from dra_toolkit.doctor.findings import FAULT, Facts, Finding, Level, broken, problem, run_checks
+from dra_toolkit.doctor.findings import FAULT, USERS, Facts, Finding, Level, broken, not_checked, problem, run_checks
 from dra_toolkit.doctor.machine import Machine, ask_torch, look_at_machine
 from dra_toolkit.doctor.memory import workload
 from dra_toolkit.doctor.reach import Reached, reach
@@ -42,21 +42,23 @@ class Report:
 def examine(recipe: Recipe | None = None, problems: Sequence[str] = ()) -> Report:
     """Check this machine, and what a recipe needs of it; takes seconds, changes nothing.
 
-    problems: those of the recipe itself; what cannot be checked because of them is a line, and the rest follows
+    problems: those of the recipe itself, which may be none at all; what cannot be checked because of them is a line, and
+        the rest follows
     """
     facts = _gather(recipe)
-    findings = list(run_checks(MACHINE_CHECKS, facts))
+    correct = "correct it there; dra recipes keys WORD explains a key" if recipe else "mend the file, or name another"
+    findings = [*run_checks(MACHINE_CHECKS, facts), *(problem("recipe", line, correct) for line in problems)]
     if recipe is not None:
-        findings += [
-            problem("recipe", line, "correct it there; dra recipes keys WORD explains a key") for line in problems
-        ]
         findings += run_checks(PACKAGE_CHECKS, facts)
         findings += facts.reached.findings if facts.reached else ()
         findings += run_checks(FIT_CHECKS, facts)
     findings += facts.broken
     if problems:
         mend = "mend the recipe's problems first"
+        if recipe is None:
+            findings.append(not_checked("model, data, memory, time, disk", "no recipe could be read", mend))
         findings = [replace(each, fix=mend) if each.fix == FAULT else each for each in findings]
+        findings = [each for each in findings if each.subject != USERS or not any(each.found in x for x in problems)]
     return Report(findings=tuple(findings), estimate=facts.estimate)
 
 
