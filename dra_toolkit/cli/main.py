@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Any
 
@@ -70,6 +71,7 @@ def common(
 
 def main() -> None:
     """Run the command line."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # no process that a command starts runs a json.py of the working folder
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? for what it lacks

@@ -44,8 +44,7 @@ def docs(
 
     pages = shipped_docs()
     if page is None:
-        heads = {name: path.read_text(encoding="utf-8").partition("# ")[2] for name, path in pages.items()}
-        titles = {name: head.partition("\n")[0] for name, head in heads.items()}
+        titles = {name: path.read_text("utf-8").partition("# ")[2].partition("\n")[0] for name, path in pages.items()}
         answer(as_json, {"pages": titles}, lambda out: [f"{name:<22} {title}" for name, title in titles.items()])
         return
     if (name := Path(page).stem) not in pages:
@@ -163,8 +162,7 @@ def _rows(of_launch: bool = False) -> list[dict[str, str]]:
 
 
 def _show_list() -> None:
-    rows = _rows()
-    if not rows:
+    if not (rows := _rows()):
         print("No recipes are shipped with this installation; install it again, or write one: dra recipes keys")
         return
     for row in rows:

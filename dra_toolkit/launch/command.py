@@ -15,6 +15,8 @@ from dra_toolkit.errors import LaunchError
 
 AGENT_PATIENCE = "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"
 """Seconds that torch's agent, with which accelerate starts ranks, leaves them to end after a signal to it; by itself 30."""
+LAUNCHER = "DRA_LAUNCHER"
+"""Process id of the launcher, in the environment of all that trains under it."""
 END_SECONDS = 10.0
 STOP_SECONDS = 24 * 3600
 """Longer than any step: a signal to every process of a job must not end the ranks before they have agreed and saved."""
@@ -43,7 +45,8 @@ def run_command(command: Command, log: Path, *, before: tuple[str, ...] = ()) ->
     Raises LaunchError if it cannot be started.
     """
     environment = {AGENT_PATIENCE: str(STOP_SECONDS), **os.environ, **command.environment}
-    environment["DRA_LAUNCHER"] = str(os.getpid())
+    if not before:  # a guard looks after what is its own
+        environment[LAUNCHER] = str(os.getpid())
     environment["PYTHONSAFEPATH"] = "1"  # a json.py that lies in the working folder is not run
     try:
         with open(log, "ab") as output:
@@ -72,10 +75,13 @@ def kill(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
             process.wait(patience)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    for pid in psutil.pids():  # what lost its parent, with a process group of its own
-        with contextlib.suppress(OSError, psutil.NoSuchProcess):
-            if os.getsid(pid) == process.pid:
-                family.append(psutil.Process(pid))
+    for (
+        pid
+    ) in psutil.pids():  # what lost its parent: with a group of its own, or a session, as the ranks of a dead agent
+        with contextlib.suppress(OSError, psutil.Error):
+            member = psutil.Process(pid)
+            if os.getsid(pid) == process.pid or member.environ().get(LAUNCHER) == str(os.getpid()):
+                family.append(member)
     for member in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()

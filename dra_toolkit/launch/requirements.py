@@ -5,6 +5,7 @@ DeepSpeed compiles kernels at its first start; a build that was stopped leaves a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -102,8 +103,6 @@ def _open_files() -> set[str]:
 
     found: set[str] = set()
     for process in psutil.process_iter():
-        try:
+        with contextlib.suppress(psutil.Error, OSError):
             found |= {file.path for file in process.open_files()}
-        except (psutil.Error, OSError):
-            continue
     return found

@@ -97,4 +97,4 @@ def _quoted(value: str) -> str:
 def dra_command() -> list[str]:
     """Return the command of this installation, which need not be on the PATH of a batch job."""
     beside = Path(sys.executable).with_name("dra")
-    return [str(beside)] if beside.is_file() else [sys.executable, "-c", "from dra_toolkit.cli import main; main()"]
+    return [str(beside)] if beside.is_file() else [sys.executable, "-Pc", "from dra_toolkit.cli import main; main()"]

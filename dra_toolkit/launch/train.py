@@ -137,17 +137,13 @@ class _Supervision:
         self._recipe, self._start, self._show = recipe, start, show
         self._machines = Machines(start.logs, rank=recipe.launch.machine_rank, count=recipe.launch.num_machines)
         self._log = start.logs / (
-            "output.log" if self._is_first else f"output-machine-{recipe.launch.machine_rank}.log"
+            "output.log" if self._recipe.launch.is_first_machine else f"output-machine-{recipe.launch.machine_rank}.log"
         )
         self._problems: list[str] = []
         self._state: str | None = None
         self._command: Command | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._asked = self._killed = False
-
-    @property
-    def _is_first(self) -> bool:
-        return bool(self._recipe.launch.machine_rank == 0)
 
     def train(self, plan: Plan) -> Ended:
         """Start the server, if there is one, wait for it, and train; the server ends with training."""
@@ -174,7 +170,7 @@ class _Supervision:
         """Run one command to its end; `beside` says why it should be ended at once, or None."""
         self._show({"event": "phase", "text": command.purpose})
         reason = None
-        with EventTail(self._start.logs, with_pipe=self._is_first) as tail:
+        with EventTail(self._start.logs, with_pipe=self._recipe.launch.is_first_machine) as tail:
             self._command, self._process = command, run_command(command, self._log)
             process = self._process
             while process.poll() is None:

@@ -60,12 +60,10 @@ class EventTail:
                 yield event
 
     def _file_lines(self) -> list[bytes]:
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(self._position)
-                data = file.read()
-        except FileNotFoundError:
-            return []
+        data = b""
+        with contextlib.suppress(FileNotFoundError), open(self._path, "rb") as file:
+            file.seek(self._position)
+            data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._position += len(whole)
         return whole.splitlines()
@@ -113,10 +111,9 @@ class Machines:
 
     def _problem(self, other: int) -> str | None:
         word, since = self._heard[other]
-        try:
-            found: str | None = (self._logs / f"machine-{other}.json").read_text(encoding="utf-8")
-        except OSError:
-            found = None
+        found: str | None = None
+        with contextlib.suppress(OSError):
+            found = (self._logs / f"machine-{other}.json").read_text(encoding="utf-8")
         if found != word:
             word, since = found, time.monotonic()
             self._heard[other] = (word, since)

@@ -151,6 +151,24 @@ def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
     assert_rewards_follow_from_the_texts(run)
 
 
+def test_a_dead_agent_ends_its_workers_at_once_and_resume_goes_on(recipe):
+    """They live in sessions of their own, and nobody but the launcher is left that knows them."""
+    run = recipe.parent / "dead_agent"
+    process = dra(recipe, run, "reward_funcs=[tiny.endless_letters]", "max_steps=400")
+    wait_until((recipe.parent / "endless").exists, process)
+    ranks = workers(process)
+    (agent,) = psutil.Process(process.pid).children()
+    assert len(ranks) == 2
+    agent.kill()
+    said = finish(process, status=1)
+    assert "training ended by signal 9" in said
+    assert "--resume" in said
+    assert not [rank for rank in ranks if rank.is_running()]
+    assert Run.open(run).directory.status()["state"] == "failed"
+    resumed = finish(dra(recipe, run, "reward_funcs=[tiny.letters]", "max_steps=4", "--overwrite"))
+    assert "Finished" in resumed
+
+
 def signal_everyone(process: subprocess.Popen[str]) -> None:
     """Send SIGTERM to the Python processes that a process has started, as systemd and Slurm do to every one of a job."""
     for each in psutil.Process(process.pid).children(recursive=True):

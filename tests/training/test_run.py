@@ -39,6 +39,9 @@ seed: 3
 output_dir: {run}
 """
 TESTS = str(Path(__file__).parent)
+pytestmark = pytest.mark.timeout(
+    3600
+)  # five starts, of a minute or two each where a machine has a tenth of a core left
 
 
 @pytest.fixture
