@@ -15,6 +15,23 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 CHROMIUM = Path("/usr/bin/chromium")
+# Counts the questions that the page has open, until what they answered is drawn.
+COUNT_QUESTIONS = """
+window.openQuestions = 0;
+const ask = window.fetch;
+window.fetch = async (...about) => {
+  window.openQuestions += 1;
+  const drawn = () => requestAnimationFrame(() => setTimeout(() => (window.openQuestions -= 1)));
+  try {
+    const answer = await ask(...about);
+    answer.clone().text().finally(drawn);
+    return answer;
+  } catch (error) {
+    drawn();
+    throw error;
+  }
+};
+"""
 
 
 @contextmanager
@@ -62,6 +79,7 @@ class Browser:
         )
         self.browser, self.page = chromium, self.context.new_page()
         self.address = address
+        self.context.add_init_script(COUNT_QUESTIONS)
         self.complaints: list[str] = []
         self.foreign: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -75,8 +93,9 @@ class Browser:
         self.drawn(name)
 
     def drawn(self, name: str) -> None:
-        """Wait until a page has drawn an answer."""
-        self.page.wait_for_selector(f"#dra-{name} .dra[data-drawn]:not([aria-busy])", timeout=30_000)
+        """Wait until a page has drawn an answer, and what it asked for after it: nothing moves any more."""
+        self.page.wait_for_selector(f"#dra-{name} .dra[data-drawn]:not([aria-busy])", timeout=60_000)
+        self.page.wait_for_function("() => !window.openQuestions", timeout=60_000)
 
     def plots(self, name: str, figure: str) -> None:
         """Wait until a figure is drawn."""

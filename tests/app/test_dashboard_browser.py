@@ -59,6 +59,44 @@ def test_every_page_shows_a_recorded_run(chromium: Any, address: str, size: tupl
     browser.close()
 
 
+SLOW_AND_WATCHED = """
+const now = window.fetch;
+window.fetch = (url, asked) => new Promise((go) => setTimeout(go, 300)).then(() => now(url, asked));
+window.moved = [];
+new PerformanceObserver((list) => {
+  const drawn = document.querySelector('main:not([hidden]) .dra[data-drawn]');
+  if (drawn) for (const { value } of list.getEntries()) window.moved.push(value);
+}).observe({ type: 'layout-shift' });
+"""
+
+
+def test_the_number_of_hits_is_told_without_moving_them(browser: Browser) -> None:
+    browser.context.add_init_script(SLOW_AND_WATCHED)
+    browser.open("search", "run=demo-grpo&q=think")
+    assert "completions in all" in browser.text("#dra-search [data-part=count]")
+    assert not browser.page.evaluate("window.moved")
+
+
+def test_no_answer_is_drawn_under_a_button_that_is_held_down(browser: Browser) -> None:
+    browser.open("groups", "run=demo-dra-grpo&step=6&group=0")
+    heading = browser.page.locator("#dra-groups [data-part=group] h3")
+    shown, held = heading.inner_text(), []
+    browser.page.route("**/dra/ask/groups/*", lambda asked: held.append(asked))
+    browser.page.locator("#dra-groups table.dra-groups tbody tr").nth(2).click()
+    browser.page.locator("#dra-groups nav a[data-page='what-if']").hover()
+    wait_until(lambda: browser.page.wait_for_timeout(20) or held)
+    browser.page.mouse.down()
+    with browser.page.expect_response("**/dra/ask/groups/*") as answered:
+        held[0].continue_()
+    answered.value.finished()
+    browser.page.wait_for_timeout(300)
+    assert heading.inner_text() == shown
+    browser.page.unroute("**/dra/ask/groups/*")
+    browser.page.mouse.up()
+    browser.drawn("what-if")
+    assert browser.state()["group"] == "2"
+
+
 def test_overview_draws_the_curves_and_a_click_opens_the_step(browser: Browser) -> None:
     browser.open("overview", "run=demo-dra-grpo")
     for figure in (

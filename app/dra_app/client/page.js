@@ -9,6 +9,12 @@ function keepFocus(place, data) {
   next?.focus({ preventScroll: true });
 }
 const LOADING = "Loading …"; // stands in a page until its first answer
+// No answer is drawn while a button of the mouse is held down: what it was pressed on must not move away before it is released.
+let released = null;
+addEventListener("pointerdown", () => {
+  const ends = (name) => new Promise((done) => addEventListener(name, () => setTimeout(done), { once: true, capture: true }));
+  released = Promise.race(["pointerup", "pointercancel"].map(ends));
+}, true);
 let answering = 0; // milliseconds that answers took since they were last looked at: what following goes by
 export function takeAnswering() {
   const taken = answering;
@@ -39,6 +45,7 @@ export async function question(page, name, params) {
   if (!answer.ok) throw new Error(`${answer.status}`);
   const found = await answer.json();
   answering += performance.now() - asked;
+  await released;
   return found;
 }
 
