@@ -2,12 +2,14 @@
 
 The second is from the start of the process to the first call of the reward function, in a run whose completions have one
 token: TRL calls it right after it has generated. `dra train` (with the checks of the recipe, the run directory and a second
-process) and the training process that it starts stand beside plain_trl.py, which trains the same with TRL alone.
+process) and the training process that it starts stand beside plain_trl.py, which trains the same with TRL alone. Last,
+`dra inspect summary` of a run of 1,000 steps. This project is compiled to bytecode before, as pip does with what it installs.
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import shutil
 import statistics
 import subprocess
@@ -16,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 from common import in_turn, in_words, paired, ratio, side_by_side, write, write_markdown
+from generate_run import STEP, generate
 from small_run import SHAPES, Watched, arguments, make_inputs, plain_command, watch, write_recipe
 
 from dra_toolkit.launch.start import prepare
@@ -24,6 +27,7 @@ from dra_toolkit.recipe import load_recipe
 BIN = Path(sys.executable).parent
 SHAPE = SHAPES["one_token"]
 SEED = 1
+STEPS = 1_000
 PLAIN = "plain TRL script"
 
 
@@ -75,17 +79,29 @@ def first_token(rounds: int) -> dict[str, list[float]]:
         return in_turn(candidates, rounds=rounds)
 
 
+def summary(rounds: int) -> list[float]:
+    """Return the seconds of `dra inspect summary` of a run of 1,000 steps, in a process of its own each."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = generate(Path(folder) / "run", STEPS * STEP, characters=60).path
+        asked = [BIN / "dra", "inspect", "summary", run]
+        shown = lambda: subprocess.run(asked, check=True, capture_output=True)  # noqa: E731
+        return side_by_side({"summary": shown}, rounds=rounds)["summary"]
+
+
 def main() -> None:
     """Measure, and write results/start_up.json and .md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--help-rounds", type=int, default=11)
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
+    for package in ("dra_toolkit", "app"):
+        compileall.compile_dir(Path(__file__).parents[1] / package, quiet=1)
     names = ("dra", "trl")
     seconds = side_by_side({name: lambda name=name: show_help(name) for name in names}, rounds=chosen.help_rounds)
     found = first_token(chosen.rounds)
     ratios = {name: paired(values, found[PLAIN]) for name, values in found.items() if name != PLAIN}
     helped = paired(seconds["dra"], seconds["trl"])
+    summed = summary(chosen.rounds)
     write(
         "start_up",
         {
@@ -93,6 +109,7 @@ def main() -> None:
             "dra / trl": ratio(seconds, "dra", "trl"),
             "first token, seconds": found,
             "first token / plain TRL script": ratios,
+            "dra inspect summary, seconds": summed,
         },
     )
     lines = [
@@ -109,6 +126,9 @@ def main() -> None:
         f"| {name}, to the first token | {statistics.median(found[name]):.2f} | {in_words(ratios[name])} of it |"
         for name in ratios
     ]
+    lines.append(
+        f"| `dra inspect summary` of {STEPS:,} steps, {STEPS * STEP:,} completions | {statistics.median(summed):.2f} | |"
+    )
     write_markdown("start_up", "How soon something happens", lines)
 
 

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from dra_toolkit.diversity import distinct_ratio, mean_similarity, reward_spread, vendi_score, zero_spread
 from dra_toolkit.diversity.group_statistics import ZERO_SPREAD
 from dra_toolkit.groups import Array, GroupRecord, mean_of_known
-from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 
@@ -42,6 +41,8 @@ def is_measured(record: GroupRecord) -> bool:
 
 def answers_of(record: GroupRecord) -> list[str]:
     """Return the final answers that could be read, those that the judge calls the same as one text."""
+    from dra_toolkit.judge.judging import joined
+
     return [answer for answer in joined(map(final_answer, record.group.completions)) if answer is not None]
 
 

@@ -152,7 +152,7 @@ def step_curves(run: Run, mode: Mode = "train") -> Curves:
     """Return the steps of a mode, ascending, and the mean of each measure of a group at them."""
     names = ("step", *GROUP_MEASURES)
     table = run.query(f"SELECT {', '.join(names)} FROM steps WHERE mode = $1 ORDER BY step", [mode])
-    return {name: table[name].to_numpy(zero_copy_only=False).astype(np.float64) for name in names}
+    return {name: np.array(table[name].to_pylist(), dtype=np.float64) for name in names}
 
 
 def distinct_right(run: Run, steps: Array) -> tuple[float, float] | None:
@@ -165,15 +165,18 @@ def distinct_right(run: Run, steps: Array) -> tuple[float, float] | None:
         return None
     third = max(1, len(steps) // 3)
     key = "mode, step, batch, group_index"
-    sql = (
-        f"SELECT avg(share) AS share FROM (SELECT count(DISTINCT t.completion)::DOUBLE / count(*) AS share FROM texts t "
-        f"JOIN completions c USING ({key}, completion_index) WHERE mode = 'train' AND step = $1 "
-        f"AND {right} GROUP BY {key} HAVING count(*) > 1)"
+    parts = [
+        part[np.linspace(0, len(part) - 1, min(STEPS_READ, len(part))).astype(int)]
+        for part in (steps[:third], steps[-third:])
+    ]
+    some = ", ".join(str(int(step)) for step in np.unique(np.concatenate(parts)))
+    table = run.query(
+        f"SELECT step, avg(share) AS share FROM (SELECT step, count(DISTINCT completion)::DOUBLE / count(*) AS share "
+        f"FROM (SELECT * FROM texts WHERE step IN ({some})) JOIN (SELECT * FROM completions WHERE step IN ({some})) "
+        f"USING ({key}, completion_index) WHERE mode = 'train' AND {right} GROUP BY {key} HAVING count(*) > 1) GROUP BY step"
     )
-    means = []
-    for part in (steps[:third], steps[-third:]):
-        some = part[np.linspace(0, len(part) - 1, min(STEPS_READ, len(part))).astype(int)].astype(int).tolist()
-        means.append(mean_of_known(run.query(sql, [step], steps=(step, step)).column(0)[0].as_py() for step in some))
+    shares = dict(zip(*(table[name].to_pylist() for name in ("step", "share")), strict=True))
+    means = [mean_of_known(shares.get(step) for step in part.tolist()) for part in parts]
     return None if any(map(np.isnan, means)) else (means[0], means[1])
 
 

@@ -202,7 +202,8 @@ class SegmentReader:
         if self._index is None:
             names = ("step", "batch", "group_index", "group_size")
             table = self._reader(GROUPS).columns(names)
-            columns = [table[name].to_numpy() for name in names]
+            # by DLPack: Arrow's own way to numpy begins with an import of pandas
+            columns = [np.concatenate([np.from_dlpack(c) for c in table[name].chunks]) for name in names]
             self._index = np.stack(columns[:3], axis=1), np.concatenate([[0], np.cumsum(columns[3])])
         return self._index
 

@@ -160,10 +160,10 @@ def test_a_compacted_run_is_read_on_and_a_lost_one_is_told(browser: Browser, mak
     page.keyboard.press("l")
     page.wait_for_selector("#dra-groups [data-part=message]:visible")
     assert "'lost' is no run" in message(browser, "groups")
-    for name in ("prompt", "what-if"):
-        browser.go(name)
-        wait_until(lambda name=name: "'lost' is no run" in message(browser, name))
-        assert "Loading" not in browser.text(f"#dra-{name}")
+    for name in ("prompt", "what-if"):  # by now the shell may have seen it too, and shows no page of a run that is gone
+        page.click(f'#dra-shell a[data-page="{name}"]')
+        wait_until(lambda name=name: "'lost' is no run" in page.text_content(f"#dra-{name} [data-part=message]"))
+        assert "Loading" not in page.text_content(f"#dra-{name}")
     page.select_option("#dra-shell [data-run]", "other")
     page.wait_for_selector(f"#dra-what-if {SHOWN['what-if']}")
     assert message(browser, "what-if") == ""
