@@ -3,7 +3,8 @@
 The second is from the start of the process to the first call of the reward function, in a run whose completions have one
 token: TRL calls it right after it has generated. `dra train` (with the checks of the recipe, the run directory and a second
 process) and the training process that it starts stand beside plain_trl.py, which trains the same with TRL alone. Last,
-`dra inspect summary` of a run of 1,000 steps. This project is compiled to bytecode before, as pip does with what it installs.
+`dra inspect summary` of a run of 1,000 steps. This project is compiled to bytecode before, as pip compiles what it
+installs.
 """
 
 from __future__ import annotations
