@@ -75,9 +75,9 @@ def make_run(folder: Path, more: str = "") -> RunDirectory:
     return directory
 
 
-def record_all(run: RunDirectory, *batches: Sequence[GroupRecord]) -> Recorder:
+def record_all(run: RunDirectory, *batches: Sequence[GroupRecord], facts: FileFacts = FACTS) -> Recorder:
     """Record generation batches, one after the other."""
-    recorder = Recorder(run.groups, FACTS, tell=print)
+    recorder = Recorder(run.groups, facts, tell=print)
     for batch in batches:
         recorder.submit(batch)
     recorder.close()

@@ -137,7 +137,8 @@ def with_default(command: str, *, alone: bool) -> type[TyperGroup]:
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             if args and args[0] not in self.commands and args[0] != "--help":
                 is_word = not args[0].startswith("-")
-                misspelt = is_word and difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
+                may_be_command = is_word and "/" not in args[0] and not place_of(Path(args[0])).exists()
+                misspelt = may_be_command and difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
                 if (is_word and not misspelt) or alone:
                     args = [command, *args]
             elif not args and alone:

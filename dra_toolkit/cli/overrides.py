@@ -44,9 +44,8 @@ def read_overrides(given: Sequence[str]) -> list[str]:
         key = key.replace("-", "_")
         if key not in keys and key not in RENAMED and key not in DROPPED:
             known = [*OPTIONS, *(f"--{name}" for name in keys)]
-            raise RecipeError(
-                f"{item.partition('=')[0]}: no such option, and no key of a recipe{did_you_mean(item, known)}"
-            )
+            option = item.partition("=")[0]
+            raise RecipeError(f"{option}: no such option, and no key of a recipe{did_you_mean(item, known)}")
         if not equals:
             is_flag = key in keys and "bool" in keys[key].kinds
             if items and not items[0].startswith("--") and not (is_flag and "=" in items[0]):

@@ -92,17 +92,14 @@ def number_rows(record: GroupRecord, advantage: Callable[[float], Any], shown: C
     """Return a row for each completion; `advantage` and `shown`, which makes harmless what a model wrote, make the cells."""
     group, adjustment, changed = record.group, record.adjustment, flipped(record)
     verdicts = group.verdicts or ()
+    coarse = (*group.rewards.values(), adjustment.totals, adjustment.redundancy)
+    fine = (adjustment.weights, adjustment.adjusted, record.plain_advantages)
     return [
         [
             shown(str(i)),
             *(shown(verdict or "-") for verdict in verdicts[i : i + 1]),
-            *(shown(number(values[i], 2)) for values in group.rewards.values()),
-            shown(number(adjustment.totals[i], 2)),
-            shown(number(adjustment.redundancy[i], 2)),
-            *(
-                shown(number(values[i]))
-                for values in (adjustment.weights, adjustment.adjusted, record.plain_advantages)
-            ),
+            *(shown(number(values[i], 2)) for values in coarse),
+            *(shown(number(values[i])) for values in fine),
             advantage(record.advantages[i]),
             *map(shown, ("±" if changed[i] else "", str(int(group.token_counts[i])), group.finish_reasons[i])),
         ]

@@ -124,10 +124,7 @@ class GroupRow:
 def list_groups(
     run: Run, selection: Selection, *, sort: str = IN_ORDER, ascending: bool = False, limit: int = 20, offset: int = 0
 ) -> Page[GroupRow]:
-    """Return a page of the chosen groups, the highest first unless `ascending`; unknown values come last.
-
-    Raises RunError for an unknown measure.
-    """
+    """Return a page of groups, the highest first unless `ascending`, unknown last; raises RunError for no measure."""
     if sort not in SORTS:
         raise RunError(f"--sort: no measure {sort!r}{did_you_mean(sort, SORTS)}; there are {', '.join(SORTS)}")
     condition, parameters = selection.sql()
@@ -183,10 +180,7 @@ class PromptHistory:
 
 
 def find_prompt(run: Run, wanted: str, mode: Mode = "train") -> str:
-    """Return the identity of a prompt, given itself, or a text that occurs in the prompt; the first one recorded.
-
-    Raises RunError if there is none.
-    """
+    """Return the identity of a prompt, given itself or a text in it, the first recorded; raises RunError for none."""
     require_unicode(wanted, "prompt")
     if _HASH.fullmatch(wanted):
         sql = "SELECT prompt_hash FROM groups WHERE mode = $1 AND prompt_hash = $2 LIMIT 1"
@@ -250,10 +244,7 @@ class RunRow:
 
 
 def list_runs(root: Path, *, limit: int | None = None, offset: int = 0) -> Page[RunRow]:
-    """Return a page of the runs directly under a folder, the most recently written first.
-
-    The recipes of all runs are read, the groups only of those on the page.
-    """
+    """Return a page of the runs directly under a folder, the latest first; groups are read only of those on the page."""
     runs = [Run(directory) for directory in reversed(find_runs(root))]
     recipes = []
     for run in runs:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from rich.cells import cell_len
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -64,6 +65,22 @@ def table(heads: Iterable[str], rows: Iterable[Iterable[Any]], **looks: Any) -> 
     for row in rows:
         found.add_row(*(cell if isinstance(cell, Text) else safe(cell) for cell in row))
     return found
+
+
+def narrow_tables(columns: Sequence[Sequence[Any]], width: int, *, apart: str) -> Iterator[Table]:
+    """Yield columns, each a head and its cells, as a table, or as several that fit `width`, each with the first column."""
+    least = [1 + max(cell_len(word) for cell in column for word in str(cell).split()) for column in columns]
+    pieces, is_wide = [[0]], sum(least) > width
+    for k in range(1, len(columns)):
+        if is_wide and (columns[k][0] == apart or sum(least[i] for i in (*pieces[-1], k)) > width):
+            pieces.append([0])
+        pieces[-1].append(k)
+    for piece in pieces:
+        heads, *rows = zip(*(columns[k] for k in piece), strict=True)
+        shown = table(heads, rows)
+        for column in shown.columns:
+            column.justify = "right"
+        yield shown
 
 
 def spread_over(rows: Sequence[Any], most: int) -> list[Any]:

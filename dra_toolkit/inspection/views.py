@@ -24,6 +24,7 @@ from dra_toolkit.inspection.terminal import (
     cut_at_the_end,
     difference_text,
     heat_map,
+    narrow_tables,
     number,
     safe,
     short,
@@ -69,15 +70,12 @@ def _curves(overview: RunOverview, *, width: int) -> RenderableType:
     found = {m.label: [step[m.name] for step in steps] for m in shown_in("steps")}
     found = {label: values for label, values in found.items() if not np.isnan(values).all()}
     heads = ["", f"step {steps[0].step}", f"step {steps[-1].step}", "lowest", "highest"]
-    rows = [
-        [label, *map(short, (values[0], values[-1], np.nanmin(values), np.nanmax(values)))]
-        for label, values in found.items()
-    ]
+    rows = [[label, *map(short, (v[0], v[-1], np.nanmin(v), np.nanmax(v)))] for label, v in found.items()]
     if width - _taken([heads, *rows]) < FEWEST_BLOCKS:
         heads, rows = heads[:3], [row[:3] for row in rows]
     blocks = max(8, width - _taken([heads, *rows]) - 2)
     drawn = [Text(sparkline(values, blocks), "cyan", no_wrap=True) for values in found.values()]
-    columns = [heads[0], *(f">{head}" for head in heads[1:]), "curve, lowest to highest"[:blocks]]
+    columns = [heads[0], *(f">{head}" for head in heads[1:]), "curve"]
     shown = table(columns, ([*row, curve] for row, curve in zip(rows, drawn, strict=True)), pad_edge=False)
     groups, flips = sum(step.groups for step in steps), sum(step.flips for step in steps)
     there, read = (round(np.nansum([step[name] * step.groups for step in steps])) for name in ("size", "answers_read"))
@@ -100,7 +98,13 @@ def group_view(record: GroupRecord, *, width: int, lines: int | None) -> Rendera
         parts += [Text("Similarity of the completions", "bold"), heat_map(record.adjustment.similarity, columns=width)]
     else:
         parts.append(Text("Similarity was not measured (embedder: none).\n", "yellow"))
-    parts += [_numbers(record), Text(MARKS, "dim"), Text(answers_told(record), "dim"), Text()]
+    columns = list(zip(number_heads(record), *number_rows(record, _advantage, safe), strict=True))
+    parts += [
+        *narrow_tables(columns, width, apart="total"),
+        Text(MARKS, "dim"),
+        Text(answers_told(record), "dim"),
+        Text(),
+    ]
     parts += _completions(record, lines)
     return Group(*parts)
 
@@ -112,13 +116,6 @@ def _prompt(record: GroupRecord, lines: int | None) -> Iterator[RenderableType]:
         yield text
     if record.group.gold is not None:
         yield Text("gold: ", "dim").append(_cut(visible(record.group.gold), lines))
-
-
-def _numbers(record: GroupRecord) -> Table:
-    shown = table(number_heads(record), number_rows(record, _advantage, safe))
-    for column in shown.columns:
-        column.justify = "right"
-    return shown
 
 
 def _advantage(value: float) -> Text:
@@ -251,9 +248,7 @@ def _prompts(found: Comparison) -> RenderableType:
     if not found.prompts:
         return Text("No prompt is in both runs.", "yellow")
     error = "" if np.isnan(found.gap_error) else f" ± {found.gap_error:.3f}"
-    text = (
-        f"{found.shared_prompts:,} prompts in both: right - left reward {found.mean_gap:+.3f}{error}; the largest gaps:"
-    )
+    text = f"{found.shared_prompts:,} prompts in both: right - left reward {found.mean_gap:+.3f}{error}; largest gaps:"
     rows = (
         [number(p.left_reward, 2), number(p.right_reward, 2), f"{p.gap:+.2f}", p.prompt_hash, cut_at_the_end(p.prompt)]
         for p in found.prompts

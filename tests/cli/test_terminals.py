@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded import make_run, record, record_all
+from recorded import FACTS, make_run, record, record_all
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
@@ -46,6 +46,14 @@ COMMANDS = [
     "doctor quickstart",
 ]
 PATH = re.compile("/")
+MANY = {
+    "accuracy": 1.0,
+    "format_of_the_answer": 2.0,
+    "my_long_reward": 1.0,
+    "tests_passed": 1.0,
+    "brevity": 0.5,
+    "total": 1.0,
+}
 
 
 def renamed(made: GroupRecord) -> GroupRecord:
@@ -63,7 +71,9 @@ def root(tmp_path_factory) -> Path:
     root.mkdir()
     for name in ("first", "second"):
         batches = [[renamed(record(step, i, G=4, seed=10 * step + i)) for i in range(3)] for step in (1, 2, 3)]
-        record_all(make_run(root / name), *batches)
+        record_all(
+            make_run(root / name), *batches, facts=replace(FACTS, reward_weights=batches[0][0].group.reward_weights)
+        )
     return root
 
 
@@ -92,6 +102,30 @@ def test_lines_fit_80_columns(root, monkeypatch, command):
     said = shown(root, monkeypatch, command, 80).partition("\nNext:")[0]
     long = [line for line in said.splitlines() if cell_len(line) > 80 and not PATH.search(line)]
     assert long == [] or command.startswith(("inspect verify", "audit", "lint", "doctor")), "which print one line each"
+
+
+def test_a_group_with_many_rewards_is_shown_in_tables_that_fit(root, monkeypatch):
+    made = record(4, 0, G=4, seed=40)
+    values = next(iter(made.group.rewards.values()))
+    group = replace(
+        made.group, rewards=dict.fromkeys(MANY, values), reward_weights=MANY, finish_reasons=("length",) * 4
+    )
+    record_all(make_run(root / "many"), [replace(made, group=group)], facts=replace(FACTS, reward_weights=MANY))
+    narrow, wide = (shown(root, monkeypatch, "inspect group many 4 0", width) for width in (80, 400))
+    assert max(map(cell_len, narrow.partition("\nNext:")[0].splitlines())) <= 80
+    assert {word for word in wide.split() if not PATH.search(word) and "──" not in word} <= set(narrow.split())
+    heads = [line.split() for line in narrow.splitlines() if line.startswith(" # ")]
+    assert len(heads) > 1
+    assert ("accuracy" in heads[0], "adjusted" in heads[-1]) == (True, True)
+
+
+@pytest.mark.parametrize("name", ["run", "run1", "runs1", "group", "sqll"])
+def test_a_run_is_shown_however_its_name_is_like_a_command(root, monkeypatch, name):
+    record_all(make_run(root / name), [record(1, 0, G=4)])
+    for said in (name, f"runs/{name}") if name != "group" else ("runs/group",):
+        assert f"{name}: " in shown(root, monkeypatch, f"inspect {said}", 80).splitlines()[0]
+    assert "there is no such run" in shown(root, monkeypatch, "inspect runs/rans", 80)
+    assert "Did you mean 'verify'" in shown(root, monkeypatch, "inspect verfy", 80)
 
 
 DRA = [sys.executable, "-c", "from dra_toolkit.cli import main; main()"]
