@@ -46,7 +46,7 @@ def recipe_keys() -> str:
     """Return the page on recipe keys."""
     from dra_toolkit.diversity import MEASURES
     from dra_toolkit.embedding import EMBEDDERS
-    from dra_toolkit.recipe.keys import CHOICES, OUR_DEFAULTS, OUR_KEYS, REFUSED, known_keys, trl_table
+    from dra_toolkit.recipe.keys import CHOICES, OUR_DEFAULTS, OUR_KEYS, REFUSED, TRL_TABLE, known_keys, stored
     from dra_toolkit.rewards import REWARDS
 
     keys = known_keys()
@@ -82,7 +82,7 @@ def recipe_keys() -> str:
         "`max_completion_length`):\n\n"
         f"{table(['key', 'type', 'default'], rewards)}\n"
         "All other keys are TRL's own arguments by their own names (`GRPOConfig`, `ModelConfig`, `ScriptArguments` of "
-        f"TRL {trl_table()['trl']}), with TRL's defaults. Two differ: "
+        f"TRL {stored(TRL_TABLE)['trl']}), with TRL's defaults. Two differ: "
         f"{defaults}. Closed lists of values: {choices}.\n\n"
         f"{', '.join(trl)}.\n\n"
         "Keys that a recipe may not set:\n\n"

@@ -38,11 +38,7 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
-    name="dra",
-    cls=Commands,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    name="dra", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
 app.command(context_settings=SETTINGS)(train)
 app.command(context_settings=SETTINGS)(doctor)

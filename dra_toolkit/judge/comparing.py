@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
 from dra_toolkit.judge import values as v
 from dra_toolkit.judge.equality import equal, is_zero_multiple, real, symbols
-from dra_toolkit.judge.expressions import Node, number
+from dra_toolkit.judge.expressions import Node, number, read_expression
 from dra_toolkit.judge.regions import as_region, same_region
 
 _PI_180: Node = ("div", ("const", "pi"), number(180))
@@ -21,7 +22,26 @@ def same(gold: v.Value, answer: v.Value) -> bool:
             return compare(gold, answer)
     if {type(gold), type(answer)} == {v.Ratio, v.Clock}:
         gold, answer = _as_ratio(gold), _as_ratio(answer)
+    if {type(gold), type(answer)} == {v.Words, v.Quantity}:
+        return _same_letters(*((gold, answer) if isinstance(gold, v.Words) else (answer, gold)))
+    if isinstance(gold, v.Quantity) and isinstance(answer, v.Relation) and answer.sign == "=":
+        return any(_says(gold, *sides) for sides in ((answer.left, answer.right), (answer.right, answer.left)))
     return type(gold) is type(answer) and bool(_WITH_ITS_OWN.get(type(gold), operator.eq)(gold, answer))
+
+
+def _same_letters(word: v.Words, product: v.Quantity) -> bool:
+    r"""Compare `xy`, which may be a word, with `x \cdot y`; a word has a vowel, which few unknowns are called by."""
+    is_short = re.fullmatch("[a-df-hj-np-tv-z]{2,3}", word.text) is not None and product.unit is None
+    return is_short and equal(read_expression(" ".join(word.text)), product.node)
+
+
+def _says(amount: v.Quantity, unknown: Node, said: Node) -> bool:
+    """Return whether an equation tells what several unknowns make together: `m + n = 113` answers 113, `x + 1 = 5` not 5."""
+    return _is_unknown(unknown) and len(symbols(unknown)) > 1 and not symbols(said) and same(amount, v.Quantity(said))
+
+
+def _is_unknown(node: Node) -> bool:
+    return node[0] == "sym" or (node[0] in ("add", "mul", "div", "neg", "abs") and all(map(_is_unknown, node[1:])))
 
 
 def _same_choice(gold: v.Value, answer: v.Value) -> bool:

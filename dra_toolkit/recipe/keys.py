@@ -72,15 +72,11 @@ MAY_CHANGE = frozenset(_RULES["may_change"])
 LAYOUT = frozenset(_RULES["layout"])
 """Settings that say how processes share a step; they may differ where every step has the same completions."""
 PROCESSES = "num_processes"
+TRL_TABLE = "trl_arguments.json"
 HOW_LONG = ("max_steps", "num_train_epochs")
 """The keys that say when a run is finished."""
 OWN_OF_A_MACHINE = ("machine_rank", "output_dir")
 """The keys that machines of one run may have different."""
-
-
-def trl_table() -> dict[str, Any]:
-    """Return the stored table of TRL's arguments."""
-    return stored("trl_arguments.json")
 
 
 @functools.cache
@@ -99,7 +95,7 @@ def known_keys() -> dict[str, Key]:
             also=ALSO.get(name, ()),
             **declared.get(name, {}),
         )
-        for name, entry in trl_table()["arguments"].items()
+        for name, entry in stored(TRL_TABLE)["arguments"].items()
         if name not in REFUSED
     }
     for name, parameter in reward_parameters().items():

@@ -28,10 +28,7 @@ HUB = "https://huggingface.co"
 TEMPLATE = Path(__file__).with_name("model_card.md.jinja")
 TAGS = ("dra-toolkit", "dra-grpo", "grpo", "trl", "reinforcement-learning", "arxiv:2505.09655")
 PACKAGES = ("trl", "transformers", "torch", "accelerate", "datasets", "vllm", "deepspeed", "peft")
-DIVERSITY_KEYS = (
-    *(each.key for each in SETTING_KEYS.values() if not each.borrowed),
-    *flagged("on_card", Embedding),
-)
+DIVERSITY_KEYS = (*(each.key for each in SETTING_KEYS.values() if not each.borrowed), *flagged("on_card", Embedding))
 TRAINING_KEYS = flagged("on_card", Objective, Training, Launch, Data)
 _LOCAL_PATH = re.compile(r"(?<![\w.:/<~-])(?:~|\.{1,2})?/(?:[\w.+@=-]+/)+([\w.+@=-]*)")
 

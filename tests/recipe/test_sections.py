@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dra_toolkit.recipe import Recipe, Setting, known_keys, load_recipe
-from dra_toolkit.recipe.keys import HOW_LONG, LAYOUT, MAY_CHANGE, OWN_OF_A_MACHINE, flagged, trl_table
+from dra_toolkit.recipe.keys import HOW_LONG, LAYOUT, MAY_CHANGE, OWN_OF_A_MACHINE, TRL_TABLE, flagged, stored
 from dra_toolkit.recipe.sections import SECTIONS, Embedding, Launch
 from dra_toolkit.recipe.sections.declaring import kinds_of
 from dra_toolkit.recipe.shipped import shipped_recipes
@@ -25,7 +25,7 @@ def test_each_key_is_declared_once():
 def test_types_are_those_of_the_key(declared):
     kinds = set(kinds_of(str(declared.type)))
     if not declared.metadata["ours"]:
-        table = set(trl_table()["arguments"][declared.name]["kinds"])
+        table = set(stored(TRL_TABLE)["arguments"][declared.name]["kinds"])
         assert kinds == (table - {"none"} if declared.metadata["needed"] else table)
     assert kinds <= set(known_keys()[declared.name].kinds)
 

@@ -9,16 +9,7 @@ from __future__ import annotations
 
 from dra_toolkit.diversity.measures import clusters, history, likelihood, objectives, redundancy, scores, sets_of_k
 from dra_toolkit.diversity.measures.custom import load_measure, loaded_measure
-from dra_toolkit.diversity.measures.interface import (
-    NEEDS,
-    ActsOn,
-    Effect,
-    Measure,
-    Need,
-    Option,
-    Signals,
-    replacement,
-)
+from dra_toolkit.diversity.measures.interface import NEEDS, ActsOn, Effect, Measure, Need, Option, Signals, replacement
 
 MEASURES: dict[str, Measure] = {
     name: measure
