@@ -1,8 +1,8 @@
 """TRL's asynchronous trainer itself on a CPU with the adjustment as its reward: its loop, packing, loss and weight sync.
 
-What needs a GPU is stood in for: the worker that samples from a vLLM server, at the seam that the trainer offers (here a copy
-of the policy, which gets its weights by the trainer's own sync), the FlashAttention kernel (here the same sum, written out),
-and the question how fast the GPU is.
+What needs a GPU is stood in for: the worker that samples from a vLLM server, at the trainer's own seam (here a copy of the
+policy, which gets its weights by the trainer's own sync), the FlashAttention kernel (here the same sum, written
+out), and the question how fast the GPU is.
 """
 
 from __future__ import annotations
