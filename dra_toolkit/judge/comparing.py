@@ -49,8 +49,9 @@ def _same_choice(gold: v.Value, answer: v.Value) -> bool:
     if letters[0] and letters[1]:
         contents = [c.content for c in (gold, answer) if isinstance(c, v.Choice) and c.content is not None]
         return letters[0] == letters[1] and (len(contents) < 2 or same(contents[0], contents[1]))
-    content = gold.content if isinstance(gold, v.Choice) else None
-    return content is not None and same(content, answer)
+    if isinstance(gold, v.Choice):
+        return gold.content is not None and same(gold.content, answer)
+    return answer.content is not None and same(gold, answer.content)
 
 
 def _letter(value: v.Value) -> str | None:
