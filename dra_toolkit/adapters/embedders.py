@@ -49,10 +49,8 @@ class RayEmbedder:
         order = np.argsort([-len(text) for text in texts], kind="stable")
         count = min(len(self._workers), len(texts))
         shares = [order[first::count] for first in range(count)]
-        asked = [
-            worker.embed.remote([texts[row] for row in share])
-            for worker, share in zip(self._workers, shares, strict=False)
-        ]
+        taken = zip(self._workers, shares, strict=False)
+        asked = [worker.embed.remote([texts[row] for row in share]) for worker, share in taken]
         found: list[Embeddings] = ray.get(asked)
         vectors = np.concatenate([each.vectors for each in found])
         return Embeddings(

@@ -54,9 +54,7 @@ class EngineRows:
         def of(values: Any) -> Any:
             if isinstance(values, Mapping):
                 return {name: np.asarray(column, dtype=np.float64)[places] for name, column in values.items()}
-            if values is None or isinstance(values, np.ndarray):
-                return None if values is None else values[places]
-            return [values[row] for row in places]
+            return None if values is None else [values[row] for row in places]
 
         given = {each.name: of(getattr(self, each.name)) for each in fields(self)}
         return EngineRows(**{**given, "trajectories": None, "turns": None})

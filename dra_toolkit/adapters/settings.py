@@ -114,10 +114,9 @@ def command(engine: str, recipe: Recipe, file: Path) -> str:
     scaling = recipe.objective.scale_rewards
     if scaling == "batch" and engine != "ms-swift":
         raise RecipeError(f"scale_rewards: batch is not known to {engine}; group and none are")
-    plugin = files("dra_toolkit.adapters").joinpath("swift_plugin", "register.py")
     return " \\\n  ".join(ENGINES[engine]).format(
         file=shlex.quote(str(file)),
-        plugin=shlex.quote(str(plugin)),
+        plugin=shlex.quote(str(files("dra_toolkit.adapters") / "swift_plugin" / "register.py")),
         size=recipe.objective.num_generations,
         scaling=scaling,
         std=scaling == "group",

@@ -17,6 +17,7 @@ from dra_toolkit.cli.main import app
 from dra_toolkit.diversity import ESTIMATORS, DiversitySettings
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import DRAError, RecipeError, RunError
+from dra_toolkit.inspection.lint.linting import lint
 from dra_toolkit.inspection.verify import verify
 
 TEXTS = ["one two", "one two", "three four", "five", "five", "six", "seven eight", "seven eight"]
@@ -74,6 +75,7 @@ def test_adjusted_totals_and_advantages_are_those_of_adjust_rows_and_the_record_
     np.testing.assert_array_equal(first.advantages, advantages[[0, 2, 4, 7]])
     checked = verify(recorded)
     assert (checked.problems, checked.largest_replay_error < 1e-6) == ([], True)
+    assert {each.kind for each in lint(run.recorded.directory.path).findings} <= {"unequal groups"}  # as they came
     assert run.recorded.directory.status()["state"] == "finished"
 
 

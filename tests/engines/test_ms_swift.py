@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from swift.rl_core.advantage import compute_advantages
 
 from dra_toolkit import Run
+from dra_toolkit.inspection.lint.linting import lint
 from dra_toolkit.inspection.verify import verify
 
 PLUGIN = Path(__file__).parents[2] / "dra_toolkit" / "adapters" / "swift_plugin" / "register.py"
@@ -104,6 +106,7 @@ def test_swift_trains_with_the_advantages_of_adjusted_rewards_and_the_record_is_
     assert list(run.steps()) == [1, 2]
     checked = verify(run)
     assert checked.problems == []
+    assert {each.kind for each in lint(run.directory.path).findings} <= {"unequal groups"}
     assert checked.largest_replay_error < 1e-5
     if not settings:
         record = run.group(1, 0)
@@ -112,6 +115,13 @@ def test_swift_trains_with_the_advantages_of_adjusted_rewards_and_the_record_is_
         np.testing.assert_allclose(record.advantages, expected.numpy(), atol=1e-6)
         assert np.abs(record.advantages - record.plain_advantages).max() > 1e-3
         assert record.group.gold == record.group.prompt[-1].content.removeprefix("Say ")
+
+
+def test_another_version_of_swift_is_told_in_one_line(monkeypatch):
+    monkeypatch.setattr("swift.__version__", "3.9.1")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(PLUGIN))
+    assert str(ended.value) == "DRA is off in ms-swift: found 3.9.1, expected 4.x; pip install ms-swift==4.6.0"
 
 
 def test_without_a_settings_file_nothing_is_trained(tmp_path):

@@ -19,6 +19,7 @@ from dra_toolkit import Run, adjust_rows
 from dra_toolkit.adapters import slime as adapter
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.errors import RunError
+from dra_toolkit.inspection.lint.linting import lint
 from dra_toolkit.inspection.verify import verify
 
 SOURCE = os.environ.get("SLIME_SOURCE", "")
@@ -123,6 +124,7 @@ def test_advantages_are_slimes_own_of_adjusted_rewards(slime, tmp_path, other):
     run = Run.open(tmp_path / "run")
     checked = verify(run)
     assert checked.problems == []
+    assert {each.kind for each in lint(run.directory.path).findings} <= {"unequal groups"}
     assert checked.largest_replay_error < 1e-6
     record = run.group(1, 0)
     assert (record.group.finish_reasons[0], record.group.gold, list(record.group.rewards)) == (

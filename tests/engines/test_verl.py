@@ -17,6 +17,7 @@ from dra_toolkit import DiversitySettings, Run, adjust_rows  # noqa: E402
 from dra_toolkit.diversity import ESTIMATORS  # noqa: E402
 from dra_toolkit.embedding import EmbedderSettings, load_embedder  # noqa: E402
 from dra_toolkit.errors import RunError  # noqa: E402
+from dra_toolkit.inspection.lint.linting import lint  # noqa: E402
 from dra_toolkit.inspection.verify import verify  # noqa: E402
 
 SIZES = {"a": 8, "b": 8, "c": 5, "d": 8}
@@ -161,6 +162,7 @@ def test_ragged_shuffled_groups_get_verls_advantages_of_adjusted_rewards(queue, 
     assert (first.group.gold, run.facts()[0].estimator) == ("a", ESTIMATORS["verl"])
     checked = verify(run)
     assert checked.problems == []
+    assert {each.kind for each in lint(run.directory.path).findings} <= {"unequal groups"}
     assert checked.largest_replay_error < 1e-5
 
 
