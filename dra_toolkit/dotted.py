@@ -34,8 +34,7 @@ def check_dotted(name: str, beside: Path | None = None) -> str | None:
 
     beside: the recipe's folder
     """
-    spec = _found(name, beside)
-    return spec if isinstance(spec, str) else None
+    return problem if isinstance(problem := _found(name, beside), str) else None
 
 
 def parameters_of(name: str, beside: Path | None = None) -> ast.arguments | None:

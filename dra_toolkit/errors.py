@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 LONGEST = 290
 """Characters of a problem, whatever it quotes: a line of 300 with the word `error` before it."""
+UNFOLDS = "what is read there unfolds to more than this machine's memory"
 
 
 class DRAError(Exception):

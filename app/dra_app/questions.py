@@ -17,7 +17,7 @@ from starlette.responses import Response
 from dra_app.pages import Answer, pages
 from dra_app.pages.overview.ending import last_word, logs_of
 from dra_app.templates import shared
-from dra_toolkit.errors import DRAError, did_you_mean
+from dra_toolkit.errors import UNFOLDS, DRAError, did_you_mean
 from dra_toolkit.runs import Run
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ def answer(context: Context, page: str, question: str, params: Any) -> Answer | 
         run = context.run(str(params.get("run") or ""))
         with _lock_of(run) if found and found.alone else nullcontext():
             return of_run[question](run, params)
-    except DRAError as error:
-        return {"error": "; ".join(error.problems)}
+    except (DRAError, MemoryError) as error:
+        return {"error": "; ".join(getattr(error, "problems", [UNFOLDS]))}
 
 
 def _named(functions: Iterable[Asked]) -> dict[str, Asked]:

@@ -63,10 +63,9 @@ def _offline() -> list[str]:
     return [name for name, known in usable if not known.missing_packages()]
 
 
-TokensOf = Callable[[Sequence[str]], list[list[int]]]
-
-
-def _load(name: str, policy: Path | None, run: Run | None) -> tuple[Embedder, TokensOf | None]:
+def _load(
+    name: str, policy: Path | None, run: Run | None
+) -> tuple[Embedder, Callable[[Sequence[str]], list[list[int]]] | None]:
     """Return an embedder, and for the policy what turns texts into its tokens."""
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
     from dra_toolkit.embedding.policy import load_checkpoint_embedder
@@ -81,7 +80,6 @@ def _newest_checkpoint(run: Run | None) -> Path:
 
     if run is None:
         raise EmbedderError("--embedder policy: name the checkpoint whose states are meant with --policy FOLDER")
-    there = complete_checkpoints(run.directory.checkpoints)
-    if not there:
+    if not (there := complete_checkpoints(run.directory.checkpoints)):
         raise EmbedderError(f"--embedder policy: {run.name} has no complete checkpoint; name one with --policy FOLDER")
     return there[-1]

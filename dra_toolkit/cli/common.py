@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from dra_toolkit.errors import DRAError, RunError
+from dra_toolkit.errors import UNFOLDS, DRAError, RunError
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -46,10 +46,11 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
     def wrapped(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
             return command(*args, **kwargs)
-        except (DRAError, OSError) as error:
-            if not isinstance(error, DRAError) and error.errno != errno.ENAMETOOLONG:
+        except (DRAError, OSError, MemoryError) as error:
+            if not isinstance(error, DRAError | MemoryError) and error.errno != errno.ENAMETOOLONG:
                 raise
-            found = error if isinstance(error, DRAError) else DRAError(f"{error.filename}: no file has so long a name")
+            said = f"{error.filename}: no file has so long a name" if isinstance(error, OSError) else UNFOLDS
+            found = error if isinstance(error, DRAError) else DRAError(said)
             if kwargs.get("as_json"):
                 print_json({"errors": found.problems})
             print_problems(found.problems)

@@ -137,8 +137,8 @@ def _row(name: str, path: Path | None) -> Row:
         some = ", ".join(row.label for row in found)
         raise EvaluationError(f"compare: {name!r} is a step of {len(found)} experiments; name one in full: {some}")
     labels = [row.label for row in report.rows]
-    near = did_you_mean(name, labels)
-    raise EvaluationError(f"compare: no {name!r} was evaluated{near}; there are {', '.join(labels)}")
+    told = f"compare: no {name!r} was evaluated{did_you_mean(name, labels)}"
+    raise EvaluationError(f"{told}; there are {', '.join(labels)}")
 
 
 def _write(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import resource
 import sys
 from typing import Any
 
@@ -68,6 +70,10 @@ def common(
 def main() -> None:
     """Run the command line."""
     os.environ["PYTHONSAFEPATH"] = "1"  # no process that a command starts runs a json.py of the working folder
+    reads = re.match(r"(inspect|lint|audit|eval (report|compare)|app)\b(?!.* --train\b)", " ".join(sys.argv[1:]))
+    if reads and resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY:
+        most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 * 3  # a small file may unfold to any size
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 shows ? for what it lacks

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from dra_toolkit.errors import RunError
 
 TEMPORARY_PREFIX = ".tmp-"
-MOST_BYTES = 1 << 30  # of a text file that is read at once; no run writes larger ones
+MOST_BYTES, MOST_JSON = 1 << 30, 64 << 20  # of a text file, and of a document, which takes twenty times as much memory
 
 
 class UnwritableError(RunError, OSError):
@@ -53,7 +53,7 @@ def publish_text(path: Path, text: str) -> None:
     publish(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
-def read_text(path: Path, errors: str = "strict") -> str:
+def read_text(path: Path, errors: str = "strict", most: int = MOST_BYTES) -> str:
     """Return the text of a file in UTF-8; raises OSError, or ValueError for bytes that are no text and for what is no file.
 
     A pipe, which would keep a reader waiting for ever, is not opened.
@@ -61,8 +61,8 @@ def read_text(path: Path, errors: str = "strict") -> str:
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("not a regular file")
-    if found.st_size > MOST_BYTES:
-        raise ValueError(f"larger than {MOST_BYTES >> 20} MiB")
+    if found.st_size > most:
+        raise ValueError(f"larger than {most >> 20} MiB")
     return path.read_text(encoding="utf-8", errors=errors)
 
 
@@ -76,7 +76,7 @@ def parse_json(text: str | bytes) -> Any:
 
 def read_json(path: Path) -> Any:
     """Return what a JSON file says; raises OSError or ValueError, whatever lies there."""
-    return parse_json(read_text(path))
+    return parse_json(read_text(path, most=MOST_JSON))
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -235,6 +235,6 @@ def why_undecodable(path: Path) -> str | None:
                 reader.rows(start, min(start + 1024, len(reader)))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         return first_line(error)
     return None

@@ -135,7 +135,7 @@ class GroupStore:
             with self._reading:
                 self._open = None
             raise
-        except (RunError, OSError, ValueError) as error:
+        except (RunError, OSError, ValueError, MemoryError) as error:
             self.problems[source.path.name] = f"cannot be read ({first_line(error)})"
             return None
 
@@ -261,7 +261,7 @@ def _why_broken(source: Source, part: str) -> str | None:
             return None
         with closing(SegmentReader(source.path)) as segment:
             segment.require_sound(part)
-    except (RunError, ValueError) as error:
+    except (RunError, ValueError, MemoryError) as error:
         return first_line(error)
     return None
 
@@ -283,7 +283,7 @@ def _contents_of(path: Path) -> Contents | str:
         if path.is_dir():
             return "torn: a file of the segment is missing"
         raise
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         return f"torn or not Parquet ({first_line(error)})"
 
 

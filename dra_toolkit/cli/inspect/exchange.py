@@ -129,15 +129,9 @@ def _show(done: Imported) -> None:
         print(f"warning: {done.skipped - min(SHOWN, len(done.problems))} more could not be read", file=sys.stderr)
     modes = ", ".join(f"{count:,} {mode}" for mode, count in done.by_mode.items())
     found = f"{done.completions:,} completions in {done.groups:,} groups of {done.steps:,} steps ({modes})"
-    print_lines(
-        [
-            f"{done.run}: {found}; {done.skipped:,} rows skipped",
-            f"format {done.format}: {done.seen}",
-            *done.notes,
-            f"\nNext:\n  dra inspect summary {done.run}",
-            f"  dra inspect replay {done.run} diversity=graph_cut",
-        ]
-    )
+    lines = [f"{done.run}: {found}; {done.skipped:,} rows skipped", f"format {done.format}: {done.seen}", *done.notes]
+    following = f"\nNext:\n  dra inspect summary {done.run}"
+    print_lines([*lines, following, f"  dra inspect replay {done.run} diversity=graph_cut"])
 
 
 @user_errors
