@@ -1,8 +1,7 @@
 """What can go wrong because of the user, and how it is said.
 
-A `DRAError` is a mistake that its reader can mend: each of its problems is one complete line that names the place, what
-was found, what was expected and the nearest right name. The command line prints those lines and no traceback. Every
-other exception is a bug and keeps its traceback.
+A `DRAError` is a mistake that its reader can mend: each of its problems is one complete line that names the place, what was
+found, what was expected and the nearest right name, and is printed without a traceback. Any other exception is a bug.
 """
 
 from __future__ import annotations
@@ -75,3 +74,8 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     by_lower = {choice.lower(): choice for choice in choices}
     near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.6)
     return f"; did you mean '{by_lower[near[0]]}'?" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return `1 task`, `2 tasks`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

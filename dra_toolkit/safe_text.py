@@ -36,10 +36,6 @@ def first_line(error: BaseException, characters: int = 160) -> str:
 
 
 def kind_and_line(error: BaseException) -> str:
-    """Return the kind of an error and the first line of what it says.
-
-    >>> kind_and_line(ValueError("no such file.\\nmore")), kind_and_line(KeyError())
-    ('ValueError: no such file', 'KeyError')
-    """
+    """Return `ValueError: no such file`: the kind of an error and the first line of what it says, if it says anything."""
     kind, said = type(error).__name__, first_line(error, 200).rstrip(". ")
     return kind if said == kind else f"{kind}: {said}"

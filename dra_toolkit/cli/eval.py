@@ -12,7 +12,7 @@ import typer
 
 from dra_toolkit.cli.common import print_json, print_lines, print_problems, user_errors, with_default
 from dra_toolkit.cli.eval_report import compare, report
-from dra_toolkit.errors import EvaluationError
+from dra_toolkit.errors import EvaluationError, counted
 
 if TYPE_CHECKING:
     from dra_toolkit.evaluation.running.options import Chosen
@@ -59,7 +59,7 @@ def run(
     watch: bool = typer.Option(False, "--watch", help="Evaluate checkpoints as the running training writes them."),
     output: Path = typer.Option(None, help="Folder of results. [default: RUN/evals; ./evals with --model]"),
     slurm: Path = typer.Option(None, metavar="FILE", help="Write an array job that does it; start nothing."),
-    detect: float = typer.Option(None, metavar="POINTS", help="With --dry-run: the samples that show such a difference."),
+    detect: float = typer.Option(None, metavar="POINTS", min=0.1, help="With --dry-run: the samples that show it."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what is there and what is missing; start nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print events as JSON lines."),
 ) -> None:  # fmt: skip
@@ -133,18 +133,19 @@ def _show_plan(rows: list[Any], notes: list[str], power: list[str], *, as_json: 
         print_json({"planned": planned, "notes": notes, "power": power})
         return
     for row in planned:
-        there = f"{row['answers']} of {row['of']} answers are there, {row['n']} for each problem"
+        there = f"{row['answers']} of {counted(row['of'], 'answer')} there, {row['n']} for each problem"
         print_lines([f"{row['label']}  {row['benchmark']}: {there}", f"    {row['folder']}"])
     print_lines(power)
 
 
 def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
     done = evaluator.done
-    failures = [failure for failure in done.failures if not (chosen.options.watch and failure.is_gone)]
-    problems = [*chosen.skipped, *(problem for failure in failures for problem in failure.problems)]
+    problems = list(chosen.skipped)
     for failure in done.failures:
-        if failure not in failures:
+        if chosen.options.watch and failure.is_gone:
             print(failure.problems[0], file=sys.stderr)
+        else:
+            problems += failure.problems
     if done.missed:
         told = ", ".join(map(str, sorted(done.missed)))
         print(f"Deleted before their turn, and not evaluated: steps {told}; raise save_total_limit", file=sys.stderr)
@@ -153,7 +154,7 @@ def _say_how_it_went(evaluator: Any, chosen: Chosen, *, as_json: bool) -> int:
             n, share = cell.prepared.sampling.n, 100 * (cell.accuracy or 0.0)
             print(f"{label:<16} {name:<16} {share:5.1f}%  mean of {n} x {len(cell.prepared.rows)} answers")
         if done.evaluated == 0 and not done.failures:
-            print(f"Nothing to do: {done.reused} evaluations are there already.", file=sys.stderr)
+            print(f"Nothing to do: {counted(done.reused, 'evaluation')} there already.", file=sys.stderr)
         else:
             kept = f", {done.reused} were there already" if done.reused else ""
             print(f"Evaluated {done.evaluated}{kept}; results are in {chosen.evals}", file=sys.stderr)

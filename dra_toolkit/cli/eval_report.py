@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import typer
 
 from dra_toolkit.cli.common import JSON, answer, console, place_of, print_json, user_errors
-from dra_toolkit.errors import EvaluationError, did_you_mean
+from dra_toolkit.errors import EvaluationError, counted, did_you_mean
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
     from dra_toolkit.evaluation.report.answers import Measured
     from dra_toolkit.evaluation.report.gather import Report, Row
 
-DETECT = typer.Option(None, "--detect", metavar="POINTS", help="How many samples would show such a difference.")
+DETECT = typer.Option(None, "--detect", metavar="POINTS", min=0.1, help="How many samples show such a difference.")
 
 
 @user_errors
@@ -59,9 +59,9 @@ def report(
         if diversity:
             shown.print(diversity_view(found, measured, shown.width))
     else:
-        print(visible(as_text(found, format, metrics=metrics, published=published)), end="")
+        print(visible(as_text(found, format, metrics=metrics, published=published, detect=detect)), end="")
     if out is not None:
-        _write(found, out, metrics, published, measured, plain)
+        _write(found, out, measured, plain, metrics=metrics, published=published, detect=detect)
     if out is None and not as_json and format == "table":
         where = shlex.join(map(str, paths or [found.where]))
         typer.echo(f"\nNext:\n  dra eval report {visible(where, one_line=True)} --out report --published", err=True)
@@ -89,7 +89,8 @@ def compare(
 
     rows, notes = (_row(left, path), _row(right, path)), list[str]()
     found = ask(*(list(row.cells.values()) for row in rows), seed=seed, notes=notes)
-    labels, told = (rows[0].label, rows[1].label), power_of(rows, detect)
+    labels = (rows[0].label, rows[1].label)
+    told = power_of(rows, [pair.benchmark for pair in found if pair.benchmark in rows[0].cells], detect)
     count, both = flips(rows[0].cells, rows[1].cells, flipped)
     document = {"left": labels[0], "right": labels[1], "pairs": [plain_pair(pair) for pair in found], "notes": notes}
     document |= {"power": told, "flips": [asdict(flip) for flip in both]}
@@ -114,7 +115,7 @@ def _check_metric(report: Report, metric: str) -> None:
         return
     if metric.startswith("pass@"):
         most = max((max(cell.ks, default=0) for row in report.rows for cell in row.cells.values()), default=0)
-        sampled = f"each problem has {most} samples" if most else "the samples of these results are not known"
+        sampled = f"each problem has {counted(most, 'sample')}" if most else "how many samples there are is not known"
         raise EvaluationError(f"--metric {metric}: {sampled}; evaluate with --n {metric.removeprefix('pass@')} or more")
     raise EvaluationError(f"--metric: found {metric!r}{did_you_mean(metric, known)}; there are {', '.join(known)}")
 
@@ -141,9 +142,7 @@ def _row(name: str, path: Path | None) -> Row:
     raise EvaluationError(f"{told}; there are {', '.join(labels)}")
 
 
-def _write(
-    report: Report, out: Path, metrics: list[str], published: bool, diversity: Measured, plain: dict[str, Any]
-) -> None:
+def _write(report: Report, out: Path, diversity: Measured, plain: dict[str, Any], **asked: Any) -> None:
     """Write the tables and curves of a report."""
     from dra_toolkit.evaluation.report.figures import KINDS, drawn, figures
     from dra_toolkit.evaluation.report.texts import as_text
@@ -156,8 +155,7 @@ def _write(
             (out / f"{name}.{kind}").write_bytes(picture)
     pages = {name: kinds["svg"].decode() for name, kinds in made.items()}
     for format, ending in (("markdown", "md"), ("latex", "tex"), ("csv", "csv"), ("html", "html")):
-        told = as_text(report, format, metrics=metrics, published=published, figures=pages)
-        publish_text(out / f"table.{ending}", told)
+        publish_text(out / f"table.{ending}", as_text(report, format, figures=pages, **asked))
     publish_text(out / "table.json", json.dumps(plain, indent=1) + "\n")
     curves = f" and {', '.join(pages)}" if pages else "; curves need two steps or two samples"
     typer.echo(f"wrote table.md, .tex, .csv, .html, .json{curves} to {out}", err=True)

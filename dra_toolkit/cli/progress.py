@@ -26,6 +26,7 @@ from rich.progress import (
 from rich.text import Text
 
 from dra_toolkit.cli.common import JSON_VERSION
+from dra_toolkit.errors import counted
 from dra_toolkit.safe_text import visible
 
 PLAIN_EVERY_SECONDS = 10.0
@@ -203,8 +204,9 @@ class EvaluationEvents:
         """Take a plan; a later one, of further checkpoints, is added."""
         self._of += event["checkpoints"]
         self._of_answers += event["answers"]
-        kept = f", {event['kept']} evaluations are kept" if event["kept"] else ""
-        text = f"{event['checkpoints']} checkpoints to evaluate, {event['answers']} answers to generate{kept}"
+        kept = f", {counted(event['kept'], 'evaluation')} kept" if event["kept"] else ""
+        answers = counted(event["answers"], "answer")
+        text = f"{counted(event['checkpoints'], 'checkpoint')} to evaluate, {answers} to generate{kept}"
         return Shown(line=text if event["checkpoints"] else "", description=self._overall(), of=self._of_answers)
 
     def _progressed(self, event: Event, slot: str) -> Iterator[Shown]:

@@ -64,8 +64,7 @@ def _print_file(name: str, path: Path, as_json: bool) -> None:
 @app.command()
 @user_errors
 def keys(
-    word: str = typer.Argument(None, help="Only keys with this word in their name or help."),
-    as_json: bool = JSON,
+    word: str = typer.Argument(None, help="Only keys with this word in their name or help."), as_json: bool = JSON
 ) -> None:
     """List the keys of a recipe with help, default and range; --json has the choices too."""
     from dra_toolkit.recipe import known_keys

@@ -13,7 +13,7 @@ from dra_toolkit.doctor.findings import Finding, broken, ok, problem, shown_size
 from dra_toolkit.doctor.golds import check_golds, read_rows, training_file
 from dra_toolkit.doctor.model import CONFIG, ModelSize, missing_weights, read_folder, read_json, size_of
 from dra_toolkit.embedding import known_embedder
-from dra_toolkit.errors import did_you_mean
+from dra_toolkit.errors import counted, did_you_mean
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES
@@ -120,7 +120,7 @@ def _reach_data(name: str) -> Finding:
         return look_up(name, "dataset").finding("data")
     files = [file for file in path.rglob("*") if file.suffix in DATA_SUFFIXES]
     if files:
-        return ok("data", f"{name}: {len(files)} data file{'s' if len(files) > 1 else ''}")
+        return ok("data", f"{name}: {counted(len(files), 'data file')}")
     return warning("data", f"{name}: no {', '.join(DATA_SUFFIXES)} file inside", "name the folder that holds the data")
 
 

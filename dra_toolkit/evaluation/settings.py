@@ -30,18 +30,14 @@ class Sampling:
 
     def __post_init__(self) -> None:
         greedy = f"--temperature 0: the {self.n} samples of a problem would be equal; give --n 1"
-        problems = [
-            told
-            for told, is_right in (
-                (f"--n: found {self.n}, expected 1 or more samples of each problem", self.n >= 1),
-                (f"--temperature: found {self.temperature}, expected 0 or more", self.temperature >= 0),
-                (f"--top-p: found {self.top_p}, expected more than 0, at most 1", 0 < self.top_p <= 1),
-                (f"--max-new-tokens: found {self.max_new_tokens}, expected 1 or more", self.max_new_tokens >= 1),
-                (greedy, self.temperature != 0 or self.n <= 1),
-            )
-            if not is_right
-        ]
-        if problems:
+        expected = {
+            f"--n: found {self.n}, expected 1 or more samples of each problem": self.n >= 1,
+            f"--temperature: found {self.temperature}, expected 0 or more": self.temperature >= 0,
+            f"--top-p: found {self.top_p}, expected more than 0, at most 1": 0 < self.top_p <= 1,
+            f"--max-new-tokens: found {self.max_new_tokens}, expected 1 or more": self.max_new_tokens >= 1,
+            greedy: self.temperature != 0 or self.n <= 1,
+        }
+        if problems := [told for told, is_right in expected.items() if not is_right]:
             raise EvaluationError(*problems)
 
 

@@ -60,7 +60,7 @@ def _missing_gpus(recipe: Recipe, gpus: Sequence[Gpu]) -> Iterator[str]:
     if training + serving > len(gpus):
         names = ", ".join(gpu.index for gpu in gpus)
         yield (
-            f"num_processes: {training} training processes here and {serving} GPUs for vLLM need "
+            f"num_processes: {training} for training here and {serving} for vLLM need "
             f"{training + serving} GPUs, and this machine shows {len(gpus)} ({names}); lower num_processes or vllm_gpus"
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.errors import did_you_mean
+from dra_toolkit.errors import counted, did_you_mean
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX, BUILTINS
 from dra_toolkit.recipe.places import looked_in
 from dra_toolkit.recipe.recipe import Recipe
@@ -78,7 +78,7 @@ def _check_columns(recipe: Recipe, count: int) -> Iterator[str]:
         columns[key] = recipe.data.for_each(recipe[key])
         if len(columns[key]) != count:
             yield (
-                f"{key}: found {len(columns[key])} columns for {count} data set{'s' if count > 1 else ''}, "
+                f"{key}: found {counted(len(columns[key]), 'column')} for {counted(count, 'data set')}, "
                 "expected one name for all, or a list with one for each"
             )
     for prompt, solution in zip(columns["prompt_column"], columns["solution_column"], strict=False):

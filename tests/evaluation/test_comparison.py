@@ -176,7 +176,7 @@ class TestWhatIsPaired:
         told = json.loads(eval_("compare", "1", "2", "--in", tmp_path, "--json").stdout)
         (pair,) = told["pairs"]
         assert (pair["problems"], pair["left"], pair["right"]) == (2, 0, 0.5)
-        assert told["notes"] == ["b: compared on 2 problems of 3 and 2"]
+        assert told["notes"] == ["b: compared on 2 of 3 and 2 problems"]
 
     def test_other_problems_are_compared_by_scores_and_it_is_said(self, tmp_path):
         evaluate(tmp_path, 1, "b", [[0], [1]] * 50)

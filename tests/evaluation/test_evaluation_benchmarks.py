@@ -70,7 +70,7 @@ class TestOpenRS:
         assert [b.name for b in REGISTRY.values() if b.tolerance] == ["minerva"]
 
     def test_prompt_is_open_rs_word_for_word(self):
-        asked = REGISTRY["aime24"].ask("What is {x}?")
+        asked = REGISTRY["aime24"].prompt.replace("{problem}", "What is {x}?")
         assert asked.startswith("Solve the following math problem efficiently and clearly.  The last line")
         assert asked.endswith("Think step by step before answering.\n\nWhat is {x}?")
         assert "'Therefore, the final answer is: $\\boxed{ANSWER}$. I hope it is correct'" in asked

@@ -42,7 +42,7 @@ def test_lines_for_a_pipe(capsys, monkeypatch):
         display.show(event)
     display.close()
     said = capsys.readouterr().err
-    assert "2 checkpoints to evaluate, 20 answers to generate, 1 evaluations are kept" in said
+    assert "2 checkpoints to evaluate, 20 answers to generate, 1 evaluation kept" in said
     assert "checkpoint 1/2  5/20 answers  about 0 s left  step-10 sums 9/10" in said, (
         "what was there before is not counted"
     )

@@ -69,7 +69,7 @@ def test_lighteval_files_hold_the_same_accuracy(undisturbed):
 def test_a_second_call_does_nothing_and_says_so(run, undisturbed, benchmarks):
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
     said = finish(dra_eval(run, "--all-steps", *asked(benchmarks)))
-    assert "Nothing to do: 6 evaluations are there already" in said
+    assert "Nothing to do: 6 evaluations there already" in said
     after = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*") if path.is_file()}
     changed = {path.name for path in after if before.get(path) != after[path]}
     assert changed <= {".lock", ".hashes.json"}
@@ -206,7 +206,7 @@ def test_any_number_of_processes_evaluate_into_one_folder(shards, tmp_path, coun
 def test_an_array_job_is_the_command_itself(run, benchmarks, tmp_path):
     script = tmp_path / "job.sh"
     said = finish(dra_eval(run, "--all-steps", *asked(benchmarks), "--output", tmp_path / "e", "--slurm", script))
-    assert "for 6 tasks" in said, "one for each shard"
+    assert "for 6 tasks; look" in said, "one for each shard"
     written = script.read_text()
     assert "--array=0-5" in written
     assert "--slurm" not in written.splitlines()[-1]
@@ -214,6 +214,8 @@ def test_an_array_job_is_the_command_itself(run, benchmarks, tmp_path):
     assert not (tmp_path / "e").exists(), "nothing is started"
     assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
     assert "exists already" in finish(dra_eval(run, "--all-steps", *asked(benchmarks), "--slurm", script), status=2)
+    one = ["--steps", "10", "--no-base", "--limit", "1", *asked(benchmarks[:1]), "--slurm", tmp_path / "one.sh"]
+    assert "for 1 task; look" in finish(dra_eval(run, *one, "--output", tmp_path / "e"))
 
 
 def test_a_lighteval_task_by_its_dotted_path_is_asked_and_scored_as_it_says(policies, tmp_path):

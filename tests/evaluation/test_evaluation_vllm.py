@@ -72,6 +72,6 @@ def test_dra_eval_runs_to_its_end_with_vllm_and_one_sample_more_takes_over_the_o
     assert (newest["grown"].facts["generated"], newest["at once"].facts["generated"]) == (12, 36)
     grown, once = (read_outcomes(found, ["problem", "sample", "completion", "correct"]) for found in newest.values())
     assert grown.equals(once)
-    assert "Nothing to do: 1 evaluations are there already" in finish(dra_eval(*given), timeout=1000)
+    assert "Nothing to do: 1 evaluation there already" in finish(dra_eval(*given), timeout=1000)
     (row,) = json.loads(eval_("report", tmp_path / "at once", "--json").stdout)["rows"]
     assert row["benchmarks"]["sums"]["n"] == 3

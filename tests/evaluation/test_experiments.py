@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import permutations
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from evaluated import eval_, evaluate
 from test_foreign import DATE, results
 
+from dra_toolkit.evaluation.child.job import write_results
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.results.published import REPORTED, SIZES
+
+SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed", "system_prompt")
 
 
 def scored(folder, label, **benchmarks):
@@ -91,6 +95,45 @@ class TestSeveralPaths:
         assert len({row.label for row in gather(*paths).rows}) == 4
 
 
+class TestFoldersOfFolders:
+    """The parent of what holds evaluations is none itself: they are named, and nothing is read as something else."""
+
+    @pytest.fixture
+    def parent(self, tmp_path):
+        right = np.array([[1, 0], [0, 0]], dtype=bool)
+        for name in ("one", "two of them"):
+            folder = evaluate(tmp_path / name, 10, "b", right.astype(int).tolist())
+            facts = {**json.loads((folder / "evaluation.json").read_text()), "settings": dict.fromkeys(SAMPLING)}
+            write_results(folder / "lighteval" / "results", facts, right)
+        return tmp_path
+
+    def test_they_are_named_as_they_are_given(self, parent):
+        told = " ".join(eval_("report", parent, status=2).stderr.split())
+        assert f"dra eval report {parent}/one '{parent}/two of them'" in told
+        assert [row.label for row in gather(parent / "one", parent / "two of them").rows] == [
+            "one/step-10",
+            "two of them/step-10",
+        ]
+
+    def test_a_run_among_them_is_named_as_a_run(self, parent):
+        (parent / "mine").mkdir()
+        (parent / "one").rename(parent / "mine" / "evals")
+        (parent / "mine" / "resolved.json").write_text("{}")
+        assert f"dra eval report {parent}/mine '" in " ".join(eval_("report", parent, status=2).stderr.split())
+
+    def test_results_of_lighteval_beside_them_are_still_read(self, parent):
+        scored(parent, "other_50", aime24=0.5)
+        report = gather(parent)
+        assert [row.label for row in report.rows] == ["other_50"]
+        assert "evaluations lie in folders below it" in report.problems[0]
+
+    def test_the_results_of_one_of_ours_can_be_read_by_name(self, parent, monkeypatch):
+        (file,) = (parent / "one").rglob("results_*.json")
+        monkeypatch.chdir(file.parent)
+        for path in (file, file.parent, file.parent.parent, Path(file.name), Path()):
+            assert [row.score("b").value for row in gather(path).rows] == [0.25]
+
+
 def test_a_result_that_stands_in_two_files_is_told_with_the_one_that_counts(tmp_path):
     results(tmp_path / "A_10", {"aime24|0": {"extractive_match": 0.4}}, date="2025")
     results(tmp_path / "A_10", {"aime24|0": {"extractive_match": 0.2}}, date="2026")
@@ -107,7 +150,7 @@ class TestMixedSampleCounts:
         report = gather(tmp_path)
         cell = report.rows[0].cells["aime24"]
         assert (cell.n, {k: v.value for k, v in cell.scores.items()}) == (16, {"avg": 0.35, "pass@1": 0.35})
-        assert "of 16 samples; left out" in report.notes[0]
+        assert "n = 16; left out" in report.notes[0]
 
     @pytest.mark.parametrize(
         ("row", "n", "accuracy"),
@@ -127,7 +170,7 @@ class TestMixedSampleCounts:
             assert (cell.n, cell.scores["avg"].value) == (n, accuracy)
             assert not [k for k in cell.ks if cell.scores[f"pass@{k}"].value < accuracy]
             assert set(cell.scores) == {"avg", "pass@1"}
-            assert f"of {n or 'unknown'} samples; left out" in gather(tmp_path).notes[0]
+            assert f"n = {n or 'unknown'}; left out" in gather(tmp_path).notes[0]
             unknown = "aime24: n, the samples of each problem, is unknown (1 row)"
             assert (unknown in gather(tmp_path).notes) == (n == 0)
 

@@ -154,7 +154,7 @@ class TestResults:
     def test_pass_at_4_of_one_sample_is_refused(self, tmp_path):
         results(tmp_path, {"aime24|0": ROW})
         told = eval_("report", tmp_path, "--metric", "pass@4", status=2).stderr
-        assert "each problem has 1 samples; evaluate with --n 4 or more" in " ".join(told.split())
+        assert "each problem has 1 sample; evaluate with --n 4 or more" in " ".join(told.split())
 
 
 class TestDamage:
@@ -183,6 +183,36 @@ class TestDamage:
     def test_nothing_but_damage_is_an_error(self, tmp_path):
         (tmp_path / "results_torn.json").write_text("{")
         assert "torn or no JSON" in eval_("report", tmp_path, status=2).stderr
+
+    def test_a_task_that_stands_twice_in_one_file_is_told(self, tmp_path):
+        rows = {"custom|aime24|0": {"acc": 0.5}, "aime24|5": {"acc": 0.6}}
+        results(tmp_path, rows, date="2026")
+        report = gather(tmp_path)
+        assert report.rows[0].score("aime24").value == 0.6
+        told = "org/model on aime24: stands twice in results_2026.json, avg 50.0 and 60.0; the last counts"
+        assert told in report.notes
+
+    @pytest.mark.parametrize("count", [10**400, 10**18, -4, 0, True, "eight", None])
+    def test_a_number_of_samples_or_problems_that_cannot_be_is_unknown(self, tmp_path, count):
+        config = {"aime24|0": {"num_samples": [count], "effective_num_docs": count}}
+        results(
+            tmp_path,
+            {"aime24|0": ROW, f"amc23|{count}": {f"pass@k:k=1&n={count}": 0.5}},
+            size=count,
+            config_tasks=config,
+        )
+        plain = json.loads(eval_("report", tmp_path, "--detect", "3", "--json").stdout)
+        assert {cell["n"] for cell in plain["rows"][0]["benchmarks"].values()} <= {0, 1}
+
+    @pytest.mark.parametrize("row", [None, [0.5], "0.5", 0.5, {}])
+    def test_a_task_whose_scores_are_no_table_is_named(self, tmp_path, row):
+        results(tmp_path, {"aime24|0": ROW, "amc23|0": row})
+        assert "amc23|0: no accuracy from 0 to 1" in gather(tmp_path).problems[0]
+
+    def test_no_error_at_all_between_0_and_1_is_none_that_is_known(self, tmp_path):
+        results(tmp_path, {"aime24|0": {"acc": 0.5, "acc_stderr": 0}})
+        assert np.isnan(gather(tmp_path).rows[0].score("aime24").error)
+        assert "±" not in next(line for line in eval_("report", tmp_path).stdout.splitlines() if "org/model" in line)
 
     def test_another_folder_of_json_is_not_results(self, tmp_path):
         (tmp_path / "package.json").write_text("{}")

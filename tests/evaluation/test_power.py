@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from evaluated import eval_, evaluate
+from test_foreign import results
 
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
@@ -56,7 +57,7 @@ def test_what_is_measured_of_many_answers_is_what_they_were_drawn_from():
     rng = np.random.default_rng(1)
     prior, found = expected("b", 4000, 8), measured("b", cells(rng, 4000, 8, [0.0] * 6), 4000, 8)
     assert not found.is_prior
-    assert found.within == pytest.approx(prior.within, rel=0.02)
+    assert found.noise == pytest.approx(prior.noise, rel=0.02)
     assert found.between == pytest.approx(prior.between, rel=0.1)
 
 
@@ -64,6 +65,101 @@ def test_one_checkpoint_or_one_sample_leaves_the_prior():
     rng = np.random.default_rng(2)
     assert measured("b", cells(rng, 50, 4, [0.0]), 50, 4).is_prior
     assert measured("b", cells(rng, 50, 1, [0.0, 0.0]), 50, 1) == expected("b", 50, 1)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([[0] * 4] * 20, [[1] * 4] * 20),
+        ([[0] * 4] * 20, [[0] * 4] * 20),
+        ([[1]] * 20, [[1]] * 20),
+        ([[1, 0, 1, 0]] * 20, [[1, 0, 1, 0]] * 20),
+        ([[1, 0, 1, 0]] * 20, [[1, 1, 1, 0]] * 20),
+    ],
+)
+def test_where_no_problem_tells_two_checkpoints_apart_the_prior_is_told(tmp_path, left, right):
+    evaluate(tmp_path, 0, "b", left)
+    evaluate(tmp_path, 10, "b", right)
+    plain = json.loads(eval_("report", tmp_path, "--detect", "5", "--json").stdout)["findings"]
+    for lines in (
+        plain,
+        json.loads(eval_("compare", "0", "10", "--in", tmp_path, "--detect", "5", "--json").stdout)["power"],
+        eval_("compare", "0", "10", "--in", tmp_path, "--detect", "5").stdout.splitlines(),
+    ):
+        told_ = " ".join(" ".join(lines).split())
+        assert "are told apart four times in five (paired, p < 0.05; by a prior: log odds" in told_
+        assert "a difference of 5.0 points" in told_
+
+
+def test_one_benchmark_of_which_nothing_can_be_measured_takes_the_prior_by_name(tmp_path):
+    rng = np.random.default_rng(5)
+    for step in (0, 10):
+        evaluate(tmp_path, step, "none", [[0] * 4] * 20)
+        evaluate(tmp_path, step, "some", (rng.random((40, 4)) < 0.5).astype(int).tolist())
+    said = " ".join(json.loads(eval_("report", tmp_path, "--json").stdout)["findings"])
+    assert "by the answers that are there; of none by a prior" in said
+
+
+def answered(correct) -> BenchmarkResult:
+    """Return a checkpoint with these answers, (P, n)."""
+    names = tuple(map(str, range(len(correct))))
+    return BenchmarkResult(
+        label="x", step=1, benchmark="b", n=correct.shape[1], scores={}, problems=names, correct=correct
+    )
+
+
+def test_checkpoints_that_answer_alike_because_of_equal_seeds_are_measured_as_such():
+    """The same chance for both in every sample: what remains between two means is not the noise of two alone."""
+    rng = np.random.default_rng(6)
+    ability, luck, other = 2.0 * rng.standard_normal(4000), *rng.random((2, 4000, 16))
+    means = [logistic(ability + 0.5 * rng.standard_normal(4000))[:, None] for _ in range(2)]
+    shared, apart = (
+        measured("b", [answered(luck < means[0]), answered(second < means[1])], 4000, 16) for second in (luck, other)
+    )
+    assert shared.noise < 0.5 * apart.noise
+    true = float(np.var(means[1] - means[0], ddof=1))
+    assert (shared.between, apart.between) == pytest.approx((true, true), rel=0.15)
+
+
+@pytest.mark.parametrize("checkpoints", [0.0, 0.5])
+def test_what_no_number_of_samples_goes_below_is_bounded_nineteen_times_in_twenty(checkpoints):
+    """Also where checkpoints do not differ at all, and the estimate is 0 half the time."""
+    rng = np.random.default_rng(7)
+    true = expected("b", 40, 8).between if checkpoints else 0.0
+    held = 0
+    for _ in range(400):
+        ability = 2.0 * rng.standard_normal(40)
+        means = [logistic(ability + checkpoints * rng.standard_normal(40))[:, None] for _ in range(2)]
+        held += measured("b", [answered(rng.random((40, 8)) < mean) for mean in means], 40, 8).most >= true
+    assert held / 400 > 0.94
+
+
+def test_scores_alone_say_that_they_show_less_and_an_unknown_size_is_said(tmp_path):
+    for name, value in (("a_10", 0.4), ("a_20", 0.5)):
+        results(
+            tmp_path / "known" / name,
+            {"amc23|0": {"extractive_match": value, "extractive_match_stderr": 0.07}},
+            size=40,
+        )
+        results(tmp_path / "not" / name, {"own|0": {"acc": value, "acc_stderr": 0.07}}, size=0)
+    for path, words in (
+        (tmp_path / "known", "scores alone, as they are here, show less"),
+        (tmp_path / "not", "is not known"),
+    ):
+        assert words in " ".join(json.loads(eval_("report", path, "--json").stdout)["findings"])
+        assert words in " ".join(json.loads(eval_("compare", "10", "20", "--in", path, "--json").stdout)["power"])
+
+
+def test_rows_of_different_benchmarks_still_have_a_power_each(tmp_path):
+    evaluate(tmp_path, 0, "a", [[1, 0]] * 20)
+    evaluate(tmp_path, 10, "b", [[1, 0]] * 20)
+    assert "points of the average" in " ".join(json.loads(eval_("report", tmp_path, "--json").stdout)["findings"])
+
+
+@pytest.mark.parametrize("points", ["0", "-3", "x"])
+def test_a_difference_that_is_none_is_refused(tmp_path, points):
+    evaluate(tmp_path, 0, "a", [[1, 0]] * 20)
+    assert "--detect" in eval_("report", tmp_path, "--detect", points, status=2).stderr
 
 
 def test_a_difference_that_no_two_checkpoints_can_have_is_not_named(tmp_path):

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from evaluated import eval_, evaluate, three_steps, write_unsealed
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from shaped import held
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
@@ -148,6 +149,11 @@ class TestReport:
         }
         first = next(csv.DictReader(io.StringIO((out / "table.csv").read_text())))
         assert first["versions"] == "lighteval 0.13.0, torch 2.9"
+        assert first["title"].endswith("majority vote of n samples, accuracy by the judge, per cent")
+        assert first["error_is"].startswith("± is one standard error by problem")
+        assert json.loads((out / "table.json").read_text())["title"] == first["title"]
+        rows = csv.DictReader(io.StringIO((out / "table.csv").read_text()))
+        assert {row["label"] for row in rows if "mean accuracy over the benchmarks" in row["chosen_by"]} == {"step-50"}
         assert (out / "accuracy.pdf").read_bytes().startswith(b"%PDF")
         assert (out / "accuracy.png").read_bytes().startswith(b"\x89PNG")
 
@@ -386,6 +392,33 @@ class TestReport:
             assert "step: best step 2 by b" in told
             assert "note: not evaluated on every benchmark, so without an average: step-2" in told
 
+    def test_a_difference_that_is_asked_about_is_answered_in_every_format(self, evals, tmp_path):
+        eval_("report", evals, "--detect", "2.5", "--out", tmp_path / "out")
+        for kind in ("md", "tex", "html", "json"):
+            assert "a difference of 2.5 points" in (tmp_path / "out" / f"table.{kind}").read_text(), kind
+
+    def test_the_rules_that_choose_a_step_are_named_at_it_once_and_inside_the_figure(self, tmp_path):
+        for step in (0, 5, 10):
+            for name in ("chooser", "b"):
+                evaluate(tmp_path, step, name, [[int(step == 10), 1]] * 4 + [[0, 1]])
+        figure = figures(gather(tmp_path, held_out="chooser"))["accuracy"]
+        FigureCanvasAgg(figure).draw()
+        axes = figure.axes[0]
+        (told,) = axes.texts
+        assert told.get_text() == "chooser; mean accuracy over the benchmarks reported"
+        assert told.get_position()[0] == 10
+        inside = axes.get_window_extent()
+        assert inside.contains(*told.get_window_extent().p0)
+        assert inside.contains(*told.get_window_extent().p1)
+        assert inside.width > 0.8 * figure.bbox.width, "no word takes the curves' place"
+
+    def test_rows_left_out_of_the_figure_of_pass_at_k_are_counted(self, tmp_path):
+        for step in range(10):
+            evaluate(tmp_path, step, "b", [[int(step == 4), 0]] * 4 + [[0, 1]])
+        figure = figures(gather(tmp_path))["pass-at-k"]
+        assert len(labels(figure)) == 5
+        assert "pass@k, 5 of 10 rows" in figure.axes[0].get_title(loc="left").replace("\n", " ")
+
     def test_the_chosen_step_is_in_the_figure_of_pass_at_k(self, tmp_path):
         for step in range(10):
             evaluate(tmp_path, step, "b", [[int(step == 4), 0]] * 4 + [[0, 1]])
@@ -427,7 +460,7 @@ class TestAnswers:
         found = [(flip["problem"], flip["left"]["right"], flip["right"]["right"]) for flip in told["flips"]]
         assert found == [("p1", 0, 1)]
         said = " ".join(eval_("compare", "1", "2", "--in", two, "--flips", "5").stdout.split())
-        assert "1 problems flipped" in said
+        assert "1 problem flipped" in said
         assert "step-2, 100 % right, 3 tokens, ends by stop: I think 1 of 1" in said
 
     def test_the_clearest_come_first_and_equal_labels_of_two_folders_are_told_apart(self, tmp_path):

@@ -13,6 +13,7 @@ from recorded import make_run
 
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.models.targets import Target, locate
+from dra_toolkit.evaluation.report.figures import figures
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.running import evaluator as evaluator_module
 from dra_toolkit.evaluation.running.evaluator import Evaluator, Watched
@@ -139,8 +140,12 @@ def test_overwriting_a_run_keeps_its_evaluations_beside_it(tmp_path):
 def test_part_of_a_benchmark_is_told_beside_published_figures(tmp_path):
     evaluate(tmp_path, 4, "amc23", [[1], [0], [1], [0]], settings={"temperature": 0.6, "limit": 4})
     assert gather(tmp_path).notes == ("amc23: 4 of 40 problems; not comparable with figures for the whole (1 row)",)
-    said = " ".join(eval_("report", tmp_path, "--published").stdout.split())
-    assert "4 of 40 problems; not comparable with figures for the whole" in said
+    for format in ("table", "markdown", "latex", "html", "csv"):
+        said = " ".join(eval_("report", tmp_path, "--published", "--format", format).stdout.split())
+        assert "4 of 40 problems; not comparable with figures for the whole" in said
+    evaluate(tmp_path, 5, "amc23", [[1], [0], [1], [0]], settings={"temperature": 0.6, "limit": 4})
+    for figure in figures(gather(tmp_path)).values():
+        assert "note: amc23: 4 of 40 problems; not comparable" in " ".join(figure.get_supxlabel().split())
 
 
 def test_the_first_problems_of_a_benchmark_are_told_in_every_format(tmp_path):

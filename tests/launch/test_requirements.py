@@ -114,7 +114,7 @@ class TestPackages:
 class TestGpus:
     def test_more_processes_than_gpus(self, lacks):
         assert lacks("num_processes=3", gpus=2) == [
-            "num_processes: 3 training processes here and 0 GPUs for vLLM need 3 GPUs, and this machine shows 2 (0, 1); "
+            "num_processes: 3 for training here and 0 for vLLM need 3 GPUs, and this machine shows 2 (0, 1); "
             "lower num_processes or vllm_gpus"
         ]
 
@@ -123,7 +123,7 @@ class TestGpus:
 
     def test_the_servers_gpus_are_counted(self, lacks):
         (line,) = lacks("num_processes=3", "vllm_gpus=2", gpus=4)
-        assert line.startswith("num_processes: 3 training processes here and 2 GPUs for vLLM need 5 GPUs")
+        assert line.startswith("num_processes: 3 for training here and 2 for vLLM need 5 GPUs")
         assert lacks("num_processes=3", "vllm_gpus=1", gpus=4) == []
 
     def test_a_single_process_beside_its_server_needs_two(self, lacks):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.errors import EvaluationError, did_you_mean
+from dra_toolkit.errors import EvaluationError, counted, did_you_mean
 from dra_toolkit.evaluation.benchmarks.registry import Benchmark
 from dra_toolkit.runs.importers.lines import Problems, objects
 from dra_toolkit.safe_text import first_line
@@ -72,11 +72,11 @@ def _problems(benchmark: Benchmark, rows: Sequence[Mapping[str, Any]], where: st
         more = [f"{where}: and {len(mistakes) - 5} more such rows"] if len(mistakes) > 5 else []
         raise EvaluationError(*mistakes[:5], *more)
     if benchmark.size is not None and len(texts) != benchmark.size:
-        raise EvaluationError(f"{where}: has {len(texts)} problems, {benchmark.name} has {benchmark.size}")
+        raise EvaluationError(f"{where}: has {counted(len(texts), 'problem')}, {benchmark.name} has {benchmark.size}")
     texts = texts[: benchmark.limit]
     names = problem_ids([text for text, _ in texts])
     return [
-        {"id": name, "query": benchmark.ask(text), "gold": _gold(benchmark, gold)}
+        {"id": name, "query": benchmark.prompt.replace("{problem}", text), "gold": _gold(benchmark, gold)}
         for name, (text, gold) in zip(names, texts, strict=True)
     ]
 

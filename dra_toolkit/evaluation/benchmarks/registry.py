@@ -12,13 +12,10 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dra_toolkit.errors import EvaluationError, did_you_mean
+from dra_toolkit.errors import EvaluationError, counted, did_you_mean
 
-MATHS_PROMPT = (
-    "Solve the following math problem efficiently and clearly.  The last line of your response should be of the following "
-    "format: 'Therefore, the final answer is: $\\boxed{ANSWER}$. I hope it is correct' (without quotes) where ANSWER is "
-    "just the final number or expression that solves the problem. Think step by step before answering.\n\n{problem}"
-)
+KNOWN = json.loads(Path(__file__).with_name("known.json").read_text(encoding="utf-8"))
+MATHS_PROMPT: str = KNOWN["prompt"]
 """Open-RS's prompt; `{problem}` is where the problem goes."""
 METRIC_VERSION = "1"
 """Raised whenever the same answer could be scored otherwise."""
@@ -59,13 +56,8 @@ class Benchmark:
     note: str | None = None
     """What keeps its numbers from being compared."""
 
-    def ask(self, problem: str) -> str:
-        """Return the prompt for a problem."""
-        return self.prompt.replace("{problem}", problem)
 
-
-KNOWN = json.loads(Path(__file__).with_name("known.json").read_text(encoding="utf-8"))
-REGISTRY = {row["name"]: Benchmark(**row) for row in KNOWN}
+REGISTRY = {row["name"]: Benchmark(**row) for row in KNOWN["benchmarks"]}
 
 
 def choose_benchmarks(
@@ -134,7 +126,7 @@ def with_limit(benchmark: Benchmark, limit: int | None) -> Benchmark:
         return benchmark
     if limit < 1:
         raise EvaluationError(f"--limit: found {limit}, expected 1 or more problems")
-    note = f"only the first {limit} problems; not comparable with figures for the whole"
+    note = f"only the first {counted(limit, 'problem')}; not comparable with figures for the whole"
     return replace(benchmark, limit=limit, size=None, hash_examples=None, note=note)
 
 

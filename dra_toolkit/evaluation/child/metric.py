@@ -47,27 +47,21 @@ def open_rs_metric(extraction: str) -> Any:
     )
 
 
-def doc_of(row: Mapping[str, Any]) -> Any:
-    """Return lighteval's document for a staged problem."""
-    from lighteval.tasks.requests import Doc
-
-    return Doc(
-        query=row["query"],
-        choices=list(row.get("choices") or [row["gold"]]),
-        gold_index=row["gold_index"] if row.get("gold_index") is not None else 0,
-        instruction=row.get("instruction"),
-        specific={**json.loads(row.get("specific") or "{}"), "problem": row["id"]},
-    )
-
-
 def score(metric: Mapping[str, Any], row: Mapping[str, Any], text: str) -> dict[str, Any]:
     """Return whether a completion of a problem is `correct`, and its `answer` in one notation, None where none was found.
 
     metric: `extraction` of the benchmark, or the `task` whose own metric scores; row: the problem as staged for the child.
     """
     from lighteval.models.model_output import ModelResponse
+    from lighteval.tasks.requests import Doc
 
-    doc = doc_of(row)
+    doc = Doc(
+        query=row["query"],
+        choices=list(row.get("choices") or [row["gold"]]),
+        gold_index=row["gold_index"] if row.get("gold_index") is not None else 0,
+        instruction=row.get("instruction"),
+        specific={**json.loads(row.get("specific") or "{}"), "problem": row["id"]},
+    )
     response = ModelResponse(text=[text])
     if metric.get("task"):
         from dra_toolkit.evaluation.child.tasks import task_metric

@@ -63,19 +63,21 @@ def findings(report: Report, detect: float | None = None) -> list[str]:
             what = "" if pair.benchmark == AVERAGE else f" on {pair.benchmark}"
             verdict = pair.verdict.replace("the right one", label).replace("the left one", base.label)
             lines.append(f"{label} against {base.label}{what}{several}: {verdict}")
-    return [*lines, *power_of([row for row in report.rows if len(row.cells) == len(report.benchmarks)], detect)]
+    return [*lines, *power_of(report.rows, report.benchmarks, detect)]
 
 
-def power_of(rows: Sequence[Row], detect: float | None = None) -> list[str]:
-    """Return what difference between two rows the answers can show, on the benchmarks that all of them have."""
-    names = [name for name in rows[0].cells if all(name in row.cells for row in rows)] if rows else []
-    cells = {name: [row.cells[name] for row in rows] for name in names}
+def power_of(rows: Sequence[Row], names: Iterable[str], detect: float | None = None) -> list[str]:
+    """Return what difference between two rows the answers can show, on some benchmarks."""
+    cells = {name: [row.cells[name] for row in rows if name in row.cells] for name in names}
     planned = {}
     for name, of in cells.items():
         problems = max(next(iter(cell.scores.values())).problems for cell in of) or SIZES.get(name, 0)
-        if problems > 1:
+        if problems:
             planned[name] = (problems, max(1, min((cell.n for cell in of if cell.n), default=1)))
-    return told(spreads_of(cells, planned), detect)
+    lines = told(spreads_of(cells, planned), detect)
+    if planned and not any(cell.correct is not None for of in cells.values() for cell in of):
+        lines.append("that is with the answers by problem; scores alone, as they are here, show less")
+    return lines
 
 
 def choice_text(report: Report, choice: Choice) -> str:

@@ -78,20 +78,23 @@ def _accuracy(report: Report, runs: Mapping[str, Sequence[Row]]) -> Figure:
         if several:
             values = [(row.step, report.average(row)) for row in rows]
             _line(axes, _name(runs, stem, "average"), values, color="black", linewidth=3, **style)
-    for choice in report.choices:
-        axes.axvline(choice.step, color="#999999", linewidth=1, zorder=0)
-        at = (choice.step, 0.01)
-        axes.annotate(f" {visible(choice.rule.split(',')[0])}", at, xycoords=axes.get_xaxis_transform())
+    for step in {choice.step for choice in report.choices}:
+        axes.axvline(step, color="#999999", linewidth=1, zorder=0)
+        rules = [f"{each.experiment} {each.rule}".split(",")[0] for each in report.choices if each.step == step]
+        words, at = _plain("; ".join(map(str.strip, rules))), axes.get_xaxis_transform()
+        axes.text(step, 0.01, words, transform=at, rotation=90, ha="right", va="bottom", fontsize=8)
     return _labelled(figure, axes)
 
 
 def _pass_at_k(report: Report) -> Figure:
-    figure, axes = _figure(report, "pass@k", "k, samples of a problem", "pass@k, mean over benchmarks (%)")
-    axes.set_xscale("log", base=2)
     whole = [row for row in report.rows if len(row.cells) == len(report.benchmarks)]
     chosen = {choice.label for choice in report.choices}
     spread = whole if len(whole) <= MOST_ROWS else [whole[i * (len(whole) - 1) // 3] for i in range(MOST_ROWS)]
-    for number, row in enumerate(row for row in whole if row in spread or row.label in chosen):
+    rows = [row for row in whole if row in spread or row.label in chosen]
+    some = f", {len(rows)} of {len(report.rows)} rows" if len(rows) < len(report.rows) else ""
+    figure, axes = _figure(report, f"pass@k{some}", "k, samples of a problem", "pass@k, mean over benchmarks (%)")
+    axes.set_xscale("log", base=2)
+    for number, row in enumerate(rows):
         ks = sorted(set.intersection(*(set(cell.ks) for cell in row.cells.values())))
         values = [(k, report.average(row, f"pass@{k}") or row.score(report.benchmarks[0], f"pass@{k}")) for k in ks]
         _line(axes, row.label, values, number)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.errors import DRAError, EvaluationError, did_you_mean
+from dra_toolkit.errors import DRAError, EvaluationError, counted, did_you_mean
 from dra_toolkit.evaluation.models.fingerprint import Fingerprints
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult, cell_of
 from dra_toolkit.evaluation.results.lighteval_files import Found, read_foreign
 from dra_toolkit.evaluation.results.published import SIZES
-from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations
+from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations, folders_below
 from dra_toolkit.evaluation.statistics.best_step import Choice, by_benchmarks, by_held_out, by_training_reward
 from dra_toolkit.evaluation.statistics.comparison import MUST_AGREE
 from dra_toolkit.evaluation.statistics.scores import Score, average
@@ -111,7 +112,13 @@ def _read(path: Path, run: RunDirectory | None) -> Found:
     if not path.exists():
         raise EvaluationError(f"{path}: there is nothing; expected a run, its evals folder, or lighteval's results")
     if not (evaluations := find_evaluations(path / EVALUATIONS if run is not None else path)):
-        return read_foreign(path)
+        found = read_foreign(path)
+        if below := folders_below(path):
+            some = shlex.join(map(str, below[:5])) + (f" and {len(below) - 5} more" if len(below) > 5 else "")
+            found.problems.append(
+                f"{path}: evaluations lie in folders below it; name those meant: dra eval report {some}"
+            )
+        return found
     found = Found()
     older: dict[str, None] = {}
     for evaluation in evaluations:
@@ -213,14 +220,17 @@ def _incomplete(rows: Sequence[Row], names: Sequence[str]) -> list[str]:
 
 def _partial(cells: Sequence[BenchmarkResult]) -> list[str]:
     """Return a line for each benchmark and reason why its scores are not those of the whole benchmark as published."""
-    found: Counter[tuple[str, str]] = Counter()
-    for cell in cells:
-        problems = next((score.problems for score in cell.scores.values()), 0)
-        whole = SIZES.get(cell.benchmark, problems)
-        some = f"{problems} of {whole} problems; not comparable with figures for the whole"
-        is_told = not 0 < problems < whole or (cell.note and cell.settings.get("limit"))
-        found.update((cell.benchmark, note) for note in (cell.note, None if is_told else some) if note)
-    return [f"{name}: {note} ({count} row{'s' if count > 1 else ''})" for (name, note), count in found.items()]
+    found = Counter((cell.benchmark, note) for cell in cells for note in limits(cell))
+    return [f"{name}: {note} ({counted(count, 'row')})" for (name, note), count in found.items()]
+
+
+def limits(cell: BenchmarkResult) -> list[str]:
+    """Return what keeps a score from standing beside those of the whole benchmark as published."""
+    problems = next((score.problems for score in cell.scores.values()), 0)
+    whole = SIZES.get(cell.benchmark, problems)
+    some = f"{problems} of {counted(whole, 'problem')}; not comparable with figures for the whole"
+    is_told = not 0 < problems < whole or (cell.note and cell.settings.get("limit"))
+    return [note for note in (cell.note, None if is_told else some) if note]
 
 
 def _unlike(cells: Sequence[BenchmarkResult]) -> list[str]:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from string import Template
 from typing import Any
 
-from dra_toolkit.evaluation.report.about import about, findings, points, title
+from dra_toolkit.evaluation.report.about import CONVENTION, SHOWN, about, findings, points, title
 from dra_toolkit.evaluation.report.answers import HEADS, answer_rows
-from dra_toolkit.evaluation.report.gather import Report, Row
+from dra_toolkit.evaluation.report.gather import Report, Row, limits
 from dra_toolkit.evaluation.results.published import NOTE, REPORTED, SIZES, Reported
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
@@ -37,11 +38,12 @@ def as_text(
     *,
     metrics: Sequence[str] = ("avg",),
     published: bool = False,
+    detect: float | None = None,
     figures: Mapping[str, str] | None = None,
 ) -> str:
     """Return a report as markdown, latex, html or csv; published: with the figures that others reported below it.
 
-    figures: SVG pictures by name, for the page.
+    detect: a difference, in points, that is asked about; figures: SVG pictures by name, for the page.
     """
     if format == "csv":
         return _csv(report, metrics, published)
@@ -49,7 +51,7 @@ def as_text(
     if published:
         table = Table(table.heads, [*table.rows, *published_rows(report)], table.bold)
     told = [f"{name}: {line}" for name, line in about(report).items()]
-    told += [visible(line, one_line=True) for line in (*findings(report), *report.notes, *report.problems)]
+    told += [visible(line, one_line=True) for line in (*findings(report, detect), *report.notes, *report.problems)]
     told += [NOTE] if published else []
     head = visible(title(report, metrics), one_line=True)
     second = Table(HEADS, [[visible(cell, one_line=True) for cell in row] for row in answer_rows(report)])
@@ -167,20 +169,11 @@ def _latex(table: Table, head: str, told: Sequence[str]) -> str:
     heads, *body = (" & ".join(cells) + " \\\\\n" for cells in _marked(table, as_latex, "\\textbf{{{}}}"))
     columns = "l" + "r" * (len(table.heads) - 1)
     caption = ". ".join([as_latex(head), *(as_latex(each.rstrip(".")) for each in told)])
-    return (
-        "% needs \\usepackage{booktabs}; with graphicx too a wide table is made to fit the line\n"
-        "% and LuaLaTeX or XeLaTeX, with a font that has them, shows the letters that pdfLaTeX shows as [U+...]\n"
-        "\\begin{table}\n\\providecommand{\\resizebox}[3]{#3}\n\\centering\\small\n"
-        "\\providecommand{\\draletter}[2]{\\ifdefined\\Umathcode\\iffontchar\\font`#1 #1\\else[#2]\\fi\\else[#2]\\fi}\n"
-        "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{heads}\\midrule\n{''.join(body)}\\bottomrule\n"
-        "\\end{tabular}}\n"
-        f"\\caption{{{caption}.}}\n\\label{{tab:dra-evaluation}}\n\\end{{table}}\n"
-    )
+    form = Template(Path(__file__).with_name("table.tex").read_text(encoding="utf-8"))
+    return form.substitute(columns=columns, heads=heads, body="".join(body), caption=caption)
 
 
 FACTS = ("model", "run", "backend", "versions", "finished", "hash_examples", "note")
-SETTINGS = ("temperature", "top_p", "max_new_tokens", "seed", "limit")
 
 
 def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
@@ -188,7 +181,8 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
     from dra_toolkit.inspection.export.exporting import cell as safe
 
     numbers = ["value", "error", "low", "high", "problems"]
-    heads = ["label", "step", "benchmark", "metric", *numbers, "n", "source", *FACTS, *SETTINGS]
+    whole = {"title": title(report, metrics), "error_is": CONVENTION}
+    heads = ["label", "step", "benchmark", "metric", *numbers, "n", "source", *FACTS, *SHOWN, *whole, "chosen_by"]
     facts = {(each.label, each.benchmark): each.facts for each in report.evaluations}
     rows: list[dict[str, Any]] = []
     for row, metric, name in product(report.rows, metrics, [*report.benchmarks, ""]):
@@ -197,7 +191,8 @@ def _csv(report: Report, metrics: Sequence[str], published: bool) -> str:
             if cell := row.cells.get(name):
                 rows[-1] |= {**facts.get((row.label, name), {}), "hash_examples": cell.hash_examples, **cell.settings}
                 versions = ", ".join(f"{name} {version}" for name, version in (rows[-1].get("versions") or {}).items())
-                rows[-1] |= {"n": cell.n, "source": cell.source, "versions": versions, "note": cell.note}
+                rows[-1] |= {"n": cell.n, "source": cell.source, "versions": versions, "note": "; ".join(limits(cell))}
+            rows[-1] |= {**whole, "chosen_by": "; ".join(c.rule for c in report.choices if c.label == row.label)}
             rows[-1] |= {"label": row.label, "step": row.step, "benchmark": name or "average", "metric": metric}
             rows[-1] |= _numbers(found)
     for each in _reported(report) if published else []:

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dra_toolkit.errors import counted
 from dra_toolkit.evaluation.report.about import CONVENTION, about, choice_text, findings, title
 from dra_toolkit.evaluation.report.answers import HEADS, Flip, Measured, answer_rows, distinct_answers, sampled_pass
 from dra_toolkit.evaluation.report.gather import Report
@@ -28,10 +29,7 @@ LABEL = 24
 def report_view(
     report: Report, *, metrics: Sequence[str], width: int, published: bool, detect: float | None = None
 ) -> RenderableType:
-    """Return the scores, the answers behind them, the steps that the rules choose, what is shown, and what is damaged.
-
-    detect: a difference, in points, that is asked about.
-    """
+    """Return the scores, the answers behind them, the steps chosen, what is shown at all, and what is damaged."""
     table = score_table(report, metrics)
     parts: list[RenderableType] = [Text(_shown(title(report, metrics)), "bold")]
     parts += [*_tables(table.heads, table.rows, width), Text(CONVENTION, "dim")]
@@ -103,20 +101,17 @@ def comparison_view(
         ]
         for pair in found
     ]
-    parts: list[RenderableType] = [
-        Text.assemble("left: ", (_shown(left), "bold"), "   right: ", (_shown(right), "bold"))
-    ]
-    parts += [*_tables(heads, lines, width), *(Text(f"{_shown(pair.benchmark)}: {pair.verdict}") for pair in found)]
-    return Group(*parts, *_texts(power, "dim"), *_texts(notes, "yellow"))
+    head = Text.assemble("left: ", (_shown(left), "bold"), "   right: ", (_shown(right), "bold"))
+    verdicts = _texts(f"{pair.benchmark}: {pair.verdict}" for pair in found)
+    return Group(head, *_tables(heads, lines, width), *verdicts, *_texts(power, "dim"), *_texts(notes, "yellow"))
 
 
 def flips_view(count: int, found: Sequence[Flip], characters: int = 300) -> RenderableType:
     """Return the clearest of the problems that flipped, each with an answer of both sides, its end if it is long."""
-    parts: list[Text] = [Text(f"{count} problems flipped" + (":" if found else ""), "bold")]
+    parts: list[Text] = [Text(f"{counted(count, 'problem')} flipped" + (":" if found else ""), "bold")]
     for flip in found:
-        parts.append(
-            Text(f"\n{_shown(flip.benchmark)} {_shown(str(flip.problem))}  gold {_shown(flip.gold)[:80]}", "bold")
-        )
+        name = f"\n{_shown(flip.benchmark)} {_shown(str(flip.problem))}  gold {_shown(flip.gold)[:80]}"
+        parts.append(Text(name, "bold"))
         if flip.query:
             parts.append(Text(_shown(flip.query[-characters:]), "dim"))
         for side in (flip.left, flip.right):
@@ -150,6 +145,12 @@ def as_plain(
         for row in report.rows
     ]
     told = {name: getattr(report, name) for name in ("where", "benchmarks", "choices", "notes", "problems")}
-    found = {**told, "about": about(report), "rows": rows, "findings": findings(report, detect)}
+    found = {
+        "title": title(report, metrics),
+        **told,
+        "about": about(report),
+        "rows": rows,
+        "findings": findings(report, detect),
+    }
     found |= {} if diversity is None else {"diversity": diversity}
     return {name: plain(value) for name, value in found.items()}

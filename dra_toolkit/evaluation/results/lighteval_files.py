@@ -10,7 +10,7 @@ from typing import Any
 
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
 from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, metric_of, single_metric
-from dra_toolkit.evaluation.results.stored import Evaluation
+from dra_toolkit.evaluation.results.stored import FACTS_FILE, Evaluation
 from dra_toolkit.evaluation.statistics.scores import Score, interval
 from dra_toolkit.runs.files import read_json
 
@@ -35,14 +35,13 @@ class Found:
 
 
 def read_foreign(path: Path) -> Found:
-    """Read one results file, or all below a folder; of a model and benchmark evaluated twice the later file counts.
-
-    A file that is torn, or of another shape, is named in `problems` and the rest goes on.
-    """
+    """Read one results file, or all below a folder: the later one of a cell counts, a torn one is told and left out."""
     files = [path] if path.is_file() else sorted(path.rglob("results_*.json"), key=lambda p: (str(p.parent), p.name))
-    cells: dict[tuple[str, str], BenchmarkResult] = {}
+    cells: dict[tuple[str, str], tuple[BenchmarkResult, Path]] = {}
     found = Found()
     for file in files:
+        if path in (whole := file.parent.parent.parent).parents and (whole / FACTS_FILE).is_file():
+            continue  # one of ours, which stands for the same answers
         try:
             document = read_json(file)
         except (OSError, ValueError) as error:
@@ -54,27 +53,31 @@ def read_foreign(path: Path) -> Found:
         for cell in _cells(file, path, document, found):
             place = (cell.label, cell.benchmark)
             if place in cells:
+                other, before = cells[place]
                 (metric, value), *_ = cell.scores.items()
-                other = cells[place].scores.get(metric)
-                both = f"{metric} {'none' if other is None else f'{100 * other.value:.1f}'} and {100 * value.value:.1f}"
-                found.notes.append(f"{' on '.join(place)}: stands in two files, {both}; {file.name} counts")
-            cells[place] = cell
-    return replace(found, cells=_with_steps(list(cells.values())))
+                was = f"{100 * other.scores[metric].value:.1f}" if metric in other.scores else "none"
+                where, which = ("in two files", file.name) if before != file else (f"twice in {file.name}", "the last")
+                both = f"{metric} {was} and {100 * value.value:.1f}"
+                found.notes.append(f"{' on '.join(place)}: stands {where}, {both}; {which} counts")
+            cells[place] = cell, file
+    return replace(found, cells=_with_steps([cell for cell, _ in cells.values()]))
 
 
 def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> Iterator[BenchmarkResult]:
     label = _label(file, root, document)
     for task, row in document["results"].items():
         name = benchmark_of(str(task))
-        if name is None or not isinstance(row, dict):
+        if name is None:
             continue
+        row = row if isinstance(row, dict) else {}
         config = _config(document, task)
         counts = config.get("num_samples")
-        asked = max((n for n in (counts if isinstance(counts, list) else [counts]) if isinstance(n, int)), default=1)
+        asked = max(_counts(*(counts if isinstance(counts, list) else [counts])), default=1)
         scores, n, left_out = _scores(row, _size(document, task), asked, is_mean=OURS in str(config))
         if left_out:
+            others = ", ".join(left_out)
             found.notes.append(
-                f"{label} on {name}: of {n or 'unknown'} samples; left out, of other counts: {', '.join(left_out)}"
+                f"{label} on {name}: n = {n or 'unknown'}; left out, of another n or below pass@1: {others}"
             )
         if not scores:
             others = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
@@ -127,17 +130,19 @@ def _score(row: Mapping[str, object], metric: str, size: int) -> Score | None:
     value, error = row.get(metric), row.get(f"{metric}_stderr")
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         return None
-    known = isinstance(error, int | float) and 0 <= error <= 1
+    known = isinstance(error, int | float) and 0 <= error <= 1 and (error > 0 or value in (0, 1))
     return interval(float(value), float(error) if known else float("nan"), size)  # type: ignore[arg-type]
 
 
 def _size(document: dict[str, Any], task: str) -> int:
     """Return how many problems a task had; 0 where the file does not tell: lighteval 0.13 leaves the counts at 0."""
     summary = _of(document, "summary_tasks", task)
-    counts = [summary.get(name) for name in ("truncated", "non_truncated")]
-    effective = _config(document, task).get("effective_num_docs")
-    told = sum(count for count in counts if isinstance(count, int))
-    return told or (effective if isinstance(effective, int) and effective > 0 else 0)
+    told = _counts(summary.get("truncated"), summary.get("non_truncated"))
+    return sum(told or _counts(_config(document, task).get("effective_num_docs")))
+
+
+def _counts(*values: object) -> list[int]:
+    return [value for value in values if isinstance(value, int) and value is not True and 0 < value < 1_000_000]
 
 
 def _config(document: dict[str, Any], task: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ SINGLE += ("math_pass@1:1_samples", "gpqa_pass@1:1_samples")
 SUITES = ("custom", "lighteval", "community", "extended", "harness", "helm", "bigbench", "leaderboard", "original")
 """First part of a task's name up to lighteval 0.12."""
 
-_NUMBERED = re.compile(r"(?:[a-z]+_)?(pass|avg|maj)@(k|n|\d+)(?:[:_](.+))?$")
+_NUMBERED = re.compile(r"(?:[a-z]+_)?(pass|avg|maj)@(k|n|\d{1,6})(?:[:_](.+))?$")
 """`pass@k:k=4&n=16`, `math_pass@1:16_samples`, `avg@n:n=8`, `maj@8`, `pass@1`."""
 
 
@@ -40,8 +40,8 @@ def metric_of(name: str) -> tuple[str, int] | None:
     if match is None or name.endswith("_stderr"):
         return None
     kind, number, rest = match[1], match[2], match[3] or ""
-    told = {key: int(value) for key, value in re.findall(r"\b([kn])=(\d+)", rest)}
-    samples = re.match(r"(\d+)_samples$", rest)
+    told = {key: int(value) for key, value in re.findall(r"\b([kn])=(\d{1,6})\b", rest)}
+    samples = re.match(r"(\d{1,6})_samples$", rest)
     n = int(samples[1]) if samples else told.get("n", 0)
     if kind != "pass":
         return kind, int(number) if number.isdigit() else n

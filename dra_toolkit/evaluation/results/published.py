@@ -12,14 +12,8 @@ import numpy as np
 from dra_toolkit.evaluation.statistics.scores import Score, interval
 
 SIZES = {"aime24": 30, "math_500": 500, "amc23": 40, "minerva": 272, "olympiadbench": 675}
-"""Problems of each benchmark."""
-NOTE = (
-    "Reported figures are of one sample for each problem where no n is given, mostly of the best of several checkpoints by "
-    "these very benchmarks; ours are means of n samples. Their errors follow from the number of problems alone, sqrt(p (1 - "
-    "p) / N); where n is unknown, because one sample cannot give these scores, or more than 1, none is known; ≈ marks an "
-    "average whose parts were not reported. Prompts and data are equal where lighteval's hash_examples is; engine and "
-    "numerics remain different."
-)
+_FIGURES = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
+NOTE = _FIGURES["note"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,5 +55,4 @@ class Reported:
         return float(np.sqrt(sum(self.error(name) ** 2 for name in SIZES))) / len(SIZES)
 
 
-_ROWS = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))
-REPORTED = tuple(Reported(**{"scores": {}, **row}) for row in _ROWS)
+REPORTED = tuple(Reported(**{"scores": {}, **row}) for row in _FIGURES["rows"])

@@ -1,14 +1,7 @@
-"""Finished evaluations on disk: one folder for a model (or step of a run), a benchmark and the settings it was asked with.
+"""Finished evaluations on disk: of a model (or step of a run), a benchmark and the settings it was asked with.
 
-<evals>/<label>/<benchmark>/<key>/
-    evaluation.json    what was evaluated and how; written last, so a folder that has it is complete
-    outcomes.parquet   one row for each sample
-    lighteval/         lighteval's own results JSON
-
-While it runs `answers-*.jsonl` and `scores-*.jsonl` hold what each process has done, and `claims/` who does what.
-
-`<evals>` is RUN/evals for a run, evals/ here for anything else. `<key>` starts the hash of everything that the answers
-depend on.
+Each is a folder EVALS/LABEL/BENCHMARK/KEY, where EVALS is RUN/evals for a run and KEY starts the hash of everything that the
+answers depend on. evaluation.json is written last, so a folder that has it is complete.
 """
 
 from __future__ import annotations
@@ -133,6 +126,12 @@ def find_evaluations(place: Path) -> list[Evaluation]:
     found = [read_evaluation(file.parent) for file in files]
     found.sort(key=lambda e: str(e.facts.get("finished", "")), reverse=True)
     return sorted(found, key=lambda e: (e.step is None, e.step or 0, e.label, e.benchmark))
+
+
+def folders_below(place: Path) -> list[Path]:
+    """Return the runs, and other folders of evaluations, somewhere below a folder that is none itself."""
+    found = sorted({file.parent.parent.parent.parent for file in place.rglob(FACTS_FILE)})
+    return [evals.parent if (evals.parent / "resolved.json").is_file() else evals for evals in found]
 
 
 def read_evaluation(folder: Path) -> Evaluation:

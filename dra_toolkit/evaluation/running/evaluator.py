@@ -100,9 +100,8 @@ class Evaluator:
                     raise
                 problems += found
                 told = tuple(f"{target.label}: {problem}" for problem in found)
-                self.done.failures.append(
-                    gone(target) if target.is_gone else Failure(label=target.label, problems=told)
-                )
+                failure = Failure(label=target.label, problems=told)
+                self.done.failures.append(gone(target) if target.is_gone else failure)
         if remember:
             self._hashes.remember()
         if strict and problems:
@@ -112,13 +111,13 @@ class Evaluator:
     def power(self, rows: Sequence[CheckpointWork], detect: float | None = None) -> list[str]:
         """Return what difference between two rows the plan can show, by the answers that are there, else by a prior."""
         planned = {cell.prepared.benchmark.name: cell.prepared for row in rows for cell in row.cells}
-        cells: dict[str, list[BenchmarkResult]] = {}
-        for evaluation in find_evaluations(self._evals):
-            if evaluation.benchmark in planned:
+        cells: dict[str, dict[str, BenchmarkResult]] = {name: {} for name in planned}
+        for evaluation in find_evaluations(self._evals):  # the newest of each label first
+            if evaluation.label not in cells.get(evaluation.benchmark, {evaluation.label}):
                 with suppress(EvaluationError):  # what is damaged is made anew
-                    cells.setdefault(evaluation.benchmark, []).append(cell_of(evaluation))
+                    cells[evaluation.benchmark][evaluation.label] = cell_of(evaluation)
         sizes = {name: (len(each.rows), each.sampling.n) for name, each in planned.items()}
-        return told(spreads_of(cells, sizes), detect)
+        return told(spreads_of({name: list(of.values()) for name, of in cells.items()}, sizes), detect)
 
     def evaluate(
         self, targets: Sequence[Target], *, strict: bool = True, look: Callable[[], object] = lambda: None

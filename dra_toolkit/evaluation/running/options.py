@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from dra_toolkit.errors import DRAError, EvaluationError, RunError
+from dra_toolkit.errors import DRAError, EvaluationError, RunError, counted
 from dra_toolkit.evaluation.benchmarks.registry import BUILTIN_QUICKSTART, Benchmark, choose_benchmarks, with_limit
 from dra_toolkit.evaluation.models.targets import (
     BASE_STEP,
@@ -214,4 +214,4 @@ def write_array_job(path: Path, arguments: Sequence[str], rows: Sequence[Checkpo
     command, folder = shlex.join([*dra_command(), *given]), shlex.quote(str(Path.cwd()))
     script = script.format(last=tasks - 1, devices=devices, folder=folder, command=command)
     path.write_text(script, encoding="utf-8")
-    return f"wrote {path} for {tasks} tasks; look at its first lines, then: sbatch {path}"
+    return f"wrote {path} for {counted(tasks, 'task')}; look at its first lines, then: sbatch {path}"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ class Schedule:
                     self._show({"event": "phase", "text": "waiting for other processes that evaluate the rest"})
                 is_waiting = not self._running
             look()
-            time.sleep(POLL_SECONDS)
+            wait([job.sentinel for job in self._running], POLL_SECONDS)  # an end is seen at once, progress now and then
 
     def end(self) -> None:
         """End every job, at once; every finished answer is on disk."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,16 +10,14 @@ import numpy as np
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
-from dra_toolkit.evaluation.statistics.paired_tests import Interval, holm, normal_test, sign_flip, t_interval
-from dra_toolkit.evaluation.statistics.scores import Z
+from dra_toolkit.evaluation.statistics.paired_tests import POWER, Interval, holm, normal_test, sign_flip, t_interval
+from dra_toolkit.evaluation.statistics.scores import Z, student
 from dra_toolkit.groups import Array
 
 LEVEL = 0.05
 """Below which p-value, after Holm's correction, a difference is called shown."""
 MUST_AGREE = ("temperature", "top_p", "max_new_tokens", "system_prompt", "chat_template")
 """Settings without whose equality a difference may be theirs and not the models'."""
-Z_POWER = 0.841621
-"""Standard errors above 0 that 80 % of a normal distribution lie below."""
 AVERAGE = "average"
 UNPAIRED = (
     "which of the same problems were solved is not known of both, so scores are compared and not paired: the interval is "
@@ -157,7 +156,7 @@ def _shared_problems(left: BenchmarkResult, right: BenchmarkResult, notes: list[
     if not shared:
         return None
     if len(shared) < max(len(left.problems), len(right.problems)):
-        notes.append(f"{name}: compared on {len(shared)} problems of {len(left.problems)} and {len(right.problems)}")
+        notes.append(f"{name}: compared on {len(shared)} of {len(left.problems)} and {len(right.problems)} problems")
     elif left.hash_examples and right.hash_examples and left.hash_examples != right.hash_examples:
         notes.append(f"{name}: asked with different prompts ({left.hash_examples}, {right.hash_examples})")
     a, b = (np.array(rows) for rows in zip(*shared, strict=True))
@@ -196,6 +195,6 @@ def _by_normal(
     benchmark: str, sides: tuple[float, float], error: float, reach: tuple[float, float], problems: int
 ) -> Paired:
     left, right = sides
-    interval = Interval(*reach, (Z + Z_POWER) * error if error > 0 else float("nan"))
+    interval = Interval(*reach, (Z + student(math.inf, POWER)) * error if error > 0 else float("nan"))
     p = normal_test(right - left, error)
     return Paired(benchmark=benchmark, left=left, right=right, interval=interval, problems=problems, p=p, paired=False)
