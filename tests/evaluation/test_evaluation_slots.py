@@ -53,7 +53,7 @@ def test_only_visible_gpus_count(four_gpus):
 
 
 def test_more_than_there_are_is_refused(four_gpus):
-    with pytest.raises(EvaluationError, match="3 x 2 GPUs asked for, 4 are visible"):
+    with pytest.raises(EvaluationError, match="3 x 2 GPUs asked for, 4 visible"):
         make_slots(3, tensor_parallel=2)
     with pytest.raises(EvaluationError, match="1 x 8 GPUs asked for"):
         make_slots(None, tensor_parallel=8)

@@ -167,6 +167,6 @@ def test_dra_train_says_so_in_one_line_and_makes_nothing(tmp_path):
     )
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.strip().splitlines()
-    assert "3 training processes here" in line
+    assert "3 for training here" in line
     assert "this machine shows 2 (0, 1)" in line
     assert not (tmp_path / "run").exists()

@@ -91,7 +91,7 @@ def make_slots(count: int | None, *, tensor_parallel: int) -> list[Slot]:
         groups = [gpus[i : i + tensor_parallel] for i in range(0, len(gpus) - tensor_parallel + 1, tensor_parallel)]
         if not groups or (count or 1) > len(groups):
             wanted = f"{count or 1} x {tensor_parallel}"
-            raise EvaluationError(f"--slots, --tensor-parallel: {wanted} GPUs asked for, visible: {len(gpus)}")
+            raise EvaluationError(f"--slots, --tensor-parallel: {wanted} GPUs asked for, {len(gpus)} visible")
         return [
             Slot(name=f"gpu-{'-'.join(group)}", environment={"CUDA_VISIBLE_DEVICES": ",".join(group)}, device="cuda")
             for group in groups[:count]
