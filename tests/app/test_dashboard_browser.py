@@ -264,7 +264,9 @@ def test_scores_are_shown_with_their_errors_and_two_steps_are_compared(browser: 
     browser.page.reload()
     browser.page.wait_for_selector("#dra-evaluate [data-pick=left]")
     assert browser.page.input_value("#dra-evaluate [data-metric]") == "pass@4"
-    assert "points" in browser.text("#dra-evaluate [data-part=pair]")
+    compared = browser.text("#dra-evaluate [data-part=pair]")
+    assert "points" in compared
+    assert "told apart four times in five" in compared, "what such a comparison can see at all"
     browser.page.click("#dra-evaluate .dra-flip summary >> nth=0")
     shown = browser.text("#dra-evaluate .dra-flip[open]")
     assert "gold" in shown

@@ -88,6 +88,18 @@ class TestSeveralPaths:
         assert (choice["label"], choice["experiment"], choice["step"]) == ("two/evals/step-10", "two/evals", 10)
         assert set(plain["diversity"]) == {row["label"] for row in plain["rows"]}
 
+    def test_a_step_is_compared_with_the_base_of_its_own_experiment(self, tmp_path):
+        """The base of the one is as bad as all of the other is good."""
+        for name, right in (("one", 0), ("two", 1)):
+            for step in (0, 10):
+                evaluate(tmp_path / name, step, "b", [[right, 1 - right]] * 2 + [[right, right]] * 18)
+        said = json.loads(eval_("report", tmp_path / "one", tmp_path / "two", "--json").stdout)["findings"]
+        assert [line.partition(" on b")[0] for line in said[:2]] == [
+            "one/step-10 against one/step-0",
+            "two/step-10 against two/step-0",
+        ]
+        assert all("no difference shown: 0.0 points" in line for line in said[:2])
+
     def test_a_path_that_is_given_twice_counts_once(self, paths):
         assert [row.label for row in gather(paths[0], paths[0] / ".." / "evals").rows] == ["step-10", "step-20"]
 

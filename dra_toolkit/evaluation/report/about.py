@@ -74,8 +74,10 @@ def power_of(rows: Sequence[Row], names: Iterable[str], detect: float | None = N
         problems = max(next(iter(cell.scores.values())).problems for cell in of) or SIZES.get(name, 0)
         if problems:
             planned[name] = (problems, max(1, min((cell.n for cell in of if cell.n), default=1)))
+    if not planned:
+        return ["how many problems there are is not known, so neither is what difference can be seen"]
     lines = told(spreads_of(cells, planned), detect)
-    if planned and not any(cell.correct is not None for of in cells.values() for cell in of):
+    if not any(cell.correct is not None for of in cells.values() for cell in of):
         lines.append("that is with the answers by problem; scores alone, as they are here, show less")
     return lines
 

@@ -117,7 +117,9 @@ class Evaluator:
                 with suppress(EvaluationError):  # what is damaged is made anew
                     cells[evaluation.benchmark][evaluation.label] = cell_of(evaluation)
         sizes = {name: (len(each.rows), each.sampling.n) for name, each in planned.items()}
-        return told(spreads_of({name: list(of.values()) for name, of in cells.items()}, sizes), detect)
+        return (
+            told(spreads_of({name: list(of.values()) for name, of in cells.items()}, sizes), detect) if planned else []
+        )
 
     def evaluate(
         self, targets: Sequence[Target], *, strict: bool = True, look: Callable[[], object] = lambda: None

@@ -98,8 +98,6 @@ def times_needed(spreads: Sequence[Spread], difference: float) -> float:
 
 def told(spreads: Sequence[Spread], points: float | None = None) -> list[str]:
     """Return in words what can be seen, how far more samples help, and what a named difference takes, given in points."""
-    if not spreads:
-        return ["how many problems there are is not known, so neither is what difference can be seen"]
     now = detectable(spreads)
     if not 0 < now < 1:
         return ["too few problems: no difference of two checkpoints would be told from chance here"]

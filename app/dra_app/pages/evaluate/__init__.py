@@ -12,18 +12,12 @@ from dra_app.pages.evaluate.scores import AVERAGE, metrics, pass_figure, score_o
 from dra_app.templates import part
 from dra_toolkit.drawing.numbers import NOT_KNOWN
 from dra_toolkit.errors import DRAError
+from dra_toolkit.evaluation.report.about import METRICS, power_of
 from dra_toolkit.evaluation.report.answers import flips
 from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.evaluation.report.texts import as_text
 from dra_toolkit.evaluation.statistics.comparison import compare
 from dra_toolkit.runs import Run
-
-_METRICS = {
-    "avg": "Accuracy",
-    "judged": "Accuracy by the judge",
-    "maj": "Majority vote",
-    "repaired": "Accuracy, repaired metric",
-}
 
 
 def show(run: Run, params: read.Params) -> Answer:
@@ -33,7 +27,7 @@ def show(run: Run, params: read.Params) -> Answer:
         return {"parts": {"table": part("evaluate", "nothing", run.name), "figures": "", "pair": ""}, "state": {}}
     known = metrics(report)
     metric = read.choice(params, "metric", known, known[0])
-    title = f"{_METRICS.get(metric, metric)}, with 95 % intervals"
+    title = f"{METRICS.get(metric, metric).capitalize()}, with 95 % intervals"
     several = len([row for row in report.rows if row.step is not None]) > 1
     figures = [scores_figure(report, run.name, metric=metric, title=title)] if several else []
     figures += [pass_figure(report, benchmark, i, run.name) for i, benchmark in enumerate(report.benchmarks)]
@@ -51,14 +45,17 @@ def pair(run: Run, params: read.Params) -> Answer:
         return {"parts": {"pair": ""}}
     left, right = _chosen(report, params)
     labels = [row.label for row in report.rows]
-    rows = {row.label: row.cells for row in report.rows}
+    rows = {row.label: row for row in report.rows}
+    notes: list[str] = []
     try:
-        found, problem = compare(list(rows[left].values()), list(rows[right].values())), ""
-        flipped = flips(rows[left], rows[right], most=20)
+        found = compare(*(list(rows[side].cells.values()) for side in (left, right)), notes=notes)
+        flipped, problem = flips(rows[left].cells, rows[right].cells, most=20), ""
+        shared = [pair.benchmark for pair in found if pair.benchmark in rows[left].cells]
+        notes += power_of([rows[left], rows[right]], shared)
     except DRAError as error:
         found, problem, flipped = [], "; ".join(error.problems), (0, [])
     options = [(label, label) for label in labels]
-    return {"parts": {"pair": part("evaluate", "pair", options, left, right, found, problem, *flipped)}}
+    return {"parts": {"pair": part("evaluate", "pair", options, left, right, found, notes, problem, *flipped)}}
 
 
 def _table(report: Report, metric: str, metrics: Sequence[str]) -> Markup:
