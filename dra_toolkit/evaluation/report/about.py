@@ -9,7 +9,7 @@ from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.results.published import SIZES
 from dra_toolkit.evaluation.statistics.best_step import Choice
 from dra_toolkit.evaluation.statistics.comparison import AVERAGE, against
-from dra_toolkit.evaluation.statistics.power import spreads_of, told
+from dra_toolkit.evaluation.statistics.power import measured, told
 from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
 
@@ -69,14 +69,14 @@ def findings(report: Report, detect: float | None = None) -> list[str]:
 def power_of(rows: Sequence[Row], names: Iterable[str], detect: float | None = None) -> list[str]:
     """Return what difference between two rows the answers can show, on some benchmarks."""
     cells = {name: [row.cells[name] for row in rows if name in row.cells] for name in names}
-    planned = {}
+    spreads = []
     for name, of in cells.items():
         problems = max(next(iter(cell.scores.values())).problems for cell in of) or SIZES.get(name, 0)
         if problems:
-            planned[name] = (problems, max(1, min((cell.n for cell in of if cell.n), default=1)))
-    if not planned:
+            spreads.append(measured(name, of, problems, min((cell.n for cell in of if cell.n), default=1)))
+    if not spreads:
         return ["how many problems there are is not known, so neither is what difference can be seen"]
-    lines = told(spreads_of(cells, planned), detect)
+    lines = told(spreads, detect)
     if not any(cell.correct is not None for of in cells.values() for cell in of):
         lines.append("that is with the answers by problem; scores alone, as they are here, show less")
     return lines

@@ -19,7 +19,7 @@ from dra_toolkit.evaluation.running.gpu_slots import Slot
 from dra_toolkit.evaluation.running.plan import BenchmarkWork, CheckpointWork, Prepared, row_of
 from dra_toolkit.evaluation.running.schedule import Failure, Schedule, Show, gone
 from dra_toolkit.evaluation.settings import Engine
-from dra_toolkit.evaluation.statistics.power import spreads_of, told
+from dra_toolkit.evaluation.statistics.power import measured, told
 from dra_toolkit.launch.start import STARTING
 from dra_toolkit.runs import RunDirectory
 from dra_toolkit.runs.checkpoints import checkpoint_step
@@ -117,9 +117,8 @@ class Evaluator:
                 with suppress(EvaluationError):  # what is damaged is made anew
                     cells[evaluation.benchmark][evaluation.label] = cell_of(evaluation)
         sizes = {name: (len(each.rows), each.sampling.n) for name, each in planned.items()}
-        return (
-            told(spreads_of({name: list(of.values()) for name, of in cells.items()}, sizes), detect) if planned else []
-        )
+        spreads = [measured(name, list(cells[name].values()), *of) for name, of in sizes.items()]
+        return told(spreads, detect) if spreads else []
 
     def evaluate(
         self, targets: Sequence[Target], *, strict: bool = True, look: Callable[[], object] = lambda: None

@@ -8,7 +8,7 @@ that of the difference of one sample of each.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -126,8 +126,3 @@ def told(spreads: Sequence[Spread], points: float | None = None) -> list[str]:
             is_open = " or more; that they are enough is not settled" if math.isinf(at_most) else ""
             lines.append(f"{asked} takes {times:.1f} times as many samples (--n: {counts}){is_open}")
     return lines
-
-
-def spreads_of(cells: Mapping[str, Sequence[BenchmarkResult]], planned: Mapping[str, tuple[int, int]]) -> list[Spread]:
-    """Return the spread of each planned benchmark; planned: its problems and samples, cells: what was evaluated of it."""
-    return [measured(name, cells.get(name, ()), *sizes) for name, sizes in planned.items()]
