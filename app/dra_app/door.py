@@ -12,6 +12,7 @@ import ipaddress
 import secrets
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
@@ -98,7 +99,8 @@ class Door:
         """Return the guesses of an address; of a network of IPv6, which one machine can have many addresses of."""
         address = request.client.host if request.client else ""
         if ":" in address:
-            address = str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
+            with suppress(ValueError):  # a proxy may write what is no address
+                address = str(ipaddress.ip_network(f"{address.partition('%')[0]}/64", strict=False))
         found = self._by_address.setdefault(address, Guesses(*BY_ADDRESS))
         self._by_address.move_to_end(address)
         if len(self._by_address) > MOST_ADDRESSES:
@@ -121,12 +123,9 @@ class Door:
 
     def _is_session(self, cookie: str) -> bool:
         end = cookie.partition("-")[0]
-        is_number = end.isascii() and end.isdigit() and len(end) < 16
-        return (
-            is_number
-            and hmac.compare_digest(cookie.encode(), self._session(int(end)).encode())
-            and int(end) > time.time()
-        )
+        if not (end.isascii() and end.isdigit() and len(end) < 16):
+            return False
+        return hmac.compare_digest(cookie.encode(), self._session(int(end)).encode()) and int(end) > time.time()
 
 
 def _asked(request: Request, said: str, to: str) -> Response:

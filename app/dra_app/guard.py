@@ -131,7 +131,7 @@ class Guard:
         if not known or ".." in path:
             return refused(404, "There is nothing here.")
         length = request.headers.get("content-length", "")
-        if method == "POST" and not length.isdigit():
+        if method == "POST" and not re.fullmatch("[0-9]{1,15}", length):
             return refused(411, "A question says its length.")
         if method == "POST" and int(length) > LARGEST_QUESTION:
             return refused(413, "The question is too long.")

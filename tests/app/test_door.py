@@ -84,6 +84,18 @@ def test_addresses_of_one_network_count_together_and_they_are_not_kept_for_ever(
     assert len(guard.door._by_address) == 1
 
 
+@pytest.mark.parametrize("address", ["10.0.0.1:4711", "fe80::1%eth0", "not:an:address", "::", "", "\u00fc"])
+def test_whatever_a_proxy_calls_an_address_is_counted_and_is_no_error(guard: Guard, clock: Clock, address: str) -> None:
+    statuses = [guess(client(guard, address), "header").status_code for _ in range(BY_ADDRESS[0] + 2)]
+    assert statuses == [401] * BY_ADDRESS[0] + [429] * 2
+
+
+@pytest.mark.parametrize("length", ["\u00b2", "-1", "9" * 5000, "0x10", " ", "1e3"])
+def test_a_length_that_is_none_is_refused_and_no_error(guard: Guard, clock: Clock, length: str) -> None:
+    headers = {"content-length": length.encode("latin-1")}
+    assert client(guard).post("/login", headers=headers).status_code == 411
+
+
 def test_a_page_without_a_guess_costs_none(guard: Guard, clock: Clock) -> None:
     asked = client(guard)
     assert {asked.get("/").status_code for _ in range(100)} == {401}
