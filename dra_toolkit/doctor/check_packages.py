@@ -78,7 +78,7 @@ def check_python(_: Facts) -> Iterator[Finding]:
     if bound.contains(found, prereleases=True):
         yield ok("Python", found)
     else:
-        yield problem("Python", f"{found}, known to work {bound}", "make an environment with Python 3.11 or 3.12")
+        yield problem("Python", f"{found}, known to work {bound}", "make an environment with Python 3.11, 3.12 or 3.13")
 
 
 def check_torch(facts: Facts) -> Iterator[Finding]:

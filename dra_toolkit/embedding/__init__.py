@@ -43,7 +43,7 @@ __all__ = [
 EMBEDDERS: dict[str, KnownEmbedder] = {"hash": HASH, "minilm": MINILM, "jina": JINA, "nomic": NOMIC, "policy": POLICY}
 """The toolkit's own embedders by their name in a recipe."""
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _WHOLE = ("completion",)
 
 

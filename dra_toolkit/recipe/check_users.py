@@ -69,10 +69,14 @@ def import_problems(recipe: Recipe) -> list[str]:
     problems: list[str] = []
     for key, name in functions:
         try:
-            load_dotted(key, name)
+            load_dotted(key, name, accepts=_scores if key == "reward_funcs" else callable)
         except DRAError as found:
             problems += found.problems
     return problems
+
+
+def _scores(found: Any) -> bool:
+    return callable(found) and not isinstance(found, type)  # a class would make an object of the completions
 
 
 def _row(line: str) -> Any:
@@ -109,13 +113,10 @@ def _check_rewards(recipe: Recipe, columns: list[str]) -> Iterator[str]:
             continue
         positional = [*parameters.posonlyargs, *parameters.args]
         only_named = zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
-        needed = positional[: len(positional) - len(parameters.defaults)] + [
-            each for each, has in only_named if not has
-        ]
+        needed = positional[: len(positional) - len(parameters.defaults)]
+        needed += [each for each, has in only_named if not has]
         for lacking in (each.arg for each in needed if each.arg not in (*GIVEN_BY_TRL, *columns)):
-            yield (
-                f"reward_funcs: {name!r} asks for {lacking!r}, which is no column; the data has {', '.join(columns)}"
-                f"{did_you_mean(lacking, columns)}"
-            )
+            there = f"{', '.join(columns)}{did_you_mean(lacking, columns)}"
+            yield f"reward_funcs: {name!r} asks for {lacking!r}, which is no column; the data has {there}"
         if parameters.kwarg is None:
             yield f"reward_funcs: {name!r} takes only some names, and is given every column; add **columns to it"

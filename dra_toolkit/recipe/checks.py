@@ -36,6 +36,8 @@ def check(recipe: Recipe) -> Iterator[str]:
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
     yield from _check_launch(recipe)
+    if os.path.isfile(recipe.output_dir):
+        yield f"output_dir: {recipe.output_dir} is a file, expected a folder, or the name of a new one"
 
 
 def _check_model(recipe: Recipe) -> Iterator[str]:
@@ -53,10 +55,7 @@ def _check_model(recipe: Recipe) -> Iterator[str]:
         where = looked_in(name, recipe.folder)
         yield f"model_name_or_path: found {name!r}, expected a Hub id or an existing folder{where}"
     if recipe["trust_remote_code"] and not re.fullmatch(r"[0-9a-f]{40}", recipe["model_revision"]):
-        yield (
-            "trust_remote_code: needs model_revision to be a full commit hash, "
-            "so that the code that runs is the code you read"
-        )
+        yield "trust_remote_code: needs model_revision to be a full commit hash: the code that runs is what you read"
 
 
 def _check_model_folder(folder: Path) -> Iterator[str]:
