@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -45,10 +47,12 @@ def add_checkpoint(run: Path, step: int, policy: Path) -> Path:
 
 
 def dra_eval(*arguments: object, **options: str) -> subprocess.Popen[str]:
-    """Start `dra eval`."""
+    """Start `dra eval`, which heeds Ctrl-C also where what started the tests does not, as in the background of a shell."""
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "eval", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **options}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=environment, preexec_fn=heed, **pipes)
 
 
 def finish(process: subprocess.Popen[str], *, status: int = 0, timeout: float = 300) -> str:
