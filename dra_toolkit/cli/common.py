@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import errno
 import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from errno import EACCES, EDQUOT, EFBIG, EIO, EMFILE, ENAMETOOLONG, ENOSPC, EROFS
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dra_toolkit.runs import Run
 
 USER_MISTAKE = 2
+REFUSALS = (EACCES, EDQUOT, EFBIG, EIO, EMFILE, ENAMETOOLONG, ENOSPC, EROFS)  # of the system, and no bugs
 JSON_VERSION = 1
 """Of the documents that commands print with --json, `errors` among them; raised when a key goes or changes its meaning."""
 JSON = typer.Option(False, "--json", help="Print one JSON document.")
@@ -47,9 +48,9 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
         try:
             return command(*args, **kwargs)
         except (DRAError, OSError, MemoryError) as error:
-            if not isinstance(error, DRAError | MemoryError) and error.errno != errno.ENAMETOOLONG:
+            if not isinstance(error, DRAError | MemoryError) and error.errno not in REFUSALS:
                 raise
-            said = f"{error.filename}: no file has so long a name" if isinstance(error, OSError) else UNFOLDS
+            said = f"{error.filename or 'a file'}: {error.strerror}" if isinstance(error, OSError) else UNFOLDS
             found = error if isinstance(error, DRAError) else DRAError(said)
             if kwargs.get("as_json"):
                 print_json({"errors": found.problems})

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import unicodedata
@@ -481,6 +482,16 @@ class TestAnswers:
             (tmp_path / name).mkdir()
             (tmp_path / name / "results_2025-01-01.json").write_text(json.dumps({"results": row}))
         assert "0 problems flipped" in eval_("compare", "one", "two", "--in", tmp_path, "--flips", "2").stdout
+
+
+def test_a_disk_that_takes_no_report_is_told_in_a_line(evals, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # the kernel refuses every byte of every file
+    try:
+        ran = eval_("report", evals, "--out", tmp_path / "out", status=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ran.stderr.endswith("error: a file: File too large\n")
 
 
 class TestPublished:

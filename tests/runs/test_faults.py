@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import resource
 import subprocess
 import sys
 import textwrap
@@ -11,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from recorded import FACTS, make_run, record, record_all
+from typer.testing import CliRunner
 
+from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError
 from dra_toolkit.runs import Recorder, Run, RunDirectory, compaction, files
 from dra_toolkit.runs.compaction import compact
@@ -65,6 +69,36 @@ def test_a_disk_that_refuses_a_compaction_leaves_everything(run, monkeypatch, re
     assert steps(run) == [1, 2, 3, 4]
     assert len(list(run.groups.glob("train-*"))) == 4
     assert compact(run.groups, everything=True, grace=-1).segments == 1
+    assert steps(run) == [1, 2, 3, 4]
+
+
+COMMANDS = (
+    *(f"inspect export {{run}} {{out}}/groups.{ending}" for ending in ("jsonl", "csv", "parquet", "html")),
+    *("inspect export {run} {out}/dataset --to dataset", "inspect import {dump} -o {out}/run", "inspect compact {run}"),
+    *("recipes copy quickstart {out}/own.yaml", "export-settings quickstart verl --output {out}/settings.yaml"),
+    *("train quickstart output_dir={out}/run", "train quickstart output_dir={out}/run --slurm {out}/job.sh"),
+    "eval run --model builtin:ways --no-base -b quickstart --output {out}/evals --slurm {out}/evals.sh",
+)
+"""Every command that writes, and where."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_disk_that_takes_nothing_is_told_in_a_line_by_every_command_that_writes(run, tmp_path, command):
+    record_all(run, *[[record(step)] for step in range(1, 5)])
+    dump, out = tmp_path / "dump.jsonl", tmp_path / "out"
+    rows = [{"prompt": "q", "completion": f"c {i}", "reward": i % 2, "step": 1} for i in range(4)]
+    dump.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out.mkdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))  # the kernel refuses every byte of every file
+    try:
+        ran = CliRunner().invoke(app, command.format(run=run.path, dump=dump, out=out).split())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert isinstance(ran.exception, SystemExit), repr(ran.exception)
+    assert ran.exit_code == 2, ran.output
+    assert "File too large" in ran.stderr
+    assert len(ran.stderr.splitlines()) <= 2
     assert steps(run) == [1, 2, 3, 4]
 
 
