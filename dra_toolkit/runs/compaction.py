@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +37,7 @@ if TYPE_CHECKING:
 REASONS = ("flips", "zero spread", "the worst or best of their step", "the first or last time of their prompt")
 """Groups of which texts are worth keeping, the most first."""
 _PLACE = "step, batch, group_index"
-_RANKED = f"""(
-    SELECT mode, {_PLACE}, coalesce(texts_dropped, false) AS dropped, CASE
-        WHEN flips > 0 THEN 0
-        WHEN zero_spread THEN 1
-        WHEN row_number() OVER (of_step ORDER BY reward NULLS LAST, batch, group_index) = 1 THEN 2
-        WHEN row_number() OVER (of_step ORDER BY reward DESC NULLS LAST, batch, group_index) = 1 THEN 2
-        WHEN row_number() OVER (of_prompt ORDER BY {_PLACE}) = 1 THEN 3
-        WHEN row_number() OVER (of_prompt ORDER BY step DESC, batch DESC, group_index DESC) = 1 THEN 3
-        ELSE 4 END AS rank
-    FROM groups WINDOW of_step AS (PARTITION BY mode, step), of_prompt AS (PARTITION BY mode, prompt_hash))"""
+_RANKED = resources.files("dra_toolkit.runs").joinpath("ranked.sql").read_text(encoding="utf-8")
 """Every group with the place of its reason in `REASONS`."""
 
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -138,13 +139,7 @@ def visits(run: Run, *, mode: Mode = "train", until: int | None = None) -> list[
 
     Right is what the reward function that tells gave, or, where none does, a positive total.
     """
-    rows = run.query(
-        "SELECT g.step, g.batch, g.group_index, g.prompt_hash, g.size, "
-        "coalesce(round(g.correct_share * g.size), c.positive)::INT AS correct FROM groups g JOIN (SELECT mode, step, "
-        "batch, group_index, count(*) FILTER (WHERE total > 0 AND NOT isnan(total)) AS positive FROM completions "
-        "WHERE mode = $1 AND step <= $2 GROUP BY ALL) c USING (mode, step, batch, group_index) "
-        "WHERE g.mode = $1 AND g.step <= $2 ORDER BY g.step, g.batch, g.group_index",
-        [mode, (1 << 31) - 1 if until is None else until],
-    )
+    sql = resources.files("dra_toolkit.runs").joinpath("visits.sql").read_text(encoding="utf-8")
+    rows = run.query(sql, [mode, (1 << 31) - 1 if until is None else until])
     found = zip(*(column.to_pylist() for column in rows.columns), strict=True)
     return [Visit(place=tuple(place), prompt=p, right=right, wrong=size - right) for *place, p, size, right in found]

@@ -9,6 +9,7 @@ import functools
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib import resources
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -111,44 +112,16 @@ GROUP_KEY = KEY[:-1]
 """What a group is known by."""
 
 
-_always = functools.partial(Column, required=True)
-_of_group = functools.partial(Column, required=True, per_group=True)
-_where_any = functools.partial(Column, optional=True)
-_ANSWER = "final answer: the last `\\boxed{...}` or `<answer>`, or null"
-_SIMILARITY = "cosine similarity to the completions after it in the group: one row of the upper triangle"
+_DERIVED: dict[str, Derived] = {
+    "place": lambda record, _: range(len(record.group)),
+    "prompt_hash": lambda record, _: record.prompt_hash,
+    "answer": lambda record, _: map(final_answer, record.group.completions),
+}
 
+
+_DECLARED = json.loads(resources.files("dra_toolkit.runs").joinpath("columns.json").read_text(encoding="utf-8"))
 COLUMNS = (
-    _of_group("mode", "dictionary", "mode", "`train`, `eval`, or `discarded` before training", "key"),
-    _of_group("step", "int32", "step", "optimizer step that first uses the group, from 1", "key"),
-    _of_group("batch", "int32", "batch", "generation batch within the step, from 0", "key"),
-    _of_group("group_index", "int32", "index", "group within the batch, from 0", "key"),
-    _always("completion_index", "int32", lambda r, _: range(len(r.group)), "its place in the group, from 0", "key"),
-    _of_group("attempt", "int32", "attempt", "which start of the run recorded it, from 1"),
-    _of_group("prompt_hash", "dictionary", lambda r, _: r.prompt_hash, "identity of the prompt: 16 hex digits"),
-    _of_group("prompt", "messages", "group.prompt", "messages of the prompt; role `text` if plain", "text"),
-    _always("completion", "string", "group.completions", "the text, without special tokens", "text"),
-    _where_any("prompt_turns", "turns", "group.prompt", "the prompt with its calls and images", "text", per_group=True),
-    _where_any("turns", "turns", "group.turns", "what policy and tools said in turn, if not one text", "text"),
-    _where_any("gold", "dictionary", "group.gold", "the reference answer that the rewards saw", per_group=True),
-    _where_any("verdict", "dictionary", "group.verdicts", "what a judge said: `right`, `wrong`, or why neither"),
-    Column("answer", "string", lambda r, _: map(final_answer, r.group.completions), _ANSWER),
-    _always("tokens", "int32", "group.token_counts", "tokens of the completion"),
-    _always("finish_reason", "dictionary", "group.finish_reasons", "`stop`: by itself; `length`: cut; or `unknown`"),
-    _always("rewards", "rewards", "group.rewards", "raw value of each reward function; null where it abstained"),
-    _always("total", "float64", "adjustment.totals", "weighted sum of the raw rewards"),
-    _always("similarity", "list<float32>", "adjustment.similarity", _SIMILARITY),
-    _always("redundancy", "float64", "adjustment.redundancy", "what the group already says of it"),
-    _always("weight", "float64", "adjustment.weights", "factor on the total"),
-    _always("adjusted", "float64", "adjustment.adjusted", "total after the adjustment"),
-    _always("advantage_plain", "float64", "plain_advantages", "advantage of the unadjusted totals"),
-    _always("advantage", "float64", "advantages", "advantage that the trainer used"),
-    _where_any("policy_tokens", "int32", "group.policy_tokens", "tokens of the policy, where tools wrote others"),
-    _where_any("bonus", "float64", "adjustment.bonus", "what the measure adds after the factor"),
-    _where_any("label", "int32", "labels", "its cluster in its group, where the measure reads clusters"),
-    _where_any("log_prob", "float64 or null", "log_probs", "mean log-probability of its tokens, if a measure reads it"),
-    _where_any("discard_reason", "dictionary", "discard_reason", "why the group was not trained on", per_group=True),
-    _where_any("texts_dropped", "bool", "group.texts_dropped", "true: its texts were not kept", per_group=True),
-    _where_any("embedding", "list<float16>", "embeddings", "unit vector; only where asked for", "text"),
+    *(Column(**{**said, "source": _DERIVED.get(said["source"], said["source"])}) for said in _DECLARED),
     *(
         Column(f"{GROUP_PREFIX}{m.name}", m.type, m, f"the group's {m.meaning}", "group", per_group=True)
         for m in GROUP_MEASURES.values()

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
-from dra_toolkit.diversity import ESTIMATORS, group_advantages
+from dra_toolkit.diversity import ESTIMATORS, group_advantages, total_rewards
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "training"))
 
@@ -248,6 +248,87 @@ def test_words_of_the_report(tmp_path):
     assert (ran.exit_code, ran.stdout.splitlines()[-1]) == (0, "nothing found")
     ran = CliRunner().invoke(app, ["lint", str(tmp_path / "nowhere")])
     assert (ran.exit_code, "there is no such file or folder" in ran.output) == (2, True)
+
+
+def weighted(made: str, weights: tuple[float, ...], *, abstains: bool = False) -> list[Row]:
+    """Return rows of several rewards, with the advantages that an engine makes of their weighted sum, as float32."""
+    drawn = np.random.default_rng(0)
+    rewards = drawn.integers(0, 5, size=(2, 8, G, len(weights))) / 4
+    rewards[drawn.random(rewards.shape) < 0.2 * abstains] = np.nan
+    rows = []
+    for step, of_step in enumerate(rewards, start=1):
+        advantages = group_advantages(total_rewards(of_step, np.array(weights)), ESTIMATORS[made]).astype(np.float32)
+        rows += [
+            {
+                "step": step, "group": f"{step}-{p}", "prompt": f"What is {p} + {step}?", "completion": f"{step} {p} {i}",
+                **{f"r{k}_reward": None if np.isnan(r) else r for k, r in enumerate(of_step[p, i])},
+                "advantage": float(advantages[p, i]),
+            }
+            for p in range(8) for i in range(G)
+        ]  # fmt: skip
+    return rows
+
+
+WEIGHTS = ((1.0, 0.5), (2.0, 0.5, 0.25), (1.0, 0.0), (0.2, 0.8, 1.0, 2.0), (1.0, -0.1), (1 / 3, 1.0))
+
+
+@pytest.mark.parametrize("made", ["trl", "trl_batch", "trl_none", "trl_async", "rloo", "verl", "openrlhf"])
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("abstains", [False, True])
+def test_weights_of_rewards_are_found_from_the_advantages(tmp_path, made, weights, abstains):
+    rows = weighted(made, weights, abstains=abstains)
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ran = CliRunner().invoke(app, ["lint", str(tmp_path), *named("jsonl"), "--json"])
+    report = json.loads(ran.stdout)
+    assert (ran.exit_code, report["findings"]) == (0, [])
+    said = [
+        float(part.split()[1])
+        for part in report["reward_weights"].removesuffix(", found from the advantages").split(", ")
+    ]
+    np.testing.assert_allclose(np.array(said) / max(said), np.array(weights) / max(weights), atol=1e-3)
+    ran = CliRunner().invoke(app, ["lint", str(tmp_path), *named("jsonl")])
+    assert "reward weights: r0_reward " in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda i, row: {**row, "advantage": -row["advantage"]},
+        lambda i, row: {**row, "advantage": (0.9, 0.3, -0.4, -0.8)[i * 7 % 5 % 4]},
+    ],
+)
+def test_advantages_that_no_weights_explain_are_still_found(tmp_path, spoil):
+    rows = change(spoil)(weighted("trl", (1.0, 0.5)))
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert "advantages of no known estimator" in look(tmp_path, *named("jsonl"))[1]
+
+
+@pytest.mark.parametrize("weights", [[1.0, 0.5], [2.0, 0.0], [0.2, 0.8]])
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_what_trl_wrote_of_weighted_rewards_is_clean_and_imports_with_these_weights(tmp_path, weights, scale):
+    import tiny
+    from trl import GRPOTrainer
+
+    from dra_toolkit.inspection.verify import verify
+    from dra_toolkit.runs import Run
+    from dra_toolkit.runs.importers.importing import import_run
+
+    def shorter(completions, **columns):
+        return [1 / (1 + len(text if isinstance(text, str) else text[0]["content"])) for text in completions]
+
+    policy = tiny.save_policy(tmp_path / "policy")
+    changes = {"log_completions": True, "max_steps": 3, "reward_weights": weights, "scale_rewards": scale}
+    config = tiny.grpo_config(tmp_path / "out", **changes)
+    functions = [tiny.letters, shorter]
+    GRPOTrainer(model=str(policy), reward_funcs=functions, args=config, train_dataset=tiny.prompts()).train()
+    assert look(tmp_path / "out") == (0, {})
+    import_run(tmp_path / "out", tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    found = np.array(list(run.facts()[0].reward_weights.values()))
+    np.testing.assert_allclose(found / found.max(), np.array(weights) / max(weights), atol=1e-2)
+    checked = verify(run)
+    assert (checked.problems, checked.notes) == ([], ["steps: not compared, an imported run has no metrics"])
+    assert checked.largest_replay_error < 1e-4
 
 
 @pytest.mark.parametrize("kind", ["grpo", "gmpo", "ours"])

@@ -53,9 +53,7 @@ def export(
 
     format = to or out.suffix.removeprefix(".")
     if format not in ("jsonl", "csv", "parquet", "dataset", "html"):
-        raise RunError(
-            f"{out}: say --to jsonl, csv, parquet, dataset or html; the ending {out.suffix!r} tells none of them"
-        )
+        raise RunError(f"{out}: say --to jsonl, csv, parquet, dataset or html; the ending {out.suffix!r} tells none")
     chosen = selection(MODES if mode == "all" else (mode,), steps, where)
     done = write(open_run(run), out, format, chosen, groups=groups, overwrite=overwrite)
     if as_json:
@@ -159,7 +157,8 @@ def lint(
 
 def _show_findings(report: LintReport) -> None:
     looked = f"{report.completions:,} completions in {report.groups:,} groups of {report.steps:,} steps"
-    lines = [f"{report.source}: {looked} ({report.format}: {report.seen})"]
+    weights = f"\nreward weights: {report.reward_weights}" if report.reward_weights else ""
+    lines = [f"{report.source}: {looked} ({report.format}: {report.seen}){weights}"]
     for found in report.findings:
         lines += [
             f"{found.kind}: {found.count:,} of {found.of:,} {found.unit}, such as {found.example}",

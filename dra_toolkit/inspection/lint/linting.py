@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from dra_toolkit.groups import GroupRecord, prompt_hash
 from dra_toolkit.judge.judging import read_gold
 from dra_toolkit.recipe.yaml_text import read_yaml
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.importers.fitting import Fitting
 from dra_toolkit.runs.importers.formats import Table, find_format
-from dra_toolkit.runs.importers.records import ImportedBatch, batches, best_estimator
+from dra_toolkit.runs.importers.records import ImportedBatch, batches
 from dra_toolkit.runs.importers.rollout import Options, Problems, Rollout
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.names import MODES
@@ -31,80 +33,88 @@ FEWEST = 8
 
 
 class Group:
-    """The completions that a dump puts together.
+    """The completions that a dump puts together: their prompts, texts ..., each in order, and
 
-    prompts    the identity of the prompt of each; equal objects are hashed once
+    keys       the identity of each prompt among them, once
     totals     the sum of the rewards that were given of each
-    parts      what tells each text from others at a glance: all of a short one, of a long one length and ends
-    times      how often each text stands in it
+    again      how often the first text stands in it
+    signature  what tells its texts from those of another group at a glance: themselves; of long ones, lengths and some ends
     all_equal  whether there is nothing to tell its completions apart by
     """
 
     def __init__(self, rollouts: Sequence[Rollout], where: str) -> None:
-        self.rollouts, self.where = rollouts, where
-        first, texts = rollouts[0].prompt, [r.text for r in rollouts]
-        key = prompt_hash(first)
-        self.prompts = [key if r.prompt is first or r.prompt == first else prompt_hash(r.prompt) for r in rollouts]
-        self.totals = [sum([v for v in r.rewards.values() if v == v]) for r in rollouts]
-        self.parts = [t if len(t) < 256 else (len(t), t[:64], t[-64:]) for t in texts]
-        self.times = [1] * len(texts) if len(set(self.parts)) == len(texts) else [*Counter(texts).values()]
-        self.all_equal = len(rollouts) > 1 and max(self.totals) - min(self.totals) < 1e-9
+        _, _, _, prompts, self.texts, self.rewards, self.advantages, self.tokens, self.reasons, _, _, self.golds = zip(
+            *rollouts, strict=True
+        )
+        self.rollouts, self.where, self.size = rollouts, where, len(rollouts)
+        different = prompts[:1] if prompts.count(prompts[0]) == self.size else prompts
+        self.keys = [*dict.fromkeys(map(prompt_hash, different))]
+        self.totals = [sum(reward.values()) for reward in self.rewards]
+        if any(map(operator.ne, self.totals, self.totals)):
+            self.totals = [sum([value for value in reward.values() if value == value]) for reward in self.rewards]
+        self.again, lengths = self.texts.count(self.texts[0]), [*map(len, self.texts)]
+        ends = [self.texts[i][-64:] for i in (0, self.size // 2, -1)]
+        self.signature = hash((*self.keys, *(self.texts if max(lengths) < 256 else lengths + ends)))
+        self.all_equal = self.size > 1 and max(self.totals) - min(self.totals) < 1e-9
 
 
 def check_group(group: Group, tally: Tally) -> None:
     """Note what is wrong with a group by itself."""
-    rollouts, where = group.rollouts, group.where
-    tally.there.update(groups=1, completions=len(rollouts), prompts=len(set(group.prompts)))
-    if len(rollouts) == 1:
-        tally.add("groups of one", f"{where}: {rollouts[0].text[:40]!r}")
-    if len(set(group.prompts)) > 1:
-        tally.add("several prompts in a group", f"{where} has {len(set(group.prompts))} prompts")
+    where, size = group.where, group.size
+    tally.there["groups"] += 1
+    tally.there["completions"] += size
+    tally.there["prompts"] += len(group.keys)
+    if size == 1:
+        tally.add("groups of one", f"{where}: {group.texts[0][:40]!r}")
+    if len(group.keys) > 1:
+        tally.add("several prompts in a group", f"{where} has {len(group.keys)} prompts")
     if group.all_equal:
         tally.add("all-equal groups", f"{where}: every total is {group.totals[0]:g}")
-        tally.there["wasted tokens"] += sum([r.tokens or len(r.text) // 4 for r in rollouts])
-    times = math.gcd(*group.times)
-    if times > 1 and len(group.times) > 1:
-        more = len(rollouts) - len(group.times)
-        tally.add("duplicated rows", f"{where}: each completion stands there {times} times", more)
-    known = [r.advantage for r in rollouts if r.advantage is not None and r.advantage == r.advantage]
-    if len(known) == len(rollouts) > 1:
-        mean, largest = sum(known) / len(known), max(map(abs, known))
+        tally.there["wasted tokens"] += sum(
+            [n or len(text) // 4 for n, text in zip(group.tokens, group.texts, strict=True)]
+        )
+    if 1 < group.again < size and (times := math.gcd(*(distinct := Counter(group.texts)).values())) > 1:
+        tally.add("duplicated rows", f"{where}: each completion stands there {times} times", size - len(distinct))
+    if size > 1 and None not in group.advantages:
+        mean, largest = sum(group.advantages) / size, max(map(abs, group.advantages))
         if abs(mean) > CENTRED * max(1.0, largest):
             tally.add("advantages are not centred", f"{where}: their mean is {mean:.3g}")
-    best = max(group.totals)
-    for rollout, total in zip(rollouts, group.totals, strict=True):
-        if rollout.finish_reason == "length" and 0 < total == best:
-            tally.add("cut completions rewarded", f"{where}: {total:g} for a completion of {rollout.tokens} tokens")
-        if (not rollout.text or rollout.text.isspace()) and (rollout.tokens or 2) > 1:
+    if "length" in group.reasons and (best := max(group.totals)) > 0:
+        for reason, total, tokens in zip(group.reasons, group.totals, group.tokens, strict=True):
+            if reason == "length" and total == best:
+                tally.add("cut completions rewarded", f"{where}: {total:g} for a completion of {tokens} tokens")
+    for text, tokens in zip(group.texts, group.tokens, strict=True):
+        if (not text or text.isspace()) and (tokens or 2) > 1:
             tally.add("completions lost", f"{where}: an empty completion")
 
 
-def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, engine: str, *, with_ids: bool) -> None:
+def check_batch(
+    batch: ImportedBatch, groups: Sequence[Group], tally: Tally, fitting: Fitting, *, with_ids: bool
+) -> None:
     """Note what is wrong with the groups of a step beside each other."""
-    usual = Counter(len(group.rollouts) for group in groups).most_common(1)[0][0]
+    usual = Counter(group.size for group in groups).most_common(1)[0][0]
     for group in groups:
-        if (size := len(group.rollouts)) not in (usual, 1):
-            tally.add("unequal groups", f"{group.where} has {size} completions, most have {usual}")
+        if group.size not in (usual, 1):
+            tally.add("unequal groups", f"{group.where} has {group.size} completions, most have {usual}")
     if with_ids:
         _check_identities(groups, tally)
-    known = [group for group in groups if None not in [r.advantage for r in group.rollouts]]
-    tally.there["groups with advantages"] += len(known)
-    if known and len(known) == len(groups) and any(not group.all_equal for group in groups):
-        weights = dict.fromkeys(groups[0].rollouts[0].rewards, 1.0)
-        if best_estimator(batch, weights, engine) is None:
-            tally.add("advantages of no known estimator", f"{batch.mode} step {batch.step}")
+    known = sum(None not in group.advantages for group in groups)
+    tally.there["groups with advantages"] += known
+    varies = any(not group.all_equal for group in groups)
+    if known == len(groups) and varies and fitting(batch.groups) is None:
+        tally.add("advantages of no known estimator", f"{batch.mode} step {batch.step}")
 
 
 def _check_identities(groups: Sequence[Group], tally: Tally) -> None:
     of_prompt: dict[str, list[Group]] = {}
     for group in groups:
-        for prompt in set(group.prompts):
+        for prompt in group.keys:
             of_prompt.setdefault(prompt, []).append(group)
-    split = {prompt: found for prompt, found in of_prompt.items() if len(found) > 1}
+    split = [found for found in of_prompt.values() if len(found) > 1]
     if len(split) <= SPLIT_SHARE * len(of_prompt):
         return
-    for found in split.values():
-        alone = all(len(group.rollouts) == 1 for group in found)
+    for found in split:
+        alone = all(group.size == 1 for group in found)
         kind = "ids finer than the group" if alone else "a prompt in several groups"
         tally.add(kind, f"{found[0].where} and {found[1].where} have one prompt", len(found) if alone else 1)
 
@@ -136,6 +146,8 @@ class LintReport:
     completions: int
     groups: int
     steps: int
+    reward_weights: str | None
+    """Those that explain the advantages, where they are not all 1."""
     findings: tuple[Finding, ...]
 
 
@@ -196,8 +208,9 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
         name = engine = found.name
         columns = found.first_file(source)[1] if isinstance(found, Table) else columns
         read = batches(found.read(source, options, problems), consecutive=found.consecutive)
+    fitting = Fitting(engine)
     for batch in read:
-        _look_at(batch, tally, seen, engine, with_ids=name not in ("trl", "ms-swift"))
+        _look_at(batch, tally, seen, fitting, with_ids=name not in ("trl", "ms-swift"))
     there = tally.there
     if not there["groups"]:
         raise RunError(f"{source}: no rollout could be read", *problems.lines[:5])
@@ -207,33 +220,28 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
     if "diversity" in columns:
         tally.add("rewards adjusted twice", "a column named diversity")
     _judge(seen, tally)
-    return LintReport(
-        source=str(source),
-        format=name,
-        seen=shown,
-        completions=there["completions"],
-        groups=there["groups"],
-        steps=len(seen.steps),
-        findings=tuple(tally.findings()),
-    )
+    counted = {"completions": there["completions"], "groups": there["groups"], "steps": len(seen.steps)}
+    weights, findings = str(fitting) if fitting.found else None, tuple(tally.findings())
+    return LintReport(source=str(source), format=name, seen=shown, reward_weights=weights, findings=findings, **counted)
 
 
-def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, engine: str, *, with_ids: bool) -> None:
+def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, fitting: Fitting, *, with_ids: bool) -> None:
     groups = [Group(r, f"{batch.mode} step {batch.step}, group {i}") for i, r in enumerate(batch.groups)]
     seen.steps.add((batch.mode, batch.step))
     for group in groups:
         check_group(group, tally)
-        if len(group.times) > 1:
-            first = seen.earlier.setdefault(hash((group.prompts[0], *group.parts)), group.where)
+        if group.again < group.size:
+            first = seen.earlier.setdefault(group.signature, group.where)
             if first != group.where:
-                tally.add("duplicated rows", f"{group.where} holds the rows of {first}", len(group.rollouts))
-        seen.golds.update([r.gold for r in group.rollouts])
-        rows = (r.rewards.items() for r in group.rollouts if not r.rewards.keys() <= seen.varied)
-        for name, value in itertools.chain.from_iterable(rows):
+                tally.add("duplicated rows", f"{group.where} holds the rows of {first}", group.size)
+        if group.golds.count(None) < group.size:
+            seen.golds.update(group.golds)
+        more = set().union(*group.rewards) - seen.varied
+        for name, value in [item for reward in group.rewards for item in reward.items()] if more else ():
             seen.rewards.setdefault(name, set()).add(value)
             if len(seen.rewards[name]) > 1:
                 seen.varied.add(name)
-    check_batch(batch, groups, tally, engine, with_ids=with_ids)
+    check_batch(batch, groups, tally, fitting, with_ids=with_ids)
 
 
 def _judge(seen: _Seen, tally: Tally) -> None:
@@ -266,18 +274,8 @@ def _of_run(path: Path) -> Iterator[ImportedBatch]:
 
 
 def _rollouts(record: GroupRecord) -> list[Rollout]:
-    group = record.group
-    return [
-        Rollout(
-            mode=record.mode,
-            step=record.step,
-            group=str(record.index),
-            prompt=group.prompt,
-            text=f"{record!r} {i}" if group.texts_dropped else group.completions[i],
-            rewards={name: float(values[i]) for name, values in group.rewards.items()},
-            tokens=int(group.token_counts[i]),
-            finish_reason=group.finish_reasons[i],
-            gold=group.gold,
-        )
-        for i in range(len(group))
-    ]
+    group, place = record.group, (record.mode, record.step, str(record.index), record.group.prompt)
+    texts = [f"{record!r} {i}" for i in range(len(group))] if group.texts_dropped else group.completions
+    rewards = [dict(zip(group.rewards, row, strict=True)) for row in zip(*group.rewards.values(), strict=True)]
+    rows = zip(texts, rewards, group.token_counts.tolist(), group.finish_reasons, strict=True)
+    return [Rollout(*place, text, given, None, n, reason, gold=group.gold) for text, given, n, reason in rows]

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RunError, did_you_mean
+from dra_toolkit.recipe.yaml_text import read_yaml
 from dra_toolkit.runs.importers.lines import columns_in, content_of, jsonl_files, objects
 from dra_toolkit.runs.importers.prime_rl import PrimeRL
 from dra_toolkit.runs.importers.rollout import (
@@ -30,6 +33,7 @@ from dra_toolkit.safe_text import first_line
 Row = Mapping[str, Any]
 Block = list[tuple[str, Row]]
 """Rows that were written together, each with where it stands."""
+_made = partial(tuple.__new__, Rollout)  # half of what a call by name costs
 
 
 def rows_of(path: Path, problems: Problems) -> Iterator[Block]:
@@ -42,7 +46,8 @@ def rows_of(path: Path, problems: Problems) -> Iterator[Block]:
     import pyarrow.parquet as pq
 
     try:
-        yield [(f"{path}: row {number}", row) for number, row in enumerate(pq.read_table(path).to_pylist())]
+        rows = pq.ParquetFile(path).read(use_threads=False).to_pylist()
+        yield [(f"{path}: row {number}", row) for number, row in enumerate(rows)]
     except (OSError, pa.ArrowException) as error:
         problems.add(str(path), f"torn or not Parquet ({first_line(error)})")
 
@@ -53,13 +58,14 @@ class Table:
 
     name: str
     meaning: str
-    files: tuple[str, ...]
+    files: Sequence[str]
     """Patterns of its files' names; those of the first pattern that has any are read."""
-    shown_by: tuple[str, ...]
+    shown_by: Sequence[str]
     """Columns that show the format."""
-    rewards: Callable[[Row], list[str]]
-    """Returns which of the columns are rewards, given the first row."""
-    blocks: Callable[[Path, Problems], Iterator[Block]] = rows_of
+    rewards: str
+    """Which of the columns are rewards: one of `_REWARDS`."""
+    blocks: str = "rows"
+    """How a file is read: one of `_BLOCKS`."""
     consecutive: bool = False
     """Whether completions of one group follow each other, so that the same prompt may come twice in a step."""
     repeats: bool = False
@@ -68,13 +74,13 @@ class Table:
     """Whether the caller names prompt and completion; a row without a step is then of the first."""
     prompt: str = "prompt"
     completion: str = "completion"
-    steps: tuple[str, ...] = ("step",)
+    steps: Sequence[str] = ("step",)
     group: str | None = None
     trajectory: str | None = None
     """Rows of one value are turns of one completion, of which the last is kept."""
     advantage: str = "advantage"
     gold: str | None = None
-    tokens: tuple[str, ...] = ()
+    tokens: Sequence[str] = ()
 
     def recognise(self, source: Path) -> str | None:
         """Return what in a file or folder shows that it is of this format, or None."""
@@ -96,7 +102,7 @@ class Table:
         if missing:
             has = ", ".join(columns)
             raise RunError(*(f"{path}: no column {n!r}{did_you_mean(n, columns)}; has {has}" for n in missing))
-        found = options.reward_columns or self.rewards(columns)
+        found = options.reward_columns or _REWARDS[self.rewards](columns)
         if not found:
             raise RunError(f"{path}: name the rewards with --reward-column; has {', '.join(columns)}")
         return list(found)
@@ -141,10 +147,10 @@ class Table:
     def _blocks(self, path: Path, options: Options, problems: Problems) -> Iterator[Block]:
         trajectory = options.trajectory_column or self.trajectory
         if trajectory is None:
-            yield from self.blocks(path, problems)
+            yield from _BLOCKS[self.blocks](path, problems)
             return
         names = (*self.steps, options.step_column, self.group, options.group_column, trajectory)
-        blocks = self.blocks(path, problems)
+        blocks = _BLOCKS[self.blocks](path, problems)
         if options.trajectory_column is not None:
             blocks = iter([[row for block in blocks for row in block]])
         yield from (_last_turns(block, names) for block in blocks)
@@ -156,28 +162,26 @@ class Table:
             prompt, completion = options.prompt_column, options.completion_column
             advantage = options.advantage_column or advantage
             steps = (options.step_column or steps[0], *steps)
-        of_group, of_gold = options.group_column or self.group or "", self.gold or ""
         of_file = int(path.stem) if path.stem.isdecimal() else 1 if self.named else None
-        prompts, counts = shared_prompts(), self.tokens
+        prompts, counts, mode, first = shared_prompts(), self.tokens, options.mode, steps[0]
+        columns = completion, options.group_column or self.group or "", self.gold or "", advantage, first
 
         def rollout(row: Row) -> Rollout:
-            said, group, gold, made = row.get(completion), row.get(of_group), row.get(of_gold), row.get(advantage)
-            text, turns = spoken(said)
-            if (step := row.get(steps[0])) is None:
+            said, group, gold, made, step = map(row.get, columns)
+            text, turns = (said, None) if type(said) is str else spoken(said)
+            if step is None:
                 others = [row[name] for name in steps if name in row]
                 step = next((other for other in others if other is not None), None) if others else of_file
-            return Rollout(
-                options.mode,
-                as_step(step, steps[0]),
+            return _made((
+                mode, step if type(step) is int and step >= 0 else as_step(step, first),
                 None if group is None else str(group),
                 prompts(row.get(prompt)),
                 text,
-                {name: as_number(row.get(name), name) for name in rewards},
-                advantage=None if made is None else as_number(made, advantage),
-                tokens=next((row[name] for name in counts if isinstance(row.get(name), int)), None) if counts else None,
-                turns=turns,
-                gold=None if gold is None else str(gold),
-            )
+                {name: v if type(v := row.get(name)) is float else as_number(v, name) for name in rewards},
+                made if type(made) is float or made is None else as_number(made, advantage),
+                next((row[name] for name in counts if isinstance(row.get(name), int)), None) if counts else None,
+                None, None, turns, None if gold is None else str(gold),
+            ))  # fmt: skip
 
         return rollout
 
@@ -199,20 +203,15 @@ _UID = re.compile(r"(?P<group>.+)_(?P<session>\d+)_(?P<output>\d+)")
 _SESSION = "session of the uid"
 
 
-def _numeric(columns: Row) -> list[str]:
+def _numbers_of(columns: Row) -> list[str]:
     is_own = (*_NO_REWARDS, *(name for name in columns if name.startswith("__index")))
     return [name for name, value in columns.items() if isinstance(value, float) and name not in is_own]
 
 
-def _between(columns: Row) -> list[str]:
+def _before_advantages(columns: Row) -> list[str]:
     names = list(columns)
-    if not {"completion", "advantages"} <= set(names):
-        return []
-    return names[names.index("completion") + 1 : names.index("advantages")]
-
-
-def _called_rewards(columns: Row) -> list[str]:
-    return [name for name in columns if name in ("reward", "score", "total") or name.endswith("_reward")]
+    is_table = {"completion", "advantages"} <= columns.keys()
+    return names[names.index("completion") + 1 : names.index("advantages")] if is_table else []
 
 
 def _tables_by_column(path: Path, problems: Problems) -> Iterator[Block]:
@@ -246,53 +245,21 @@ def _sessions(path: Path, problems: Problems) -> Iterator[Block]:
     yield block
 
 
-_TABLES = (
-    Table(
-        name="trl",
-        meaning="TRL's completions_XXXXX.parquet (log_completions=True)",
-        files=("completions_[0-9]*.parquet", "completions/completions_[0-9]*.parquet"),
-        shown_by=("step", "prompt", "completion"),
-        rewards=_numeric,
-        consecutive=True,
-        repeats=True,
-    ),
-    Table(
-        name="ms-swift",
-        meaning="ms-swift's completions.jsonl (--log_completions true)",
-        files=("completions.jsonl", "*completions*.jsonl"),
-        shown_by=("prompt", "completion", "advantages"),
-        rewards=_between,
-        blocks=_tables_by_column,
-        repeats=True,
-        steps=("step", "gen_step"),
-        advantage="advantages",
-    ),
-    Table(
-        name="verl",
-        meaning="verl's STEP.jsonl (trainer.rollout_data_dir)",
-        files=("*.jsonl",),
-        shown_by=("input", "output", "score"),
-        rewards=lambda columns: ["score"],
-        blocks=_sessions,
-        prompt="input",
-        completion="output",
-        group="uid",
-        trajectory=_SESSION,
-        gold="gts",
-    ),
-    Table(
-        name="jsonl",
-        meaning="JSON lines or a CSV file, one completion each, with columns that you name",
-        files=("*.jsonl",),
-        shown_by=("prompt", "completion"),
-        rewards=_called_rewards,
-        named=True,
-        tokens=("tokens", "token_count", "completion_tokens"),
-    ),
-)
-PICKLED = "a pickle, which may run code and is not opened; write JSON lines where slime runs (docs/import-export.md)"
+_REWARDS: dict[str, Callable[[Row], list[str]]] = {
+    "numbers": _numbers_of,
+    "before advantages": _before_advantages,
+    "score": lambda columns: ["score"],
+    "so called": lambda columns: [n for n in columns if n in ("reward", "score", "total") or n.endswith("_reward")],
+}
+"""Which of the columns are rewards, given the first row."""
+_BLOCKS = {"rows": rows_of, "table in a line": _tables_by_column, "sessions": _sessions}
+
+
 Format = Table | PrimeRL
-FORMATS: dict[str, Format] = {format.name: format for format in (_TABLES[0], PrimeRL(), *_TABLES[1:])}
+_DECLARED = resources.files("dra_toolkit.runs.importers").joinpath("formats.yaml").read_text(encoding="utf-8")
+_TABLES: tuple[Format, ...] = tuple(Table(name=name, **said) for name, said in read_yaml(_DECLARED).items())
+PICKLED = "a pickle, which may run code and is not opened; write JSON lines where slime runs (docs/import-export.md)"
+FORMATS = {format.name: format for format in (_TABLES[0], PrimeRL(), *_TABLES[1:])}
 """Formats by name; the first that recognises a source is taken."""
 
 

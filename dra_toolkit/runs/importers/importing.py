@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from dra_toolkit.recipe import Recipe, recipe_of
 from dra_toolkit.rewards.correctness import gives_part_credit, tells_right_from_wrong
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.files import publish_text, read_json, remove_folder
+from dra_toolkit.runs.importers.fitting import Fitted, Fitting, varied
 from dra_toolkit.runs.importers.formats import find_format
-from dra_toolkit.runs.importers.records import PLAIN, Estimates, ImportedBatch, as_records, batches, best_estimator
+from dra_toolkit.runs.importers.records import PLAIN, Estimates, ImportedBatch, as_records, batches
 from dra_toolkit.runs.importers.rollout import Options, Problems
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.recorder import Recorder
 from dra_toolkit.runs.schema import FileFacts
 
+LOOKED_AT = 8  # batches of which is learnt, before any is written, what makes the advantages
 PROVENANCE = "imported.json"
 """Where an imported run comes from, beside it."""
 
@@ -78,16 +80,19 @@ def import_run(
     problems, report = Problems(), Imported(run=str(output), format=found.name, seen=seen)
     rows = batches(found.read(source, options, problems), consecutive=found.consecutive)
     try:
-        first = next(rows, None)
-        if first is None:
+        fitting = Fitting(found.name, weights, may_search=not reward_weights)
+        head = list(islice(rows, LOOKED_AT))
+        if not head:
             raise RunError(f"{source}: no rollout could be read", *problems.lines[:5])
-        fitted = best_estimator(first, weights, found.name)
-        facts = _facts(output.name, weights, scale_rewards, fitted, found.name, embedder)
-        directory.create(_recipe(source, output, found.name, facts, max(map(len, first.groups))))
+        fits = [fitting(groups) for groups in sorted((batch.groups for batch in head), key=varied) if varied(groups)]
+        fitted = fits[-1] if fits and None not in fits else None
+        by = embedder.name if embedder else "none"
+        facts = _facts(output.name, fitting.weights, scale_rewards, fitted, found.name, by)
+        directory.create(_recipe(source, output, found.name, facts, max(map(len, head[0].groups))))
         directory.write_status("importing")
         loaded = None if embedder is None else load_embedder(embedder)
-        estimates = _record(directory, chain([first], rows), facts, loaded, report, imported)
-        report.notes += _notes(estimates, facts.made, fitted, found.consecutive, scale_rewards)
+        estimates = _record(directory, chain(head, rows), facts, loaded, report, imported)
+        report.notes += _notes(estimates, facts.made, fitted, found.consecutive, scale_rewards, fitting)
         report.skipped, report.problems = problems.count, problems.lines
         facts_of_source = _provenance(source, report, estimates, fitted)
         publish_text(directory.path / PROVENANCE, json.dumps(facts_of_source, indent=1, ensure_ascii=False) + "\n")
@@ -101,16 +106,8 @@ def import_run(
     return report
 
 
-Fitted = tuple[str, Estimator] | None
-
-
 def _facts(
-    name: str,
-    weights: dict[str, float],
-    asked: Scaling | None,
-    fitted: Fitted,
-    format: str,
-    embedder: EmbedderSettings | None,
+    name: str, weights: dict[str, float], asked: Scaling | None, fitted: Fitted, format: str, embedder: str
 ) -> FileFacts:
     """Return what holds for all groups; advantages are made as asked, as those that were written, or as the engine does."""
     made = fitted[1] if fitted else ESTIMATORS.get(format.replace("-", "_"), ESTIMATORS["trl"])
@@ -120,7 +117,7 @@ def _facts(
         reward_weights=weights,
         scale_rewards=made.scaling,
         diversity=PLAIN,
-        embedder="none" if embedder is None else embedder.name,
+        embedder=embedder,
         correct_by=tells_right_from_wrong(list(weights), {}),  # another's function, whatever it is called
         estimator=None if made == estimator_of(made.scaling) else made,
     )
@@ -144,6 +141,7 @@ def _record(
             recorder.submit(records, correct_by=by)
             count = sum(len(record.group) for record in records)
             report.completions, report.groups = report.completions + count, report.groups + len(records)
+            report.by_mode[batch.mode] = report.by_mode.get(batch.mode, 0) + count
             steps.add(batch.step)
             imported(count)
     finally:
@@ -151,16 +149,14 @@ def _record(
     if lost := [line for line in told if "record" in line]:
         raise RunError(*lost)
     compact(directory.groups, everything=True, grace=0)
-    report.steps, report.by_mode = len(steps), dict(estimates.by_mode)
+    report.steps = len(steps)
     return estimates
 
 
 def _weights(names: list[str], given: dict[str, float]) -> dict[str, float]:
-    unknown = [name for name in given if name not in names]
+    unknown = [f"no reward {n!r}{did_you_mean(n, names)}; has {', '.join(names)}" for n in given if n not in names]
     if unknown:
-        raise RunError(
-            *(f"--reward-weight: no reward {n!r}{did_you_mean(n, names)}; has {', '.join(names)}" for n in unknown)
-        )
+        raise RunError(*(f"--reward-weight: {line}" for line in unknown))
     if not names:
         raise RunError("the source has no reward; name one with --reward-column")
     return {name: given.get(name, 1.0) for name in names}
@@ -184,32 +180,34 @@ def _recipe(source: Path, output: Path, format: str, facts: FileFacts, size: int
 
 
 def _notes(
-    estimates: Estimates, made: Estimator, fitted: Fitted, consecutive: bool, asked: Scaling | None
+    estimates: Estimates, made: Estimator, fitted: Fitted, consecutive: bool, asked: Scaling | None, fitting: Fitting
 ) -> Iterator[str]:
-    if estimates.advantages:
-        yield f"advantages: {estimates.advantages} are not in the source and were computed as {made}"
-    if estimates.advantages_known and fitted is None and asked is None:
+    if fitting.found:
+        yield f"reward weights: {fitting}"
+    if estimates["advantages"]:
+        yield f"advantages: {estimates['advantages']} are not in the source and were computed as {made}"
+    if estimates["advantages_known"] and fitted is None and asked is None:
         yield (
-            "advantages: kept as written; no known estimator gives those of the first step from the totals (other reward "
-            "weights, perhaps), so flips against the plain advantages say little"
+            "advantages: kept as written; no known estimator gives those of the first steps from the rewards, "
+            "whatever their weights, so flips against the plain advantages say little"
         )
-    elif estimates.advantages_known and fitted is not None:
+    elif estimates["advantages_known"] and fitted is not None:
         yield f"advantages: kept as written; they are those of {fitted[1]}"
-    if estimates.tokens:
-        yield f"tokens: {estimates.tokens} completions come without a count; their words were counted instead"
-    if estimates.finish_reasons:
-        yield f"finish_reason: unknown for {estimates.finish_reasons} completions, and recorded as unknown"
+    if estimates["tokens"]:
+        yield f"tokens: {estimates['tokens']} completions come without a count; their words were counted instead"
+    if estimates["finish_reasons"]:
+        yield f"finish_reason: unknown for {estimates['finish_reasons']} completions, and recorded as unknown"
     by_identity = "by the identity that the source gives; without one, completions of the same prompt in a step"
     yield f"groups: {'completions of the same prompt that follow each other' if consecutive else by_identity}"
 
 
 def _provenance(source: Path, report: Imported, estimates: Estimates, fitted: Fitted) -> dict[str, Any]:
-    recorded = bool(estimates.advantages_known) and (fitted is None or bool(estimates.advantages))
+    recorded = bool(estimates["advantages_known"]) and (fitted is None or bool(estimates["advantages"]))
     return {
         "source": str(source.resolve()),
         "time": time.time(),
-        "advantages": "recorded" if recorded else "reproduced" if estimates.advantages_known else "computed",
-        "estimates": asdict(estimates),
+        "advantages": "recorded" if recorded else "reproduced" if estimates["advantages_known"] else "computed",
+        "estimates": dict(estimates),
         **{name: getattr(report, name) for name in ("format", "seen", "skipped", "notes")},
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -69,7 +69,7 @@ class BadRowError(ValueError):
 
 def prompt_of(found: Any) -> Prompt:
     """Return a prompt, a text or a list of messages, as messages; raises BadRowError for anything else."""
-    is_list = isinstance(found, Sequence) and found and all(isinstance(m, dict) and "role" in m for m in found)
+    is_list = isinstance(found, list) and found and all(isinstance(m, dict) and "role" in m for m in found)
     if isinstance(found, str) or is_list:
         return as_prompt(found)
     raise BadRowError(f"the prompt is {_kind(found)}, expected a text or a list of messages")
@@ -77,10 +77,10 @@ def prompt_of(found: Any) -> Prompt:
 
 def shared_prompts() -> Callable[[Any], Prompt]:
     """Return what `prompt_of` is, but neighbours of one prompt share its messages."""
-    held: list[Any] = [None, ()]
+    held: list[Any] = [object(), ()]
 
     def prompt(found: Any) -> Prompt:
-        if found != held[0] or not held[1]:
+        if found is not held[0] and (found != held[0] or not held[1]):
             held[:] = found, prompt_of(found)
         return held[1]
 
@@ -91,7 +91,7 @@ def spoken(found: Any) -> tuple[str, Turns | None]:
     """Return what the policy wrote of a completion, a text or a list of messages, and its turns; raises BadRowError else."""
     if isinstance(found, str):
         return found, None
-    if not isinstance(found, Sequence) or not all(isinstance(message, dict) for message in found):
+    if not isinstance(found, list) or not all(isinstance(message, dict) for message in found):
         raise BadRowError(f"the completion is {_kind(found)}, expected a text or a list of messages")
     if len(found) == 1 and not found[0].get("role"):
         found = [{**found[0], "role": "assistant"}]
