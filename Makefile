@@ -25,7 +25,7 @@ quickstart:
 	@echo "Your own run:      dra recipes copy quickstart mine.yaml, or dra docs tutorial"
 
 test:
-	@tools/install.sh train,embed,eval,app,deepspeed,trackers,docs,dev
+	@tools/install.sh train,embed,eval,app,mcp,deepspeed,trackers,docs,dev
 	@$(MAKE) --no-print-directory check
 
 check:

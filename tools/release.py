@@ -26,7 +26,7 @@ NEEDED = (
     ".dist-info/licenses/LICENSE",
 )
 REFUSED = ("tests/", "benchmarks/", "runs/", ".pyc")
-EXTRAS = ("train", "embed", "eval", "app", "trackers", "train,eval,app")
+EXTRAS = ("train", "embed", "eval", "app", "app,mcp", "trackers", "train,eval,app")
 COMMANDS = (
     ["--version"],
     ["recipes"],

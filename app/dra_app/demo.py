@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,14 +66,8 @@ def _make(root: Path, name: str, measure: str, steps: int) -> None:
     recipe.unlink()
     run.start_attempt()
     settings = DiversitySettings(measure=measure)
-    facts = FileFacts(
-        run=name,
-        reward_weights=WEIGHTS,
-        scale_rewards="group",
-        diversity=settings,
-        embedder="hash",
-        correct_by="strict",
-    )
+    made: dict[str, Any] = {"reward_weights": WEIGHTS, "scale_rewards": "group", "correct_by": "strict"}
+    facts = FileFacts(run=name, diversity=settings, embedder="hash", **made)
     recorder = Recorder(run.groups, facts, tell=print)
     for step, (records, chances) in enumerate(_train(settings, steps)):
         if step % EVALUATED == 0:

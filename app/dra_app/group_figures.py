@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from dra_app.figure import Cell, figure, key, marks
 from dra_app.group_view import CompletionView, GroupView
 from dra_app.palette import FUNCTIONS
 from dra_app.templates import part
-from dra_toolkit.drawing.numbers import NOT_KNOWN, short
-from dra_toolkit.drawing.similarity_map import similarity_map, stretched
+from dra_toolkit.drawing.numbers import NOT_KNOWN, short, ticked
+from dra_toolkit.drawing.similarity_map import others, similarity_map
 from dra_toolkit.drawing.svg import Scale, around, line, rect, text, ticks, y_axis
+from dra_toolkit.groups import Array
 
 WIDTH, HEIGHT = 400.0, 188.0
 LEFT, RIGHT, TOP, BOTTOM = 48.0, 4.0, 12.0, 34.0
@@ -49,23 +52,24 @@ def pairs(
 ) -> str:
     """Return bars side by side for each completion.
 
-    flipped: of advantages, those that have another sign; then a series that is much smaller than the other, as advantages
-    divided by nothing are, has an axis of its own, on the right.
+    What is much smaller than the rest, as advantages divided by nothing are, has an axis of its own, on the right.
+    flipped: of advantages, those that have another sign.
     """
     bars = [view.completions[i] for i in view.order]
-    times = _times_seen(bars, series) if flipped else [1.0] * len(series)
+    times = _times_seen(bars, series)
     factor = max(times)
-    small = times.index(factor)
-    values = [[_times(value(c), f) for (_, _, value), f in zip(series, times, strict=True)] for c in bars]
+    seen = list(zip(series, times, strict=True))
+    values = [[None if (v := value(c)) is None else v * of for (_, _, value), of in seen] for c in bars]
     right = WIDTH - (44 if factor > 1 else RIGHT)
     y = Scale(*around((value for row in values for value in row), room=0.14), HEIGHT - BOTTOM, TOP)
     slot = (right - LEFT) / max(1, len(bars))
     wide = min(18.0, slot * 0.8 / len(series))
     axis = [y_axis(y, LEFT, right, unit)]
     if factor > 1:
+        small = ticks(y.low / factor, y.high / factor, 4)
         axis += [
-            text(right + 4, y(value * factor) + 3.5, short(value), f"tick second {series[small][0]}", anchor="start")
-            for value in ticks(y.low / factor, y.high / factor, 4)
+            text(right + 4, y(value * factor) + 3.5, said, "tick second", anchor="start")
+            for value, said in zip(small, ticked(small), strict=True)
         ]
     drawn = []
     for place, (c, row) in enumerate(zip(bars, values, strict=True)):
@@ -74,9 +78,7 @@ def pairs(
         if flipped and flipped(c):
             inside.append(text(LEFT + (place + 0.5) * slot, TOP + 7, "⇅", "flip-mark"))
         drawn.append((inside, ", ".join(f"{what} {short(value(c), 4)}" for _, what, value in series)))
-    items = [(kind, what) for kind, what, _ in series]
-    if factor > 1:
-        items[small] = (series[small][0], f"{series[small][1]} (axis on the right)")
+    items = [(kind, f"{what} (axis on the right)" if of > 1 else what) for (kind, what, _), of in seen]
     if flipped and any(map(flipped, bars)):
         items.append(("flip-key", "⇅ sign flipped"))
     columns: dict[str, Value] = {what: value for _, what, value in series} | (
@@ -133,13 +135,10 @@ def function_class(number: int) -> str:
 
 
 def _times_seen(bars: Sequence[CompletionView], series: Sequence[Series]) -> list[float]:
-    """Return by how much each series is to be stretched to be seen beside the largest; 1 for not at all."""
+    """Return by how much each series is to be stretched to be seen beside the largest: all that are by as much, or by 1."""
     peaks = [max((abs(value(c) or 0.0) for c in bars), default=0.0) for _, _, value in series]
-    return [max(peaks) / peak if 0 < peak * APART < max(peaks) else 1.0 for peak in peaks]
-
-
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
+    small = [peak for peak in peaks if 0 < peak * APART < max(peaks)]
+    return [max(peaks) / max(small) if peak in small else 1.0 for peak in peaks]
 
 
 def _bar(x: float, width: float, y: Scale, start: float, end: float | None, kind: str) -> str:
@@ -178,3 +177,11 @@ def map_figure(
     rows = [["completion", *range(len(S))], *([i, *row] for i, row in enumerate(S.round(7).tolist()))]
     drawing = similarity_map(S, order=view.order, chosen=chosen, span=span)
     return figure("Similarity of completions", drawing, rows=rows, name=f"{name}-similarity", legend=legend)
+
+
+def stretched(similarity: Array) -> tuple[float, float]:
+    """Return the span from the smallest to the largest similarity of different completions."""
+    found = others(similarity)
+    if not found.size or found.min() == found.max():
+        return 0.0, 1.0
+    return float(np.floor(found.min() * 100) / 100), float(np.ceil(found.max() * 100) / 100)

@@ -100,9 +100,9 @@ def view_of(record: GroupRecord, correct_by: str | None = None) -> GroupView:
     )
 
 
-def known(value: float) -> float | None:
+def known(value: float | None) -> float | None:
     """Return a number, or None for one that is not finite."""
-    return value if math.isfinite(value) else None
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _completion(

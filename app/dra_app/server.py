@@ -7,7 +7,9 @@ addresses are relative, so that it works below any path.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import gzip
 import hashlib
 import os
@@ -76,9 +78,23 @@ def serve(
     import uvicorn
 
     class Server(uvicorn.Server):
+        """Sleeps until it is asked something or told to end, where uvicorn looks ten times a second whether it was."""
+
+        wake: Callable[[], Any] = staticmethod(lambda: None)
+
         async def startup(self, sockets: list[Any] | None = None) -> None:
             await super().startup(sockets)
             when_up()
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            super().handle_exit(sig, frame)
+            self.wake()
+
+        async def main_loop(self) -> None:
+            told = asyncio.Event()
+            self.wake = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, told.set)
+            if not self.should_exit:
+                await told.wait()
 
     threading.Thread(target=_warm, args=(context,), daemon=True).start()
     config = uvicorn.Config(
@@ -88,6 +104,7 @@ def serve(
         log_level="warning",
         ws="none",
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=1,
         limit_concurrency=MOST_CONNECTIONS,
     )

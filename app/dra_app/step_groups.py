@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dra_app.group_view import known
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs import Run
@@ -66,9 +66,9 @@ def arrange(rows: list[Row], step: int, mode: Mode = "train", view: StepView | N
     view = view or StepView()
     shown = sorted((row for row in rows if all(has_mark(row, mark) for mark in view.marks)), key=_place)
     if view.sort != "group_index" or view.descending:
-        known = [row for row in shown if _number(row[view.sort]) is not None]
-        known.sort(key=lambda row: row[view.sort], reverse=view.descending)
-        shown = known + [row for row in shown if _number(row[view.sort]) is None]
+        there = [row for row in shown if known(row[view.sort]) is not None]
+        there.sort(key=lambda row: row[view.sort], reverse=view.descending)
+        shown = there + [row for row in shown if known(row[view.sort]) is None]
     return StepGroups(
         step=step,
         mode=mode,
@@ -88,7 +88,3 @@ def has_mark(row: Mapping[str, Any], mark: str) -> bool:
 
 def _place(row: Row) -> tuple[int, int]:
     return row["batch"], row["group_index"]
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)

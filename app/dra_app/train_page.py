@@ -219,22 +219,15 @@ def _build(trainings: Trainings) -> None:
         headers=["key", "value", "from", "help"], label="keys", wrap=True, column_widths=["20%", "20%", "12%", "48%"]
     )
     asked = [recipe, written]
-    gr.on(
-        [recipe.change, written.change, word.change],
-        trainings.look,
-        [*asked, word],
-        [table, said, command],
-        show_progress="hidden",
-        trigger_mode="multiple",
-        api_visibility="private",
-    )
+    told: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    typed, looked = [recipe.change, written.change, word.change], [table, said, command]
+    gr.on(typed, trainings.look, [*asked, word], looked, trigger_mode="multiple", **told)
     timer = gr.Timer(2, active=False)  # a run that has ended is not asked about
 
     def follow(*given: str) -> tuple[Any, ...]:
         *shown, goes_on = trainings.status(*given)
         return *shown, gr.Timer(active=goes_on)
 
-    told: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([timer.tick, recipe.change, written.change], follow, asked, [state, log, timer], **told)
     for name, button in buttons.items():
         action = getattr(trainings, name.lower())

@@ -62,7 +62,7 @@ def dashboard(
     if missing:
         raise RunError(f"the dashboard needs {' and '.join(missing)}: pip install 'dra-toolkit[app]'")
     if mcp and importlib.util.find_spec("mcp") is None:
-        raise RunError("--mcp needs mcp: pip install 'gradio[mcp]'")
+        raise RunError("--mcp needs mcp: pip install 'dra-toolkit[app,mcp]'")
     if demo and where:
         raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
     rules = rules_for(host, password, allow_host or [])

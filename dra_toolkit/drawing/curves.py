@@ -68,7 +68,7 @@ def curves(
         return ""
     reach = [v for each in drawn for v in (each.values, each.low, each.high) if v is not None]
     low, high = around(np.concatenate(reach).tolist(), zero=zero, room=0.06)
-    if percent and high <= 2:
+    if percent and max(float(np.nanmax(each.values)) for each in drawn) <= 1:
         low, high = max(low, min(0.0, float(min(map(np.nanmin, reach))))), min(high, 1.03)
     first, last = min(float(each.steps[0]) for each in drawn), max(float(each.steps[-1]) for each in drawn)
     x = Scale(first, last, LEFT, size[0] - RIGHT - 4, is_log)
@@ -134,15 +134,13 @@ def _interval(each: Line, low: Array, high: Array, x: Scale, y: Scale) -> str:
     at, (low, high) = thinned(each.steps, [low, high], MOST_POINTS)
     places = zip(at.tolist(), low.tolist(), high.tolist(), strict=True)
     bars = "".join(f"M{x(step):g} {y(a):g}V{y(b):g}" for step, a, b in places if a == a and b == b)
-    if len(at) < MARKED:
-        return _stroke(bars, each.colour, 1.2)
-    return _stroke(bars, each.colour, abs(x.end - x.start) / len(at), 'stroke-opacity=".16"')
+    width, rest = (1.2, "") if len(at) < MARKED else (abs(x.end - x.start) / len(at), 'stroke-opacity=".16"')
+    return _stroke(bars, each.colour, width, rest)
 
 
 def _across(x: Scale, size: tuple[float, float], title: str) -> str:
-    values = ticks(x.low, x.high, 5, whole=True)
-    if x.is_log:
-        values = [2.0**power for power in range(20) if x.low <= 2**power <= x.high]
+    powers = [2.0**power for power in range(20) if x.low <= 2**power <= x.high]
+    values = powers if x.is_log else ticks(x.low, x.high, 5, whole=True)
     bottom = size[1] - BOTTOM
     parts = [line(LEFT, bottom, size[0] - RIGHT, bottom, "grid", GRID)]
     parts += [text(x(value), bottom + 14, f"{value:,.0f}") for value in values if value == int(value)]
@@ -150,8 +148,8 @@ def _across(x: Scale, size: tuple[float, float], title: str) -> str:
 
 
 def _stroke(commands: str, colour: str, width: float, rest: str = "") -> str:
-    shape = 'fill="none" stroke-linejoin="round" stroke-linecap="round"'
-    return f'<path d="{commands}" {shape} stroke-width="{width:g}" style="stroke:{colour}" {rest}/>'
+    shape = f'fill="none" stroke-linejoin="round" stroke-linecap="round" stroke-width="{width:g}"'
+    return f'<path d="{commands}" {shape} style="stroke:{colour}" {rest}/>'
 
 
 def _summary(each: Line) -> str:

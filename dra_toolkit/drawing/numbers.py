@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 NOT_KNOWN, MINUS = "\u2013", "\u2212"
 """An en dash stands for a number that is not known; the sign of negative ones is as wide as a plus."""
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def short(value: float | None, digits: int = 3) -> str:
@@ -48,6 +49,21 @@ def aligned(values: Iterable[float | None], *, plus: bool = False) -> list[str]:
     return [_with(value, decimals, "+" if plus else "") for value in found]
 
 
+def ticked(values: list[float]) -> list[str]:
+    """Return the values of an axis with the decimals that tell them apart, as powers of ten where that is too long.
+
+    >>> ticked([0.265, 0.2675]), ticked([0.0, 5e-07]), ticked([1e9, 2.5e9])
+    (['0.2650', '0.2675'], ['0', '5·10⁻⁷'], ['1.0·10⁹', '2.5·10⁹'])
+    """
+    power = _power(max(map(abs, values), default=0.0))
+    power = 0 if -4 < power < 6 else power
+    found = [value / 10.0**power for value in values]
+    near = max(map(abs, found), default=0.0) * 1e-9
+    decimals = next(d for d in range(20) if all(abs(round(value, d) - value) <= near for value in found))
+    times = f"·10{str(power).translate(_RAISED)}" if power else ""
+    return [_with(value, decimals, "") + times if value else "0" for value in found]
+
+
 def _decimals(known: list[float]) -> int:
     """Return the fewest decimals that give the largest three digits and the smallest at least two; whole ones none."""
     largest = max(known, default=0.0)
@@ -72,7 +88,7 @@ def percent(share: float | None, decimals: int = 1) -> str:
     >>> percent(0.875)
     '87.5 %'
     """
-    return NOT_KNOWN if share is None or not math.isfinite(share) else f"{100 * share:.{decimals}f} %"
+    return NOT_KNOWN if share is None or not math.isfinite(share) else f"{100 * share:,.{decimals}f} %"
 
 
 def _power(value: float) -> int:

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.numbers import MINUS, short
 from dra_toolkit.drawing.svg import escaped, rect, text
 from dra_toolkit.groups import Array
 
 SIDE = 330.0
-NUMBERS = 12
-"""Largest group in whose cells the values are written."""
 LABELS = 32
 """Largest group whose rows are numbered."""
 _EXPONENT = 1.7  # above 1 makes differences between large similarities visible, which is where groups differ
@@ -53,8 +51,7 @@ def similarity_map(
 
 def thumbnail(similarity: Array) -> str:
     """Return the matrix alone, small."""
-    order = clustered_order(similarity)
-    cells = _cells(order, similarity, 0, 0, 64 / max(1, len(order)), (0.0, 1.0), numbers=False)
+    cells = _cells(clustered_order(similarity), similarity, 0, 0, 64 / max(1, len(similarity)), (0.0, 1.0))
     return f'<svg class="thumb" viewBox="0 0 64 64" width="64" height="64">{cells}</svg>'
 
 
@@ -62,14 +59,6 @@ def others(similarity: Array) -> Array:
     """Return the similarities of different completions that were measured, (G * (G - 1) / 2,) at most."""
     found: Array = similarity[np.triu_indices(len(similarity), 1)]
     return found[np.isfinite(found)]
-
-
-def stretched(similarity: Array) -> tuple[float, float]:
-    """Return the span from the smallest to the largest similarity of different completions."""
-    found = others(similarity)
-    if not found.size or found.min() == found.max():
-        return 0.0, 1.0
-    return float(np.floor(found.min() * 100) / 100), float(np.ceil(found.max() * 100) / 100)
 
 
 def clustered_order(similarity: Array) -> list[int]:
@@ -98,9 +87,7 @@ def _shades(S: Array, span: tuple[float, float]) -> Array:
     return shades
 
 
-def _cells(
-    order: list[int], S: Array, left: float, top: float, cell: float, span: tuple[float, float], *, numbers: bool = True
-) -> str:
+def _cells(order: list[int], S: Array, left: float, top: float, cell: float, span: tuple[float, float]) -> str:
     """Return one path for each shade, so that a large group costs no more than a small one."""
     shades, written = dict[tuple[str, int], list[str]](), list[str]()
     inner = cell - (1.0 if cell > 8 else 0.0)
@@ -111,10 +98,11 @@ def _cells(
         value, shade = float(found), painted[y][x]
         kind = "cell-none" if value != value else "cell-self" if x == y else "cell-minus" if value < 0 else "cell"
         shades.setdefault((kind, round(shade * 40)), []).append(f"M{left + x * cell:.1f} {top + y * cell:.1f}{box}")
-        if numbers and len(order) <= NUMBERS and x != y:
-            ink = "on-dark" if shade > 0.75 else "on-light"
+        if cell > 25 and x != y:  # else there is no room for its value
+            ink = "on-dark" if shade > 0.68 else "on-light"
             at = (left + (x + 0.5) * cell, top + (y + 0.5) * cell + 3.5)
-            written.append(text(*at, short(round(value, 2)).replace("0.", ".", 1), f"value {ink}"))
+            said = short(value) if value != value else f"{value:.2f}".replace("0.", ".", 1).replace("-", MINUS)
+            written.append(text(*at, said, f"value {ink}"))
     paths = [
         f'<path class="{kind}" fill="{_KINDS[kind]}" d="{"".join(boxes)}" '
         f'fill-opacity="{1 if kind == "cell-self" else shade / 40:g}"/>'
@@ -125,6 +113,5 @@ def _cells(
 
 def _summary(similarity: Array) -> str:
     found, said = others(similarity), f"similarity of {len(similarity)} completions"
-    if not found.size:
-        return f"{said}, not measured"
-    return f"{said}: mean {found.mean():.3f}, lowest {found.min():.3f}, highest {found.max():.3f}"
+    told = f": mean {found.mean():.3f}, lowest {found.min():.3f}, highest {found.max():.3f}" if found.size else ""
+    return said + (told or ", not measured")

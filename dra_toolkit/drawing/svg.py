@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.numbers import ticked
 from dra_toolkit.safe_text import visible
 
 GRID = 'stroke="#8884"'
@@ -60,14 +60,14 @@ def text(x: float, y: float, said: object, kind: str = "tick", *, anchor: str = 
 
 
 def y_axis(scale: Scale, left: float, right: float, title: str, *, percent: bool = False) -> str:
-    """Return grid lines with their values, zero drawn stronger, and the title of the axis on its side."""
-    parts = []
-    for value in ticks(scale.low, scale.high, 4):
+    """Return grid lines with their values, zero drawn stronger, and as much of the title as has room on its side."""
+    parts, values = [], ticks(scale.low, scale.high, 4)
+    for value, said in zip(values, ticked([100 * value if percent else value for value in values]), strict=True):
         y = scale(value)
         parts.append(line(left, y, right, y, "zero" if value == 0 else "grid", GRID))
-        said = f"{100 * value:.4g} %" if percent else short(value)
-        parts.append(text(left - 5, y + 3.5, said, anchor="end"))
-    middle = (scale.start + scale.end) / 2
+        parts.append(text(left - 5, y + 3.5, f"{said} %" if percent else said, anchor="end"))
+    middle, most = (scale.start + scale.end) / 2, int(abs(scale.end - scale.start) / 5.5)
+    title = title if len(title) <= most else f"{title[: most - 1]}…"
     parts.append(text(11, middle, title, "axis", rest=f'transform="rotate(-90 11 {middle:.1f})"'))
     return "".join(parts)
 
@@ -82,7 +82,7 @@ def ticks(low: float, high: float, count: int, *, whole: bool = False) -> list[f
     steps = (power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
     step = next(s for s in steps if not whole or s == int(s))
     places = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    return [round(i * step, 10) + 0.0 for i in places]
+    return [float(f"{i * step:.10g}") for i in places]
 
 
 def around(values: Iterable[float | None], *, zero: bool = True, room: float = 0.08) -> tuple[float, float]:
@@ -90,6 +90,6 @@ def around(values: Iterable[float | None], *, zero: bool = True, room: float = 0
     found = [value for value in values if value is not None and math.isfinite(value)] + ([0.0] if zero else [])
     low, high = min(found, default=0.0), max(found, default=1.0)
     if low == high:
-        low, high = (0.0, 1.0) if zero else (low - 1, high + 1)
+        low, high = (0.0, 1.0) if zero else (low - (abs(low) / 2 or 1), high + (abs(high) / 2 or 1))
     span = high - low
     return (low - span * room if low < 0 or not zero else low), (high + span * room if high > 0 or not zero else high)

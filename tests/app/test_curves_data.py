@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html import unescape
@@ -142,6 +143,15 @@ def test_completions_are_points_that_open_and_any_two_numbers_can_be_chosen(run:
         overview.scatter(run, {"x": "mode; DROP"})
 
 
+def test_an_axis_that_is_not_there_is_told_before_the_points_are_unfolded(run: Run) -> None:
+    answer = overview.show(run, {"x": "reward:b", "y": "advantage"})
+    assert answer["error"].startswith("x: found 'reward:b', expected one of tokens, total, ")
+    assert answer["error"].endswith("reward:a, reward:b b")
+    assert answer["state"] == {"x": "", "y": ""}
+    assert told(answer["parts"]["figures"])["lines"]
+    assert "error" not in overview.show(run, {"x": "reward:b b", "y": "advantage"})
+
+
 def test_only_a_stretch_of_the_steps_is_drawn(run: Run) -> None:
     shown = overview.show(run, {"from": "2", "to": "4"})["parts"]["figures"]
     assert told(shown)["lines"][0]["x"] == [2, 3, 4]
@@ -225,6 +235,21 @@ def test_settings_and_outcomes_of_runs_are_lines_across_axes_and_seeds_are_no_se
     assert [line.split(",")[:2] for line in csv[1:]] == [["a", "0.0"], ["b", "0.0"], ["c", "0.5"]]
     names = [line["name"] for line in told(shown["figures"])["lines"]]
     assert names == ["beta=0.0 (2 runs)", "beta=0.5"]
+
+
+def test_what_is_beyond_the_most_runs_of_one_figure_is_counted(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "r0")
+    record_all(directory, [record(1, 0)])
+    names = [f"r{i}" for i in range(compare.MOST_RUNS + 3)]
+    for name in names[1:]:
+        shutil.copytree(directory.path, tmp_path / name)
+    context = Context(tmp_path)
+    answer = compare.show(context, {"run": "r0", "other": ",".join((*names, *names[1:40]))})
+    assert answer["error"] == "other: 64 runs are shown at most; left out: 3"
+    assert answer["state"] == {"run": "r0", "other": ",".join(names[1:64])}
+    assert answer["parts"]["table"].count('<th scope="row"') == 64
+    assert len(told(answer["parts"]["figures"])["lines"]) == 64
+    assert "error" not in compare.show(context, {"run": "r0", "other": ",".join(names[1:64])})
 
 
 def test_only_a_run_that_was_written_to_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

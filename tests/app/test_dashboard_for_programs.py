@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -21,6 +22,7 @@ import fastapi
 import pytest
 from dashboard import Browser, ask, dra_app
 from shaped import held
+from starlette.testclient import TestClient
 from waiting import wait_until
 
 from dra_app.demo import make_demo
@@ -88,14 +90,32 @@ def test_where_it_is_can_be_had_as_json(root: Path) -> None:
     assert process.returncode == 0
 
 
-def test_gradios_queue_wakes_seldom_where_nothing_is_asked(root: Path) -> None:
+def test_gradios_queue_polls_nothing_before_it_is_asked_and_seldom_after() -> None:
     gradio = pytest.importorskip("gradio")
+
+    def double(number: int) -> int:
+        return 2 * number
+
     with gradio.Blocks() as blocks:
+        gradio.api(double, api_name="double")
         names = ("sleep_when_free", "progress_update_sleep_when_free")
         as_they_are = [getattr(blocks._queue, name) for name in names]
-    mount(fastapi.FastAPI(), blocks, "/x")
+    app = mount(fastapi.FastAPI(), blocks, "/x")
     for name, seconds in zip(names, as_they_are, strict=True):
         assert getattr(blocks._queue, name) > seconds > 0
+
+    def polling() -> set[str]:
+        running = {task.get_coro().__qualname__ for task in asyncio.all_tasks()}  # type: ignore[union-attr]
+        return {name for name in running if name.startswith("Queue.")}
+
+    with TestClient(app) as client:
+        assert client.get("/x/gradio_api/info").status_code == 200
+        assert client.portal
+        assert client.portal.call(polling) == set()
+        for number in (4, 21):
+            asked = client.post("/x/gradio_api/call/double", json={"data": [number]}).json()["event_id"]
+            assert f"[{2 * number}]" in client.get(f"/x/gradio_api/call/double/{asked}").text
+        assert client.portal.call(polling) >= {"Queue.start_processing"}
 
 
 def test_the_functions_are_tools_of_an_mcp_server_that_answers_from_them(root: Path) -> None:

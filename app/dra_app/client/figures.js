@@ -39,13 +39,7 @@ function stepAt(svg, event) {
   return shape.log ? low * (high / low) ** share : low + share * (high - low);
 }
 function nearest(steps, step) {
-  let [low, high] = [0, steps.length - 1];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (steps[middle] < step) low = middle;
-    else high = middle;
-  }
-  return Math.abs(steps[low] - step) <= Math.abs(steps[high] - step) ? low : high;
+  return steps.reduce((best, each, i) => (Math.abs(each - step) < Math.abs(steps[best] - step) ? i : best), 0);
 }
 const placeOf = ({ x: [low, high, start, end], log }, step) => {
   const f = log ? Math.log : (value) => value;

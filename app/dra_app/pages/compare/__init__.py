@@ -13,6 +13,7 @@ from dra_app.figure import Cell, csv_text
 from dra_app.group_view import view_of
 from dra_app.pages import Answer, Page
 from dra_app.pages.compare.many import across, joined
+from dra_app.pages.overview.ending import written
 from dra_app.pages.overview.figures import PANELS, drawn, is_known, look_of
 from dra_app.palette import series
 from dra_app.run_curves import Curves, measure_curves
@@ -65,7 +66,7 @@ def show(context: Context, params: read.Params) -> Answer:
         "across": across(names, _columns(found), name),
     }
     left = len(set(read.several(params, "other")) - set(names))
-    said = {"error": f"other: {MOST_RUNS} runs are shown at most, {left} are left out"} if left else {}
+    said = {"error": f"other: {MOST_RUNS} runs are shown at most; left out: {left}"} if left else {}
     return {"parts": parts, "state": {"run": names[0], "other": ",".join(names[1:])}, **said}
 
 
@@ -74,7 +75,7 @@ def table_part(found: Sequence[tuple[Run, Curves]]) -> Markup:
     keys = differing_keys([run.recipe for run, _ in found])
     ends = zip(*(aligned(_end(curves, name) for _, curves in found) for name in COMPARED), strict=True)
     rows = [
-        (run.name, series(i)[0], numbers, len(curves.steps), [_value(run.recipe.get(key)) for key in keys])
+        (run.name, series(i)[0], numbers, len(curves.steps), [written(run.recipe.get(key)) for key in keys])
         for i, ((run, curves), numbers) in enumerate(zip(found, ends, strict=True))
     ]
     return part("compare", "table", COMPARED, keys, rows)
@@ -85,7 +86,7 @@ def _columns(found: Sequence[tuple[Run, Curves]]) -> dict[str, list[Cell]]:
     keys = [key for key in differing_keys([run.recipe for run, _ in found]) if key not in OF_A_SEED]
     given = {key: [run.recipe.get(key) for run, _ in found] for key in keys}
     columns: dict[str, list[Cell]] = {
-        key: [value if isinstance(value, int | float | str) else _value(value) for value in values]
+        key: [value if isinstance(value, int | float | str) else written(value) for value in values]
         for key, values in given.items()
     }
     return columns | {name: [_end(curves, name) for _, curves in found] for name in COMPARED}
@@ -94,10 +95,6 @@ def _columns(found: Sequence[tuple[Run, Curves]]) -> dict[str, list[Cell]]:
 def _end(curves: Curves, name: str) -> float | None:
     values = curves.columns.get(name)
     return None if values is None else mean_of_known(values[-max(1, len(values) // 10) :])
-
-
-def _value(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else "not set" if value is None else str(value)
 
 
 def _lines(found: Sequence[tuple[Run, Curves]], measure: str) -> list[Line]:
@@ -175,7 +172,7 @@ def _runs(context: Context, params: read.Params) -> list[Run]:
     first = context.run(str(params.get("run") or ""))
     others = [name for name in read.several(params, "other") if name != first.name]
     others = others or [name for name in context.run_ids() if name != first.name][:1]
-    return [first, *(context.run(name) for name in dict.fromkeys(others[: MOST_RUNS - 1]))]
+    return [first, *(context.run(name) for name in list(dict.fromkeys(others))[: MOST_RUNS - 1])]
 
 
 def _two(context: Context, params: read.Params) -> list[Run]:

@@ -16,7 +16,8 @@ from dra_toolkit.drawing.svg import Scale, escaped, line, text
 from dra_toolkit.groups import Array
 from dra_toolkit.inspection.comparison import half_interval
 
-WIDTH, HEIGHT, SIDE, TOP, BOTTOM = 900.0, 260.0, 60.0, 34.0, 16.0
+WIDTH, APART, HEIGHT, SIDE, TOP, BOTTOM = 900.0, 88.0, 260.0, 60.0, 34.0, 16.0
+MOST_LABELS = 16
 
 
 def joined(lines: Sequence[Line], settings: Sequence[str]) -> list[Line]:
@@ -46,23 +47,34 @@ def across(names: Sequence[str], columns: dict[str, list[Cell]], name: str) -> M
     """Return parallel coordinates: an axis for each column, a line for each run; nothing for fewer than two columns."""
     if len(columns) < 2:
         return Markup("")
-    places = {key: SIDE + i * (WIDTH - 2 * SIDE) / (len(columns) - 1) for i, key in enumerate(columns)}
+    width = max(WIDTH, len(columns) * APART)
+    gap = (width - 2 * SIDE) / (len(columns) - 1)
+    places, room = {key: SIDE + i * gap for i, key in enumerate(columns)}, int(gap / 6)
     scales = {key: _scale(values) for key, values in columns.items()}
     parts, values = list[str](), list[str]()
     for i, (key, x) in enumerate(places.items()):
         parts.append(line(x, TOP, x, HEIGHT - BOTTOM, "zero", 'stroke="currentColor"'))
-        parts.append(text(x, 12 if i % 2 else 24, key.replace("_", " "), "axis"))
+        parts.append(text(x, 12 if i % 2 else 24, _cut(key.replace("_", " "), 2 * room), "axis"))
         shown = {scales[key][value]: value for value in columns[key] if value in scales[key]}
-        if any(isinstance(value, float) for value in shown.values()):
+        if any(isinstance(value, float) for value in shown.values()) or len(shown) > MOST_LABELS:
             shown = {y: shown[y] for y in (min(shown), max(shown))}
-        values += [text(x + 5, y - 4, _said(value), "tick over", anchor="start") for y, value in shown.items()]
+        values += [
+            text(
+                x + 5,
+                y - 4,
+                _cut(short(value) if isinstance(value, float) else str(value), room),
+                "tick over",
+                anchor="start",
+            )
+            for y, value in shown.items()
+        ]
     for i, run in enumerate(names):
         points = [(places[key], scales[key].get(columns[key][i])) for key in columns]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points if y is not None)
         stroke = f'style="stroke:{series(i)[0]}" stroke-dasharray="{series(i)[1]}" stroke-width="2" fill="none"'
         parts.append(f'<path d="{path}" {stroke}><title>{escaped(run)}</title></path>')
     rows: list[list[Cell]] = [["run", *columns], *([n, *row] for n, row in zip(names, zip(*columns.values())))]  # noqa: B905
-    drawing = marks(WIDTH, HEIGHT, "Settings and outcomes of the runs", "".join([*parts, *values]))
+    drawing = marks(width, HEIGHT, "Settings and outcomes of the runs", "".join([*parts, *values]))
     return figure("Settings and outcomes", drawing, rows=rows, name=f"{name}-across")
 
 
@@ -76,5 +88,5 @@ def _scale(values: Sequence[Cell]) -> dict[Cell, float]:
     return {value: scale(place) for place, value in enumerate(sorted(known, key=str))}
 
 
-def _said(value: Cell) -> str:
-    return short(value) if isinstance(value, float) else str(value)[:24]
+def _cut(said: str, room: int) -> str:
+    return said if len(said) <= room else f"{said[: room - 1]}…"

@@ -24,7 +24,7 @@ from dra_app.pages.overview.figures import (
     rows_of,
 )
 from dra_app.pages.overview.parts import facts_parts, notes_part, nothing_part, run_lines, runs_part
-from dra_app.pages.overview.scatter import scatter_part
+from dra_app.pages.overview.scatter import axes, scatter_part
 from dra_app.run_curves import function_curves, logged_curves, measure_curves
 from dra_app.templates import part
 from dra_toolkit.errors import DRAError, RunError
@@ -51,7 +51,12 @@ def show(run: Run, params: read.Params) -> Answer:
     figures = [panel_figure(panel, found, look, run.name) for panel in PANELS]
     evaluated = scores(run)
     figures += [scores_figure(evaluated, run.name)] if evaluated else []
-    return {"parts": parts | {"figures": "".join(figures)}, "state": {}}
+    answer: Answer = {"parts": parts | {"figures": "".join(figures)}, "state": {}}
+    try:
+        axes(run, params)
+    except RunError as error:  # the points are folded away: what the address says of them is told at once
+        answer |= {"error": "; ".join(error.problems), "state": {"x": "", "y": ""}}
+    return answer
 
 
 def functions(run: Run, params: read.Params) -> Answer:

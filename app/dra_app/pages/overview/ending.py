@@ -96,7 +96,7 @@ def attempts_of(run: Run) -> list[Attempt]:
 
 def written(value: object) -> str:
     """Return a setting as it is shown."""
-    shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    shown = ", ".join(map(str, value)) if isinstance(value, list) else "not set" if value is None else str(value)
     return visible(shown, one_line=True)[:60]
 
 

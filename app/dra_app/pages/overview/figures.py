@@ -61,7 +61,7 @@ COLOURS = {
 def _panels() -> tuple[Panel, ...]:
     """Return a figure for each number of a group, those that tell most first."""
     second = {name for _, names in TOGETHER.values() for name in names[1:]}
-    first = [measure.name for measure in shown_in("runs")]
+    first = [measure.name for measure in shown_in("runs") if measure.name not in second]
     order = [*first, *(name for name in GROUP_MEASURES if name not in (*first, *second, "size"))]
     return tuple(map(_panel, order))
 

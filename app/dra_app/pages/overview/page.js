@@ -18,6 +18,8 @@ export default function overview(page) {
     root.querySelector("[data-whole-run]").hidden = !page.now.from && !page.now.to;
     applyFilter();
     if (!isNewest) return;
+    Object.assign(page.now, answer.state);
+    page.write();
     const mine = page.newest();
     page.later("runs", mine).then(() => root.querySelector(".dra-runs tr.chosen")?.scrollIntoView({ block: "nearest" }));
     page.later("health", mine);

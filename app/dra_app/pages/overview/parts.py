@@ -42,7 +42,7 @@ def facts_parts(run: Run, curves: Curves, status: Mapping[str, Any]) -> dict[str
     completions = round(float(np.nansum(sizes * curves.groups))) if len(sizes) else 0
     numbers = [(len(curves.steps), "steps"), (int(curves.groups.sum()), "groups"), (completions, "completions")]
     numbers += [(int(np.nansum(flips)), "sign flips")] if len(flips) else []
-    counts, word = [(f"{value:,}", said) for value, said in numbers], last_word(run, status)
+    counts = [(f"{value:,}", said if value != 1 else said[:-1]) for value, said in numbers]
     is_known = status["state"] != "imported"  # an import's recipe holds defaults that its trainer never had
     said = {key: written(value) for key, value in run.recipe.items() if is_known and value not in (None, "", -1)}
     settings = [(key, said[key]) for key in SHOWN_SETTINGS if key in said]
@@ -50,8 +50,8 @@ def facts_parts(run: Run, curves: Curves, status: Mapping[str, Any]) -> dict[str
     more = [f"and {len(lines) - MOST_PROBLEMS} more files"] if len(lines) > MOST_PROBLEMS else []
     end, attempts = end_part(run, status), attempts_of(run)
     earlier = attempts if len(attempts) > 1 and not end else []  # else they stand where it is told how the run ended
-    facts = part("overview", "facts", counts, word, settings, list(said.items()), lines[:MOST_PROBLEMS] + more, earlier)
-    return {"facts": facts, "end": end}
+    told = (counts, last_word(run, status), settings, list(said.items()), lines[:MOST_PROBLEMS] + more, earlier)
+    return {"facts": part("overview", "facts", *told), "end": end}
 
 
 def nothing_part(run: Run, state: str) -> Markup:

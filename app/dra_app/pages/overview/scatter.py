@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from dra_app import params as read
 from dra_app.figure import figure, key, marks
+from dra_app.group_view import known as finite
 from dra_app.templates import part
-from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.numbers import short, ticked
 from dra_toolkit.drawing.svg import Scale, around, text, ticks, y_axis
 from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.runs import Run
@@ -29,12 +28,16 @@ WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 640.0, 340.0, 58.0, 10.0, 38.0
 _KINDS = {True: "right", False: "wrong", None: "none"}
 
 
+def axes(run: Run, params: read.Params) -> tuple[dict[str, str], str, str]:
+    """Return what can be chosen, by its name in the address, and what is chosen. Raises RunError for what is not there."""
+    functions = dict.fromkeys(name for facts in run.facts(read.mode(params)) for name in facts.reward_weights)
+    known = {**NUMBERS, **{f"reward:{name}": name for name in functions}}
+    return known, read.choice(params, "x", tuple(known), "tokens"), read.choice(params, "y", tuple(known), "total")
+
+
 def scatter_part(run: Run, params: read.Params) -> str:
     """Return the completions of the last steps, or of the stretch that is drawn, as points; and what can be chosen."""
-    mode = read.mode(params)
-    functions = list(dict.fromkeys(name for facts in run.facts(mode) for name in facts.reward_weights))
-    known = {**NUMBERS, **{f"reward:{name}": name for name in functions}}
-    x, y = read.choice(params, "x", tuple(known), "tokens"), read.choice(params, "y", tuple(known), "total")
+    mode, (known, x, y) = read.mode(params), axes(run, params)
     steps = run.steps(mode)
     if not steps:
         return ""
@@ -48,7 +51,7 @@ def scatter_part(run: Run, params: read.Params) -> str:
         [mode, low, high],
         steps=(low, high),
     ).to_pylist()
-    points = [row for row in found if _is_known(row["x"]) and _is_known(row["y"])]
+    points = [row for row in found if None not in (finite(row["x"]), finite(row["y"]))]
     drawing = _drawn(points, known[x], known[y], f"{run.name}-{x}-{y}") if points else ""
     return part("overview", "scatter", known, x, y, drawing)
 
@@ -57,7 +60,8 @@ def _drawn(points: list[dict[str, float]], x_title: str, y_title: str, name: str
     x = Scale(*around((row["x"] for row in points), zero=False, room=0.03), LEFT, WIDTH - 8)
     y = Scale(*around((row["y"] for row in points), zero=False, room=0.04), HEIGHT - BOTTOM, TOP)
     parts = [y_axis(y, LEFT, WIDTH - 8, y_title)]
-    parts += [text(x(value), HEIGHT - BOTTOM + 15, short(value)) for value in ticks(x.low, x.high, 6)]
+    across = ticks(x.low, x.high, 6)
+    parts += [text(x(value), HEIGHT - BOTTOM + 15, said) for value, said in zip(across, ticked(across), strict=True)]
     parts.append(text((LEFT + WIDTH) / 2, HEIGHT - 5, x_title, "axis"))
     for row in points:
         said = f"step {row['step']}, group {row['group_index']}, completion {row['i']}: {short(row['x'])}, {short(row['y'])}"
@@ -80,7 +84,3 @@ _LEGEND = (("dot right", "right"), ("dot wrong", "wrong"), ("dot none", "no verd
 def _sql(name: str) -> str:
     """Return the column of a number that was chosen among those known."""
     return f"rewards.{quoted_name(name.removeprefix('reward:'))}" if name.startswith("reward:") else name
-
-
-def _is_known(value: float | None) -> bool:
-    return value is not None and bool(np.isfinite(value))

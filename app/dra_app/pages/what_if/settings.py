@@ -127,13 +127,8 @@ def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
         disabled = missing_inputs(record) | own
     elif key == "diversity_scope" and record.embeddings is None:
         disabled = {"rank_slice": "embeddings not recorded"}
-    return Field(
-        known=known,
-        help=declared.help if declared else known.help or SCALING_HELP,
-        recorded=recorded,
-        value=value,
-        disabled=disabled,
-    )
+    said = declared.help if declared else known.help or SCALING_HELP
+    return Field(known=known, help=said, recorded=recorded, value=value, disabled=disabled)
 
 
 def _flat(settings: DiversitySettings, scaling: str | None) -> dict[str, Any]:
