@@ -69,14 +69,8 @@ def arrange(rows: list[Row], step: int, mode: Mode = "train", view: StepView | N
         there = [row for row in shown if known(row[view.sort]) is not None]
         there.sort(key=lambda row: row[view.sort], reverse=view.descending)
         shown = there + [row for row in shown if known(row[view.sort]) is None]
-    return StepGroups(
-        step=step,
-        mode=mode,
-        rows=shown,
-        total=len(rows),
-        counts={mark: sum(has_mark(row, mark) for row in rows) for mark in MARKS},
-        view=view,
-    )
+    counts = {mark: sum(has_mark(row, mark) for row in rows) for mark in MARKS}
+    return StepGroups(step=step, mode=mode, rows=shown, total=len(rows), counts=counts, view=view)
 
 
 def has_mark(row: Mapping[str, Any], mark: str) -> bool:

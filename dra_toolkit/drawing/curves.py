@@ -116,8 +116,7 @@ def _line(each: Line, x: Scale, y: Scale, smooth: int) -> tuple[str, dict[str, o
     parts = [] if each.low is None or each.high is None else [_interval(each, each.low, each.high, x, y)]
     if is_smooth:
         parts.append(_stroke(path(at, raw, x, y), each.colour, 1, 'stroke-opacity=".28"'))
-    dash = f'stroke-dasharray="{each.dash}"' if each.dash else ""
-    parts.append(_stroke(path(at, shown, x, y), each.colour, 2, dash))
+    parts.append(_stroke(path(at, shown, x, y), each.colour, 2, each.dash and f'stroke-dasharray="{each.dash}"'))
     if len(at) < MARKED:
         parts += [
             f'<circle cx="{x(step):g}" cy="{y(value):g}" r="2.6" style="fill:{each.colour}"/>'

@@ -96,12 +96,6 @@ function tell(name, text) {
   if (name === "message") place.textContent = text || "";
   else if (place.innerHTML !== text) place.innerHTML = text || "";
 }
-function tellState(state) {
-  const place = shell.querySelector("[data-state]");
-  place.hidden = !state;
-  place.textContent = state || "";
-  place.dataset.state = state || "";
-}
 async function look() {
   const { run = "", page = "" } = address();
   let answer;
@@ -115,7 +109,9 @@ async function look() {
   tell("message", answer.gone || answer.error);
   for (const main of document.querySelectorAll("main")) main.classList.toggle("dra-without", Boolean(answer.welcome || answer.gone));
   if (!run && answer.runs.length) return go(pageOf(address()), { run: answer.runs[0] }, false);
-  tellState(answer.state);
+  const state = shell.querySelector("[data-state]");
+  Object.assign(state, { hidden: !answer.state, textContent: answer.state || "" });
+  state.dataset.state = answer.state || "";
   for (const place of document.querySelectorAll("main:not([hidden]) [data-wrote]")) place.textContent = answer.wrote;
   ended = Boolean(answer.ended);
   const changed = stamp && stamp.run === run && stamp.stamp !== answer.stamp;

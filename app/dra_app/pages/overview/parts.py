@@ -100,16 +100,12 @@ def run_lines(context: Context) -> list[RunLine]:
 def _read(run: Run, stamp: str) -> RunLine:
     recipe, steps = dict(run.recipe), run.steps()
     logged = np.array([row["reward"] for row in run.metrics() if isinstance(row.get("reward"), float)])
-    known = logged if len(logged) or not steps else measure_curves(run).columns.get("reward", logged)
-    return RunLine(
-        run_id=run.name,
-        state=str(run.directory.status()["state"]),
-        last_step=steps[-1] if steps else None,
-        reward=known if steps else np.zeros(0),
-        recipe=recipe,
-        problem=next(iter(run.directory.problems()), ""),
-        stamp=stamp,
-    )
+    known = RunLine(run_id=run.name, state=str(run.directory.status()["state"]), recipe=recipe, stamp=stamp)
+    known = replace(known, problem=next(iter(run.directory.problems()), ""))
+    if not steps:
+        return known
+    reward = logged if len(logged) else measure_curves(run).columns.get("reward", logged)
+    return replace(known, last_step=steps[-1], reward=reward)
 
 
 def runs_part(lines: Sequence[RunLine], chosen: str, total: int) -> str:
