@@ -17,7 +17,7 @@ from recorded import make_run
 from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.groups import CompletionGroup, GroupRecord, Message
 from dra_toolkit.recipe import load_recipe
-from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
+from dra_toolkit.runs import FileFacts, Recorder, Run, RunDirectory
 
 LONG_NAME = "sweep-" + "x" * 180
 FUNCTIONS = {f"my_rewards.family_{i}.a_reward_with_a_long_name": 1.0 / (i + 1) for i in range(12)}
@@ -98,6 +98,14 @@ def store(folder: Path, *batches: list[GroupRecord], scaling: str = "none") -> R
     return directory
 
 
+def record_more(directory: RunDirectory, step: int) -> None:
+    """Record a step of a run that grows."""
+    facts = next(iter(Run(directory).facts()))
+    recorder = Recorder(directory.groups, facts, tell=print)
+    recorder.submit([group(step, i, 4, characters=300) for i in range(2)])
+    recorder.close()
+
+
 def make_real_runs(root: Path) -> None:
     """Make a run of each kind under a root."""
     store(root / "maths", *([group(step, i, 16) for i in range(3)] for step in (1, 2)))
@@ -111,6 +119,8 @@ def make_real_runs(root: Path) -> None:
     log = failed.attempt_logs(failed.start_attempt()) / "output.log"
     log.write_text("step 1\nTraceback (most recent call last):\n  ...\nRuntimeError: out of memory\n")
     failed.write_status("failed", attempt=2)
+    grows = store(root / "grows", *([group(step, i, 4, characters=300) for i in range(2)] for step in (1, 2)))
+    grows.write_status("running")
     import_verl(root)
 
 
