@@ -55,7 +55,9 @@ def address(root: Path) -> Iterator[str]:
 @pytest.mark.parametrize("name", list(pages()))
 def test_whatever_can_be_used_is_used_on_every_kind_of_run(chromium: Any, address: str, root: Path, name: str) -> None:
     script = static_files()[f"{name}.js"].decode()
-    handled = re.findall(r'^    "([^"]+)": ', script.partition("page.onClick({")[2], re.MULTILINE)
+    handled = re.findall(
+        r'^    "([^"]+)": ', script.partition("page.onClick({")[2].partition("\n  });")[0], re.MULTILINE
+    )
     reached: set[str] = set()
     steps = itertools.count(1 + Run.open(root / "grows").steps()[-1])
     for run in RUNS:
@@ -126,8 +128,9 @@ class Used:
             if "not attached" in str(error) or "detached" in str(error):
                 return False
             raise AssertionError(f"{self.name}, {self.query}: {kind}: {error}") from None
-        if page.locator("dialog[open]").count() and "data-save" in kind:
-            page.keyboard.press("Escape")
+        if "data-save=table" in kind:
+            page.click("dialog[open] button")
+            page.wait_for_selector("dialog[open]", state="detached")
         return True
 
     def _settled(self) -> None:
