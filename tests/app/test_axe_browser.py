@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from dashboard import Browser, dra_app
+from npm import unpacked
 
 from dra_app.demo import make_demo
 from dra_app.pages import pages
@@ -21,16 +19,7 @@ SHOWN = "run=demo-dra-grpo&other=demo-grpo&q=ones&step=6&group=0"
 
 @pytest.fixture(scope="module")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
-    npm, folder = shutil.which("npm"), tmp_path_factory.mktemp("axe")
-    if npm is None:
-        pytest.skip("needs npm")
-    packed = subprocess.run([npm, "pack", AXE], cwd=folder, capture_output=True, text=True, timeout=120)
-    if packed.returncode:
-        pytest.skip(f"npm has no {AXE}")
-    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
-        source = archive.extractfile("package/axe.min.js")
-        assert source is not None
-        return source.read().decode()
+    return (unpacked(AXE, tmp_path_factory.mktemp("axe")) / "axe.min.js").read_text()
 
 
 @pytest.fixture(scope="module")

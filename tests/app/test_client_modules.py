@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from npm import unpacked
 
 from dra_app.figure import csv_text
 from dra_app.server import index, static_files
@@ -37,6 +38,28 @@ def test_a_module_parses_and_imports_what_is_there(name: str, tmp_path: Path) ->
         exported = set(re.findall(r"export (?:async )?(?:function|const) (\w+)", MODULES[source]))
         assert {each.strip() for each in names.split(",")} <= exported
     assert "eval(" not in MODULES[name]
+
+
+LINTER = "@biomejs/cli-linux-x64@2.6.8"
+RULES = {
+    "recommended": True,
+    "suspicious": {"useIterableCallbackReturn": "off"},
+    "correctness": dict.fromkeys(("noUndeclaredVariables", "noUnusedVariables", "noUnusedImports"), "error")
+    | {"noUnusedFunctionParameters": "off"},  # what a click is told comes in one order
+}
+
+
+def test_the_linter_finds_nothing_in_the_modules(tmp_path: Path) -> None:
+    off = {"enabled": False}
+    settings = {"linter": {"enabled": True, "rules": RULES}, "formatter": off, "assist": off}
+    (tmp_path / "biome.json").write_text(json.dumps(settings))
+    (tmp_path / "modules").mkdir()
+    for name, content in MODULES.items():
+        (tmp_path / "modules" / name).write_text(content)
+    command = [unpacked(LINTER, tmp_path) / "biome", "lint", "--error-on-warnings", "modules"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"Checked {len(MODULES)} files" in done.stdout
 
 
 @pytest.mark.parametrize("rows", [[["a", "b"], [1, 2.5]], [['say "so"', "x,y"], ["line\nbreak", ""], ["é", "=1"]]])

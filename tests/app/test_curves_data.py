@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from recorded import make_run, record, record_all
 
+from dra_app import questions
 from dra_app.context import Context
 from dra_app.demo import make_demo
 from dra_app.pages import compare, overview
@@ -250,6 +251,28 @@ def test_what_is_beyond_the_most_runs_of_one_figure_is_counted(tmp_path: Path) -
     assert answer["parts"]["table"].count('<th scope="row"') == 64
     assert len(told(answer["parts"]["figures"])["lines"]) == 64
     assert "error" not in compare.show(context, {"run": "r0", "other": ",".join(names[1:64])})
+
+
+def test_of_forty_eight_runs_forty_are_looked_into_and_the_others_can_be_chosen(tmp_path: Path) -> None:
+    directory = make_run(tmp_path / "r0")
+    for i in range(1, 48):
+        shutil.copytree(directory.path, tmp_path / f"r{i}")
+    context = Context(tmp_path)
+    shown = overview.runs(context, {"run": "r3"})["parts"]["runs"]
+    assert shown.count("<tr") == 1 + 40
+    assert "8 older runs are in the list above" in shown
+    assert len(questions.look(context, {"run": "r3"})["runs"]) == 48
+
+
+def test_an_adjusted_reward_is_drawn_of_runs_that_adjust_alone(tmp_path: Path) -> None:
+    make_demo(tmp_path, steps=2)
+    shown = compare.show(Context(tmp_path), {"run": "demo-grpo", "other": "demo-dra-grpo"})["parts"]["figures"]
+    lines = {
+        key: [line["name"] for line in told(figure)["lines"]]
+        for key, figure in re.findall(r'data-figure="([^"]*)"(.*?)</figure>', shown, re.DOTALL)
+    }
+    assert lines["reward"] == ["demo-grpo", "demo-dra-grpo"]
+    assert lines["adjusted"] == lines["weight"] == ["demo-dra-grpo"]
 
 
 def test_only_a_run_that_was_written_to_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

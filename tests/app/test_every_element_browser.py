@@ -26,16 +26,18 @@ USED = (
 )
 NAMED = ("key", "sort", "mark", "mode", "save", "axis", "preset", "pick", "rank", "asks", "by", "group-by", "metric")
 """Of `data-`, those whose value says what an element is; of others their being there says it."""
-LEAVES = re.compile(r"data-(all|close|mode|list|leave|run|page|open|hit|dot|goto|step|curves)\b|data-offset")
-"""What closes something or goes elsewhere: it is used when everything else was."""
+LEAVES = re.compile(r"data-(read|all|close|mode|list|leave|run|page|open|hit|dot|goto|step|curves)\b|data-offset")
+"""What hides something or goes elsewhere: it is used when everything else was."""
 TYPED = {"steps": "1..", "where": "flips >= 0", "find": "Find", "q": "Let", "data-step-field": "1", "data-filter": "re"}
 PLACES = ", ".join(f"{place} :is({USED})" for place in ("#dra-shell", "main:not([hidden])"))
 LOOK = f"""() => [...document.querySelectorAll("{PLACES}")]
   .filter((e) => e.checkVisibility({{ visibilityProperty: true }}) && !e.disabled && e.getBoundingClientRect().width > 0)"""
-KIND = f"""(e) => [e.tagName, e.type, e.name, ...Object.entries(e.dataset).map(([name, value]) => {{
-  const said = name.replace(/[A-Z]/g, (sign) => "-" + sign.toLowerCase());
-  return {list(NAMED)}.includes(said) ? `data-${{said}}=${{value}}` : `data-${{said}}`;
-}})].filter(Boolean).join(" ")"""
+KIND = f"""(e) => [e.tagName, e.type, e.name,
+  e.tagName === "SUMMARY" && (e.parentElement.dataset.asks ?? e.parentElement.className),
+  ...Object.entries(e.dataset).map(([name, value]) => {{
+    const said = name.replace(/[A-Z]/g, (sign) => "-" + sign.toLowerCase());
+    return {list(NAMED)}.includes(said) ? `data-${{said}}=${{value}}` : `data-${{said}}`;
+  }})].filter(Boolean).join(" ")"""
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +130,8 @@ class Used:
             if "not attached" in str(error) or "detached" in str(error):
                 return False
             raise AssertionError(f"{self.name}, {self.query}: {kind}: {error}") from None
+        if "dra-help" in kind:
+            element.click()  # what it unfolds lies over the page
         if "data-save=table" in kind:
             page.click("dialog[open] button")
             page.wait_for_selector("dialog[open]", state="detached")

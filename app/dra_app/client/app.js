@@ -101,7 +101,7 @@ async function look() {
   let answer;
   try {
     answer = await question("app", "look", { run, page });
-  } catch (error) {
+  } catch {
     return tell("message", "The server does not answer. Is dra app still running?");
   }
   fillChooser(answer.runs);

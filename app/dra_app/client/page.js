@@ -96,7 +96,7 @@ export function makePage(root, name, keys) {
       // What was told of the address stays until the page is asked for anew: a further question does not take it back.
       if (answer.error || (isFollowing && wasFollowing)) page.say(answer.error || "", isFollowing);
       return answer;
-    } catch (error) {
+    } catch {
       page.say("The server does not answer. Is dra app still running?", isFollowing);
       return null;
     }
@@ -215,7 +215,7 @@ export async function copy(button, text) {
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "copied";
-  } catch (error) { // no clipboard without https: a field from which it can be copied by hand
+  } catch { // no clipboard without https: a field from which it can be copied by hand
     const area = Object.assign(document.createElement("textarea"), { value: text });
     button.after(area);
     area.select();

@@ -2,7 +2,7 @@
 import { address, go } from "./page.js";
 
 export default function search(page) {
-  const { root, part } = page;
+  const { root } = page;
   const form = root.querySelector("[data-form]");
   function show() {
     for (const field of form.elements) {
