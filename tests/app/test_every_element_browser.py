@@ -28,6 +28,8 @@ NAMED = ("key", "sort", "mark", "mode", "save", "axis", "preset", "pick", "rank"
 """Of `data-`, those whose value says what an element is; of others their being there says it."""
 LEAVES = re.compile(r"data-(read|all|close|mode|list|leave|run|page|open|hit|dot|goto|step|curves)\b|data-offset")
 """What hides something or goes elsewhere: it is used when everything else was."""
+ELSEWHERE = {"[data-all]", "[data-close]", "[data-whole]", "[data-open]"}
+"""What something else of its page may have closed before: tests of their own use it (`test_reading_browser`)."""
 TYPED = {"steps": "1..", "where": "flips >= 0", "find": "Find", "q": "Let", "data-step-field": "1", "data-filter": "re"}
 PLACES = ", ".join(f"{place} :is({USED})" for place in ("#dra-shell", "main:not([hidden])"))
 LOOK = f"""() => [...document.querySelectorAll("{PLACES}")]
@@ -72,7 +74,7 @@ def test_whatever_can_be_used_is_used_on_every_kind_of_run(chromium: Any, addres
         assert used.kinds >= {"BUTTON button data-theme", "BUTTON button data-live"}
         reached |= used.reached
         browser.close()
-    assert reached == set(handled), "what a page answers to and no run shows"
+    assert reached >= set(handled) - ELSEWHERE, "what a page answers to and no run shows"
 
 
 class Used:

@@ -22,6 +22,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     long = [f"{LONG * 700}{i}" for i in range(2)]
     steps = [[record(step, i, texts=long, G=2) if i == 2 else record(step, i) for i in range(3)] for step in (1, 2, 3)]
     record_all(directory, *steps, [record(2, 0, mode="eval", seed=5)])
+    record_all(make_run(folder / "twin"), *steps)
     with open(directory.metrics, "a") as file:
         for step in range(1, 4):
             row = {"step": step, "attempt": 1, "time": 1.0, "learning_rate": 1e-6 / step, "kl/mean": 0.1 * step}
@@ -97,6 +98,20 @@ def test_a_text_of_thirty_thousand_characters_is_shown_whole_and_two_cards_are_c
         browser.page.click(f"#dra-groups .dra-card [data-compare] >> nth={card}")
     browser.page.wait_for_selector("#dra-groups .dra-pair")
     assert sorted(browser.state()["pair"].split(",")) == ["0", "1"]
+    browser.page.click("#dra-groups [data-close]")
+    browser.page.wait_for_selector("#dra-groups .dra-pair", state="detached")
+    browser.page.click("#dra-groups .dra-card [data-read] >> nth=0")
+    browser.page.click("#dra-groups .dra-alone [data-all]")
+    browser.page.wait_for_selector("#dra-groups .dra-alone", state="detached")
+    assert browser.page.locator("#dra-groups .dra-card:visible").count() == 2
+
+
+def test_a_prompt_of_two_runs_opens_its_group(browser: Browser) -> None:
+    browser.open("compare", "run=read&other=twin")
+    browser.page.click("#dra-compare tr[data-prompt] >> nth=0")
+    browser.page.click("#dra-compare [data-open=twin]")
+    browser.drawn("groups")
+    assert browser.state()["run"] == "twin"
 
 
 def test_a_row_is_reached_and_chosen_with_the_keyboard_alone(browser: Browser) -> None:
@@ -118,8 +133,8 @@ def test_a_group_is_gone_to_before_a_slow_server_answers_and_back_comes_back(bro
     browser.page.click("#dra-groups table.dra-groups tbody tr >> nth=1")
     wait_until(lambda: bool(browser.page.evaluate("1")) and len(held) == 1)
     assert browser.state()["group"] == "1"
-    browser.page.unroute("**/dra/ask/groups/show")
     held[0].continue_()
+    browser.page.unroute("**/dra/ask/groups/show")
     browser.page.wait_for_selector("#dra-groups h3:has-text('Step 2, group 1')")
     browser.page.go_back()
     browser.page.wait_for_selector("#dra-groups h3:has-text('Step 2, group 0')")
