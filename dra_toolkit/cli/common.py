@@ -139,7 +139,7 @@ def with_default(command: str, *, alone: bool) -> type[TyperGroup]:
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             if args and args[0] not in self.commands and args[0] != "--help":
                 is_word = not args[0].startswith("-")
-                may_be_command = is_word and "/" not in args[0] and not place_of(Path(args[0])).exists()
+                may_be_command = is_word and "/" not in args[0] and not place_of(Path(args[0][:99])).exists()
                 misspelt = may_be_command and difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
                 if (is_word and not misspelt) or alone:
                     args = [command, *args]
