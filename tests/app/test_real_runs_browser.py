@@ -168,6 +168,23 @@ def test_no_page_is_wider_than_its_window_and_the_way_to_every_page_is_seen(
     browser.close()
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_what_is_wide_by_itself_is_not_wider_than_its_window(
+    chromium: Any, address: str, size: tuple[int, int]
+) -> None:
+    """A group of 64 with its table and its ranking, twelve rewards with long names of a completion alone, a pair."""
+    browser = Browser(chromium, address, size=size)
+    width = "document.documentElement.scrollWidth"
+    for query in ("many-rewards&step=1&completion=0", "maths&step=2&completion=3&pair=3,5", "failed&completion=1"):
+        browser.open("groups", f"run={query}")
+        assert browser.page.evaluate(width) <= size[0], query
+    browser.open("what-if", "run=wide&step=2")
+    browser.page.click("#dra-what-if [data-rank='1']")
+    browser.page.wait_for_selector("#dra-what-if .dra-ranking tbody tr")
+    assert browser.page.evaluate(width) <= size[0]
+    browser.close()
+
+
 def test_settings_of_a_what_if_are_called_as_a_recipe_calls_them(browser: Browser) -> None:
     browser.open("what-if", "run=maths&step=2&set=diversity=mmr")
     fields = browser.page.locator("#dra-what-if .dra-field")
