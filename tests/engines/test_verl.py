@@ -256,3 +256,34 @@ def test_another_version_of_verl_is_told_in_one_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["main_ppo", "trainer.v1.trainer_mode=dra_sync"])
     adapter.register()
     assert capsys.readouterr().err == "DRA is off in verl: found verl 0.7.0, expected 0.9.x; install verl==0.9.1\n"
+
+
+def dump_by_verl(folder, keys_of):
+    """Write two steps with verl's own code, of 8 prompts with 4 sessions each and two outputs of each session."""
+    from types import SimpleNamespace
+
+    from verl.trainer.ppo.v1.trainer_base import PPOTrainer
+
+    drawn = np.random.default_rng(0)
+    for step in (1, 2):
+        rows = [(p, session, turn) for p in range(8) for session in range(4) for turn in (0, 1)]
+        writer = SimpleNamespace(global_steps=step, _write_generations=PPOTrainer._write_generations)
+        PPOTrainer._init_dump_executor(writer)
+        PPOTrainer._dump_generations(
+            writer,
+            inputs=[f"user\nWhat is {p} + {step}?\nassistant\n" for p, _, _ in rows],
+            outputs=[f"step {step}: prompt {p}, way {session}, turn {turn}" for p, session, turn in rows],
+            gts=[str(p + step) for p, _, _ in rows],
+            scores=drawn.integers(0, 2, size=len(rows)).astype(float).tolist(),
+            reward_extra_infos_dict={"uid": [keys_of(step, *row) for row in rows]},
+            dump_path=str(folder),
+        )
+        PPOTrainer._shutdown_dump_executor(writer)
+    return lint(folder)
+
+
+def test_a_dump_that_verl_wrote_is_clean_and_its_lost_groups_are_found(tmp_path):
+    report = dump_by_verl(tmp_path / "sound", lambda step, p, session, turn: f"{step}-{p}_{session}_{turn}")
+    assert (report.format, report.completions, report.groups, report.findings) == ("verl", 64, 16, ())
+    split = dump_by_verl(tmp_path / "split", lambda step, p, session, turn: f"{step}-{p}-{session}_0_{turn}")
+    assert {found.kind for found in split.findings} >= {"groups of one", "ids finer than the group"}
