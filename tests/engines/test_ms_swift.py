@@ -128,3 +128,11 @@ def test_without_a_settings_file_nothing_is_trained(tmp_path):
     done = train(tmp_path / "swift", settings=None)
     assert done.returncode != 0
     assert "DRA_SETTINGS: missing; `dra export-settings RECIPE ms-swift`" in done.stderr
+
+
+def test_completions_that_swift_wrote_are_clean_under_lint(tmp_path):
+    done = train(tmp_path / "swift", "--log_completions", "true", settings="diversity: none\n")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (file,) = (tmp_path / "swift" / "out").rglob("completions.jsonl")
+    report = lint(file.parent)
+    assert (report.format, report.completions, report.groups, report.findings) == ("ms-swift", 16, 4, ())
