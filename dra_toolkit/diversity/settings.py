@@ -141,11 +141,7 @@ class DiversitySettings:
         high=1,
     )
     start_step: int = _setting(
-        1,
-        "First step whose rewards are adjusted.",
-        key="diversity_start_step",
-        label="first step adjusted",
-        low=1,
+        1, "First step whose rewards are adjusted.", key="diversity_start_step", label="first step adjusted", low=1
     )
     stop_step: int | None = _setting(
         None,

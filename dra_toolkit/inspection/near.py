@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +11,9 @@ import numpy as np
 
 from dra_toolkit.embedding import EMBEDDERS, Embedder, EmbedderSettings
 from dra_toolkit.groups import Array, Mode
+from dra_toolkit.inspection.text_index import needed_by, steps_that_may_hold
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.store import ALL_STEPS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,7 +22,7 @@ VectorsOf = Callable[["pa.Table"], Array | None]
 """From the rows of a generation batch to their unit vectors, (N, d), or None where there are none."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Neighbour:
     """A completion and its cosine similarity."""
 
@@ -62,35 +64,43 @@ def nearest(
     *,
     mode: Mode = "train",
     steps: tuple[int, int] | None = None,
+    containing: str | None = None,
     limit: int = 10,
     done: Callable[[int], None] = lambda completions: None,
 ) -> list[Neighbour]:
     """Return the completions most similar to a vector, the most similar first; equal texts count once, where they are first.
 
-    Every completion of the steps is compared, one generation batch in memory at a time; `done` is called with the number
-    compared since the last call. wanted: (d,), of unit length.
+    Every completion of the steps is compared, or each that contains a text, one generation batch in memory at a time; `done`
+    is called with the number compared since the last call. wanted: (d,), of unit length.
     """
     best: list[Neighbour] = []
-    seen: set[str] = set()
-    for _, table in run.store.read(mode=mode, steps=steps, with_texts=True):
-        vectors = vectors_of(table)
+    for table in _rows(run, containing, mode, steps or ALL_STEPS):
+        vectors = vectors_of(table) if len(table) else None
         if vectors is not None and vectors.shape[1] == len(wanted):
-            for found in _candidates(table, vectors @ wanted, best, seen, limit):
-                heapq.heappush(best, found) if len(best) < limit else heapq.heappushpop(best, found)
+            best = _best_of(table, vectors @ wanted, best, limit)
         done(len(table))
-    return sorted(best, key=lambda found: (-found.similarity, found.step, found.batch, found.group, found.completion))
+    return best
 
 
-def _candidates(
-    table: pa.Table, similarity: Array, best: list[Neighbour], seen: set[str], limit: int
-) -> Iterator[Neighbour]:
-    """Yield the different texts of a batch that are more similar than the least of `best`, the most similar first."""
+def _rows(run: Run, containing: str | None, mode: Mode, steps: tuple[int, int]) -> Iterator[pa.Table]:
+    import pyarrow.compute as pc
+
+    ranges = steps_that_may_hold(run.store, needed_by(re.escape(containing))[0]) if containing else None
+    for first, last in [steps] if ranges is None else ranges:
+        within = max(first, steps[0]), min(last, steps[1])
+        for _, table in run.store.read(mode=mode, steps=within, with_texts=True):
+            yield table.filter(pc.match_substring(table["completion"], containing)) if containing else table
+
+
+def _best_of(table: pa.Table, similarity: Array, known: list[Neighbour], limit: int) -> list[Neighbour]:
+    """Return the most similar of those known and of the rows of a batch, which are later ones, the most similar first."""
     places = [table[name].to_pylist() for name in ("step", "batch", "group_index", "completion_index")]
+    least = known[-1].similarity if len(known) == limit else -np.inf
+    found = {each.text: each for each in known}
     for row in np.argsort(-similarity, kind="stable").tolist():
-        if len(best) >= limit and similarity[row] <= best[0].similarity:
-            return
+        if similarity[row] <= least or len(found) >= len(known) + limit:
+            break
         text = table["completion"][row].as_py()
-        if text not in seen:
-            seen.add(text)
-            step, batch, group, completion = (place[row] for place in places)
-            yield Neighbour(float(similarity[row]), step, batch, group, completion, text)
+        step, batch, group, completion = (place[row] for place in places)
+        found.setdefault(text, Neighbour(float(similarity[row]), step, batch, group, completion, text))
+    return sorted(found.values(), key=lambda each: -each.similarity)[:limit]

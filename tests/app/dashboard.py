@@ -21,7 +21,7 @@ window.openQuestions = 0;
 const ask = window.fetch;
 window.fetch = async (...about) => {
   window.openQuestions += 1;
-  const drawn = () => requestAnimationFrame(() => setTimeout(() => (window.openQuestions -= 1)));
+  const drawn = () => requestAnimationFrame(() => requestAnimationFrame(() => (window.openQuestions -= 1)));
   try {
     const answer = await ask(...about);
     answer.clone().text().finally(drawn);
@@ -32,6 +32,9 @@ window.fetch = async (...about) => {
   }
 };
 """
+
+FRAMES = "async () => { for (let i = 0; i < 20; i++) await new Promise(requestAnimationFrame); }"
+"""Waits for twenty frames in the browser."""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from dashboard import Browser, another, dra_app
+from dashboard import FRAMES, Browser, another, dra_app
 from group_app import HOSTILE
 from recorded import make_run, record, record_all
 from waiting import wait_until
@@ -59,14 +59,14 @@ def test_every_page_shows_a_recorded_run(chromium: Any, address: str, size: tupl
     browser.close()
 
 
-SLOW_AND_WATCHED = """
+SLOW_AND_WATCHED = f"""
 const now = window.fetch;
-window.fetch = (url, asked) => new Promise((go) => setTimeout(go, 300)).then(() => now(url, asked));
+window.fetch = (url, asked) => ({FRAMES})().then(() => now(url, asked));
 window.moved = [];
-new PerformanceObserver((list) => {
+new PerformanceObserver((list) => {{
   const drawn = document.querySelector('main:not([hidden]) .dra[data-drawn]');
-  if (drawn) for (const { value } of list.getEntries()) window.moved.push(value);
-}).observe({ type: 'layout-shift' });
+  if (drawn) for (const {{ value }} of list.getEntries()) window.moved.push(value);
+}}).observe({{ type: 'layout-shift' }});
 """
 
 
@@ -84,12 +84,12 @@ def test_no_answer_is_drawn_under_a_button_that_is_held_down(browser: Browser) -
     browser.page.route("**/dra/ask/groups/*", lambda asked: held.append(asked))
     browser.page.locator("#dra-groups table.dra-groups tbody tr").nth(2).click()
     browser.page.locator("#dra-groups nav a[data-page='what-if']").hover()
-    wait_until(lambda: browser.page.wait_for_timeout(20) or held)
+    wait_until(lambda: browser.page.evaluate("0") or held)  # routes are asked while something else is
     browser.page.mouse.down()
     with browser.page.expect_response("**/dra/ask/groups/*") as answered:
         held[0].continue_()
     answered.value.finished()
-    browser.page.wait_for_timeout(300)
+    browser.page.evaluate(FRAMES)
     assert heading.inner_text() == shown
     browser.page.unroute("**/dra/ask/groups/*")
     browser.page.mouse.up()

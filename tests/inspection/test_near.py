@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from recorded import make_run, record, record_all
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.inspection.near import embedder_of, nearest, recorded_vectors, vectors_by
+from dra_toolkit.inspection.text_index import FOLDER, build_missing
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.compaction import compact
 
 STEPS = 6
 
@@ -81,3 +84,22 @@ def test_what_a_run_folder_names_is_not_fetched_or_run_unasked(tmp_path, name, i
     directory.resolved.write_text(json.dumps(resolved))
     found = embedder_of(Run(directory))
     assert (found is not None) == is_used
+
+
+def test_of_those_that_contain_a_text_the_nearest_with_the_index_and_without(run, tmp_path):
+    embedder = load_embedder(EmbedderSettings(name="hash"))
+    wanted = embedder.embed(["add tens wait"]).vectors[0]
+    different = [text for text in dict.fromkeys(all_texts()) if "split tens" in text]
+    expected = np.sort(embedder.embed(different).vectors @ wanted)[::-1]
+    compacted = tmp_path / "compacted"
+    shutil.copytree(run.directory.path, compacted)
+    compact(compacted / "groups", everything=True)
+    assert build_missing(compacted / "groups") == 0  # it was built while compacting
+    assert list((compacted / FOLDER).iterdir())
+    for each in (run, Run.open(compacted)):
+        found = nearest(each, wanted, vectors_by(embedder), containing="split tens", limit=1_000)
+        np.testing.assert_allclose([near.similarity for near in found], expected, atol=1e-6)
+        assert [near for near in found if "split tens" not in near.text] == []
+        within = nearest(each, wanted, vectors_by(embedder), containing="split tens", steps=(2, 3), limit=1_000)
+        assert {near.step for near in within} <= {2, 3}
+        assert nearest(each, wanted, vectors_by(embedder), containing="zebra") == []

@@ -66,6 +66,7 @@ def near(
     group: int = typer.Argument(None, help="Its group."),
     completion: int = typer.Argument(None, help="Its place in the group."),
     text: str = typer.Option(None, help="Compare with this text instead."),
+    containing: str = typer.Option(None, help="Only completions that contain this text; the index of texts is used."),
     embedder: str = typer.Option(
         None,
         help="What the similarity is measured with; left out, the recorded embeddings, the run's own embedder, "
@@ -92,10 +93,12 @@ def near(
         if not 0 <= completion < len(record.group):
             raise RunError(f"near: the group has completions 0 to {len(record.group) - 1}, found {completion}")
         text = record.group.texts[completion]
-    require_unicode(text, "--text")
+    require_unicode(text + (containing or ""), "--text or --containing")
     vector, vectors_of, source = _source(opened, embedder, text, record, completion)
     with counting("comparing", common.completions_of(opened, mode, wanted)) as done:
-        found = nearest(opened, vector, vectors_of, mode=mode, steps=wanted, limit=limit, done=done)
+        found = nearest(
+            opened, vector, vectors_of, mode=mode, steps=wanted, containing=containing, limit=limit, done=done
+        )
     if not found:
         require_recorded(opened, wanted, mode)
     document = {"run": opened.name, "text": text, "embedder": source, "nearest": found}
@@ -104,8 +107,8 @@ def near(
         for other in found[:2][-1:]
     ]
     shown = [neighbours_view(found), f"similarity by {source}"] if found else []
-    none = "No completion of these steps has a recorded embedding; --embedder hash embeds them anew."
-    answer(as_json, document, lambda out: shown or [none], following)
+    lacks = "contains that" if containing else "has a recorded embedding; --embedder hash embeds them anew"
+    answer(as_json, document, lambda out: shown or [f"No completion of these steps {lacks}."], following)
 
 
 def _source(
