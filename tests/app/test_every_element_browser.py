@@ -127,7 +127,7 @@ class Used:
             elif "data-dot" in kind:
                 element.dispatch_event("click")  # others may lie over it
             else:
-                element.click(timeout=10_000)
+                element.click(timeout=60_000)
         except Exception as error:
             if "not attached" in str(error) or "detached" in str(error):
                 return False
