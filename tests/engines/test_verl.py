@@ -162,7 +162,6 @@ def test_ragged_shuffled_groups_get_verls_advantages_of_adjusted_rewards(queue, 
     assert (first.group.gold, run.facts()[0].estimator) == ("a", ESTIMATORS["verl"])
     checked = verify(run)
     assert checked.problems == []
-    assert {each.kind for each in lint(run.directory.path).findings} <= {"unequal groups"}
     assert checked.largest_replay_error < 1e-5
 
 
