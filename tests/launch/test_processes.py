@@ -151,7 +151,7 @@ def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
     assert_rewards_follow_from_the_texts(run)
 
 
-def test_a_dead_agent_ends_its_workers_at_once_and_resume_goes_on(recipe):
+def test_a_dead_agent_ends_its_workers_at_once_and_the_run_can_start_anew(recipe):
     """They live in sessions of their own, and nobody but the launcher is left that knows them."""
     run = recipe.parent / "dead_agent"
     process = dra(recipe, run, "reward_funcs=[tiny.endless_letters]", "max_steps=400")
