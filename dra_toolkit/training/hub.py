@@ -109,7 +109,7 @@ class Revisions:
         """
         if waiting := self._waiting():
             self._tell(f"hub_revisions: {len(waiting)} on their way to {self._where}; waiting")
-        self._begin()
+        self._rounds.put(None)  # one round more than those that have begun: what fails in them is tried again
         left, deadline = waiting, time.monotonic() + patience
         while self._rounds.unfinished_tasks and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -79,6 +79,7 @@ def folder(tmp_path_factory) -> Path:
     rows = [{"prompt": "p", "completion": c, "r": r} for c in "ab" for r in (0.0, 0.0, 1.0)]
     lines = [*map(json.dumps, rows), "no row"]
     (folder / "dump.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "weighted.jsonl").write_text("\n".join(map(json.dumps, weighted())))
     imported = ["inspect", "import", "dump.jsonl", "--reward-column", "r", "-o", "runs/theirs", "--embedder", "none"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -86,6 +87,23 @@ def folder(tmp_path_factory) -> Path:
     labelled = [{"text": f"{way} {i}", "label": way, "group": i % 12} for way in ("add", "carry") for i in range(24)]
     (folder / "labelled.jsonl").write_text("\n".join(map(json.dumps, labelled)))
     return folder
+
+
+WEIGHTED = "--reward-column r --reward-column s --advantage-column advantage"
+
+
+def weighted() -> list[dict]:
+    """Return rows of a trainer that gave half of the weight to the second of two rewards."""
+    rows = []
+    for prompt in "pqr":
+        r, s = np.random.default_rng(ord(prompt)).random((2, 4))
+        total = r + 0.5 * s
+        advantages = (total - total.mean()) / (total.std(ddof=1) + 1e-4)
+        rows += [
+            {"prompt": prompt, "completion": f"{prompt} {i}", "r": r[i], "s": s[i], "advantage": advantages[i]}
+            for i in range(4)
+        ]
+    return rows
 
 
 ASKED = {
@@ -97,7 +115,7 @@ ASKED = {
     "dra docs PAGE": ["docs tutorial"],
     "dra export-settings RECIPE ENGINE": ["export-settings quickstart verl"],
     "dra audit [SOURCE]": ["audit labelled.jsonl -e hash"],
-    "dra lint PATH": ["lint dump.jsonl --reward-column r", "lint runs/first", "lint first"],
+    "dra lint PATH": ["lint dump.jsonl --reward-column r", "lint runs/first", f"lint weighted.jsonl {WEIGHTED}"],
     "dra inspect runs [FOLDER]": ["inspect runs", "inspect runs runs --limit 1 --offset 1"],
     "dra inspect summary [RUN]": ["inspect", "inspect first", "inspect summary second", "inspect summary broken"],
     "dra inspect groups [RUN]": [

@@ -68,7 +68,7 @@ def test_all_kinds_of_data_sets_mix(load):
         (["dataset_weights=[-1, .inf]"], "dataset_weights: found -1, inf, expected numbers above 0"),
         (["dataset_weights=[1, .nan]"], "dataset_weights: found nan, expected numbers above 0"),
         (["dataset_name=me/x", "dataset_weights=[1]"], "dataset_weights: needs dataset_name to be a list"),
-        (["prompt_column=[problem]"], "prompt_column: found 1 columns for 2 data sets, expected one name for all"),
+        (["prompt_column=[problem]"], "prompt_column: found 1 column for 2 data sets, expected one name for all"),
         (["solution_column=[a, b, c]"], "solution_column: found 3 columns for 2 data sets"),
         (["dataset_name=me/x", "prompt_column=[a, b]"], "prompt_column: found 2 columns for 1 data set, expected"),
         (["solution_column=[answer, problem]"], "solution_column: found 'problem', which is the prompt_column too"),

@@ -193,6 +193,22 @@ class TestRevisions:
         assert pushed == [("step-00001", files), ("step-00002", files)]
         assert not (tmp_path / "hub").exists()
 
+    def test_what_is_first_tried_while_training_ends_is_tried_again_too(self, tmp_path, card):
+        may_go, tried = threading.Event(), []
+
+        def refused_once(folder: Path, branch: str) -> None:
+            may_go.wait(60)
+            tried.append(branch)
+            if branch == "step-00002" and tried.count(branch) == 1:
+                raise OSError("not now")
+
+        revisions = Revisions(tmp_path / "hub", refused_once, where="ada/x", tell=lambda line: may_go.set())
+        for step in (1, 2):
+            revisions.submit(checkpoint(tmp_path, step), step, card)
+        revisions.close(60)
+        assert tried == ["step-00001", "step-00002", "step-00002"]
+        assert not (tmp_path / "hub").exists()
+
     def test_a_hub_that_stays_away_is_told_once_and_then_what_is_left(self, tmp_path, card):
         said: list[str] = []
 
