@@ -20,11 +20,12 @@ COUNT_QUESTIONS = """
 window.openQuestions = 0;
 const ask = window.fetch;
 window.fetch = async (...about) => {
+  if (!String(about[0]).includes("dra/ask/")) return ask(...about);
   window.openQuestions += 1;
   const drawn = () => requestAnimationFrame(() => requestAnimationFrame(() => (window.openQuestions -= 1)));
   try {
     const answer = await ask(...about);
-    answer.clone().text().finally(drawn);
+    answer.clone().text().then(drawn, drawn);
     return answer;
   } catch (error) {
     drawn();

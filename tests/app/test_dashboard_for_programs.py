@@ -149,9 +149,7 @@ def test_a_page_of_ones_own_in_plain_gradio_is_shown_beside_the_others(chromium:
     browser.page.wait_for_function(
         "() => [...document.querySelectorAll('textarea')].some((t) => t.value === '6 steps of demo-grpo')"
     )
-    browser.complaints.clear()  # of Gradio's own page: fonts and manifests that are not served
-    browser.foreign.clear()
-    browser.close()
+    browser.context.close()  # what Gradio's own page complains of (fonts, manifests, what it had open) is not ours
 
 
 def test_a_page_of_ones_own_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
