@@ -30,7 +30,7 @@ def same(gold: v.Value, answer: v.Value) -> bool:
 
 
 def _same_letters(word: v.Words, product: v.Quantity) -> bool:
-    r"""Compare `xy`, which may be a word, with `x \cdot y`; a word has a vowel, which few unknowns are called by."""
+    r"""Compare `xy`, which may be a word, with `x \cdot y`; most words have one of e, i, o, u, unknowns seldom."""
     is_short = re.fullmatch("[a-df-hj-np-tv-z]{2,3}", word.text) is not None and product.unit is None
     return is_short and equal(read_expression(" ".join(word.text)), product.node)
 

@@ -75,9 +75,8 @@ def kill(process: subprocess.Popen[bytes], *, patience: float = 0.0) -> None:
             process.wait(patience)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    for (
-        pid
-    ) in psutil.pids():  # what lost its parent: with a group of its own, or a session, as the ranks of a dead agent
+    # what lost its parent has a group of its own, or, as the ranks of a dead agent, a session of its own
+    for pid in psutil.pids():
         with contextlib.suppress(OSError, psutil.Error):
             member = psutil.Process(pid)
             if os.getsid(pid) == process.pid or member.environ().get(LAUNCHER) == str(os.getpid()):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import CHROMIUM
+from dashboard import CHROMIUM, Browser, dra_app
 
 
 @pytest.fixture(scope="module")
@@ -19,3 +20,18 @@ def chromium() -> Iterator[Any]:
         found = library.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield found
         found.close()
+
+
+@pytest.fixture(scope="module")
+def address(root: Path) -> Iterator[str]:
+    """Where `dra app` serves the runs of the module that asks, its `root`."""
+    with dra_app(root) as found:
+        yield found
+
+
+@pytest.fixture
+def browser(chromium: Any, address: str) -> Iterator[Browser]:
+    """A page of that dashboard; nothing must have gone wrong in it when it is closed."""
+    opened = Browser(chromium, address)
+    yield opened
+    opened.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -30,19 +29,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record_all(hostile, *([record(step, 0, G=4, texts=HOSTILE, prompt=HOSTILE[0])] for step in range(1, 4)))
     record_all(make_run(folder / HOSTILE_NAME), [record(1, 0)])
     return folder
-
-
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    with dra_app(root) as found:
-        yield found
-
-
-@pytest.fixture
-def browser(chromium: Any, address: str) -> Iterator[Browser]:
-    opened = Browser(chromium, address)
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize(("size", "dark"), [((1280, 800), False), ((390, 844), True)])

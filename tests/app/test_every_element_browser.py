@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import Browser, dra_app
+from dashboard import Browser
 from real_runs import make_real_runs, record_more
 
 from dra_app.pages import pages
@@ -47,12 +46,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
     make_real_runs(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    with dra_app(root) as found:
-        yield found
 
 
 @pytest.mark.timeout(900)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from dashboard import Browser, dra_app
+from dashboard import Browser
 from group_app import HOSTILE, make_groups_run
 from waiting import wait_until
 
@@ -50,12 +50,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("root")
     make_groups_run(folder / "r")
     return folder
-
-
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    with dra_app(root) as found:
-        yield found
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import Browser, another, dra_app
+from dashboard import Browser, another
 from recorded import make_run, record, record_all
 from waiting import wait_until
 
@@ -24,12 +24,6 @@ Make = Callable[..., RunDirectory]
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
-
-
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    with dra_app(root) as found:
-        yield found
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import Browser, dra_app
+from dashboard import Browser
 from recorded import make_run, record, record_all
 from waiting import wait_until
 
@@ -28,19 +27,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             row = {"step": step, "attempt": 1, "time": 1.0, "learning_rate": 1e-6 / step, "kl/mean": 0.1 * step}
             file.write(json.dumps(row) + "\n")
     return folder
-
-
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    with dra_app(root) as found:
-        yield found
-
-
-@pytest.fixture
-def browser(chromium: Any, address: str) -> Iterator[Browser]:
-    opened = Browser(chromium, address)
-    yield opened
-    opened.close()
 
 
 def shown_figures(browser: Browser) -> list[str]:

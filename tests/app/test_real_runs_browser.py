@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import Browser, dra_app
+from dashboard import Browser
 from real_runs import FINDABLE, LONG_NAME, make_real_runs
 from waiting import wait_until
 
@@ -23,12 +23,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real")
     make_real_runs(folder)
     return folder
-
-
-@pytest.fixture(scope="module")
-def address(root: Path) -> Iterator[str]:
-    with dra_app(root) as found:
-        yield found
 
 
 @pytest.fixture
