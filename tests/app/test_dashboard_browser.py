@@ -201,6 +201,35 @@ def test_pages_of_hits_follow_each_other(browser: Browser) -> None:
     assert browser.text("#dra-search .dra-hits") != first
 
 
+def test_hits_that_are_painted_late_are_not_taken_for_hits_that_are_still_searched(browser: Browser) -> None:
+    browser.page.clock.install()
+    browser.open("search", "run=demo-grpo")
+    browser.page.evaluate(
+        "() => { window.held = []; window.requestAnimationFrame = (drawn) => window.held.push(drawn); }"
+    )
+    browser.page.fill("#dra-search input[name=q]", "think")
+    browser.page.press("#dra-search input[name=q]", "Enter")
+    browser.page.wait_for_selector("#dra-search .dra-hits li")
+    browser.page.clock.run_for(1_000)
+    assert "completions 1 to 20" in browser.text("#dra-search [data-part=hits]")
+
+
+def test_a_search_that_the_server_never_answers_does_not_go_on_for_ever(browser: Browser) -> None:
+    browser.page.clock.install()
+    browser.open("search", "run=demo-grpo")
+    asked: list[Any] = []
+    browser.page.route("**/dra/ask/search/show", lambda route: asked.append(route))
+    browser.page.fill("#dra-search input[name=q]", "think")
+    browser.page.press("#dra-search input[name=q]", "Enter")
+    browser.page.wait_for_function("() => window.openQuestions")
+    browser.page.clock.run_for(1_000)
+    browser.page.wait_for_selector("#dra-search :text('Searching')")
+    asked.pop().abort()
+    browser.page.wait_for_selector("#dra-search [data-part=message]:visible")
+    assert "Searching" not in browser.text("#dra-search")
+    browser.complaints.clear()  # of the answer that never came
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [("q=%5B&regex=1", "no regular expression"), ("q=a&steps=x", "expected a step"), ("q=a&where=nope%3E1", "nope")],

@@ -128,9 +128,8 @@ def test_one_that_cannot_start_is_told_at_once(recipe):
 
 
 def test_one_that_never_answers_is_given_up(recipe, tmp_path):
-    impatient = load_recipe(
-        tmp_path / "r.yaml", [f"vllm_server_port={recipe['vllm_server_port']}", "vllm_server_timeout=2"]
-    )
+    ports = [f"{key}={recipe[key]}" for key in ("vllm_server_port", "vllm_group_port")]
+    impatient = load_recipe(tmp_path / "r.yaml", [*ports, "vllm_server_timeout=2"])
     ended, start = run(impatient, command("-c", FOR_EVER), "print(1)")
     assert "did not answer at http://127.0.0.1" in ended.problems[0]
     assert "vllm_server_timeout" in ended.problems[0]

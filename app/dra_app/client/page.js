@@ -8,7 +8,6 @@ function keepFocus(place, data) {
   const next = [...place.querySelectorAll("[data-key], [tabindex], button, a, select, input")].find((each) => JSON.stringify(each.dataset) === data);
   next?.focus({ preventScroll: true });
 }
-const LOADING = "Loading …"; // stands in a page until its first answer
 // No answer is drawn while a button of the mouse is held down: what it was pressed on must not move away before it is released.
 let released = null;
 addEventListener("pointerdown", () => {
@@ -54,7 +53,7 @@ export function makePage(root, name, keys) {
   const part = (which) => root.querySelector(`[data-part="${which}"]`);
   const all = (selector, within = root) => [...within.querySelectorAll(selector)];
   const isShown = () => !root.closest("main").hidden;
-  const page = { root, name, part, all, isShown, now: {}, running: false };
+  const page = { root, name, part, all, isShown, now: {}, running: false, isAsking: false };
 
   page.read = () => {
     const found = address();
@@ -79,10 +78,12 @@ export function makePage(root, name, keys) {
     while (waiting) {
       const { which, params, draw, since } = waiting;
       waiting = null;
+      page.isAsking = true;
       const answer = await page.call(which, params);
+      page.isAsking = false;
       if (answer && !answer.error) page.say("");
       if (answer && (answer.parts || !answer.error)) draw(answer, waiting === null);
-      else all(".dra-empty").filter((note) => note.textContent === LOADING).forEach((note) => note.remove());
+      else all("[data-until-answered]").forEach((note) => note.closest("[data-part]").replaceChildren());
       await painted();
       root.dataset.milliseconds = (performance.now() - since).toFixed(1);
       root.dataset.drawn = String(++drawn);
@@ -120,7 +121,7 @@ export function makePage(root, name, keys) {
     hideTip();
     for (const [which, html] of Object.entries(parts || {})) {
       const place = part(which);
-      if (!place || place.filled === html) continue; // the same: what the reader unfolded, chose or scrolled in it stays
+      if (!place || (place.filled === html && place.hasChildNodes())) continue; // the same: what the reader unfolded, chose or scrolled in it stays
       const focused = place.contains(document.activeElement) ? { ...document.activeElement.dataset } : {};
       place.innerHTML = html; // made by the server, which escapes every text that it did not write itself
       place.filled = html;

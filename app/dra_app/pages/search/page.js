@@ -18,7 +18,7 @@ export default function search(page) {
       if (page.now.q && !answer.error) page.later("count", page.newest());
     });
     setTimeout(() => {
-      if (page.running && page.now.q) page.fill({ hits: '<p class="dra-empty">Searching … the texts of the whole run are read.</p>' });
+      if (page.isAsking && page.now.q) page.fill({ hits: '<p class="dra-empty" data-until-answered>Searching … the texts of the whole run are read.</p>' });
     }, 400);
   }
   function submit(changes = {}) {
