@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dra_toolkit.errors import RunError
+from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -80,9 +80,11 @@ def mount(app: fastapi.FastAPI, blocks: Any, path: str, **options: Any) -> fasta
 
 
 def mount_own(app: fastapi.FastAPI, page: OwnPage, context: Context, theme: str | None = None) -> fastapi.FastAPI:
-    """Return the application with the page under `own/NAME/`."""
+    """Return the application with the page under `own/NAME/`; raises RunError for a theme that Gradio lacks."""
     import gradio as gr
 
+    if theme and "/" not in theme and theme.lower() not in (known := gr.utils.BUILT_IN_THEMES):
+        raise RunError(f"--theme: Gradio has no {theme!r}, and the Hub's are OWNER/NAME{did_you_mean(theme, known)}")
     with gr.Blocks(title=page.title, analytics_enabled=False) as blocks:
         gr.HTML('<a href="../../">◂ dashboard</a>')
         page.build(context)

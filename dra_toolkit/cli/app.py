@@ -58,11 +58,10 @@ def dashboard(
     as_json: bool = typer.Option(False, "--json", help="Print where it is as one JSON document, once it answers."),
 ) -> None:
     """Open the dashboard: curves, groups, what if, comparisons, search. It only reads, except with --train."""
-    missing = [name for name in ("gradio", "latex2mathml") if importlib.util.find_spec(name) is None]
+    needed = ("gradio", "latex2mathml", "mcp") if mcp else ("gradio", "latex2mathml")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise RunError(f"the dashboard needs {' and '.join(missing)}: pip install 'dra-toolkit[app]'")
-    if mcp and importlib.util.find_spec("mcp") is None:
-        raise RunError("--mcp needs mcp: pip install 'dra-toolkit[app,mcp]'")
+        raise RunError(f"this needs {' and '.join(missing)}: pip install 'dra-toolkit[{'app,mcp' if mcp else 'app'}]'")
     if demo and where:
         raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
     rules = rules_for(host, password, allow_host or [])
@@ -83,8 +82,8 @@ def _serve(
     from dra_app.server import serve
 
     host, port = listener.getsockname()[:2]
-    name = "127.0.0.1" if host in ("0.0.0.0", "::") else host
-    address = f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
+    name = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{port}/"
 
     def tell() -> None:
         shown = context.only or context.root

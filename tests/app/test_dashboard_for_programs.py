@@ -19,15 +19,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import fastapi
+import gradio
 import pytest
 from dashboard import Browser, ask, dra_app
 from shaped import held
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 from waiting import wait_until
 
 from dra_app.demo import make_demo
 from dra_app.own_pages import mount, own_page
 from dra_app.read_functions import NAMES
+from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError
 from dra_toolkit.inspection.lint.linting import lint
 from dra_toolkit.runs import Run
@@ -45,7 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(root: Path) -> Iterator[str]:
-    with dra_app(root, "--page", OWN_PAGE, "--allow-host", "127.0.0.1") as found:
+    with dra_app(root, "--page", OWN_PAGE, "--theme", "Soft", "--allow-host", "127.0.0.1") as found:
         yield found
 
 
@@ -150,6 +153,19 @@ def test_a_page_of_ones_own_in_plain_gradio_is_shown_beside_the_others(chromium:
         "() => [...document.querySelectorAll('textarea')].some((t) => t.value === '6 steps of demo-grpo')"
     )
     browser.context.close()  # what Gradio's own page complains of (fonts, manifests, what it had open) is not ours
+
+
+def test_a_page_of_ones_own_has_the_theme_that_was_asked_for(address: str) -> None:
+    status, styles, _ = ask(address, "/own/own_page/theme.css")
+    assert status == 200
+    assert gradio.themes.Soft()._get_theme_css() in styles.decode()
+    assert gradio.themes.Default()._get_theme_css() not in styles.decode()
+
+
+def test_a_theme_that_gradio_lacks_is_told_before_anything_starts(root: Path) -> None:
+    told = CliRunner().invoke(app, ["app", str(root), "--no-open", "--page", str(OWN_PAGE), "--theme", "sfot"])
+    assert told.exit_code == 2
+    assert "--theme: Gradio has no 'sfot', and the Hub's are OWNER/NAME; did you mean 'soft'?" in told.stderr
 
 
 def test_a_page_of_ones_own_that_is_none_is_told_in_one_line(tmp_path: Path) -> None:
