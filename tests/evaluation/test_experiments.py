@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from itertools import permutations
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +15,7 @@ from test_foreign import DATE, results
 
 from dra_toolkit.evaluation.child.job import write_results
 from dra_toolkit.evaluation.report.gather import gather
+from dra_toolkit.evaluation.results.lighteval_files import _scores
 from dra_toolkit.evaluation.results.published import REPORTED, SIZES
 
 SAMPLING = ("temperature", "top_p", "max_new_tokens", "seed", "system_prompt")
@@ -185,6 +187,42 @@ class TestMixedSampleCounts:
             assert f"n = {n or 'unknown'}; left out" in gather(tmp_path).notes[0]
             unknown = "aime24: n, the samples of each problem, is unknown (1 row)"
             assert (unknown in gather(tmp_path).notes) == (n == 0)
+
+    @pytest.mark.parametrize(
+        ("row", "n", "scores"),
+        [
+            ({"pass@1": 0.54, "math_pass@1:8_samples": 0.08}, 8, {"avg": 0.08, "pass@1": 0.08}),
+            ({"avg@16": 0.4, "pass@k:k=1&n=16": 0.41, "maj@16": 0.5}, 16, {"avg": 0.4, "pass@1": 0.4, "maj": 0.5}),
+            ({"avg@n:n=3": 0.47, "pass@k:k=1&n=3": 0.99, "pass@k:k=3&n=3": 0.48}, 3, {"pass@1": 0.47, "pass@3": 0.48}),
+            ({"pass@k:k=2&n=1": 0.5, "acc": 0.4}, 1, {"avg": 0.4, "pass@1": 0.4}),
+            ({"pass@8": 0.3, "acc": 0.4}, 1, {"avg": 0.4, "pass@1": 0.4}),
+            ({"maj@7": 0.5, "maj@5": 0.6}, 7, {"maj": 0.5}),
+        ],
+    )
+    def test_metrics_that_contradict_each_other_give_the_same_in_every_order(self, row, n, scores):
+        for order in permutations(row):
+            found, told, left_out = _scores({name: row[name] for name in order}, 0, 1, is_mean=False)
+            assert (told, {name: found[name].value for name in scores}) == (n, scores)
+            assert left_out, "what does not count is named"
+
+    def test_rows_of_any_metrics_are_of_one_number_of_samples(self):
+        draw = random.Random(0)
+        shapes = ("math_pass@1:{}_samples", "avg@n:n={}", "avg@{}", "maj@{}", "pass@k:k=1&n={}", "pass@k:k=2&n={}")
+        names = [shape.format(n) for shape in (*shapes, "pass@k:k={0}&n={0}") for n in (1, 3, 7, 16)]
+        names += ["extractive_match", "acc", "own", "pass@1", "pass@8", "avg@n", "maj@n"]
+        for _ in range(2000):
+            row = {name: round(draw.random(), 3) for name in draw.sample(names, draw.randint(1, 6))}
+            asked, is_mean = draw.choice((1, 3, 16)), draw.random() < 0.1
+            orders = (row, dict(reversed(row.items())))
+            one, other = (_scores(order, 30, asked, is_mean=is_mean) for order in orders)
+            at, again = ({name: score.value for name, score in scores.items()} for scores, _, _ in (one, other))
+            n, left_out = one[1:]
+            assert (again, other[1], set(other[2])) == (at, n, set(left_out)), row
+            at = {name.removeprefix("pass@"): value for name, value in at.items()}
+            ks = [int(k) for k in at if k.isdigit()]
+            assert not [k for k in ks if at[str(k)] < at.get("avg", 0.0)], row
+            assert n == 0 or max(ks, default=1) <= n, row
+            assert "avg" not in at or not ks or at.get("1", at["avg"]) == at["avg"], row
 
 
 class TestImpossibleScores:

@@ -17,6 +17,7 @@ from dra_toolkit.runs.files import read_json
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(.*?)[_\-/]?(\d+)$")
 ROUNDED = 5.1e-4  # of a share that is told with three digits; what is farther from k of P is of more than one sample
+SAME = 1e-6  # what two numbers that tell the same differ by at most
 OURS = "KeptScores"
 """The metric of `dra eval` as it stands in the configuration of a task: the mean over the samples."""
 
@@ -75,10 +76,8 @@ def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> It
         asked = max(_counts(*(counts if isinstance(counts, list) else [counts])), default=1)
         scores, n, left_out = _scores(row, _size(document, task), asked, is_mean=OURS in str(config))
         if left_out:
-            others = ", ".join(left_out)
-            found.notes.append(
-                f"{label} on {name}: n = {n or 'unknown'}; left out, of another n or below pass@1: {others}"
-            )
+            others = f"left out, of another n, below pass@1 or contradicting: {', '.join(left_out)}"
+            found.notes.append(f"{label} on {name}: n = {n or 'unknown'}; {others}")
         if not scores:
             others = ", ".join(key for key in row if not str(key).endswith("_stderr")) or "nothing"
             found.problems.append(f"{file}: {task}: no accuracy from 0 to 1 among {others}; skipped")
@@ -92,38 +91,40 @@ def _cells(file: Path, root: Path, document: dict[str, Any], found: Found) -> It
 def _scores(
     row: Mapping[str, object], size: int, asked: int, *, is_mean: bool
 ) -> tuple[dict[str, Score], int, list[str]]:
-    """Return the scores under our names, the samples of each problem, 0 if unknown, and the metrics of other numbers.
+    """Return the scores under our names, the samples of each problem, 0 if unknown, and the metrics that are left out.
 
-    They are those of the most samples of which an accuracy is told, whatever their order.
+    Value and n are of one metric, the accuracy of the most samples, and so is all that stands beside it, whatever the order.
 
     is_mean: the metric is the mean over the samples. lighteval's own extractive_match is of one sample or the best of all,
     by version: it counts as pass@n where nothing else tells the accuracy, or where it was asked of as many samples and is
     no lower.
     """
-    numbered = {name: (*of, found) for name in row if (of := metric_of(name)) and (found := _score(row, name, size))}
-    n = max((samples for what, samples, _ in numbered.values() if what in ("avg", "pass@1")), default=None)
-    n = max((samples for _, samples, _ in numbered.values()), default=0) if n is None else n
-    kept = {name: (what, found) for name, (what, samples, found) in numbered.items() if samples in (n, 0)}
-    scores = dict(kept.values())
-    if one := scores.get("avg") or scores.get("pass@1"):
-        kept = {k: v for k, v in kept.items() if not v[0].startswith("pass@") or v[1].value >= one.value - 1e-6}
-        scores = {"avg": one} | ({"pass@1": one} if n else {}) | dict(kept.values())
-    left_out = [name for name in numbered if name not in kept]
-    metric = single_metric(row)
-    single = _score(row, metric, size) if metric and metric not in numbered else None
-    if single is None or metric is None:
-        return scores, n, left_out
-    samples = max(n, asked)
-    if samples == 1 and size and abs(single.value - round(single.value * size) / size) > ROUNDED:
-        return {"avg": single} | scores, 0, left_out
-    if samples == 1:
-        return {"avg": single, "pass@1": single} | scores, 1, left_out
-    if is_mean:
-        return {"avg": single} | scores, samples, left_out
-    if one is None or (asked == n and single.value >= one.value):
-        scores.setdefault(f"pass@{samples}", single)
-        return scores, samples, left_out
-    return scores, n, [*left_out, metric]
+    told = sorted((name, *of, found) for name in row if (of := metric_of(name)) and (found := _score(row, name, size)))
+    metric, n = single_metric(row), max((samples for _, _, samples, _ in told), default=0)
+    single = _score(row, metric, size) if metric and metric_of(metric) is None else None
+    if single and metric and is_mean:
+        told, single = [*told, (metric, "avg", max(n, asked), single)], None
+    means = [(samples, what == "avg", score) for _, what, samples, score in told if what in ("avg", "pass@1")]
+    n, _, one = max(means, key=lambda each: each[:2], default=(max(n, asked) if single else n, False, None))
+    if single and one is None and n == 1:
+        n, one = int(not size or abs(single.value - round(single.value * size) / size) <= ROUNDED), single
+    scores = {} if one is None else {"avg": one} | ({"pass@1": one} if n or one is not single else {})
+    left_out = []
+    for name, what, samples, score in told:
+        k = int(what.removeprefix("pass@")) if what.startswith("pass@") else 1
+        fits = samples == n and (k <= n or n == 0) and (k == 1 or one is None or score.value >= one.value - SAME)
+        if not (fits and _joins(scores, what, score)):
+            left_out.append(name)
+    if single and metric and single is not one:
+        fits = one is None or (asked == n and single.value >= one.value)
+        if not (fits and _joins(scores, f"pass@{n}", single)):
+            left_out.append(metric)
+    return scores, n, left_out
+
+
+def _joins(scores: dict[str, Score], what: str, score: Score) -> bool:
+    """Add a score; return whether it says what is there."""
+    return abs(scores.setdefault(what, score).value - score.value) < SAME
 
 
 def _score(row: Mapping[str, object], metric: str, size: int) -> Score | None:

@@ -6,25 +6,23 @@ import re
 from collections.abc import Mapping
 
 SINGLE: tuple[str, ...] = ("extractive_match", "acc", "accuracy", "exact_match", "em", "quasi_exact_match")
-SINGLE += ("math_pass@1:1_samples", "gpqa_pass@1:1_samples")
 """Metrics that are accuracy where one sample of each problem was taken, the preferred one first."""
 SUITES = ("custom", "lighteval", "community", "extended", "harness", "helm", "bigbench", "leaderboard", "original")
 """First part of a task's name up to lighteval 0.12."""
+_SUITE = re.compile(rf"(?:{'|'.join(SUITES)})\|(?=.)|(?:{'|'.join(set(SUITES) - {'bigbench'})}):(?=\D)")
+"""bigbench:arithmetic_bb is a task of lighteval 0.13."""
 
 _NUMBERED = re.compile(r"(?:[a-z]+_)?(pass|avg|maj)@(k|n|\d{1,6})(?:[:_](.+))?$")
 """`pass@k:k=4&n=16`, `math_pass@1:16_samples`, `avg@n:n=8`, `maj@8`, `pass@1`."""
 
 
 def benchmark_of(task: str) -> str | None:
-    """Return the task in `custom|aime24|0`, `aime24|0` or `aime24:0`; None for an average over tasks.
+    """Return the task in `custom|aime24|0`, `custom:aime24:0`, `aime24|0` or `aime24:0`; None for an average over tasks.
 
-    >>> benchmark_of("leaderboard|mmlu:abstract_algebra|5"), benchmark_of("aime24:0"), benchmark_of("all")
+    >>> benchmark_of("leaderboard|mmlu:abstract_algebra|5"), benchmark_of("lighteval:aime24:0"), benchmark_of("all")
     ('mmlu:abstract_algebra', 'aime24', None)
     """
-    parts = task.split("|")
-    if len(parts) > 1 and parts[0] in SUITES:
-        parts = parts[1:]
-    name = re.sub(r":\d+$", "", parts[0])
+    name = re.sub(r"[:|]\d+$", "", _SUITE.sub("", task)).partition("|")[0]
     return None if name in ("all", "average") or name.endswith(":_average") else name
 
 
