@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -113,9 +114,18 @@ class TestFiles:
         assert [problem["gold"] for problem in from_lines] == ["\\boxed{1}", "\\boxed{\\frac12}"]
 
     def test_answers_as_numbers_are_read_as_one_writes_them(self, tmp_path):
-        rows = [{"problem": f"{i}?", "answer": value} for i, value in enumerate([27, 27.0, 0.5, "27"])]
+        told = [(27, "27"), (27.0, "27"), (0.5, "0.5"), ("27", "27"), (-0.0, "0"), (1.5e-05, "0.000015")]
+        told += [(-2.5e-7, "-0.00000025"), (1e20, f"1{20 * '0'}"), (6.02e23, f"602{21 * '0'}")]
+        rows = [{"problem": f"{i}?", "answer": value} for i, (value, _) in enumerate(told)]
         golds = [problem["gold"] for problem in load_problems(chosen(write(tmp_path / "x.jsonl", rows)))]
-        assert golds == ["\\boxed{27}", "\\boxed{27}", "\\boxed{0.5}", "\\boxed{27}"]
+        assert golds == [f"\\boxed{{{gold}}}" for _, gold in told]
+
+    def test_decimals_of_a_parquet_file_are_numbers(self, tmp_path):
+        pq.write_table(
+            pa.table({"problem": ["a?", "b?"], "answer": [Decimal("2.50"), Decimal(3)]}), tmp_path / "x.parquet"
+        )
+        golds = [problem["gold"] for problem in load_problems(chosen(tmp_path / "x.parquet"))]
+        assert golds == ["\\boxed{2.50}", "\\boxed{3.00}"]
 
     def test_missing_answer_column_names_the_nearest_and_the_option(self, tmp_path):
         path = write(tmp_path / "x.jsonl", [{"question": "a?", "anwser": "1"}])
@@ -124,7 +134,7 @@ class TestFiles:
         assert "--answer-column" in said
         assert load_problems(chosen(path, answer_column="anwser"))[0]["gold"] == "\\boxed{1}"
 
-    @pytest.mark.parametrize("value", [None, True, ["1"], "", {"a": 1}])
+    @pytest.mark.parametrize("value", [None, True, ["1"], "", {"a": 1}, float("nan"), float("inf")])
     def test_what_is_no_answer_is_told_with_its_row(self, tmp_path, value):
         path = write(tmp_path / "x.jsonl", [{"problem": "a?", "answer": "1"}, {"problem": "b?", "answer": value}])
         assert "row 2: answer is" in refused(load_problems, chosen(path))

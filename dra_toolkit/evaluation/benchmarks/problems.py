@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +94,7 @@ def _text(value: Any) -> str | None:
 
 
 def _answer(value: Any, *, lists: bool) -> str | None:
-    """Return an answer as text: numbers as one writes them, 27.0 as 27; None for what is no answer.
+    """Return an answer as text: numbers as one writes them, 27.0 as 27, 1e-05 as 0.00001; None for what is no answer.
 
     lists: take a list of answers as one, by comma, as published files have it; a user's own file says what it means.
     """
@@ -101,8 +103,8 @@ def _answer(value: Any, *, lists: bool) -> str | None:
     if isinstance(value, list) and lists:
         parts = [_answer(part, lists=False) for part in value]
         return None if None in parts or not parts else ", ".join(str(part).strip().strip("$") for part in parts)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else None if value != value else repr(value)
+    if isinstance(value, float | Decimal):
+        return f"{Decimal(str(value + 0)):f}".removesuffix(".0") if isfinite(value) else None
     return str(value) if isinstance(value, int) else _text(value)
 
 

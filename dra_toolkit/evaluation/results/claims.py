@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -82,16 +83,13 @@ class Claims:
         return any(self._is_taken(path.stem) for path in self.folder.glob("*.claim"))
 
     def _is_taken(self, name: str) -> bool:
-        try:
-            with open(self.folder / f"{name}.claim") as file:
-                return not _lock(file, fcntl.LOCK_SH)
-        except OSError:
-            return False
+        with suppress(OSError), open(self.folder / f"{name}.claim") as file:
+            return not _lock(file, fcntl.LOCK_SH)
+        return False
 
 
 def _lock(file: TextIO, kind: int) -> bool:
-    try:
+    with suppress(OSError):
         fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        return True
+    return False
