@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import unicodedata
 import warnings
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -310,7 +312,9 @@ class TestReport:
             evaluate(tmp_path / name, 5, "b", [[1], [0]], hash_examples=name)
         evaluate(tmp_path / "two", 6, "b", [[1], [1]], hash_examples="two")
         told = json.loads(eval_("report", tmp_path / "one", tmp_path / "two", "--json").stdout)
-        assert [row["label"] for row in told["rows"]] == ["one/step-5", "two/step-5", "step-6"]
+        assert [row["label"] for row in told["rows"]] == ["one/step-5", "two/step-5", "two/step-6"], (
+            "a step is one of a run"
+        )
         assert told["notes"] == ["b: the rows differ in prompts or problems"]
         assert [(choice["step"], choice["experiment"]) for choice in told["choices"]] == [(6, "two")]
 
@@ -406,12 +410,28 @@ class TestReport:
         FigureCanvasAgg(figure).draw()
         axes = figure.axes[0]
         (told,) = axes.texts
-        assert told.get_text() == "chooser; mean accuracy over the benchmarks reported"
+        assert told.get_text() == "chooser\nmean accuracy over the benchmarks reported"
         assert told.get_position()[0] == 10
         inside = axes.get_window_extent()
         assert inside.contains(*told.get_window_extent().p0)
         assert inside.contains(*told.get_window_extent().p1)
         assert inside.width > 0.8 * figure.bbox.width, "no word takes the curves' place"
+
+    def test_many_rules_of_long_names_that_choose_one_step_leave_the_curves_their_place(self, tmp_path):
+        names = [f"an experiment of a long name, which goes on and on {i}" for i in range(3)]
+        for name, step in product(names, (5, 10, 15)):
+            for benchmark in ("chooser", "b"):
+                evaluate(tmp_path / name, step, benchmark, [[int(step == 5), 1]] * 4 + [[0, 1]])
+        report = gather(*(tmp_path / name for name in names), held_out="chooser")
+        report = replace(report, choices=tuple(replace(each, experiment=n) for n in names for each in report.choices))
+        figure = figures(report)["accuracy"]
+        FigureCanvasAgg(figure).draw()
+        (axes,), (told,) = figure.axes, figure.axes[0].texts
+        inside, words = axes.get_window_extent(), told.get_window_extent()
+        assert inside.height > 0.5 * figure.bbox.height
+        assert inside.width > 0.8 * figure.bbox.width
+        assert inside.contains(*words.p0)
+        assert inside.contains(*words.p1)
 
     def test_rows_left_out_of_the_figure_of_pass_at_k_are_counted(self, tmp_path):
         for step in range(10):

@@ -80,9 +80,19 @@ def _accuracy(report: Report, runs: Mapping[str, Sequence[Row]]) -> Figure:
             _line(axes, _name(runs, stem, "average"), values, color="black", linewidth=3, **style)
     for step in {choice.step for choice in report.choices}:
         axes.axvline(step, color="#999999", linewidth=1, zorder=0)
-        rules = [f"{each.experiment} {each.rule}".split(",")[0] for each in report.choices if each.step == step]
-        words, at = _plain("; ".join(map(str.strip, rules))), axes.get_xaxis_transform()
-        axes.text(step, 0.01, words, transform=at, rotation=90, ha="right", va="bottom", fontsize=8)
+        rules = [f"{each.experiment} {each.rule}".split(",")[0].strip() for each in report.choices if each.step == step]
+        words = _plain("\n".join(line for rule in rules for line in textwrap.wrap(rule, 60)))
+        side = "left" if step < np.mean(axes.get_xlim()) else "right"
+        style = {
+            "rotation": 90,
+            "ha": side,
+            "ma": "left",
+            "va": "bottom",
+            "fontsize": 8,
+            "clip_on": True,
+            "in_layout": False,
+        }
+        axes.text(step, 0.01, words, transform=axes.get_xaxis_transform(), **style)
     return _labelled(figure, axes)
 
 
@@ -127,7 +137,7 @@ def _diversity(report: Report, runs: Mapping[str, Sequence[Row]], measured: Meas
         _line(other, _name(runs, stem, "mean similarity"), similarity, 2, **look)
     if measured:
         other.set_ylabel("mean similarity of the n samples")
-        other.legend(loc="lower right", frameon=False)
+        other.legend(loc="lower right", fontsize=9)
     return _labelled(figure, axes)
 
 
@@ -148,7 +158,7 @@ def _figure(report: Report, what: str, across: str, up: str) -> tuple[Figure, Ax
 
 def _labelled(figure: Figure, axes: Axes) -> Figure:
     if axes.lines:
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend(fontsize=9)
     axes.grid(alpha=0.3)
     return figure
 

@@ -153,7 +153,7 @@ def _replaced(evals: Path, run: RunDirectory | None, evaluations: Iterable[Evalu
 
 
 def _apart(paths: Sequence[Path], read: Sequence[Found]) -> list[Found]:
-    """Return what several paths hold; a label or an experiment that two of them have is told apart by the path."""
+    """Return what several paths hold; a step, and a label or an experiment that two of them have, is named with its path."""
     if len(paths) == 1:
         return list(read)
     counts = Counter(label for each in read for label in {cell.label for cell in each.cells})
@@ -161,7 +161,8 @@ def _apart(paths: Sequence[Path], read: Sequence[Found]) -> list[Found]:
     names = next(names for names in ends if len(set(names)) == len(set(map(Path.resolve, paths))))
     found = []
     for name, each in zip(names, read, strict=True):
-        labels = {cell.label: f"{name}/{cell.label}" if counts[cell.label] > 1 else cell.label for cell in each.cells}
+        bare = {cell.label for cell in each.cells if counts[cell.label] > 1 or cell.label == f"step-{cell.step}"}
+        labels = {cell.label: f"{name}/{cell.label}" if cell.label in bare else cell.label for cell in each.cells}
         several = len({cell.experiment for cell in each.cells}) > 1
         cells = [
             replace(cell, label=labels[cell.label], experiment=f"{name}/{cell.experiment}" if several else name)

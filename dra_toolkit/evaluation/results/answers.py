@@ -100,10 +100,7 @@ def forget(evaluation: Path) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the whole lines of a JSON Lines file; what a crash has torn is left out, an absent file has none."""
-    try:
-        rows = [_json(line) for _, line in _lines(path)]
-    except FileNotFoundError:
-        return []
+    rows = [_json(line) for _, line in _lines(path)] if path.is_file() else []
     return [row for row in rows if row is not None]
 
 
