@@ -83,16 +83,8 @@ def _accuracy(report: Report, runs: Mapping[str, Sequence[Row]]) -> Figure:
         rules = [f"{each.experiment} {each.rule}".split(",")[0].strip() for each in report.choices if each.step == step]
         words = _plain("\n".join(line for rule in rules for line in textwrap.wrap(rule, 60)))
         side = "left" if step < np.mean(axes.get_xlim()) else "right"
-        style = {
-            "rotation": 90,
-            "ha": side,
-            "ma": "left",
-            "va": "bottom",
-            "fontsize": 8,
-            "clip_on": True,
-            "in_layout": False,
-        }
-        axes.text(step, 0.01, words, transform=axes.get_xaxis_transform(), **style)
+        style = {"rotation": 90, "ha": side, "ma": "left", "va": "bottom", "fontsize": 8, "clip_on": True}
+        axes.text(step, 0.01, words, transform=axes.get_xaxis_transform(), in_layout=False, **style)
     return _labelled(figure, axes)
 
 
