@@ -10,6 +10,8 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 
+from dra_toolkit.safe_text import visible
+
 LONGEST = 290
 """Characters of a problem, whatever it quotes: a line of 300 with the word `error` before it."""
 UNFOLDS = "what is read there unfolds to more than this machine's memory"
@@ -19,13 +21,13 @@ class DRAError(Exception):
     """A mistake the user can mend; `problems` holds one complete line for each."""
 
     def __init__(self, *problems: str) -> None:
-        self.problems = tuple(map(_one_line, problems))
+        self.problems = tuple(map(one_line, problems))
         super().__init__("\n".join(self.problems))
 
 
-def _one_line(problem: str) -> str:
-    """Return a problem as one line of at most `LONGEST` characters; what is left out is in its middle or a long word."""
-    line = " ".join(problem.splitlines())
+def one_line(problem: str) -> str:
+    """Return a problem as one plain line of at most `LONGEST` characters, less a part of its middle or of a long word."""
+    line = visible(" ".join(problem.splitlines()), one_line=True)
     if len(line) > LONGEST:
         line = re.sub(r"\S{120,}", lambda word: f"{word[0][:70]}...{word[0][-30:]}", line)
     if len(line) > LONGEST:

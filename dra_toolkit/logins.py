@@ -38,9 +38,7 @@ def chosen_trackers(recipe: Recipe) -> list[str]:
     """Return the trackers that a recipe reports to; `all` stands for those of the extra that are installed."""
     found = recipe.output.report_to
     names = [found] if isinstance(found, str) else list(found or [])
-    if "all" in names:
-        return [name for name in OURS if _is_installed(name)]
-    return [name for name in names if name != "none"]
+    return [*filter(_is_installed, OURS)] if "all" in names else [name for name in names if name != "none"]
 
 
 def login_problems(recipe: Recipe) -> list[str]:

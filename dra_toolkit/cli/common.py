@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from dra_toolkit.errors import UNFOLDS, DRAError, RunError
+from dra_toolkit.errors import UNFOLDS, DRAError, RunError, one_line
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
                 raise
             said = f"{error.filename or 'a file'}: {error.strerror}" if isinstance(error, OSError) else UNFOLDS
             found = error if isinstance(error, DRAError) else DRAError(said)
-            if kwargs.get("as_json"):
-                print_json({"errors": found.problems})
-            print_problems(found.problems)
+            print_problems(found.problems, as_json=bool(kwargs.get("as_json")))
             raise typer.Exit(USER_MISTAKE) from None
         finally:
             left_out = [f"groups/{name} is left out: {why}" for run in OPENED for name, why in run.problems.items()]
@@ -64,7 +63,7 @@ def user_errors(command: Callable[Parameters, Result]) -> Callable[Parameters, R
     return wrapped
 
 
-def place_of(path: Path | None) -> Path:
+def place_of(path: Path | str | None) -> Path:
     """Return a path as given, the run of that name, or the latest run."""
     from dra_toolkit.runs import latest_run
     from dra_toolkit.runs.layout import named_run
@@ -72,14 +71,16 @@ def place_of(path: Path | None) -> Path:
     if path is None:
         return latest_run().path
     with suppress(RunError):
-        return path if path.exists() else named_run(str(path)).path
-    return path
+        return Path(path) if os.path.exists(path) else named_run(str(path)).path
+    return Path(path)
 
 
-def print_problems(problems: Sequence[str]) -> None:
-    """Print each problem as one plain line, whatever it quotes."""
+def print_problems(problems: Sequence[str], *, as_json: bool = False) -> None:
+    """Print each problem as one plain line, whatever it quotes, and all as one document too."""
+    if as_json:
+        print_json({"errors": problems})
     for problem in problems:
-        print(f"error: {visible(problem, one_line=True)}", file=sys.stderr)
+        print(f"error: {one_line(problem)}", file=sys.stderr)
 
 
 def print_json(document: Any) -> None:
@@ -129,22 +130,16 @@ def answer(
         print_next(out, following)
 
 
-def with_default(command: str, *, alone: bool) -> type[TyperGroup]:
-    """Return a class of groups whose `command` takes what names no command, unless it is one misspelt.
-
-    alone: whether the group without any argument means that command too
-    """
+def with_default(command: str) -> type[TyperGroup]:
+    """Return a class of groups whose `command` takes what names no command, unless it is one misspelt."""
 
     class WithDefault(TyperGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            if args and args[0] not in self.commands and args[0] != "--help":
-                is_word = not args[0].startswith("-")
-                may_be_command = is_word and "/" not in args[0] and not place_of(Path(args[0][:99])).exists()
-                misspelt = may_be_command and difflib.get_close_matches(args[0], self.commands, n=1, cutoff=0.75)
-                if (is_word and not misspelt) or alone:
+            first = args[0] if args else ""
+            if first not in (*self.commands, "--help"):
+                may_be_command = not first.startswith("-") and "/" not in first and not os.path.exists(place_of(first))
+                if not (may_be_command and difflib.get_close_matches(first, self.commands, n=1, cutoff=0.75)):
                     args = [command, *args]
-            elif not args and alone:
-                args = [command]
             return super().parse_args(ctx, args)
 
     return WithDefault

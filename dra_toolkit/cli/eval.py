@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 app = typer.Typer(
-    cls=with_default("run", alone=True),
+    cls=with_default("run"),
     help="Evaluate checkpoints on benchmarks, and report. `dra eval RUN --all-steps` is `dra eval run RUN --all-steps`.",
 )
 

@@ -55,7 +55,7 @@ def train(
         if len(runs) > 1:
             raise RecipeError(f"--slurm: writes one run, but {len(runs)} are asked for; name one value of each key")
         for note in write_slurm_script(slurm, Path(recipe_file), overrides):
-            print(f"note: {note}", file=sys.stderr)
+            print(f"note: {visible(note, one_line=True)}", file=sys.stderr)
         look = "look at its first lines (partition, account, time)"
         print(f"wrote {slurm}; {look}, then: sbatch {slurm}", file=sys.stderr)
         return

@@ -139,6 +139,6 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return a JSON object from a file; an empty one if there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -76,7 +76,7 @@ def _check_model_folder(folder: Path) -> Iterator[str]:
 def _has_chat_template(tokenizer_config: Path) -> bool:
     try:
         return bool(json.loads(tokenizer_config.read_text(encoding="utf-8")).get("chat_template"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return False
 
 

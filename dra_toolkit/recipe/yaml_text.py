@@ -72,15 +72,15 @@ def read_yaml(text: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise BadYamlError(error.problem or "cannot be read", mark.line + 1 if mark else None) from None
-    except yaml.YAMLError as error:
-        raise BadYamlError(" ".join(str(error).split())) from None
-    except (ValueError, TypeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise BadYamlError(" ".join(str(error).split())[:200]) from None
 
 
 def read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
     """Return the text of a YAML file and the mapping that it holds; raises RecipeError, one line naming file and line."""
     try:
+        if not path.is_dir() and not path.is_file():  # a pipe or a device may never end
+            raise RecipeError(f"{path}: not a file, expected YAML in one")
         text = path.read_text(encoding="utf-8")
         found = read_yaml(text)
     except UnicodeDecodeError:

@@ -220,9 +220,9 @@ def latest_run(root: Path | None = None) -> RunDirectory:
 def named_run(name: str) -> RunDirectory:
     """Return the run in the folder `name`, or of that name under the runs root; raises RunError if there is none."""
     for path in (Path(name), runs_root() / name):
-        if (path / "resolved.json").is_file():
+        if os.path.isfile(path / "resolved.json"):
             return RunDirectory(path)
     names = [run.name for run in find_runs(runs_root())]
-    found = "is no run directory (no resolved.json)" if Path(name).is_dir() else "there is no such run"
+    found = "is no run directory (no resolved.json)" if os.path.isdir(name) else "there is no such run"
     known = f"; runs under {runs_root()}: {', '.join(names[-5:])}" if names else ""
     raise RunError(f"{name}: {found}{did_you_mean(name, names) or known}")

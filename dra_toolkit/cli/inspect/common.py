@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dra_toolkit.runs import Run
 
 app = typer.Typer(
-    cls=with_default("summary", alone=False),
+    cls=with_default("summary"),
     help="Look at recorded groups; alone, the latest run. `dra inspect RUN` is `dra inspect summary RUN`.",
 )
 

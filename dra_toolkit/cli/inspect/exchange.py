@@ -11,8 +11,7 @@ import typer
 
 from dra_toolkit.cli.common import JSON, Format, place_of, print_json, print_lines, user_errors
 from dra_toolkit.cli.inspect.common import ONE_RUN, STEPS, WHERE, app, open_run, selection
-from dra_toolkit.errors import RunError
-from dra_toolkit.safe_text import visible
+from dra_toolkit.errors import RunError, one_line
 
 if TYPE_CHECKING:
     from dra_toolkit.inspection.lint.linting import LintReport
@@ -122,7 +121,7 @@ def _weights(items: list[str]) -> dict[str, float]:
 
 def _show(done: Imported) -> None:
     for problem in done.problems[:SHOWN]:
-        print(f"warning: {visible(problem, one_line=True)}", file=sys.stderr)
+        print(f"warning: {one_line(problem)}", file=sys.stderr)
     if done.skipped > SHOWN:
         print(f"warning: {done.skipped - min(SHOWN, len(done.problems))} more could not be read", file=sys.stderr)
     modes = ", ".join(f"{count:,} {mode}" for mode, count in done.by_mode.items())

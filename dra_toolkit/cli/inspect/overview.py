@@ -45,11 +45,6 @@ def runs(
 @user_errors
 def summary(run: str = common.RUN, as_json: bool = JSON) -> None:
     """Show a run at a glance: health notes, settings, and curves of rewards, similarity and advantages."""
-    show_summary(run, as_json)
-
-
-def show_summary(run: str | None, as_json: bool) -> None:
-    """Show a run, or the latest, at a glance."""
     from dra_toolkit.inspection.overview import summarise
     from dra_toolkit.inspection.views import run_view
 
