@@ -32,9 +32,9 @@ from dra_toolkit.errors import one_line
 class Commands(TyperGroup):
     """Groups of commands that tell in one line, with --json as a document too, what they cannot read of a command line."""
 
-    def make_context(self, info_name: str | None, args: list[str], **more: Any) -> Any:
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         with _told(as_json="--json" in args):
-            return super().make_context(info_name, args, **more)
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: Any) -> Any:
         with _told(as_json="--json" in ctx.args):
