@@ -42,7 +42,7 @@ engines-check:
 	@tools/install_engines.sh
 	(git log -1 --format='commit %h, %cs'; \
 	  OMP_NUM_THREADS=2 .venv-engines/bin/python -m pytest $(patsubst %,tests/engines/test_%.py,verl ray_embedder slime ms_swift) -v -p no:cacheprovider \
-	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::|passed|failed') > benchmarks/results/engines_check.txt; \
+	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::.*%|passed|failed') > benchmarks/results/engines_check.txt; \
 	  cat benchmarks/results/engines_check.txt
 
 vllm-check:
@@ -57,7 +57,7 @@ site:
 evaluation-check:
 	(git log -1 --format='commit %h, %cs'; \
 	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/evaluation/test_real_chain.py tests/evaluation/test_evaluation_run.py -v -p no:cacheprovider \
-	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::|passed|failed') > benchmarks/results/evaluation-check.txt; \
+	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::.*%|passed|failed') > benchmarks/results/evaluation-check.txt; \
 	  cat benchmarks/results/evaluation-check.txt
 
 docs:

@@ -96,7 +96,7 @@ def serve(
             if not self.should_exit:
                 await told.wait()
 
-    threading.Thread(target=_warm, args=(context,), daemon=True).start()
+    threading.Thread(target=_warm, args=(context,)).start()
     config = uvicorn.Config(
         build_app(context, rules, **options),
         host=host,

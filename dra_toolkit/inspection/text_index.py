@@ -7,6 +7,7 @@ rest is searched as it would be without. A file that is damaged, or not of the s
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import json
@@ -142,11 +143,16 @@ def build_missing(groups: Path, *, stopped: Callable[[], bool] = lambda: False) 
 def build_later(groups: Path) -> None:
     """Make missing indices on a thread, once for each folder; where nothing can be written there are none."""
 
+    ends = threading.Event()
+
     def work() -> None:
         with contextlib.suppress(OSError, ValueError):
-            build_missing(groups)
+            build_missing(groups, stopped=ends.is_set)
 
-    threading.Thread(target=work, name="dra-text-index", daemon=True).start()
+    thread = threading.Thread(target=work, name="dra-text-index", daemon=True)
+    for last in (thread.join, ends.set):  # the latter first: an interpreter that ends while Arrow works aborts
+        atexit.register(last)
+    thread.start()
 
 
 def read_index(segment: Source) -> Index | None:

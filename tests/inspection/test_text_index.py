@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -185,3 +186,27 @@ def test_turns_are_searched_calls_and_what_tools_said_too(tmp_path, compacted):
     assert hits("ÜMLAUT [X]", ignore_case=True) == [(1, 1, 1, "tool", "Ümlaut [x]")]
     assert hits("plain") == [(1, 0, None, None, "plain")]
     assert hits("nowhere") == []
+
+
+ENDS_AT_ONCE = """
+import os, pathlib, threading
+from dra_toolkit.inspection import text_index
+
+begun = threading.Event()
+
+def build_missing(groups, *, stopped):
+    begun.set()
+    while not stopped():
+        os.sched_yield()
+    print("stopped, and waited for", flush=True)
+
+text_index.build_missing = build_missing
+text_index.build_later(pathlib.Path("groups"))
+begun.wait()
+"""
+
+
+@pytest.mark.process
+def test_a_process_that_ends_while_the_index_is_made_stops_that_and_waits_for_it() -> None:
+    ended = subprocess.run([sys.executable, "-c", ENDS_AT_ONCE], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "stopped, and waited for\n", "")
