@@ -3,7 +3,7 @@
 import atexit
 import os
 
-import transformers.models.qwen2  # noqa: F401
+import transformers.models.qwen2.modeling_qwen2  # noqa: F401
 
 from dra_toolkit.evaluation.child import job, metric, scoring, transformers_engine  # noqa: F401
 from dra_toolkit.evaluation.child.metric import open_rs_metric
