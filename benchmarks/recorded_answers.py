@@ -23,12 +23,14 @@ PARTS = {
     "resume": "found = kept_answers(folder)",
     "score": """
 from dra_toolkit.evaluation.child.scoring import Scoring
-with closing(Scoring(2)) as scoring:
-    kept = list(kept_answers(folder).items())
-    scoring.open(folder / "scores-1.jsonl", {"extraction": "latex"})
-    for (p, s), k in kept[:some]:
-        scoring.submit({"id": p, "query": "", "gold": "$\\\\boxed{7}$"}, s, k.text)
-    scoring.finish()
+scoring = Scoring(2)
+kept = list(kept_answers(folder).items())
+scoring.open(folder / "scores-1.jsonl", {"extraction": "latex"})
+for (p, s), k in kept[:some]:
+    scoring.submit({"id": p, "query": "", "gold": "$\\\\boxed{7}$"}, s, k.text)
+scoring.finish()
+scoring._here.close()  # and not close(), which kills: what is waited for is counted
+scoring._process.join()
 found = kept_scores(folder)
 """,
     "put together": """
@@ -45,7 +47,6 @@ found = kept
 }
 PROGRAM = """
 import json, resource, sys, time
-from contextlib import closing
 from pathlib import Path
 from dra_toolkit.evaluation.results.answers import answered, kept_answers, kept_scores
 from dra_toolkit.evaluation.results.benchmark_result import cell_of

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -47,27 +47,27 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
     if any(benchmark["metric"].get("task") for benchmark in job["benchmarks"]):
         import dra_toolkit.evaluation.child.tasks  # noqa: F401  # once, before the workers' time is bounded
 
-    scoring = Scoring(job["scorers"])  # ended with what else is left of the job: its workers take their time to part
-    when_forked()
-    present = f"{claims.PRESENT}-{claims.writer()}"
-    cells = [Cell(benchmark, scoring, tell) for benchmark in job["benchmarks"]]
-    for cell in cells:
-        cell.claims.take(present)  # so that other processes rather begin with other checkpoints
-    tell("phase", text="loading the model")
-    started = time.perf_counter()
-    if job["engine"]["backend"] == "vllm":
-        from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine as Engine
-    else:
-        from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine as Engine  # type: ignore
-    engine = Engine(job["model"], job["engine"])
-    loading = time.perf_counter() - started
-    for cell in cells:
-        if not is_finished(cell.folder):
-            cell.evaluate(engine, loading)
-        loading = 0.0
-        cell.claims.release(present)
-        if is_finished(cell.folder):  # perhaps by another process, before this one claimed its presence
-            shutil.rmtree(cell.claims.folder, ignore_errors=True)
+    with closing(Scoring(job["scorers"])) as scoring:
+        when_forked()
+        present = f"{claims.PRESENT}-{claims.writer()}"
+        cells = [Cell(benchmark, scoring, tell) for benchmark in job["benchmarks"]]
+        for cell in cells:
+            cell.claims.take(present)  # so that other processes rather begin with other checkpoints
+        tell("phase", text="loading the model")
+        started = time.perf_counter()
+        if job["engine"]["backend"] == "vllm":
+            from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine as Engine
+        else:
+            from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine as Engine  # type: ignore
+        engine = Engine(job["model"], job["engine"])
+        loading = time.perf_counter() - started
+        for cell in cells:
+            if not is_finished(cell.folder):
+                cell.evaluate(engine, loading)
+            loading = 0.0
+            cell.claims.release(present)
+            if is_finished(cell.folder):  # perhaps by another process, before this one claimed its presence
+                shutil.rmtree(cell.claims.folder, ignore_errors=True)
 
 
 class Cell:

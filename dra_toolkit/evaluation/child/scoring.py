@@ -55,8 +55,8 @@ class Scoring:
             raise RuntimeError("the process that scores answers has died") from None
 
     def close(self) -> None:
-        """End the guardian and its workers."""
-        self._here.close()
+        """End the guardian, and with it its workers, which else take their time to part: what was scored is on disk."""
+        self._process.kill()
         self._process.join()
 
 

@@ -93,9 +93,8 @@ def kept_scores(evaluation: Path) -> dict[Scored, dict[str, Any]]:
 
 def forget(evaluation: Path) -> None:
     """Delete answers and scores that stand in the outcomes now."""
-    for kind in (ANSWERS, SCORES):
-        for path in _files(evaluation, kind):
-            path.unlink(missing_ok=True)
+    for path in (*_files(evaluation, ANSWERS), *_files(evaluation, SCORES)):
+        path.unlink(missing_ok=True)
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

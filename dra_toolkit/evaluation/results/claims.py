@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from dra_toolkit.runs.files import publish_text, read_json
+from dra_toolkit.evaluation.models.folders import json_object
 
 FOLDER = "claims"
 SHARD = 64
@@ -56,8 +56,10 @@ class Claims:
         return True
 
     def done(self, name: str, facts: dict[str, Any]) -> None:
-        """Say that every answer of a shard is there and scored; facts: what that took."""
-        publish_text(self.folder / f"{name}.done", json.dumps(facts))
+        """Say that every answer of a shard is there and scored, without a sync, as they are; facts: what that took."""
+        written = self.folder / f".{writer()}-{name}"
+        written.write_text(json.dumps(facts))
+        written.rename(self.folder / f"{name}.done")
         self.release(name)
 
     def release(self, name: str) -> None:
@@ -71,7 +73,7 @@ class Claims:
 
     def facts(self, names: Iterable[str]) -> list[dict[str, Any]]:
         """Return what the shards took that are done."""
-        return [read_json(self.folder / f"{name}.done") for name in names if self.is_done(name)]
+        return [json_object(self.folder / f"{name}.done") for name in names]
 
     def open(self, names: Iterable[str]) -> int:
         """Return how many shards, or else the putting together, a further process could take."""
