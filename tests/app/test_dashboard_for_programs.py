@@ -22,6 +22,7 @@ import fastapi
 import gradio
 import pytest
 from dashboard import Browser, ask, dra_app
+from ports import free_port
 from shaped import held
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
@@ -266,9 +267,7 @@ def test_an_open_page_goes_on_when_the_server_was_started_anew(chromium: Any, ro
 def test_the_folder_runs_as_a_space_does(tmp_path: Path) -> None:
     folder = Path(__file__).parents[2] / "app"
     shutil.copytree(folder, tmp_path / "space", ignore=shutil.ignore_patterns("__pycache__"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     there = {"SPACE_HOST": "me-runs.hf.space", "GRADIO_SERVER_PORT": str(port), "DRA_RUNS": str(tmp_path)}
     environment = {name: value for name, value in os.environ.items() if name != "DRA_APP_PASSWORD"} | there
     process = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path / "space", env=environment)

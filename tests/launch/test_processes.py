@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from ports import free_port
 from waiting import wait_until
 
 from dra_toolkit.diversity import adjust
@@ -251,12 +251,6 @@ def test_two_processes_go_on_as_one_and_as_two_again(recipe, plain, lora):
     assert asked[0] == asked[1], "every step has the prompts of the run that never stopped"
     assert all((run / "checkpoints" / f"checkpoint-{step}").is_dir() for step in (2, 4, 6))
     assert_rewards_follow_from_the_texts(run)
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
 
 
 def test_another_recipe_cannot_join_and_a_dead_machine_ends_the_other(recipe):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from ports import free_port
 from waiting import FOR_EVER, wait_until
 
 from dra_toolkit.cli.progress import Lines, training_events
@@ -35,12 +36,6 @@ worker = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"
 print("worker", worker.pid, flush=True)
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Health).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
 
 
 @pytest.fixture
