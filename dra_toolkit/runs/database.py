@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.runs.kinds import KINDS
-from dra_toolkit.runs.rows import measures
+from dra_toolkit.runs.rows import MEMORY, measures
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, GROUP_PREFIX, OLD_NAMES, columns_of
 from dra_toolkit.runs.segments import COMPLETIONS, FILES, GROUPS, TEXTS
 from dra_toolkit.runs.store import Snapshot
@@ -22,8 +22,6 @@ from dra_toolkit.runs.store import Snapshot
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "700MB"
-"""What DuckDB may hold in memory; it goes on with temporary files, where it is allowed any."""
 PARTS = {"groups": GROUPS, "completions": COMPLETIONS, "texts": TEXTS}
 TABLES = ("steps", *PARTS)
 _OF_GROUPS = (*GROUP_KEY, "attempt", "prompt_hash")

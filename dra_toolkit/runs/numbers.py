@@ -18,7 +18,7 @@ import numpy as np
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import Source
-from dra_toolkit.runs.rows import starts_of
+from dra_toolkit.runs.rows import numbers_of, starts_of
 from dra_toolkit.runs.schema import FileFacts
 from dra_toolkit.runs.segments import COMPLETIONS, Batch, SegmentReader
 from dra_toolkit.runs.store import ALL_STEPS, LOOKS, GroupStore
@@ -108,7 +108,7 @@ def _only(
 ) -> tuple[pa.Table, list[Batch]]:
     """Return the rows of the generation batches of some steps, and which these are."""
     starts = starts_of(table, KEYS[:2])
-    step, batch = (table[name].to_numpy()[starts[:-1]].tolist() for name in KEYS[:2])
+    step, batch = (numbers_of(table[name])[starts[:-1]].tolist() for name in KEYS[:2])
     there = list(zip(step, batch, strict=True))
     keep = [steps[0] <= key[0] <= steps[1] and key not in unwanted for key in there]
     if not all(keep):

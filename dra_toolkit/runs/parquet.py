@@ -41,7 +41,8 @@ MAGIC = b"DRA seal"
 _TRAILER = struct.Struct("<III8s")
 """Blocks, checksum of their checksums, checksum of what follows the seal, and the mark that it is one."""
 _END = struct.Struct("<I4s")
-_sound: set[tuple[str, int, int]] = set()
+SOUND: set[tuple[str, int, int]] = set()
+"""The versions of files that this process found to be as they were written."""
 
 
 def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
@@ -129,20 +130,20 @@ def read_seal(path: Path) -> Seal | None:
     return Seal(start, struct.unpack(f"<{count}I", table))
 
 
-def require_sound(path: Path, check: Callable[[RowReader], None] | None = None) -> None:
+def require_sound(path: Path, check: Callable[[RowReader], object] | None = None) -> None:
     """Raise BrokenSealError if a sealed file is not as it was written; each version of a file is read once by a process.
 
     check: raises for what is wrong with the rows of a file without a seal, which another tool or version wrote.
     """
     version = version_of(path)
-    if version not in _sound:
+    if version not in SOUND:
         found = read_seal(path)
         if found is not None:
             found.check(path)
         elif check is not None:
             with closing(RowReader(path)) as reader:
                 check(reader)
-        _sound.add(version)
+        SOUND.add(version)
 
 
 def version_of(path: Path) -> tuple[str, int, int]:
@@ -175,7 +176,7 @@ class RowReader:
         import pyarrow.parquet as pq
 
         self._path, self._seal = path, read_seal(path)
-        self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        self._file = pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False)
         self.schema: pa.Schema = self._file.schema_arrow
         self.is_sealed = self._seal is not None
         metadata = self._file.metadata

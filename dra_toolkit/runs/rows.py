@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from importlib import resources
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ from dra_toolkit.runs.schema import (
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+MEMORY = "700MB"
+"""What DuckDB may hold in memory; it goes on with temporary files, where it is allowed any."""
 
 
 def to_table(records: Sequence[GroupRecord], facts: FileFacts) -> pa.Table:
@@ -77,18 +81,17 @@ def check_rows(table: pa.Table) -> None:
         raise ValueError("no rows")
     starts = starts_of(table, GROUP_KEY)
     sizes = np.diff(starts)
-    keys = list(zip(*(table[name].to_numpy()[starts[:-1]].tolist() for name in GROUP_KEY), strict=True))
+    keys = list(zip(*(numbers_of(table[name])[starts[:-1]].tolist() for name in GROUP_KEY), strict=True))
     if len(set(keys)) < len(keys):
         raise ValueError("a group is there twice, or its rows are apart")
     within = np.arange(len(table)) - np.repeat(starts[:-1], sizes)
-    if not np.array_equal(table["completion_index"].to_numpy(), within):
+    if not np.array_equal(numbers_of(table["completion_index"]), within):
         raise ValueError("rows of a group are missing, doubled or in another order")
-    if "group_size" in table.column_names and not np.array_equal(
-        table["group_size"].to_numpy(), np.repeat(sizes, sizes)
-    ):
+    held = table.column_names
+    if "group_size" in held and not np.array_equal(numbers_of(table["group_size"]), np.repeat(sizes, sizes)):
         raise ValueError("rows of a group are missing or doubled")
-    if "similarity" in table.column_names:
-        lengths = np.concatenate([np.diff(chunk.offsets.to_numpy()) for chunk in table["similarity"].chunks])
+    if "similarity" in held:
+        lengths = np.concatenate([np.diff(np.from_dlpack(chunk.offsets)) for chunk in table["similarity"].chunks])
         if not np.array_equal(lengths, np.repeat(sizes, sizes) - 1 - within):
             raise ValueError("the similarity does not fit the groups")
 
@@ -98,9 +101,46 @@ def starts_of(table: pa.Table, keys: Sequence[str]) -> np.ndarray:
     is_first = np.ones(len(table), dtype=bool)
     is_first[1:] = False
     for name in keys:
-        values = table[name].to_numpy()
+        values = numbers_of(table[name])
         is_first[1:] |= values[1:] != values[:-1]
     return np.append(np.flatnonzero(is_first), len(table))
+
+
+def numbers_of(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of whole numbers, or of names by number; raises ValueError where one is missing.
+
+    By DLPack: Arrow's own way to numpy begins with an import of pandas.
+    """
+    if column.null_count:
+        raise ValueError("a value is missing that every row has")
+    whole = column.unify_dictionaries().combine_chunks()
+    return np.from_dlpack(getattr(whole, "indices", whole))
+
+
+def indices(numbers: np.ndarray) -> pa.Array:
+    """Return numbers as what `take` takes; the other way of `numbers_of`, and without pandas as well."""
+    import pyarrow as pa
+
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers.astype(np.int64))])
+
+
+def whole_files(paths: Sequence[str], columns: Collection[str]) -> list[str]:
+    """Return those of some files of like columns that `check_rows` accepts and that hold what their names say.
+
+    All are looked at in one question, since one for each costs more than the answer. A file that is not among the answers
+    is left to a look at it alone, which says why.
+    """
+    import duckdb
+
+    index = next((name for name in ("group_index", *OLD_NAMES) if name in columns), "")
+    size = "group_size" if "group_size" in columns else "len(similarity) + completion_index + 1"
+    sql = resources.files("dra_toolkit.runs").joinpath("whole_groups.sql").read_text(encoding="utf-8")
+    try:
+        with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
+            found = connection.execute(sql.format(index=index, size=size), [list(paths)]).fetchall()
+    except duckdb.Error:
+        return []
+    return [path for (path,) in found]
 
 
 def texts_of(table: pa.Table) -> list[str]:
@@ -130,7 +170,7 @@ def renewed(table: pa.Table, facts: FileFacts, *, measured: bool = True) -> pa.T
         found = connection.sql(
             f"SELECT {measures(GROUP_PREFIX)} FROM recorded GROUP BY {key} ORDER BY {key}"
         ).to_arrow_table()
-    found = found.take(np.repeat(np.arange(len(found)), np.diff(starts_of(table, GROUP_KEY))))
+    found = found.take(indices(np.repeat(np.arange(len(found)), np.diff(starts_of(table, GROUP_KEY)))))
     for name in found.column_names:
         table = table.append_column(name, found[name])
     return table

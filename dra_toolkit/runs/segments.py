@@ -18,7 +18,7 @@ import numpy as np
 
 from dra_toolkit.runs.names import is_own_name
 from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, require_sound, seal, write_options
-from dra_toolkit.runs.rows import check_rows, starts_of
+from dra_toolkit.runs.rows import check_rows, indices, numbers_of, starts_of
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, KEY, FileFacts, arrow_schema, columns_of, read_facts
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class SegmentReader:
         check_rows(table)
         keys, starts = self._groups()
         found = starts_of(table, GROUP_KEY)
-        at = np.stack([table[key].to_numpy()[found[:-1]] for key in GROUP_KEY[1:]], axis=1)
+        at = np.stack([numbers_of(table[key])[found[:-1]] for key in GROUP_KEY[1:]], axis=1)
         end = first + len(at)
         if not np.array_equal(found, starts[first : end + 1] - starts[first]) or not np.array_equal(
             at, keys[first:end]
@@ -202,8 +202,7 @@ class SegmentReader:
         if self._index is None:
             names = ("step", "batch", "group_index", "group_size")
             table = self._reader(GROUPS).columns(names)
-            # by DLPack: Arrow's own way to numpy begins with an import of pandas
-            columns = [np.concatenate([np.from_dlpack(c) for c in table[name].chunks]) for name in names]
+            columns = [numbers_of(table[name]) for name in names]
             self._index = np.stack(columns[:3], axis=1), np.concatenate([[0], np.cumsum(columns[3])])
         return self._index
 
@@ -216,7 +215,7 @@ class SegmentReader:
             if len(table) and not self._reader(name).is_sealed:
                 self._check_rows(table, name, first)
         groups = self._reader(GROUPS).rows(first, end)
-        repeated = groups.take(np.repeat(np.arange(end - first), np.diff(starts[first : end + 1])))
+        repeated = groups.take(indices(np.repeat(np.arange(end - first), np.diff(starts[first : end + 1]))))
         parts = {name: part[name] for part in (repeated, texts, numbers) for name in part.column_names}
         import pyarrow as pa
 

@@ -16,12 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+import numpy as np
+
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
-from dra_toolkit.runs.parquet import RowReader, require_sound, version_of, why_undecodable
-from dra_toolkit.runs.rows import check_rows, renewed
-from dra_toolkit.runs.schema import KEY, OLD_NAMES, FileFacts, read_facts
+from dra_toolkit.runs.parquet import SOUND, RowReader, require_sound, version_of, why_undecodable
+from dra_toolkit.runs.rows import check_rows, numbers_of, renewed, whole_files
+from dra_toolkit.runs.schema import FileFacts, read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader, led_astray
 from dra_toolkit.safe_text import first_line
 
@@ -31,8 +33,8 @@ if TYPE_CHECKING:
 ALL_STEPS = (0, 1 << 62)
 LOOKS = 20
 """How often a read is tried again when files were replaced under it."""
-Contents = tuple[FileFacts, frozenset[str]]
-"""What holds for all groups of a file or segment, and the names of its columns."""
+Contents = tuple[FileFacts, frozenset[str], bool]
+"""What holds for all groups of a file or segment, the names of its columns, and whether it is a file without a seal."""
 Look = TypeVar("Look", bound=Callable[..., Any])
 _columns = functools.lru_cache(maxsize=64)(frozenset[str])  # one for the thousands of files that have the same
 
@@ -49,6 +51,8 @@ class Snapshot:
     """File or segment -> what holds for all its groups."""
     columns: dict[Path, frozenset[str]] = field(default_factory=dict)
     """File or segment -> the names of its columns."""
+    unsealed: frozenset[Path] = frozenset()
+    """The files that another tool or version wrote."""
 
 
 def _looking_again(look: Look) -> Look:
@@ -113,8 +117,9 @@ class GroupStore:
             files=tuple(files),
             segments=tuple(segments),
             hidden={path: frozenset(batches) for path, batches in hidden.items() if batches},
-            facts={path: facts for path, (facts, _) in found.items()},
-            columns={path: columns for path, (_, columns) in found.items()},
+            facts={path: facts for path, (facts, _, _) in found.items()},
+            columns={path: columns for path, (_, columns, _) in found.items()},
+            unsealed=frozenset(path for path, (_, _, is_unsealed) in found.items() if is_unsealed),
         )
 
     def batches_of(self, segment: Source) -> list[Batch]:
@@ -190,6 +195,7 @@ class GroupStore:
         """
         places = [(file, "") for file in snapshot.files] + [(s, part) for s in snapshot.segments for part in parts]
         with self._looking, ThreadPoolExecutor(max_workers=2) as workers:
+            _accept_unsealed(snapshot)
             broken = list((map if len(places) == 1 else workers.map)(lambda place: _why_broken(*place), places))
         for (source, part), why in zip(places, broken, strict=True):
             if why:
@@ -243,25 +249,35 @@ class GroupStore:
 
 def _rows_of_file(path: Path, index: int | None) -> pa.Table:
     """Return the rows of a batch's own file, or of one group of it; the numbers of groups only with whole batches."""
-    import pyarrow.compute as pc
-
     with closing(RowReader(path)) as reader:
-        if not reader.is_sealed:
-            _check_batch(path, reader)
-        facts = read_facts(reader.schema, path.name)
-        table = renewed(reader.rows(0, len(reader)), facts, measured=index is None)
-    return table if index is None else table.filter(pc.equal(table["group_index"], index))
+        table = renewed(*_sound_rows(path, reader), measured=index is None)
+    if index is None:
+        return table
+    rows = np.flatnonzero(numbers_of(table["group_index"]) == index)
+    return table.slice(int(rows[0]) if rows.size else 0, len(rows))
+
+
+def _accept_unsealed(snapshot: Snapshot) -> None:
+    """Look at all the files without a seal at once; what is wrong with one is left to the look at it alone."""
+    alike: dict[frozenset[str], dict[str, tuple[str, int, int]]] = {}
+    for path in snapshot.unsealed:
+        if (version := version_of(path)) not in SOUND:
+            alike.setdefault(snapshot.columns[path], {})[str(path.absolute())] = version
+    for columns, versions in alike.items():
+        SOUND.update(versions[path] for path in whole_files(list(versions), columns))
 
 
 def _why_broken(source: Source, part: str) -> str | None:
     """Return why a file, or a part of a segment, is not as it was written; None if it is."""
     try:
         if not source.is_segment:
-            require_sound(source.path, functools.partial(_check_batch, source.path))
+            require_sound(source.path, functools.partial(_sound_rows, source.path))
             return None
         with closing(SegmentReader(source.path)) as segment:
             segment.require_sound(part)
-    except (RunError, ValueError, MemoryError) as error:
+    except FileNotFoundError:
+        raise
+    except (RunError, OSError, ValueError, MemoryError) as error:
         return first_line(error)
     return None
 
@@ -272,11 +288,11 @@ def _contents_of(path: Path) -> Contents | str:
         if path.is_dir():
             with closing(SegmentReader(path)) as segment:
                 segment.check()
-                return segment.facts(), segment.columns()
+                return segment.facts(), segment.columns(), False
         with closing(RowReader(path)) as reader:
             facts = read_facts(reader.schema, path.name)
             _check_name(path, {name: reader.ends_of(name) for name in ("step", "batch")})
-            return facts, _columns(tuple(reader.schema.names))
+            return facts, _columns(tuple(reader.schema.names)), not reader.is_sealed
     except RunError as error:
         return str(error).removeprefix(f"{path.name}: ")
     except FileNotFoundError:
@@ -287,12 +303,15 @@ def _contents_of(path: Path) -> Contents | str:
         return f"torn or not Parquet ({first_line(error)})"
 
 
-def _check_batch(path: Path, reader: RowReader) -> None:
-    """Raise ValueError if the rows of a file that another tool or version wrote are not those that its name promises."""
-    found = reader.columns((*KEY, *OLD_NAMES, "similarity", "group_size"))
-    table = renewed(found, read_facts(reader.schema, path.name), measured=False)
-    check_rows(table)
-    _check_name(path, {name: set(table[name].to_numpy().tolist()) for name in ("mode", "step", "batch")})
+def _sound_rows(path: Path, reader: RowReader) -> tuple[pa.Table, FileFacts]:
+    """Return the rows of a file; raises ValueError if another tool or version wrote others than its name promises."""
+    found, facts = reader.rows(0, len(reader)), read_facts(reader.schema, path.name)
+    if not reader.is_sealed:
+        table = renewed(found, facts, measured=False)
+        check_rows(table)
+        held = {name: table[name].unify_dictionaries().unique() for name in ("mode", "step", "batch")}
+        _check_name(path, {name: set(values.to_pylist()) for name, values in held.items()})
+    return found, facts
 
 
 def _check_name(path: Path, held: Mapping[str, set[Any]]) -> None:
