@@ -22,7 +22,6 @@ from dra_toolkit.rewards.answers import final_answer
 
 View = Literal["steps", "runs", "prompt", "notebook"]
 Value = float | int | bool | None
-_PAIRS = "flatten(list(similarity))"
 _SPREAD = "(CASE WHEN NOT bool_or(isinf(total)) THEN stddev_samp(total) FILTER (isfinite(total)) END)"
 
 VERDICTS = {"right": 1.0, "wrong": 0.0, "no_answer": 0.0, "timed_out": 0.0}
@@ -144,7 +143,7 @@ _ALL = (
         ("similarity", "similarity", "simil.", "mean cosine similarity"),
         "mean similarity of two completions",
         of=lambda r, _: mean_similarity(r.adjustment.similarity),
-        sql=f"nullif(list_avg({_PAIRS}), 'nan')",
+        sql="sum(list_sum(similarity)) / sum(len(similarity))",
         shown=("steps", "runs", "prompt", "notebook"),
         logged="diversity/similarity",
     ),
@@ -152,7 +151,7 @@ _ALL = (
         ("max_similarity", "similarity of the nearest", "nearest", "largest cosine similarity"),
         "similarity of the two most similar completions",
         of=lambda r, _: np.max(r.adjustment.similarity[np.triu_indices(len(r.group), 1)], initial=-np.inf),
-        sql=f"nullif(list_max({_PAIRS}), 'nan')",
+        sql="max(list_max(similarity))",
     ),
     _measure(
         ("vendi_score", "Vendi score", "Vendi", "effective completions"),

@@ -33,7 +33,6 @@ from dra_toolkit.runs.store import GroupStore, Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
 REASONS = ("flips", "zero spread", "the worst or best of their step", "the first or last time of their prompt")
 """Groups of which texts are worth keeping, the most first."""
 _PLACE = "step, batch, group_index"

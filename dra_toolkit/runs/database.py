@@ -8,6 +8,7 @@ texts         a row for each completion: prompt and text
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +38,6 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
 
     connection = duckdb.connect(config={"memory_limit": MEMORY, "autoinstall_known_extensions": False})
     wanted = {*tables, "groups"} if "steps" in tables else {*tables}
-    if "groups" in wanted and (computed := _groups_of_version_1(snapshot)):
-        connection.execute(f"CREATE TABLE groups_of_version_1 AS {computed}")  # once, not with every question
     for name in wanted & set(PARTS):
         selects = list(_selects(snapshot, name))
         body = " UNION ALL BY NAME ".join([*selects, f"SELECT {_nothing(name, is_all=not selects)} WHERE false"])
@@ -51,7 +50,8 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
         of_groups = f'SELECT mode, step, count(*) AS groups, {means} FROM "groups" GROUP BY mode, step'
         connection.execute(f"CREATE VIEW steps AS {of_groups}")
     inside = [segment.path / file for segment in snapshot.segments for file in FILES]
-    connection.execute(f"SET allowed_paths = {_list([*(file.path for file in snapshot.files), *inside])}")
+    allowed = [str(path.absolute()) for path in (*(file.path for file in snapshot.files), *inside)]
+    connection.execute(f"SET allowed_paths = {_list([*allowed, *map(glob.escape, allowed)])}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -87,26 +87,17 @@ def _selects(snapshot: Snapshot, name: str) -> Iterator[str]:
         hidden = ", ".join(f"({step}, {batch})" for step, batch in sorted(batches))
         others = f"{_read(snapshot, [path], part)} WHERE (step, batch) NOT IN ({hidden})"
         yield f"SELECT {_columns(snapshot, name, [path])} FROM {others}"
-    first = _of_version_1(snapshot)
+    first = [file.path for file in snapshot.files if snapshot.facts[file.path].version == 1]
     files = [file.path for file in snapshot.files if snapshot.facts[file.path].version != 1]
     if files:
         one_row = " WHERE completion_index = 0" if name == "groups" else ""
         yield f"SELECT {_columns(snapshot, name, files)} FROM {_read(snapshot, files)}{one_row}"
     if first and name == "groups":
-        yield "SELECT * FROM groups_of_version_1"
+        key = ", ".join(GROUP_KEY)  # its measures are computed from the rows, those that are asked for
+        other = "any_value(attempt) AS attempt, any_value(prompt_hash) AS prompt_hash"
+        yield f"SELECT {key}, {other}, {measures()} FROM {_renamed(snapshot, first)} GROUP BY {key}"
     elif first:
         yield f"SELECT {_columns(snapshot, name, first)} FROM {_renamed(snapshot, first)}"
-
-
-def _of_version_1(snapshot: Snapshot) -> list[Path]:
-    return [file.path for file in snapshot.files if snapshot.facts[file.path].version == 1]
-
-
-def _groups_of_version_1(snapshot: Snapshot) -> str | None:
-    """Return SQL of the groups of files of version 1, computed from their rows; None if there are none."""
-    files, key = _of_version_1(snapshot), ", ".join(GROUP_KEY)
-    other = "any_value(attempt) AS attempt, any_value(prompt_hash) AS prompt_hash"
-    return f"SELECT {key}, {other}, {measures()} FROM {_renamed(snapshot, files)} GROUP BY {key}" if files else None
 
 
 def _renamed(snapshot: Snapshot, paths: Sequence[Path]) -> str:
@@ -135,8 +126,9 @@ def _nothing(name: str, *, is_all: bool) -> str:
 def _read(snapshot: Snapshot, paths: Sequence[Path], part: str = "") -> str:
     """Return SQL that reads files; only those of unlike columns are all opened before a question is answered."""
     is_mixed = len({(snapshot.columns[path], *snapshot.facts[path].reward_weights) for path in paths}) > 1
-    return f"read_parquet({_list([p / part for p in paths])}, union_by_name = {is_mixed}, hive_partitioning = false)"
+    literal = [glob.escape(str((path / part).absolute())) for path in paths]  # DuckDB takes a name for a pattern
+    return f"read_parquet({_list(literal)}, union_by_name = {is_mixed}, hive_partitioning = false)"
 
 
-def _list(paths: Sequence[Path]) -> str:
-    return "[" + ", ".join("'" + str(path.absolute()).replace("'", "''") + "'" for path in paths) + "]"
+def _list(paths: Sequence[str]) -> str:
+    return "[" + ", ".join("'" + path.replace("'", "''") + "'" for path in paths) + "]"

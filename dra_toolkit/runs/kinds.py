@@ -64,11 +64,6 @@ def _from_turns(cell: list[dict[str, Any]] | None) -> Prompt | None:
     return None if cell is None else tuple(Message(**{**turn, "images": tuple(turn["images"])}) for turn in cell)
 
 
-def _turn_type(pa: Any) -> pa.DataType:
-    texts = [(name, pa.string()) for name in ("role", "content", "calls")]
-    return pa.list_(pa.struct([*texts, ("images", pa.list_(pa.string()))]))
-
-
 _FLOAT = Kind(
     arrow=lambda pa: pa.float64(),
     sql="DOUBLE",
@@ -94,7 +89,9 @@ KINDS: dict[str, Kind] = {
         from_cell=lambda cell: tuple(Message(**message) for message in cell),
     ),
     "turns": Kind(
-        arrow=_turn_type,
+        arrow=lambda pa: pa.list_(
+            pa.struct([*((f, pa.string()) for f in ("role", "content", "calls")), ("images", pa.list_(pa.string()))])
+        ),
         sql="STRUCT(role VARCHAR, content VARCHAR, calls VARCHAR, images VARCHAR[])[]",
         to_cells=lambda completions: list(map(_turns, completions)),
         from_cells=lambda cells: tuple(map(_from_turns, cells)),

@@ -21,7 +21,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -183,15 +183,12 @@ class RunDirectory:
 
 
 def _locked_within(file: TextIO, *, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
+    for _ in range(int(seconds / 0.05)):
+        with suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.05)
+        time.sleep(0.05)
+    return False
 
 
 def runs_root() -> Path:

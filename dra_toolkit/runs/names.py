@@ -72,8 +72,8 @@ def segment_folder(mode: Mode, first: int, last: int, sequence: int) -> str:
     return f"{mode}-{first:08d}-{last:08d}-s{sequence:06d}-{os.urandom(4).hex()}"
 
 
-def list_folder(folder: Path) -> Listing:
-    """Return what a folder of groups holds, a link being foreign; an absent one holds nothing."""
+def list_folder(folder: Path, mode: Mode | None = None) -> Listing:
+    """Return what a folder of groups holds, of one mode or all, a link being foreign; an absent one holds nothing."""
     try:
         with os.scandir(folder) as entries:
             own = (entry for entry in entries if not entry.name.startswith(TEMPORARY_PREFIX))
@@ -81,9 +81,10 @@ def list_folder(folder: Path) -> Listing:
     except FileNotFoundError:
         names = []
     found = [(name, None if is_link else _parse(folder, name)) for name, is_link in names]
+    wanted = [f for _, f in found if f and mode in (None, f.mode)]
     return Listing(
-        batches=tuple(sorted(f for _, f in found if f and not f.is_segment)),
-        segments=tuple(f for _, f in found if f and f.is_segment),
+        batches=tuple(sorted(f for f in wanted if not f.is_segment)),
+        segments=tuple(f for f in wanted if f.is_segment),
         foreign=tuple(name for name, f in found if f is None),
     )
 

@@ -88,7 +88,12 @@ class Recorder:
             try:
                 self._write(*self._waiting[0])
             except OSError as error:
-                self._tell_failing(error)
+                if not self._failing:
+                    self._tell(
+                        f"recording: {self.folder} cannot be written ({error.strerror}); training goes on, "
+                        "the groups are kept in memory and tried again with every batch"
+                    )
+                self._failing = True
                 return
             except Exception as error:  # not the disk but the batch: it must not take the thread, and training, along
                 self.lost += 1
@@ -97,14 +102,6 @@ class Recorder:
         if self._failing:
             self._failing = False
             self._tell(f"recording: {self.folder} can be written again; {self.lost} batches were lost")
-
-    def _tell_failing(self, error: OSError) -> None:
-        if not self._failing:
-            self._failing = True
-            self._tell(
-                f"recording: {self.folder} cannot be written ({error.strerror}); training goes on, "
-                "the groups are kept in memory and tried again with every batch"
-            )
 
     def _write(self, facts: FileFacts, records: Sequence[GroupRecord]) -> None:
         import pyarrow.parquet as pq

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import glob
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import resources
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord
 from dra_toolkit.runs.kinds import KINDS
+from dra_toolkit.runs.parquet import SOUND, version_of
 from dra_toolkit.runs.schema import (
     COLUMNS,
     GROUP_KEY,
@@ -75,8 +79,8 @@ def _record(rows: pa.Table, facts: FileFacts) -> GroupRecord:
     )
 
 
-def check_rows(table: pa.Table) -> None:
-    """Raise ValueError if rows are not whole groups, each once, with its completions in order."""
+def check_rows(table: pa.Table) -> np.ndarray:
+    """Return where each group starts; raises ValueError if rows are not whole groups, each once, in order."""
     if not len(table):
         raise ValueError("no rows")
     starts = starts_of(table, GROUP_KEY)
@@ -94,6 +98,7 @@ def check_rows(table: pa.Table) -> None:
         lengths = np.concatenate([np.diff(np.from_dlpack(chunk.offsets)) for chunk in table["similarity"].chunks])
         if not np.array_equal(lengths, np.repeat(sizes, sizes) - 1 - within):
             raise ValueError("the similarity does not fit the groups")
+    return starts
 
 
 def starts_of(table: pa.Table, keys: Sequence[str]) -> np.ndarray:
@@ -117,30 +122,23 @@ def numbers_of(column: pa.ChunkedArray) -> np.ndarray:
     return np.from_dlpack(getattr(whole, "indices", whole))
 
 
-def indices(numbers: np.ndarray) -> pa.Array:
-    """Return numbers as what `take` takes; the other way of `numbers_of`, and without pandas as well."""
-    import pyarrow as pa
+def accept_whole(files: Mapping[Path, frozenset[str]]) -> None:
+    """Add to `SOUND` those of some files, given with their columns, that hold whole groups and what their names say.
 
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers.astype(np.int64))])
-
-
-def whole_files(paths: Sequence[str], columns: Collection[str]) -> list[str]:
-    """Return those of some files of like columns that `check_rows` accepts and that hold what their names say.
-
-    All are looked at in one question, since one for each costs more than the answer. A file that is not among the answers
-    is left to a look at it alone, which says why.
+    One question for all, since one for each costs more than its answer; a look at each of the others says why.
     """
     import duckdb
 
-    index = next((name for name in ("group_index", *OLD_NAMES) if name in columns), "")
-    size = "group_size" if "group_size" in columns else "len(similarity) + completion_index + 1"
     sql = resources.files("dra_toolkit.runs").joinpath("whole_groups.sql").read_text(encoding="utf-8")
-    try:
-        with duckdb.connect(config={"memory_limit": MEMORY}) as connection:
-            found = connection.execute(sql.format(index=index, size=size), [list(paths)]).fetchall()
-    except duckdb.Error:
-        return []
-    return [path for (path,) in found]
+    alike: dict[frozenset[str], dict[str, tuple[str, int, int]]] = {}
+    for path, columns in files.items():
+        alike.setdefault(columns, {})[str(path.absolute())] = version_of(path)
+    for columns, versions in alike.items():
+        index = next((name for name in ("group_index", *OLD_NAMES) if name in columns), "")
+        size = "group_size" if "group_size" in columns else "len(similarity) + completion_index + 1"
+        with suppress(duckdb.Error), duckdb.connect(config={"memory_limit": MEMORY}) as connection:
+            asked = connection.execute(sql.format(index=index, size=size), [[*map(glob.escape, versions)]])
+            SOUND.update(versions[path] for (path,) in asked.fetchall())
 
 
 def texts_of(table: pa.Table) -> list[str]:
@@ -159,18 +157,18 @@ def renewed(table: pa.Table, facts: FileFacts, *, measured: bool = True) -> pa.T
     """
     if facts.version != 1:
         return table
-    import duckdb
-
     table = table.rename_columns([OLD_NAMES.get(name, name) for name in table.column_names])
     if not measured:
         return table
+    import duckdb
+
     key = ", ".join(GROUP_KEY)
     with duckdb.connect() as connection:
         connection.register("recorded", table.select(columns_of("key", "number", there=table.column_names)))
         found = connection.sql(
             f"SELECT {measures(GROUP_PREFIX)} FROM recorded GROUP BY {key} ORDER BY {key}"
         ).to_arrow_table()
-    found = found.take(indices(np.repeat(np.arange(len(found)), np.diff(starts_of(table, GROUP_KEY)))))
+    found = found.take(np.repeat(np.arange(len(found)), np.diff(starts_of(table, GROUP_KEY))))
     for name in found.column_names:
         table = table.append_column(name, found[name])
     return table

@@ -23,7 +23,6 @@ from dra_toolkit.runs.kinds import KINDS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
 SCHEMA_VERSION = 2
 METADATA_KEY = b"dra"
 GROUP_PREFIX = "group_"
@@ -111,13 +110,11 @@ KEY = ("mode", "step", "batch", "group_index", "completion_index")
 GROUP_KEY = KEY[:-1]
 """What a group is known by."""
 
-
 _DERIVED: dict[str, Derived] = {
     "place": lambda record, _: range(len(record.group)),
     "prompt_hash": lambda record, _: record.prompt_hash,
     "answer": lambda record, _: map(final_answer, record.group.completions),
 }
-
 
 _DECLARED = json.loads(resources.files("dra_toolkit.runs").joinpath("columns.json").read_text(encoding="utf-8"))
 COLUMNS = (
@@ -171,10 +168,9 @@ def _facts_of(stored: bytes) -> FileFacts:
         raise RunError(f"schema version {found['version']}, this dra-toolkit reads up to {SCHEMA_VERSION}; update it")
     known = {field.name for field in fields(FileFacts)}
     kept = {key: value for key, value in found.items() if key in known}
-    made = found.get("estimator")
     try:  # a setting that an older file does not know of has its default, which changes nothing
         kept["diversity"] = DiversitySettings(**found["diversity"])
-        kept["estimator"] = None if made is None else Estimator(**made)
+        kept["estimator"] = Estimator(**found["estimator"]) if found.get("estimator") else None
     except (TypeError, ValueError) as error:
         raise RunError(f"has settings that this dra-toolkit does not know ({error}); update it") from None
     return FileFacts(**kept)

@@ -18,7 +18,7 @@ import numpy as np
 
 from dra_toolkit.runs.names import is_own_name
 from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, require_sound, seal, write_options
-from dra_toolkit.runs.rows import check_rows, indices, numbers_of, starts_of
+from dra_toolkit.runs.rows import check_rows, numbers_of
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, KEY, FileFacts, arrow_schema, columns_of, read_facts
 
 if TYPE_CHECKING:
@@ -46,12 +46,14 @@ class SegmentWriter:
     """Writes the three files of a segment, one batch after the other, in bounded memory."""
 
     def __init__(self, folder: Path, facts: FileFacts, optional: frozenset[str], sources: list[dict[str, Any]]) -> None:
+        import pyarrow as pa
+
         self._schema = arrow_schema(facts, optional=optional)
         said = {**(self._schema.metadata or {}), SOURCES_KEY: json.dumps(sources).encode()}
         self._parts: dict[str, _Part] = {}
         for name in FILES:
-            kept = _keep(self._schema, OF_FILE[name])
-            kept = kept.with_metadata(said) if name == GROUPS else kept
+            of_file = [field for field in self._schema if field.name in OF_FILE[name]]
+            kept = pa.schema(of_file, metadata=said if name == GROUPS else self._schema.metadata)
             self._parts[name] = _Part(folder / name, kept, most_bytes=TEXT_BYTES if name == TEXTS else None)
 
     def add(self, table: pa.Table) -> None:
@@ -153,17 +155,14 @@ class SegmentReader:
 
         Of a file without a seal, which another tool or version wrote, the rows must be those of the groups, in their order.
         """
-
-        def check(reader: RowReader) -> None:
-            self._check_rows(reader.columns((*KEY, "similarity")), name)
-
-        require_sound(self.folder / name, None if name == GROUPS else check)
+        columns = (*KEY, "similarity")
+        check = None if name == GROUPS else lambda reader: self._check_rows(reader.columns(columns), name)
+        require_sound(self.folder / name, check)
 
     def _check_rows(self, table: pa.Table, name: str, first: int = 0) -> None:
         """Raise ValueError if rows from the group `first` on are not those of the groups, in their order."""
-        check_rows(table)
+        found = check_rows(table)
         keys, starts = self._groups()
-        found = starts_of(table, GROUP_KEY)
         at = np.stack([numbers_of(table[key])[found[:-1]] for key in GROUP_KEY[1:]], axis=1)
         end = first + len(at)
         if not np.array_equal(found, starts[first : end + 1] - starts[first]) or not np.array_equal(
@@ -208,6 +207,8 @@ class SegmentReader:
 
     def _rows(self, first: int, end: int, starts: np.ndarray) -> pa.Table:
         """Return the rows of the groups from `first` up to, not including, `end`."""
+        import pyarrow as pa
+
         start, stop = int(starts[first]), int(starts[end])
         numbers = self._reader(COMPLETIONS).rows(start, stop)
         texts = self._reader(TEXTS).rows(start, stop)
@@ -215,17 +216,11 @@ class SegmentReader:
             if len(table) and not self._reader(name).is_sealed:
                 self._check_rows(table, name, first)
         groups = self._reader(GROUPS).rows(first, end)
-        repeated = groups.take(indices(np.repeat(np.arange(end - first), np.diff(starts[first : end + 1]))))
+        of_rows = np.repeat(np.arange(end - first), np.diff(starts[first : end + 1]))
+        indices = pa.Array.from_buffers(pa.int64(), len(of_rows), [None, pa.py_buffer(of_rows)])  # no pandas either
+        repeated = groups.take(indices)
         parts = {name: part[name] for part in (repeated, texts, numbers) for name in part.column_names}
-        import pyarrow as pa
-
         return pa.table({column.name: parts[column.name] for column in COLUMNS if column.name in parts})
-
-
-def _keep(schema: pa.Schema, names: frozenset[str]) -> pa.Schema:
-    import pyarrow as pa
-
-    return pa.schema([field for field in schema if field.name in names], metadata=schema.metadata)
 
 
 def with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:

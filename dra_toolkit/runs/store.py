@@ -11,18 +11,16 @@ import functools
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-
-import numpy as np
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Mode
 from dra_toolkit.runs.names import Listing, Source, list_folder, overlapping
 from dra_toolkit.runs.parquet import SOUND, RowReader, require_sound, version_of, why_undecodable
-from dra_toolkit.runs.rows import check_rows, numbers_of, renewed, whole_files
+from dra_toolkit.runs.rows import accept_whole, check_rows, numbers_of, renewed
 from dra_toolkit.runs.schema import FileFacts, read_facts
 from dra_toolkit.runs.segments import Batch, SegmentReader, led_astray
 from dra_toolkit.safe_text import first_line
@@ -61,10 +59,8 @@ def _looking_again(look: Look) -> Look:
     @functools.wraps(look)
     def asked(*given: Any, **named: Any) -> Any:
         for _ in range(LOOKS):
-            try:
+            with suppress(FileNotFoundError):
                 return look(*given, **named)
-            except FileNotFoundError:
-                continue
         return look(*given, **named)
 
     return cast(Look, asked)
@@ -85,14 +81,10 @@ class GroupStore:
 
     def listing(self, mode: Mode | None = None) -> Listing:
         """Return what there is by name; foreign files are noted in `problems`."""
-        listing = list_folder(self.folder)
+        listing = list_folder(self.folder, mode)
         for name in listing.foreign:
             self.problems[name] = "not a file of recorded groups, or a link, left alone"
-        batches, segments = (
-            tuple(source for source in sources if mode in (None, source.mode))
-            for sources in (listing.batches, listing.segments)
-        )
-        return replace(listing, batches=batches, segments=segments)
+        return listing
 
     @_looking_again
     def snapshot(self, *, mode: Mode | None = None, steps: tuple[int, int] | None = None) -> Snapshot:
@@ -107,10 +99,8 @@ class GroupStore:
         segments = [s for s in listing.segments if s.first <= high and low <= s.last and self._holds(s.path, found)]
         hidden: dict[Path, set[Batch]] = {}
         for segment in segments:
-            newer = {f.key for f in files if f.mode == segment.mode}
-            hidden.setdefault(segment.path, set()).update(
-                batch for batch in newer if segment.first <= batch[0] <= segment.last
-            )
+            newer = {f.key for f in files if f.mode == segment.mode and segment.first <= f.first <= segment.last}
+            hidden[segment.path] = newer
         for older, newer_segment in overlapping(tuple(segments)):
             hidden[older.path].update(self.batches_of(newer_segment))
         return Snapshot(
@@ -195,9 +185,12 @@ class GroupStore:
         """
         places = [(file, "") for file in snapshot.files] + [(s, part) for s in snapshot.segments for part in parts]
         with self._looking, ThreadPoolExecutor(max_workers=2) as workers:
-            _accept_unsealed(snapshot)
-            broken = list((map if len(places) == 1 else workers.map)(lambda place: _why_broken(*place), places))
-        for (source, part), why in zip(places, broken, strict=True):
+            unsealed = {path: snapshot.columns[path] for path in snapshot.unsealed if version_of(path) not in SOUND}
+            if len(unsealed) > 8:  # fewer are each looked at alone sooner
+                accept_whole(unsealed)
+            left = [(source, part) for source, part in places if version_of(source.path / part) not in SOUND]
+            broken = list((map if len(left) == 1 else workers.map)(lambda place: _why_broken(*place), left))
+        for (source, part), why in zip(left, broken, strict=True):
             if why:
                 self._refuse(source.path, f"{part} is damaged ({why})" if part else f"damaged ({why})")
         return not any(broken)
@@ -207,8 +200,7 @@ class GroupStore:
         found = []
         for source in (*self.listing().batches, *self.listing().segments):
             for path in sorted(source.path.iterdir()) if source.path.is_dir() else [source.path]:
-                why = why_undecodable(path)
-                if why:
+                if why := why_undecodable(path):
                     self._refuse(source.path, f"{path.name} cannot be read ({why})" if path != source.path else why)
                     found.append(path)
         return found
@@ -253,18 +245,8 @@ def _rows_of_file(path: Path, index: int | None) -> pa.Table:
         table = renewed(*_sound_rows(path, reader), measured=index is None)
     if index is None:
         return table
-    rows = np.flatnonzero(numbers_of(table["group_index"]) == index)
-    return table.slice(int(rows[0]) if rows.size else 0, len(rows))
-
-
-def _accept_unsealed(snapshot: Snapshot) -> None:
-    """Look at all the files without a seal at once; what is wrong with one is left to the look at it alone."""
-    alike: dict[frozenset[str], dict[str, tuple[str, int, int]]] = {}
-    for path in snapshot.unsealed:
-        if (version := version_of(path)) not in SOUND:
-            alike.setdefault(snapshot.columns[path], {})[str(path.absolute())] = version
-    for columns, versions in alike.items():
-        SOUND.update(versions[path] for path in whole_files(list(versions), columns))
+    rows = (numbers_of(table["group_index"]) == index).nonzero()[0].tolist()
+    return table.slice(rows[0] if rows else 0, len(rows))
 
 
 def _why_broken(source: Source, part: str) -> str | None:
@@ -308,9 +290,8 @@ def _sound_rows(path: Path, reader: RowReader) -> tuple[pa.Table, FileFacts]:
     found, facts = reader.rows(0, len(reader)), read_facts(reader.schema, path.name)
     if not reader.is_sealed:
         table = renewed(found, facts, measured=False)
-        check_rows(table)
-        held = {name: table[name].unify_dictionaries().unique() for name in ("mode", "step", "batch")}
-        _check_name(path, {name: set(values.to_pylist()) for name, values in held.items()})
+        first = check_rows(table)[:-1].tolist()
+        _check_name(path, {name: {table[name][i].as_py() for i in first} for name in ("mode", "step", "batch")})
     return found, facts
 
 

@@ -167,6 +167,50 @@ def test_changed_rows_are_told_and_the_others_read(sound, tmp_path, change):
         assert len(problem[1]) < 200
 
 
+NULLS = ("mode", "step", "batch", "group_index", "completion_index", "group_size", "similarity")
+
+
+@pytest.mark.parametrize("change", [*CHANGES, *NULLS, "another step"])
+def test_of_many_files_without_a_seal_only_the_changed_one_is_told(tmp_path, change):
+    run = make_run(tmp_path / "run")
+    record_all(run, *[[record(step, i, G=4) for i in range(2)] for step in range(1, 13)])
+    for path in run.groups.iterdir():
+        table = pq.read_table(path)
+        if path.name == "train-00000005-000.parquet" and change in CHANGES:
+            table = CHANGES[change](table)
+        elif path.name == "train-00000005-000.parquet":
+            place = table.column_names.index("step" if change == "another step" else change)
+            cells = table.column(place).to_pylist()
+            cells[5] = 6 if change == "another step" else None
+            table = table.set_column(place, table.schema.field(place), pa.array(cells, table.schema.field(place).type))
+        pq.write_table(table, path)
+    for ask in ("query", "connect"):
+        reader = Run.open(run.path)
+        sql = "SELECT DISTINCT step FROM completions ORDER BY step"
+        found = reader.query(sql).column(0).to_pylist() if ask == "query" else reader.connect().sql(sql).fetchall()
+        assert len(found) == 11
+        assert sorted({group.step for group in reader.groups()}) == [*range(1, 5), *range(6, 13)]
+        ((name, why),) = reader.problems.items()
+        assert name == "train-00000005-000.parquet"
+        assert "\n" not in why
+        assert len(why) < 200
+
+
+def test_a_flipped_bit_in_the_keys_of_one_of_many_files_without_a_seal_is_told(tmp_path):
+    run = make_run(tmp_path / "run")
+    record_all(run, *[[record(step, i, G=4) for i in range(2)] for step in range(1, 11)])
+    for path in run.groups.iterdir():
+        pq.write_table(pq.read_table(path), path, write_page_checksum=True, compression=None, use_dictionary=False)
+    path = run.groups / "train-00000003-000.parquet"
+    chunk = pq.read_metadata(path).row_group(0).column(pq.read_schema(path).names.index("completion_index"))
+    data = bytearray(path.read_bytes())
+    data[chunk.data_page_offset + chunk.total_compressed_size - 2] ^= 16
+    path.write_bytes(bytes(data))
+    reader = Run.open(run.path)
+    assert 3 not in reader.query("SELECT DISTINCT step FROM groups").column(0).to_pylist()
+    assert list(reader.problems) == [path.name]
+
+
 def test_a_link_inside_a_segment_and_a_pipe_are_left_alone(sound, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(sound, copy)

@@ -138,6 +138,35 @@ def test_the_path_of_a_run_means_nothing(tmp_path, folder):
         assert found.equals(expected)
 
 
+@pytest.mark.parametrize(("folder", "beside"), [("x*", "xy"), ("q?", "qa"), ("a[1]", "a1"), ("**", "b")])
+@pytest.mark.parametrize("is_joined", [False, True])
+def test_a_name_that_is_a_pattern_matches_nothing_beside_it(tmp_path, folder, beside, is_joined):
+    for name, steps in ((folder, 10), (beside, 11)):
+        run = make_run(tmp_path / name)
+        record_all(run, *([record(step)] for step in range(1, steps)))
+        for path in run.groups.iterdir() if not is_joined else ():
+            pq.write_table(pq.read_table(path), path)  # without a seal
+        if is_joined:
+            compact(run.groups, everything=True, grace=-1)
+    for name, steps in ((folder, 9), (beside, 10)):
+        run = Run.open(tmp_path / name)
+        assert run.query("SELECT count(DISTINCT step) AS n FROM completions").to_pylist() == [{"n": steps}]
+        assert run.problems == {}
+
+
+@pytest.mark.parametrize("version", ["today", "version-1", "version-2"])
+def test_a_group_and_a_question_need_no_pandas(tmp_path, version):
+    path = Path(__file__).parent / "data" / version
+    if version == "today":
+        path = tmp_path / "run"
+        record_all(make_run(path), *([record(step)] for step in (1, 2)))
+    code = (
+        "import sys; from dra_toolkit.runs import Run; run = Run.open(sys.argv[1]); run.group(1, 0); "
+        "run.query('SELECT * FROM steps'); run.group(2, 0); assert 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-Pc", code, path], check=True)
+
+
 class TestDamage:
     def test_torn_foreign_and_newer_files_are_named_and_skipped(self, run):
         record_all(run, *[[record(step)] for step in (1, 2, 3, 4)])

@@ -36,9 +36,8 @@ class Fitting:
         self._engine, self._may_search = engine.replace("-", "_"), may_search
 
     def __str__(self) -> str:
-        return (
-            ", ".join(f"{name} {factor:.4g}" for name, factor in self.weights.items()) + ", found from the advantages"
-        )
+        known = ", ".join(f"{name} {factor:.4g}" for name, factor in self.weights.items())
+        return f"{known}, found from the advantages"
 
     def __call__(self, groups: Sequence[Sequence[Rollout]]) -> Fitted:
         """Return name and estimator that give the advantages of a batch, the exactest first; None if none is known to."""
@@ -91,9 +90,7 @@ def solved(rewards: Array, advantages: Array, made: Estimator, believed: Array) 
     if is_exact:
         gap = np.einsum("pg,pgk->k", a - centred @ believed, unit)
         return believed + np.linalg.pinv(np.einsum("pgk,pgl->kl", unit, unit), rcond=SMALL) @ gap / size
-    rows = (
-        (1, -1) if made.scope == "batch" else a.shape
-    )  # leave out what lies along the advantages of a group, or of all
+    rows = (1, -1) if made.scope == "batch" else a.shape  # what lies along the advantages of each is left out
     along, left = a.reshape(rows), unit.reshape(*rows, len(believed))
     square = np.square(along).sum(axis=1)[:, None]
     part = np.einsum("pg,pgk->pk", along, left) / np.where(square > 0, square, 1.0)

@@ -254,7 +254,6 @@ _REWARDS: dict[str, Callable[[Row], list[str]]] = {
 """Which of the columns are rewards, given the first row."""
 _BLOCKS = {"rows": rows_of, "table in a line": _tables_by_column, "sessions": _sessions}
 
-
 Format = Table | PrimeRL
 _DECLARED = resources.files("dra_toolkit.runs.importers").joinpath("formats.yaml").read_text(encoding="utf-8")
 _TABLES: tuple[Format, ...] = tuple(Table(name=name, **said) for name, said in read_yaml(_DECLARED).items())

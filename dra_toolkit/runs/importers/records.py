@@ -122,15 +122,9 @@ def as_records(
         else:
             adjustment = adjust(embeddings=embedded, **known)
         reason = next((r.discard_reason for r in group if r.discard_reason), None)
-        own, used = plain[index, :size], _advantages(group, plain[index, :size], estimates)
-        sampled = _group(group, reward_weights, estimates)
-        made_of: dict[str, Any] = {
-            "group": sampled,
-            "adjustment": adjustment,
-            "plain_advantages": own,
-            "advantages": used,
-        }
-        records.append(GroupRecord(**where, index=index, **made_of, discard_reason=reason))
+        own, sampled = plain[index, :size], _group(group, reward_weights, estimates)
+        known = {"plain_advantages": own, "advantages": _advantages(group, own, estimates), "discard_reason": reason}
+        records.append(GroupRecord(**where, index=index, group=sampled, adjustment=adjustment, **known))
     return records
 
 
