@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +98,7 @@ def adjust_rows(
             raise ValueError(f"{name}: found {len(value)} values, expected one for each of {count} group_ids")
     adjustments: dict[int, Adjustment] = {}
     for places, rows in _by_size(groups):
-        stacked = adjust_signals(Signals(**_taken(values, rows)), settings, step)
+        stacked = adjust_signals(Signals(**{name: value[rows] for name, value in values.items()}), settings, step)
         adjustments.update(zip(places, stacked, strict=True))
     return AdjustedRows(groups=groups, adjustments=tuple(adjustments[g] for g in range(len(groups))), settings=settings)
 
@@ -107,7 +106,8 @@ def adjust_rows(
 def rows_by_group(group_ids: Iterable[Hashable]) -> tuple[Rows, ...]:
     """Return the rows of each group, in the order in which they came; raises ValueError for a row without an id."""
     found: dict[Hashable, list[int]] = {}
-    for row, group in enumerate(group_ids):
+    values = (value.item() if hasattr(value, "item") else value for value in group_ids)  # tensors are never equal
+    for row, group in enumerate(values):
         if group is None or group != group:
             raise ValueError(f"group_ids: row {row} has none, expected the id of its group for each row")
         found.setdefault(group, []).append(row)
@@ -134,7 +134,3 @@ def _by_size(groups: tuple[Rows, ...]) -> Iterator[tuple[list[int], Rows]]:
         places.setdefault(len(rows), []).append(place)
     for same in places.values():
         yield same, np.stack([groups[place] for place in same])
-
-
-def _taken(values: Mapping[str, Array], rows: Rows) -> dict[str, Any]:
-    return {name: value[rows] for name, value in values.items()}

@@ -50,8 +50,7 @@ def cosine_as_released(*, max_len: int = 1000) -> Reward:
 
     def reward(*, completions: Sequence[Completion], **columns: Any) -> list[float | None]:
         verdicts = _judge_all("cosine_as_released", completions, columns)
-        texts = list(map(completion_text, completions))
-        return [value(verdict, len(text)) for verdict, text in zip(verdicts, texts, strict=True)]
+        return [value(v, len(text)) for v, text in zip(verdicts, map(completion_text, completions), strict=True)]
 
     def value(verdict: Verdict, length: int) -> float:
         if verdict is Verdict.unreadable_gold:

@@ -54,8 +54,7 @@ def tells_right_from_wrong(names: Sequence[str], functions: Mapping[str, Any]) -
     Else it is guessed by name among those that say nothing; or None. functions: those there are to be asked, by name
     """
     asked = {name: getattr(functions.get(name), "tells_correct", None) for name in names}
-    telling = [name for name in names if asked[name]]
-    if telling:
+    if telling := [name for name in names if asked[name]]:
         return min(telling, key=lambda name: can_be_negative(functions[name]))
     silent = [name for name in names if asked[name] is None]
     return next((name for word in _TELLING for name in silent if word in name.lower()), None)

@@ -64,8 +64,7 @@ def cosine(
     def value(verdict: Verdict, length: int) -> float | None:
         if verdict is Verdict.unreadable_gold:
             return None
-        right = verdict is Verdict.right
-        short, long = (correct_short, correct_long) if right else (wrong_short, wrong_long)
+        short, long = (correct_short, correct_long) if verdict is Verdict.right else (wrong_short, wrong_long)
         return long + (short - long) * 0.5 * (1.0 + math.cos(math.pi * min(length / max_length, 1.0)))
 
     return reward
@@ -85,13 +84,11 @@ def length(*, boxes_in_thinking: bool = False) -> Reward:
         *, prompts: Sequence[Any], completions: Sequence[Completion], completion_ids: Ids, **columns: Any
     ) -> list[float | None]:
         verdicts = judge_completions("length", completions, columns, boxes_in_thinking=boxes_in_thinking)
-        of_prompt: defaultdict[str, list[int]] = defaultdict(list)
-        for prompt, ids in zip(prompts, completion_ids, strict=True):
-            of_prompt[repr(prompt)].append(len(ids))
-        return [
-            length_value(verdict, len(ids), of_prompt[repr(prompt)])
-            for verdict, ids, prompt in zip(verdicts, completion_ids, prompts, strict=True)
-        ]
+        of_prompt = defaultdict[str, list[int]](list)
+        lengths, keys = list(map(len, completion_ids)), list(map(repr, prompts))
+        for key, tokens in zip(keys, lengths, strict=True):
+            of_prompt[key].append(tokens)
+        return [length_value(v, n, of_prompt[key]) for v, n, key in zip(verdicts, lengths, keys, strict=True)]
 
     return reward
 
@@ -127,8 +124,7 @@ def judge_completions(
 
 def recent_verdicts(golds: Sequence[Any], texts: Sequence[str]) -> list[str | None]:
     """Return what the judge last said in this process of each of N completions, for the record; None where nothing."""
-    found = [_recent.get((str(gold), text)) for gold, text in zip(golds, texts, strict=True)]
-    return [None if verdict is None else verdict.value for verdict in found]
+    return [getattr(_recent.get((str(gold), text)), "value", None) for gold, text in zip(golds, texts, strict=True)]
 
 
 def gold_column(reward: str, columns: Mapping[str, Any]) -> Sequence[Any]:
@@ -137,14 +133,12 @@ def gold_column(reward: str, columns: Mapping[str, Any]) -> Sequence[Any]:
         raise RecipeError(
             f"dataset: the reward '{reward}' found no column '{GOLD_COLUMN}'; it holds the gold answer of each prompt"
         )
-    golds: Sequence[Any] = columns[GOLD_COLUMN]
-    return golds
+    return list(columns[GOLD_COLUMN])
 
 
 def log_shares(reward: str, verdicts: list[Verdict], columns: Mapping[str, Any]) -> list[Verdict]:
     """Log the shares of the verdicts that say that something was not judged; return the verdicts."""
-    log_metric = columns.get("log_metric")
-    if log_metric is not None and verdicts:
+    if (log_metric := columns.get("log_metric")) is not None and verdicts:
         for verdict in COUNTED:
             log_metric(f"{reward}/{verdict.value}", verdicts.count(verdict) / len(verdicts))
     return verdicts

@@ -70,8 +70,8 @@ def build_rewards(names: Sequence[str], parameters: Mapping[str, object]) -> lis
     keys = reward_parameters()
     functions = [name for name in names if not names_model(name)]
     problems = [f"reward_funcs: {told}" for name in functions if "." not in name and (told := check_reward_name(name))]
-    unknown = [key for key in parameters if key not in keys]
-    problems += [f"{key}: no reward function has this parameter{did_you_mean(key, keys)}" for key in unknown]
+    said = "no reward function has this parameter"
+    problems += [f"{key}: {said}{did_you_mean(key, keys)}" for key in parameters if key not in keys]
     if problems:
         raise RecipeError(*problems)
     built = [_build(name, parameters) if name in REWARDS else load_dotted("reward_funcs", name) for name in functions]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dra_toolkit.groups import Message, Prompt, Turns
 
 Completion = str | Sequence[Mapping[str, Any]]
+POLICY = ("assistant", "model", "gpt", None)  # roles by which what the policy said goes
 
 
 def completion_text(completion: Completion) -> str:
@@ -24,7 +25,7 @@ def completion_text(completion: Completion) -> str:
     """
     if isinstance(completion, str):
         return completion
-    spoken = [message for message in completion if message.get("role") == "assistant"] or list(completion)
+    spoken = [message for message in completion if message.get("role") in POLICY] or list(completion)
     return message_text(spoken[-1]) if spoken else ""
 
 
@@ -32,7 +33,7 @@ def policy_text(completion: Completion) -> str:
     """Return all that the policy wrote of one completion: its texts and calls, in order, without what tools said."""
     if isinstance(completion, str):
         return completion
-    own = [as_message(message) for message in completion if message.get("role") in ("assistant", None)]
+    own = [as_message(message) for message in completion if message.get("role") in POLICY]
     return "\n".join(text for message in own for text in (message.content, message.calls) if text)
 
 
@@ -51,12 +52,15 @@ def as_message(message: Mapping[str, Any]) -> Message:
     content = message.get("content")
     if isinstance(content, str) and message.keys() == {"role", "content"}:
         return Message(role=str(message["role"]), content=content)
-    calls = [_call(call) for call in message.get("tool_calls") or [] if isinstance(call, Mapping)]
-    parts = () if isinstance(content, str) else content or ()
+    parts, given = _parts(content), message.get("tool_calls") or message.get("function_call")
+    with contextlib.suppress(ValueError, RecursionError):
+        given = json.loads(given) if isinstance(given, str) else given
+    used = [part for part in parts if isinstance(part, Mapping) and part.get("type") == "tool_use"]
+    calls = [_call(call) for call in (*_parts(given), *used)]
     return Message(
         role=str(message.get("role", "")),
         content=message_text(message),
-        calls=json.dumps(calls, ensure_ascii=False) if calls else "",
+        calls=json.dumps(calls, ensure_ascii=False, default=str) if calls else "",
         images=tuple(_image(p) for p in parts if isinstance(p, Mapping) and "image" in str(p.get("type", ""))),
     )
 
@@ -73,11 +77,12 @@ def message_text(message: Mapping[str, Any]) -> str:
     return f"{reasoning}\n</think>\n{content}" if reasoning else content
 
 
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return name and arguments of a call, in whichever of the two usual shapes it comes."""
-    found = call["function"] if isinstance(call.get("function"), Mapping) else call
-    arguments = found.get("arguments")
-    with contextlib.suppress(ValueError):  # what the policy wrote need not be JSON
+def _call(call: Any) -> dict[str, Any]:
+    """Return name and arguments of a call, in whichever of the usual shapes it comes; what is none is its arguments."""
+    found = call if isinstance(call, Mapping) else {"arguments": call}
+    found = found["function"] if isinstance(found.get("function"), Mapping) else found
+    arguments = found.get("arguments", found.get("input"))
+    with contextlib.suppress(ValueError, RecursionError):  # what the policy wrote need not be JSON
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
     return {"name": str(found.get("name", "")), "arguments": arguments}
 
@@ -103,7 +108,10 @@ def of_texts(score: Callable[[str], float]) -> Callable[..., list[float | None]]
 
 
 def content_text(content: Any) -> str:
-    """Return the text of a message's content: a string, nothing, or a list of parts of which some are text."""
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "".join(part if isinstance(part, str) else part.get("text") or "" for part in content)
+    """Return the text of a message's content: a string, nothing, or parts of which some are text or hold it."""
+    texts = (p.get("text") or content_text(p.get("content")) if isinstance(p, Mapping) else p for p in _parts(content))
+    return "".join(str(text) for text in texts if text is not None)
+
+
+def _parts(content: Any) -> Sequence[Any]:
+    return content if isinstance(content, list | tuple) else [] if content is None else [content]

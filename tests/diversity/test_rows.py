@@ -94,6 +94,12 @@ def test_no_rows():
     assert (len(found.groups), found.adjusted.tolist(), found.advantages("batch").tolist()) == (0, [], [])
 
 
+def test_ids_that_are_equal_are_one_group_in_whatever_they_lie():
+    ids = np.array([7, 8, 7])
+    for given_ids in (ids, [np.array(each) for each in ids], ids.astype(float), ids.tolist(), iter("aba")):
+        assert adjust_rows(given_ids, totals=np.ones(3), embeddings=np.ones((3, 4))).weights.tolist() == [0.5, 1, 0.5]
+
+
 @pytest.mark.parametrize("missing", [None, math.nan])
 def test_a_row_without_an_id(missing):
     with pytest.raises(ValueError, match="group_ids: row 1 has none, expected the id of its group"):

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny
+import torch
 from accelerate import PartialState
 from trl.experimental.async_grpo.async_rollout_worker import RolloutGroup, TrainingSequence, _AsyncRolloutLoop
 
-from dra_toolkit.diversity import ESTIMATORS, DiversitySettings, adjust, group_advantages
+from dra_toolkit.diversity import ESTIMATORS, DiversitySettings, adjust, adjust_rows, group_advantages
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.training.group_reward import AdjustedReward
 
@@ -72,3 +73,10 @@ def test_what_nobody_scored_stays_unscored():
 def test_a_measure_that_needs_more_is_refused(measure, told):
     with pytest.raises(ValueError, match=told):
         AdjustedReward([tiny.letters], diversity=DiversitySettings(measure=measure))
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_rows_may_be_told_apart_by_tensors(as_list):
+    ids = torch.tensor([7, 8, 7])
+    found = adjust_rows([*ids] if as_list else ids, totals=torch.ones(3), embeddings=torch.ones((3, 4)))
+    assert found.weights.tolist() == [0.5, 1, 0.5]
