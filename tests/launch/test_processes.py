@@ -105,6 +105,17 @@ def assert_rewards_follow_from_the_texts(run: Path) -> None:
         np.testing.assert_allclose(again.adjusted, record.adjustment.adjusted, atol=1e-6)
 
 
+def recorded(run: Path) -> tuple[list[tuple], list[tuple]]:
+    """Return every group and step that a run recorded, as comparable values."""
+    opened = Run.open(run)
+    groups = [
+        (r.step, r.index, r.group.completions, r.adjustment.adjusted.tolist(), r.advantages.tolist())
+        for r in opened.groups()
+    ]
+    rows = [(row["step"], row["reward"], row["loss"], row["grad_norm"]) for row in opened.metrics() if "reward" in row]
+    return groups, rows
+
+
 def first_groups(run: Path) -> list[tuple]:
     return [(r.group.completions, r.adjustment.adjusted.tolist()) for r in Run.open(run).groups(step=1)]
 
@@ -151,11 +162,13 @@ def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
     assert_rewards_follow_from_the_texts(run)
 
 
-def test_a_dead_agent_ends_its_workers_at_once_and_the_run_can_start_anew(recipe):
+@pytest.mark.parametrize("strategy", ["ddp", pytest.param("zero2", marks=[needs_compiler, pytest.mark.slow])])
+def test_a_dead_agent_ends_its_workers_at_once_and_the_resumed_run_is_the_same(recipe, plain, strategy, tmp_path):
     """They live in sessions of their own, and nobody but the launcher is left that knows them."""
-    run = recipe.parent / "dead_agent"
-    process = dra(recipe, run, "reward_funcs=[tiny.endless_letters]", "max_steps=400")
-    wait_until((recipe.parent / "endless").exists, process)
+    run = recipe.parent / f"dead_agent_{strategy}"
+    settings = (f"accelerate_config={strategy}", "reward_funcs=[tiny.endless_letters]")
+    process = dra(recipe, run, *settings, folder=tmp_path)
+    wait_until((tmp_path / "endless").exists, process)
     ranks = workers(process)
     (agent,) = psutil.Process(process.pid).children()
     assert len(ranks) == 2
@@ -165,8 +178,12 @@ def test_a_dead_agent_ends_its_workers_at_once_and_the_run_can_start_anew(recipe
     assert "--resume" in said
     assert not [rank for rank in ranks if rank.is_running()]
     assert Run.open(run).directory.status()["state"] == "failed"
-    resumed = finish(dra(recipe, run, "reward_funcs=[tiny.letters]", "max_steps=4", "--overwrite"))
-    assert "Finished" in resumed
+    (tmp_path / "ends").touch()
+    assert "continuing after step 2 (attempt 2)" in finish(dra(recipe, run, *settings, "--resume", folder=tmp_path))
+    assert recorded(run) == recorded(plain)
+    if strategy == "ddp":
+        weights = [path / "checkpoints/checkpoint-6/model.safetensors" for path in (run, plain)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def signal_everyone(process: subprocess.Popen[str]) -> None:

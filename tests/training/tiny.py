@@ -88,9 +88,10 @@ def slow_letters(**columns: Any) -> list[float]:
 
 
 def endless_letters(completions: list[Any], trainer_state: Any, **_: Any) -> list[float]:
-    """The same reward, which never comes to an end in the fourth step; it names itself in `endless` beside the run."""
-    if trainer_state.global_step >= 3:
-        (Path(os.environ["DRA_TEST_FOLDER"]) / "endless").touch()
+    """The same reward, which never comes to an end in the fourth step; it says so by `endless`, and does not after `ends`."""
+    folder = Path(os.environ["DRA_TEST_FOLDER"])
+    if trainer_state.global_step >= 3 and not (folder / "ends").exists():
+        (folder / "endless").touch()
         signal.pause()
     return letters(completions)
 
