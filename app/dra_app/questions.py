@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from dra_app.pages.overview.ending import last_word, logs_of
 from dra_app.templates import shared
 from dra_toolkit.errors import UNFOLDS, DRAError, did_you_mean
 from dra_toolkit.runs import Run
+from dra_toolkit.runs.files import parse_json
 
 if TYPE_CHECKING:
     import fastapi
@@ -88,7 +88,7 @@ def add_questions(app: fastapi.FastAPI, context: Context) -> None:
     @app.post("/dra/ask/{page}/{question}")
     async def ask(page: str, question: str, request: Request) -> Response:
         try:
-            params = json.loads(await request.body() or b"{}")
+            params = parse_json(await request.body() or b"{}")
         except ValueError:
             params = None
         packs = "gzip" in request.headers.get("accept-encoding", "")

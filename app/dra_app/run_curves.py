@@ -71,10 +71,8 @@ def logged_curves(run: Run) -> dict[str, tuple[Steps, Array]]:
         for name, value in row.items():
             if name not in _NO_METRICS and isinstance(value, int | float) and not isinstance(value, bool):
                 found.setdefault(name, {})[int(row["step"])] = float(value)
-    return {
-        name: (np.array(sorted(values)), np.array([values[step] for step in sorted(values)]))
-        for name, values in found.items()
-    }
+    ordered = {name: dict(sorted(values.items())) for name, values in found.items()}
+    return {name: (np.array([*values]), np.array([*values.values()])) for name, values in ordered.items()}
 
 
 _NO_METRICS = ("step", "attempt", "time", "epoch")

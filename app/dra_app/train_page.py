@@ -50,9 +50,7 @@ class Trainings:
 
     def __init__(self, context: Context, folder: Path) -> None:
         if context.only:
-            raise RunError(
-                f"--train: {context.only} is one run; expected a folder of runs, which new ones are put into"
-            )
+            raise RunError(f"--train: {context.only} is one run; expected a folder of runs, for the new ones")
         self.context, self.folder = context, folder.resolve()
         self._tokens: OrderedDict[str, None] = OrderedDict()
         self._started: dict[Path, subprocess.Popen[bytes]] = {}

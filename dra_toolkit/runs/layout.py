@@ -73,7 +73,7 @@ class RunDirectory:
 
     def last_attempt(self) -> int:
         """Return the number of the newest start of this run; 0 if it never started."""
-        return max((int(p.name[8:]) for p in self.logs.glob("attempt-*") if p.name[8:].isdigit()), default=0)
+        return max((int(p.name[8:]) for p in self.logs.glob("attempt-*") if p.name[8:].isdecimal()), default=0)
 
     def exists(self) -> bool:
         """Return whether a run lives here."""

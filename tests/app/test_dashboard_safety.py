@@ -16,6 +16,7 @@ from recorded import make_run, record, record_all
 
 from dra_app.context import Context
 from dra_app.guard import OPEN_PATHS, Rules, host_name, is_own_page
+from dra_app.pages.overview.ending import end_part, last_word
 from dra_toolkit.errors import RunError
 
 pytest.importorskip("gradio")
@@ -232,6 +233,49 @@ def test_a_link_to_elsewhere_that_appears_after_a_run_was_opened_is_told(tmp_pat
     place.symlink_to(target)
     with pytest.raises(RunError, match=f"{name} is a link to a place outside"):
         context.run("own")
+
+
+@pytest.mark.parametrize("part", ["output.log", "resolved.json", "a whole attempt"])
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_what_a_failed_run_printed_is_its_own_and_no_link_or_pipe(tmp_path: Path, part: str, what: str) -> None:
+    run = make_run(tmp_path / "root" / "own") if (tmp_path / "root").mkdir() is None else None
+    other = make_run(tmp_path / "other", "max_steps: 4711\n")
+    assert run is not None
+    for made in (run, other):
+        made.attempt_logs(made.start_attempt()).joinpath("output.log").write_text(SECRET if made is other else "ours")
+    run.write_status("failed", attempt=1)
+    place = run.attempt_logs(1) if part == "a whole attempt" else run.attempt_logs(1) / part
+    place.rename(tmp_path / "aside")
+    if what == "link":
+        place.symlink_to(other.path / place.relative_to(run.path))
+    else:
+        os.mkfifo(place)
+    opened = Context(tmp_path / "root").run("own")
+    shown = end_part(opened, opened.directory.status())
+    assert SECRET not in shown
+    assert "4711" not in shown
+    assert ("ours" in shown) == (part == "resolved.json")
+
+
+@pytest.mark.parametrize("deep", [b"[" * 500_000, b'{"a":' * 200_000])
+def test_a_question_that_nests_without_end_is_a_mistake_and_no_error(address: str, deep: bytes) -> None:
+    status, said, _ = ask(address, "/dra/ask/app/look", data=deep)
+    assert status == 200
+    assert b"expected the values of a question by their names" in said
+
+
+def test_odd_rows_of_metrics_and_folders_of_attempts_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    run = make_run(tmp_path / "root" / "own")
+    (run.logs / "attempt-\u00b2").mkdir()
+    run.metrics.write_text('{"step": 1e400, "time": 1e400}\n{"step": 1, "time": 5}\n{"step": NaN, "time": "x"}\n')
+    run.write_status("running", attempt=0)
+    opened = Context(tmp_path / "root").run("own")
+    assert run.last_attempt() == 0
+    assert last_word(opened, run.status()).since is not None
+    run.metrics.unlink()
+    os.mkfifo(run.metrics)
+    assert last_word(opened, run.status()).since is not None
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "own/groups", "../top/own", "own\0", "x" * 5_000, "/etc"])

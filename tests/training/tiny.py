@@ -88,7 +88,7 @@ def slow_letters(**columns: Any) -> list[float]:
 
 
 def endless_letters(completions: list[Any], trainer_state: Any, **_: Any) -> list[float]:
-    """The same reward, which never comes to an end in the fourth step; it says so by `endless`, and does not after `ends`."""
+    """The same reward; the fourth step never comes to an end, which `endless` says, unless `ends` is there."""
     folder = Path(os.environ["DRA_TEST_FOLDER"])
     if trainer_state.global_step >= 3 and not (folder / "ends").exists():
         (folder / "endless").touch()

@@ -42,8 +42,8 @@ def metric_of(name: str) -> tuple[str, int] | None:
     samples = re.match(r"(\d{1,6})_samples$", rest)
     n = int(samples[1]) if samples else told.get("n", 0)
     if kind != "pass":
-        return kind, int(number) if number.isdigit() else n
-    k = int(number) if number.isdigit() else told.get("k", 0)
+        return kind, int(number) if number.isdecimal() else n
+    k = int(number) if number.isdecimal() else told.get("k", 0)
     return (f"pass@{k}", n) if k else None
 
 

@@ -62,7 +62,7 @@ class Watched:
     def folders(self) -> set[int]:
         """Return the steps whose folders are there, written to their end or not."""
         named = self.run.checkpoints.glob("checkpoint-*")
-        return {checkpoint_step(path) for path in named if path.name.rpartition("-")[2].isdigit()}
+        return {checkpoint_step(path) for path in named if path.name.rpartition("-")[2].isdecimal()}
 
     def due(self, until: int) -> set[int]:
         """Return the steps up to one that the recipe says are saved; none where it says so otherwise than by steps."""

@@ -75,7 +75,7 @@ def jsonl_files(source: Path, pattern: str = "*.jsonl") -> list[Path]:
 def natural(path: Path) -> list[tuple[int, int, str]]:
     """Return what sorts `step_10` after `step_9`."""
     parts = re.split(r"(\d+)", str(path))
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -37,7 +37,7 @@ def text(run: Run, params: read.Params) -> Answer:
     if of >= len(texts):
         raise RunError(f"of: found {of}, expected less than {len(texts)}")
     whole = texts[of]
-    if kind.isdigit():
+    if kind.isdecimal():
         parts = parts_in(record.group, of)
         whole = parts[int(kind)].text if int(kind) < len(parts) else ""
     piece, following = page_of(whole, read.whole(params, "start", 0) or 0)

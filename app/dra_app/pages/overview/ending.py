@@ -14,7 +14,7 @@ from dra_app.templates import part
 from dra_toolkit.errors import RunError
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.files import parse_json
+from dra_toolkit.runs.files import parse_json, read_text
 from dra_toolkit.safe_text import visible
 
 LOG_LINES, ROWS = 30, 50
@@ -23,8 +23,6 @@ SILENT, TIMES = 600.0, 5.0
 GOES_ON = ("running", "starting")
 _ENDED_BADLY = ("failed", "killed", "unreadable")
 _ERROR = re.compile(r"(\[rank\d+\]: ?)?(error: |[\w.]*(Error|Exception|Interrupt)\b)")
-
-
 Attempt = tuple[int, str, dict[str, str], list[tuple[str, str, str]]]
 """Number, when it began, its settings (none where they were not kept), and those that are new: key, before, now."""
 
@@ -65,7 +63,13 @@ def last_word(run: Run, status: Mapping[str, Any]) -> LastWord:
 
 def logs_of(run: Run) -> list[Path]:
     """Return the logs of a run's last attempt."""
-    return sorted(run.directory.attempt_logs(run.directory.last_attempt()).glob("output*.log"))
+    found = run.directory.attempt_logs(run.directory.last_attempt()).glob("output*.log")
+    return sorted(log for log in found if _is_own(run, log))
+
+
+def _is_own(run: Run, file: Path) -> bool:
+    """Return whether a file lies in the run: no pipe, and not led to elsewhere by a link on the way to it."""
+    return file.is_file() and file.resolve().is_relative_to(run.directory.path.resolve())
 
 
 def end_part(run: Run, status: Mapping[str, Any]) -> str:
@@ -85,7 +89,7 @@ def attempts_of(run: Run) -> list[Attempt]:
     last, before = run.directory.last_attempt(), dict[str, str]()
     for number in range(1, last + 1):
         file = run.directory.attempt_logs(number) / run.directory.resolved.name
-        settings = _settings(file) or (_settings(run.directory.resolved) if number == last else {})
+        settings = _settings(run, file) or (_settings(run, run.directory.resolved) if number == last else {})
         keys = sorted(before | settings) if before and settings else []
         pairs = [(key, before.get(key, "not set"), settings.get(key, "not set")) for key in keys]
         began = f", begun {_ago(time.time() - file.stat().st_mtime)} ago" if file.is_file() else ""
@@ -100,9 +104,9 @@ def written(value: object) -> str:
     return visible(shown, one_line=True)[:60]
 
 
-def _settings(file: Path) -> dict[str, str]:
+def _settings(run: Run, file: Path) -> dict[str, str]:
     try:
-        recipe = Recipe.from_json(file.read_text(encoding="utf-8"), file)
+        recipe = Recipe.from_json(read_text(file) if _is_own(run, file) else "", file)
     except (OSError, ValueError, RunError):
         return {}
     return {key: written(value) for key, value in recipe.items() if value not in (None, "", -1)}
@@ -120,8 +124,8 @@ def _last_lines(log: Path, most: int) -> list[str]:
 def _last_rows(metrics: Path) -> list[tuple[int, float]]:
     """Return step and time of the last rows that the trainer logged; the end of the file alone is read."""
     found = []
-    for line in _last_lines(metrics, ROWS):
-        with suppress(ValueError, KeyError, TypeError):  # torn, or not a logged row
+    for line in _last_lines(metrics, ROWS) if metrics.is_file() else []:
+        with suppress(ValueError, KeyError, TypeError, OverflowError):  # torn, or not a logged row
             row = parse_json(line)
             found.append((int(row["step"]), float(row["time"])))
     return found
