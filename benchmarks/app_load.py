@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import socket
+import subprocess
 import sys
 import time
 import urllib.error
@@ -46,6 +47,7 @@ def main() -> None:
         (f"{TABS} tabs, following", small, questions(small, TABS * len(PASSED_ON))),
         (f"{SLOW} slow clients", small, slow),
         ("a completion of 20 MB", work / "huge", huge(work / "huge")),
+        (f"a completion of 20 MB, {TABS} tabs", work / "huge", huge(work / "huge", TABS)),
         (f"a run of {FILES:,} files", work / "many", questions(work / "many", len(PASSED_ON))),
     ):
         if only not in name:
@@ -56,9 +58,10 @@ def main() -> None:
             print(name, rows[name], flush=True)
     if only:
         return
-    write("app_load", {"loads": rows})
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    write("app_load", {"commit": commit, "loads": rows})
     heads = ("answers", "median s", "longest s", "another client, longest s", "memory MiB", "peak MiB")
-    lines = [f"| load | {' | '.join(heads)} |", f"| --- {'| ---: ' * len(heads)}|"]
+    lines = [f"At commit {commit}.", "", f"| load | {' | '.join(heads)} |", f"| --- {'| ---: ' * len(heads)}|"]
     lines += [f"| {name} | {' | '.join(str(row[head]) for head in heads)} |" for name, row in rows.items()]
     write_markdown("app_load", "The dashboard under load", lines)
 
@@ -119,18 +122,30 @@ def questions(run: Path, count: int) -> Callable[[str], Iterator[tuple[str, floa
 
 
 def slow(address: str) -> Iterator[tuple[str, float]]:
-    """Be clients that send one byte of their question in a while; yield what a whole one is answered meanwhile."""
+    """Be slow clients; yield what a whole question is answered meanwhile.
+
+    A third of them send one byte of their question in a while, a third one byte of its body, a third never read the answer.
+    """
     host, port = address.removeprefix("http://").rstrip("/").split(":")
+    heads = f"POST /dra/ask/overview/show HTTP/1.1\r\nhost: {host}\r\ncontent-length: ".encode()
     with _open(host, int(port), SLOW) as sockets:
-        for byte in b"POST /dra/ask/app/look HTTP/1.1\r\n":
-            for each in sockets:
+        for each in sockets[1::3]:
+            each.sendall(heads + b"1000000\r\n\r\n")
+        for each in sockets[2::3]:
+            each.sendall(heads + b"16\r\n\r\n" + b'{"run": "small"}')
+        for byte in heads:
+            for each in sockets[0::3]:
                 each.sendall(bytes([byte]))
+            for each in sockets[1::3]:
+                each.sendall(b" ")
             yield ask(address, "app/look", {})
 
 
 @contextmanager
 def _open(host: str, port: int, count: int) -> Iterator[list[socket.socket]]:
     sockets = [socket.create_connection((host, port)) for _ in range(count)]
+    for each in sockets:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     try:
         yield sockets
     finally:
@@ -138,8 +153,8 @@ def _open(host: str, port: int, count: int) -> Iterator[list[socket.socket]]:
             each.close()
 
 
-def huge(run: Path) -> Callable[[str], Iterator[tuple[str, float]]]:
-    """Return a load that reads a group with a huge completion: cards, drawn, alone, its text, a search."""
+def huge(run: Path, tabs: int = 1) -> Callable[[str], Iterator[tuple[str, float]]]:
+    """Return a load that reads a group with a huge completion, from so many tabs: cards, drawn, alone, its text, a search."""
     place = {"run": run.name, "step": 1, "group": 0}
     asked: tuple[tuple[str, dict[str, Any]], ...] = (
         ("groups/show", {}),
@@ -153,8 +168,8 @@ def huge(run: Path) -> Callable[[str], Iterator[tuple[str, float]]]:
     )
 
     def load(address: str) -> Iterator[tuple[str, float]]:
-        for question, more in asked:
-            yield ask(address, question, place | more)
+        with ThreadPoolExecutor(tabs) as pool:
+            yield from pool.map(lambda each: ask(address, each[0], place | each[1]), asked * tabs)
 
     return load
 
