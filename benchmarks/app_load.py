@@ -154,7 +154,7 @@ def _open(host: str, port: int, count: int) -> Iterator[list[socket.socket]]:
 
 
 def huge(run: Path, tabs: int = 1) -> Callable[[str], Iterator[tuple[str, float]]]:
-    """Return a load that reads a group with a huge completion, from so many tabs: cards, drawn, alone, its text, a search."""
+    """Return a load that reads a group with a huge completion, from so many tabs: cards, alone, its text, a search."""
     place = {"run": run.name, "step": 1, "group": 0}
     asked: tuple[tuple[str, dict[str, Any]], ...] = (
         ("groups/show", {}),

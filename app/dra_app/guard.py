@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -104,16 +104,16 @@ class Guard:
         if scope["type"] != "http":
             return await send({"type": "websocket.close", "code": 1008})
         request = Request(scope, receive)
-        answer = self._refusal(request)
-        if answer is None and self.door is not None:
-            answer = await self.door.answer(request)
-        is_gradio = answer is None and scope["path"].startswith(("/own/", "/gradio_api/"))
+        is_gradio = scope["path"].startswith(("/own/", "/gradio_api/"))
         try:
+            answer = self._refusal(request)
+            if answer is None and self.door is not None:
+                answer = await self.door.answer(request)
             return await (answer or self.app)(scope, receive, _with_headers(send, scope["path"], is_gradio=is_gradio))
-        except Exception:
-            if not is_gradio:
+        except Exception as error:
+            if not (is_gradio or isinstance(error, ClientDisconnect)):
                 raise
-        return None  # Gradio has answered what it could not make sense of with an error, told as the question's
+        return None  # whoever asked has gone, or Gradio told it as a mistake in the question
 
     def _refusal(self, request: Request) -> Response | None:
         host, path, method = request.headers.get("host", ""), request.url.path, request.method

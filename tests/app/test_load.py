@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from waiting import wait_until
 
 from dra_app import questions
 from dra_app.context import Context
+from dra_app.guard import Guard, Rules
 
 TABS = 30
 
@@ -48,3 +50,23 @@ def test_others_are_served_while_many_wait_for_one_run(tmp_path: Path, monkeypat
         finally:
             goes_on.set()
         assert {each.result() for each in asked} == {200}
+
+
+@pytest.mark.parametrize(("path", "password"), [("/dra/ask/app/look", None), ("/login", "correct horse battery")])
+def test_who_goes_in_the_middle_of_a_question_leaves_no_error(tmp_path: Path, path: str, password: str | None) -> None:
+    app = FastAPI()
+    questions.add_questions(app, Context(tmp_path))
+    told = [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return told.pop(0) if len(told) > 1 else told[0]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-length", b"1000")]
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers, "scheme": "http"}
+    asyncio.run(Guard(app, Rules(password=password))(scope, receive, send))
+    assert told == [{"type": "http.disconnect"}], "the question was read up to its end"
+    assert not [message for message in sent if message.get("status", 500) == 200]
