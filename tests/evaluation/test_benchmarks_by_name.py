@@ -20,6 +20,10 @@ from dra_toolkit.evaluation.benchmarks.registry import MATHS_PROMPT, REGISTRY, c
 pytestmark = pytest.mark.slow
 
 
+HASHED = ("b21fe6e9d4a6f0f1", "0c5d2a7e91b34f68")
+"""What older versions of the Hub's library put behind the number of a shard."""
+
+
 def rows(path: Path, *answers: object, column: str = "problem") -> Path:
     path.write_text("".join(json.dumps({column: f"q{i}", "answer": answer}) + "\n" for i, answer in enumerate(answers)))
     return path
@@ -88,6 +92,10 @@ def upload(tmp_path, monkeypatch):
         {f"data/train-{i:05}-of-00003.parquet": range(10 * i, 10 * i + 10) for i in range(3)},
         {"data/train-00000-of-00002.parquet": range(20), "data/train-00001-of-00002.parquet": range(20, 30)}
         | {"data/test-00000-of-00001.parquet": range(50, 99)},
+        {
+            f"data/train-0000{i}-of-00002-{hashed}.parquet": range(15 * i, 15 * i + 15)
+            for i, hashed in enumerate(HASHED)
+        },
         {"default/train/0000.parquet": range(17), "default/train/0001.parquet": range(17, 30)},
         {"train.jsonl": range(30), "contrained.jsonl": range(3)},
         {"aime_problems.jsonl": range(30)},

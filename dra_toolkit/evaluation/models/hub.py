@@ -12,7 +12,7 @@ from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.benchmarks.registry import FILE_SUFFIXES, Benchmark
 
 MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", "*.py"]
-_SHARD = re.compile(r"[-_.]?\d{5}-of-\d{5}|(?<=/)\d+(?=\.)")
+_SHARD = re.compile(r"[-_.]?\d{5}-of-\d{5}(?:-[0-9a-f]{16})?|(?<=/)\d+(?=\.)")
 _STEP = re.compile(r"(?:step|checkpoint|global_step)[-_]?0*(\d+)")
 
 
