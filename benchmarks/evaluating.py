@@ -41,6 +41,8 @@ for gold, text in pairs:
     score(gold, text)
 print(1000 * (time.process_time() - started) / len(pairs))
 """
+LIBRARIES = "import lighteval.metrics.dynamic_metrics, transformers.models.qwen2.modeling_qwen2"
+"""What every evaluation imports before it begins; nothing of the toolkit."""
 DRA = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "eval"]
 
 
@@ -125,6 +127,7 @@ def main() -> None:
         paths = write_benchmarks(folder, arguments.problems)
         one = together(run, paths, arguments.n, folder / "evals", 1)
         two = None if arguments.one else together(run, paths, arguments.n, folder / "shared", 2)
+        libraries = timed([sys.executable, "-c", LIBRARIES])
         found = find_evaluations(folder / "evals")
         seconds = [evaluation.facts["seconds"] for evaluation in found]
         working = sum(part["generation"] + part["scoring"] for part in seconds)
@@ -140,7 +143,9 @@ def main() -> None:
             "ratio": loop and round(one / loop, 3),
             "ratio_of_two": loop and two and round(two / loop, 3),
             "generation_and_scoring_seconds": round(working, 1),
+            "bare_import_of_libraries_seconds": round(libraries, 1),
             "outside_generation_and_scoring": round(1 - working / one, 3),
+            "outside_these_and_the_import": round(1 - (working + libraries) / one, 3),
             "outside_inside_children": round(1 - working / sum(sum(part.values()) for part in seconds), 3),
             "scoring_ms_per_answer": round(1000 * scoring / samples, 2),
             "bare_metric_ms_per_answer": round(bare_metric_ms(found), 2),
