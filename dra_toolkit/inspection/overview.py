@@ -6,10 +6,11 @@ A health note is given only where two signs that are measured independently agre
 from __future__ import annotations
 
 import functools
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +18,11 @@ from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import Array, Mode, mean_of_known
 from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.recipe.keys import flagged
-from dra_toolkit.recipe.yaml_text import read_yaml
 from dra_toolkit.runs import FileFacts, Run
 from dra_toolkit.runs.metrics import unjudged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FEWEST_STEPS = 6
 """Steps below which nothing is said: a third of them is then no trend."""
@@ -73,9 +76,9 @@ def health_notes(run: Run, curves: Curves | None = None) -> tuple[Note, ...]:
 
 @functools.cache
 def rules() -> dict[str, dict[str, Any]]:
-    """Return the rules by the names of their notes; health_rules.yaml says what they hold."""
-    text = resources.files("dra_toolkit.inspection").joinpath("health_rules.yaml").read_text(encoding="utf-8")
-    return {rule["name"]: rule for rule in read_yaml(text)}
+    """Return the rules by the names of their notes; health_rules.toml says what they hold."""
+    text = resources.files("dra_toolkit.inspection").joinpath("health_rules.toml").read_text(encoding="utf-8")
+    return {rule["name"]: rule for rule in tomllib.loads(text)["rule"]}
 
 
 def by_rule(
@@ -150,9 +153,15 @@ def abstentions(run: Run) -> Note | None:
 
 def step_curves(run: Run, mode: Mode = "train") -> Curves:
     """Return the steps of a mode, ascending, and the mean of each measure of a group at them."""
-    names = ("step", *GROUP_MEASURES)
-    table = run.query(f"SELECT {', '.join(names)} FROM steps WHERE mode = $1 ORDER BY step", [mode])
-    return {name: np.array(table[name].to_pylist(), dtype=np.float64) for name in names}
+    return _curves(_steps(run, mode))
+
+
+def _steps(run: Run, mode: Mode) -> pa.Table:
+    return run.query("SELECT * FROM steps WHERE mode = $1 ORDER BY step", [mode])
+
+
+def _curves(table: pa.Table) -> Curves:
+    return {name: np.array(table[name].to_pylist(), dtype=np.float64) for name in ("step", *GROUP_MEASURES)}
 
 
 def distinct_right(run: Run, steps: Array) -> tuple[float, float] | None:
@@ -247,6 +256,7 @@ class RunOverview:
 
 def summarise(run: Run) -> RunOverview:
     """Return the run at a glance; only the groups' measures are read, so its size hardly matters."""
+    steps = _steps(run, "train")
     return RunOverview(
         name=run.name,
         state=str(run.directory.status()["state"]),
@@ -259,9 +269,9 @@ def summarise(run: Run) -> RunOverview:
                 flips=int(row["flips"]),
                 means={name: float("nan") if row[name] is None else float(row[name]) for name in GROUP_MEASURES},
             )
-            for row in run.query("SELECT * FROM steps WHERE mode = 'train' ORDER BY step").to_pylist()
+            for row in steps.to_pylist()
         ),
-        notes=health_notes(run),
+        notes=health_notes(run, _curves(steps)),
         problems=(
             *run.directory.problems(),
             *filter(None, [run.texts_left_out()]),

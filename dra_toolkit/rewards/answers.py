@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import functools
 
-from dra_toolkit.judge.completions import final_answer as stated_answer
-from dra_toolkit.judge.notation import squeezed
-
 LONGEST = 200  # characters; a longer one is no answer but prose
 
 
@@ -17,5 +14,8 @@ def final_answer(completion: str) -> str | None:
     >>> final_answer(r"so it is \boxed{\frac{1}{2}}.")
     '\\frac{1}{2}'
     """
+    from dra_toolkit.judge.completions import final_answer as stated_answer  # hundreds of patterns, made ready at once
+    from dra_toolkit.judge.notation import squeezed
+
     found = stated_answer(completion)
     return squeezed(" ".join(found.split())) if found and len(found) <= LONGEST else None

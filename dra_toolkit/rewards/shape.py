@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.judge.completions import CLOSING, OPENING
 from dra_toolkit.rewards.correctness import Reward, declares
 from dra_toolkit.rewards.text import of_texts
 
@@ -65,6 +64,8 @@ def well_formed(text: str) -> bool:
     `</think>` stands in it exactly once, with something other than white space before and after it. `<think>` does not
     stand in it, or once as its very first characters. White space and line breaks around the tags are free.
     """
+    from dra_toolkit.judge.completions import CLOSING, OPENING
+
     reasoning, closing, answer = text.removeprefix(OPENING).partition(CLOSING)
     tags_left = OPENING in reasoning or OPENING in answer or CLOSING in answer
     return bool(closing and reasoning.strip() and answer.strip()) and not tags_left

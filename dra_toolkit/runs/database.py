@@ -9,7 +9,7 @@ texts         a row for each completion: prompt and text
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,24 +37,29 @@ def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDB
     import duckdb
 
     connection = duckdb.connect(config={"memory_limit": MEMORY, "autoinstall_known_extensions": False})
+    inside = [segment.path / file for segment in snapshot.segments for file in FILES]
+    allowed = [str(path.absolute()) for path in (*(file.path for file in snapshot.files), *inside)]
+    connection.execute(f"SET allowed_paths = {_list([*allowed, *map(glob.escape, allowed)])}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    declare(connection, snapshot, tables)
+    return connection
+
+
+def declare(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, tables: Collection[str]) -> None:
+    """Add those of the tables of a snapshot to its connection that are not there yet."""
     wanted = {*tables, "groups"} if "steps" in tables else {*tables}
     for name in wanted & set(PARTS):
         selects = list(_selects(snapshot, name))
         body = " UNION ALL BY NAME ".join([*selects, f"SELECT {_nothing(name, is_all=not selects)} WHERE false"])
-        connection.execute(f'CREATE VIEW "{name}" AS {body}')
+        connection.execute(f'CREATE VIEW IF NOT EXISTS "{name}" AS {body}')
     if "steps" in tables:
         means = ", ".join(
             f"{'sum' if m.summed else 'avg'}({m.name}{'::INT' if m.type == 'bool' else ''}) AS {m.name}"
             for m in GROUP_MEASURES.values()
         )
         of_groups = f'SELECT mode, step, count(*) AS groups, {means} FROM "groups" GROUP BY mode, step'
-        connection.execute(f"CREATE VIEW steps AS {of_groups}")
-    inside = [segment.path / file for segment in snapshot.segments for file in FILES]
-    allowed = [str(path.absolute()) for path in (*(file.path for file in snapshot.files), *inside)]
-    connection.execute(f"SET allowed_paths = {_list([*allowed, *map(glob.escape, allowed)])}")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    return connection
+        connection.execute(f"CREATE VIEW IF NOT EXISTS steps AS {of_groups}")
 
 
 def parts_of(tables: Sequence[str]) -> set[str]:

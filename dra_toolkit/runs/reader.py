@@ -14,7 +14,7 @@ from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.runs.compaction import texts_left_out
-from dra_toolkit.runs.database import TABLES, connect, parts_of
+from dra_toolkit.runs.database import TABLES, connect, declare, parts_of
 from dra_toolkit.runs.layout import RunDirectory, named_run
 from dra_toolkit.runs.metrics import read_metrics
 from dra_toolkit.runs.rows import from_table
@@ -43,7 +43,7 @@ class Run:
     def __init__(self, directory: RunDirectory) -> None:
         self.directory = directory
         self.store = GroupStore(directory.groups)
-        self._held: tuple[Snapshot, Sequence[str], duckdb.DuckDBPyConnection] | None = None
+        self._held: tuple[Snapshot, set[str], duckdb.DuckDBPyConnection] | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -190,11 +190,12 @@ class Run:
     def _connection(self, snapshot: Snapshot, tables: Sequence[str]) -> duckdb.DuckDBPyConnection:
         """Return a cursor on the tables of a snapshot; the last connection is kept as long as the files are the same."""
         with self._lock:
-            if self._held is None or self._held[0] != snapshot or not set(tables) <= set(self._held[1]):
-                known = self._held[1] if self._held and self._held[0] == snapshot else ()
-                wanted = tuple(sorted({*tables, *known}))
-                self._held = snapshot, wanted, connect(snapshot, wanted)
-            return self._held[2].cursor()
+            if self._held is None or self._held[0] != snapshot:
+                self._held = snapshot, set(), connect(snapshot, ())
+            _, known, connection = self._held
+            declare(connection, snapshot, set(tables) - known)
+            known.update(tables)
+            return connection.cursor()
 
     def arrow(self, table: str = "completions", *, columns: Sequence[str] = ("*",), where: str = "true") -> pa.Table:
         """Return columns of a table, of the rows where an SQL condition holds, as Arrow."""

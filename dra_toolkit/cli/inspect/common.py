@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -33,6 +34,7 @@ def open_run(run: str | None) -> Run:
     """Return the run of a folder or name, or the latest."""
     from dra_toolkit.runs import Run, latest_run
 
+    gc.freeze()  # what was loaded stays: it is not searched for garbage
     opened = Run(latest_run()) if run is None else Run.open(run)
     if left_out := opened.texts_left_out():
         typer.echo(left_out, err=True)
