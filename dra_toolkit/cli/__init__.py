@@ -3,7 +3,4 @@
 import gc
 
 gc.set_threshold(10_000)  # nearly all that a command loads stays: searching it for garbage takes a tenth of its time
-
-from dra_toolkit.cli.main import main  # noqa: E402
-
-__all__ = ["main"]
+from dra_toolkit.cli.main import main as main  # noqa: E402

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,6 @@ from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.recipe.keys import flagged
 from dra_toolkit.runs import FileFacts, Run
 from dra_toolkit.runs.metrics import unjudged
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FEWEST_STEPS = 6
 """Steps below which nothing is said: a third of them is then no trend."""
@@ -153,15 +150,8 @@ def abstentions(run: Run) -> Note | None:
 
 def step_curves(run: Run, mode: Mode = "train") -> Curves:
     """Return the steps of a mode, ascending, and the mean of each measure of a group at them."""
-    return _curves(_steps(run, mode))
-
-
-def _steps(run: Run, mode: Mode) -> pa.Table:
-    return run.query("SELECT * FROM steps WHERE mode = $1 ORDER BY step", [mode])
-
-
-def _curves(table: pa.Table) -> Curves:
-    return {name: np.array(table[name].to_pylist(), dtype=np.float64) for name in ("step", *GROUP_MEASURES)}
+    table = run.query("SELECT * FROM steps WHERE mode = $1 ORDER BY step", [mode])
+    return {name: np.array(table[name].to_pylist(), dtype=np.float64) for name in ("step", "groups", *GROUP_MEASURES)}
 
 
 def distinct_right(run: Run, steps: Array) -> tuple[float, float] | None:
@@ -256,7 +246,7 @@ class RunOverview:
 
 def summarise(run: Run) -> RunOverview:
     """Return the run at a glance; only the groups' measures are read, so its size hardly matters."""
-    steps = _steps(run, "train")
+    curves = step_curves(run)
     return RunOverview(
         name=run.name,
         state=str(run.directory.status()["state"]),
@@ -264,14 +254,14 @@ def summarise(run: Run) -> RunOverview:
         completions=run.query("SELECT sum(size)::BIGINT FROM groups").column(0)[0].as_py() or 0,
         steps=tuple(
             StepOverview(
-                step=row["step"],
-                groups=row["groups"],
-                flips=int(row["flips"]),
-                means={name: float("nan") if row[name] is None else float(row[name]) for name in GROUP_MEASURES},
+                step=int(step),
+                groups=int(curves["groups"][at]),
+                flips=int(curves["flips"][at]),
+                means={name: float(curves[name][at]) for name in GROUP_MEASURES},
             )
-            for row in steps.to_pylist()
+            for at, step in enumerate(curves["step"])
         ),
-        notes=health_notes(run, _curves(steps)),
+        notes=health_notes(run, curves),
         problems=(
             *run.directory.problems(),
             *filter(None, [run.texts_left_out()]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.console import Group, RenderableType
@@ -14,8 +14,12 @@ from rich.text import Text
 
 from dra_toolkit.group_measures import GROUP_MEASURES, is_measured, shown_in
 from dra_toolkit.groups import GroupRecord
+from dra_toolkit.inspection.comparison import Comparison, Curve
 from dra_toolkit.inspection.group_html import answers_told, by_advantage, number_heads, number_rows, place_of, signed
-from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow
+from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory, RunRow
+from dra_toolkit.inspection.near import Neighbour
+from dra_toolkit.inspection.overview import Note, RunOverview
+from dra_toolkit.inspection.selection import Page
 from dra_toolkit.inspection.terminal import (
     cut_at_the_end,
     difference_text,
@@ -28,15 +32,8 @@ from dra_toolkit.inspection.terminal import (
     spread_over,
     table,
 )
+from dra_toolkit.inspection.text_search import Hits
 from dra_toolkit.safe_text import visible
-
-if TYPE_CHECKING:
-    from dra_toolkit.inspection.comparison import Comparison, Curve
-    from dra_toolkit.inspection.group_list import Pair, PromptHistory, RunRow
-    from dra_toolkit.inspection.near import Neighbour
-    from dra_toolkit.inspection.overview import Note, RunOverview
-    from dra_toolkit.inspection.selection import Page
-    from dra_toolkit.inspection.text_search import Hits
 
 FEWEST_BLOCKS = 24
 """Characters that a curve has at least, where leaving out its lowest and highest value makes room for them."""

@@ -13,7 +13,6 @@ from dra_toolkit.recipe.keys import known_keys, stored
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.recipe.shipped import shipped_launch_configs
 from dra_toolkit.recipe.values import BadValueError, read_value
-from dra_toolkit.recipe.yaml_text import read_mapping
 
 SUPPORTED = ("NO", "MULTI_GPU", "MULTI_CPU", "DEEPSPEED", "FSDP")
 LAYOUT_KEYS = ("num_processes", "num_machines", "machine_rank", "main_process_ip", "main_process_port")
@@ -44,6 +43,8 @@ def accelerate_keys() -> dict[str, Any]:
 
 def read_accelerate_config(name: str) -> AccelerateConfig:
     """Read a shipped configuration by its name, or a file; raises RecipeError with a line for each problem."""
+    from dra_toolkit.recipe.yaml_text import read_mapping
+
     path = _find(name)
     try:
         _, found = read_mapping(path)
@@ -52,8 +53,7 @@ def read_accelerate_config(name: str) -> AccelerateConfig:
         problems = list(error.problems)
     if problems:
         raise RecipeError(*(f"accelerate_config: {problem}" for problem in problems))
-    kind = found.get("distributed_type", "NO")
-    return AccelerateConfig(path=path, distributed_type="NO" if kind is False else kind, values=found)
+    return AccelerateConfig(path=path, distributed_type=found.get("distributed_type") or "NO", values=found)
 
 
 def accelerate_values(recipe: Recipe) -> Mapping[str, Any]:
@@ -64,9 +64,7 @@ def accelerate_values(recipe: Recipe) -> Mapping[str, Any]:
 
 def _find(name: str) -> Path:
     shipped = shipped_launch_configs()
-    if name in shipped:
-        return shipped[name]
-    path = Path(os.path.expanduser(name))
+    path = shipped.get(name, Path(os.path.expanduser(name)))
     if os.path.isfile(path):
         return path
     raise RecipeError(

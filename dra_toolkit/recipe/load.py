@@ -20,7 +20,6 @@ from dra_toolkit.recipe.shipped import find_recipe, shipped_recipes
 from dra_toolkit.recipe.tokens import check_no_token, check_text, shown_override
 from dra_toolkit.recipe.traps import notes
 from dra_toolkit.recipe.values import BadValueError, OutOfRangeError, read_value
-from dra_toolkit.recipe.yaml_text import BadYamlError, read_mapping, read_yaml
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -39,6 +38,8 @@ def examine_recipe(path: Path | str, overrides: Sequence[str] = ()) -> tuple[Rec
 
     Raises RecipeError only for a file that is no recipe at all.
     """
+    from dra_toolkit.recipe.yaml_text import read_mapping
+
     path = find_recipe(path)
     text, mapping = read_mapping(path)
     is_shipped = path.absolute() in shipped_recipes().values()
@@ -73,6 +74,8 @@ def _resolved(empty: Recipe, path: Path, given: Sequence[Given]) -> tuple[Recipe
 
 def read_override(item: str) -> tuple[str, Any]:
     """Return key and value of `key=value`, or raise RecipeError."""
+    from dra_toolkit.recipe.yaml_text import BadYamlError, read_yaml
+
     key, equals, value = item.partition("=")
     key = key.strip().removeprefix("--")
     if not equals or not key:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
+
+import yaml
 
 from dra_toolkit.errors import RecipeError
-
-if TYPE_CHECKING:
-    import yaml
 
 _DEEPEST = 64  # levels of nesting; PyYAML recurses, and its scanner grows with the square of them
 _MOST_NODES = 100_000  # after aliases are followed
@@ -28,39 +26,36 @@ def _problem(problem: str, place: yaml.Event | yaml.Node) -> BadYamlError:
     return BadYamlError(problem, mark.line + 1 if mark else None)
 
 
-@functools.cache
-def _loader() -> type[yaml.SafeLoader]:
-    """Return YAML's safe loader, which refuses a key that stands twice and reads no dates."""
-    import yaml
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a key that stands twice and reads no dates."""
 
-    class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]
-            first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
+    yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            twice = {str(key) for key in keys if keys.count(key) > 1}
-            if twice:
-                raise _problem(f"key {', '.join(sorted(twice))} stands twice", node)
-            return super().construct_mapping(node, deep)
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {str(key) for key in keys if keys.count(key) > 1}
+        if twice:
+            raise _problem(f"key {', '.join(sorted(twice))} stands twice", node)
+        return super().construct_mapping(node, deep)
 
-        def construct_number(self, node: yaml.ScalarNode) -> Any:
-            """Return a number, or the text as it stands where it only looks like one (`0x_`)."""
-            kind = node.tag.rpartition(":")[2]
-            try:
-                return self.construct_yaml_int(node) if kind == "int" else self.construct_yaml_float(node)
-            except ValueError:
-                if self.resolve(yaml.ScalarNode, node.value, (True, False)) == node.tag:
-                    return node.value
-                shown = node.value[:40]
-                raise _problem(f"{shown!r} is no {kind}", node) from None
+    def construct_number(self, node: yaml.ScalarNode) -> Any:
+        """Return a number, or the text as it stands where it only looks like one (`0x_`)."""
+        kind = node.tag.rpartition(":")[2]
+        try:
+            return self.construct_yaml_int(node) if kind == "int" else self.construct_yaml_float(node)
+        except ValueError:
+            if self.resolve(yaml.ScalarNode, node.value, (True, False)) == node.tag:
+                return node.value
+            shown = node.value[:40]
+            raise _problem(f"{shown!r} is no {kind}", node) from None
 
-    Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_number)
-    Loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_number)
-    Loader.add_constructor("tag:yaml.org,2002:timestamp", Loader.yaml_constructors[None])
-    return Loader
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:float", _Loader.construct_number)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Loader.yaml_constructors[None])
 
 
 def read_yaml(text: str) -> Any:
@@ -69,11 +64,9 @@ def read_yaml(text: str) -> Any:
     Dates stay texts, a number that is none stays the text it is, and nesting, aliases and sizes are bounded, so that no text
     takes long: https://yaml.org/spec/1.1/ allows aliases to an enclosing node, which no setting can be.
     """
-    import yaml
-
     try:
         _check_size(text)
-        return yaml.load(text, Loader=_loader())  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except BadYamlError:
         raise
     except yaml.MarkedYAMLError as error:
@@ -106,12 +99,10 @@ def read_mapping(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _check_size(text: str) -> None:
     """Walk the events of a text, lazily, and raise where it nests too deep, contains itself, or grows too large."""
-    import yaml
-
     sizes: dict[str, int] = {}  # nodes below each anchor
     open_nodes: list[tuple[str | None, int]] = []  # the anchor of each enclosing node, and the count when it began
     count = 0
-    for event in yaml.parse(text, Loader=_loader()):
+    for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in open_nodes):
                 raise _problem(f"*{event.anchor} contains itself", event)

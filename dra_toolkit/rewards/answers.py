@@ -14,8 +14,7 @@ def final_answer(completion: str) -> str | None:
     >>> final_answer(r"so it is \boxed{\frac{1}{2}}.")
     '\\frac{1}{2}'
     """
-    from dra_toolkit.judge.completions import final_answer as stated_answer  # hundreds of patterns, made ready at once
-    from dra_toolkit.judge.notation import squeezed
+    from dra_toolkit.judge import completions, notation  # hundreds of patterns, made ready at once
 
-    found = stated_answer(completion)
-    return squeezed(" ".join(found.split())) if found and len(found) <= LONGEST else None
+    found = completions.final_answer(completion)
+    return notation.squeezed(" ".join(found.split())) if found and len(found) <= LONGEST else None

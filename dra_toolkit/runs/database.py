@@ -29,25 +29,22 @@ _OF_GROUPS = (*GROUP_KEY, "attempt", "prompt_hash")
 _MAY_LACK = ("texts_dropped",)
 
 
-def connect(snapshot: Snapshot, tables: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
+def connect(
+    snapshot: Snapshot, tables: Collection[str] = TABLES, connection: duckdb.DuckDBPyConnection | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return a connection in which the groups of a snapshot are the tables above; it can read and write nothing else.
 
-    tables: those of them that will be asked; each costs the opening of its files.
+    tables: those of them that will be asked; each costs the opening of its files. connection: one to add them to.
     """
     import duckdb
 
-    connection = duckdb.connect(config={"memory_limit": MEMORY, "autoinstall_known_extensions": False})
-    inside = [segment.path / file for segment in snapshot.segments for file in FILES]
-    allowed = [str(path.absolute()) for path in (*(file.path for file in snapshot.files), *inside)]
-    connection.execute(f"SET allowed_paths = {_list([*allowed, *map(glob.escape, allowed)])}")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    declare(connection, snapshot, tables)
-    return connection
-
-
-def declare(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, tables: Collection[str]) -> None:
-    """Add those of the tables of a snapshot to its connection that are not there yet."""
+    if connection is None:
+        connection = duckdb.connect(config={"memory_limit": MEMORY, "autoinstall_known_extensions": False})
+        inside = [segment.path / file for segment in snapshot.segments for file in FILES]
+        allowed = [str(path.absolute()) for path in (*(file.path for file in snapshot.files), *inside)]
+        connection.execute(f"SET allowed_paths = {_list([*allowed, *map(glob.escape, allowed)])}")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
     wanted = {*tables, "groups"} if "steps" in tables else {*tables}
     for name in wanted & set(PARTS):
         selects = list(_selects(snapshot, name))
@@ -60,6 +57,7 @@ def declare(connection: duckdb.DuckDBPyConnection, snapshot: Snapshot, tables: C
         )
         of_groups = f'SELECT mode, step, count(*) AS groups, {means} FROM "groups" GROUP BY mode, step'
         connection.execute(f"CREATE VIEW IF NOT EXISTS steps AS {of_groups}")
+    return connection
 
 
 def parts_of(tables: Sequence[str]) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,7 +53,7 @@ def _read(
 ) -> Iterator[tuple[FileFacts, pa.Table]]:
     done: set[Batch] = set()
     for _ in range(LOOKS):
-        try:
+        with suppress(FileNotFoundError):
             snapshot = store.snapshot(mode=mode, steps=steps)
             for source in sorted([*snapshot.files, *snapshot.segments], key=lambda source: source.key):
                 facts = snapshot.facts[source.path]
@@ -64,8 +64,6 @@ def _read(
                     if read:
                         yield facts, left
             return
-        except FileNotFoundError:
-            continue
     raise RunError(f"{store.folder}: files vanish faster than they can be read")
 
 

@@ -14,7 +14,7 @@ from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.runs.compaction import texts_left_out
-from dra_toolkit.runs.database import TABLES, connect, declare, parts_of
+from dra_toolkit.runs.database import TABLES, connect, parts_of
 from dra_toolkit.runs.layout import RunDirectory, named_run
 from dra_toolkit.runs.metrics import read_metrics
 from dra_toolkit.runs.rows import from_table
@@ -141,8 +141,7 @@ class Run:
         """Return the answer to a SELECT over `steps`, `groups`, `completions` and `texts` (see docs/run-format.md).
 
         steps: the first and last step that the statement asks for: files without any of them are not opened, but others may
-        be there. Nothing but these tables can be read, and nothing written. Raises RunError, with DuckDB's reason, if it
-        fails.
+        be there. Only these tables can be read, and nothing written. Raises RunError, with DuckDB's reason, if it fails.
         """
         return self._ask(sql, parameters, steps, lambda reader: reader.read_all())
 
@@ -152,13 +151,12 @@ class Run:
         """Return the answer as `query` does, but in pieces, so that it may be larger than memory."""
         return self._ask(sql, parameters, steps, lambda reader: reader)
 
-    def connect(self, tables: Sequence[str] | None = None) -> duckdb.DuckDBPyConnection:
+    def connect(self, tables: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection in memory with tables of this moment's groups, or all; it reads nothing else."""
-        wanted = TABLES if tables is None else tables
         for _ in range(LOOKS):
             snapshot = self.store.snapshot()
-            if self.store.require_sound(snapshot, parts_of(wanted)):
-                return connect(snapshot, wanted)
+            if self.store.require_sound(snapshot, parts_of(tables)):
+                return connect(snapshot, tables)
         raise RunError(f"{self.directory.groups}: files break faster than they can be read")
 
     def _ask(
@@ -193,7 +191,7 @@ class Run:
             if self._held is None or self._held[0] != snapshot:
                 self._held = snapshot, set(), connect(snapshot, ())
             _, known, connection = self._held
-            declare(connection, snapshot, set(tables) - known)
+            connect(snapshot, set(tables) - known, connection)
             known.update(tables)
             return connection.cursor()
 

@@ -41,17 +41,13 @@ def prepare_trackers(recipe: Recipe, folder: Path) -> None:
     if not trackers:
         return
     folder.mkdir(exist_ok=True)
-    places = {"TRACKIO_DIR": folder / "trackio", "TENSORBOARD_LOGGING_DIR": folder / "tensorboard"}
-    settings = {name: str(path.absolute()) for name, path in places.items()}
+    folder = folder.absolute()
+    settings = {"TRACKIO_DIR": str(folder / "trackio"), "TENSORBOARD_LOGGING_DIR": str(folder / "tensorboard")}
     os.environ["WANDB_PROJECT"] = project_name(recipe)
     if "wandb" in trackers:
         stored = wandb_settings()  # what is stored for a folder counts no longer once WANDB_DIR names another
         settings |= {f"WANDB_{key.upper()}": stored[key] for key in ("mode", "base_url", "entity") if key in stored}
-        settings |= {
-            "WANDB_DIR": str(folder.absolute()),
-            "WANDB_RESUME": "allow",
-            "WANDB_RUN_ID": _wandb_run_id(folder),
-        }
+        settings |= {"WANDB_DIR": str(folder), "WANDB_RESUME": "allow", "WANDB_RUN_ID": _wandb_run_id(folder)}
     for name, value in settings.items():
         os.environ.setdefault(name, value)
 

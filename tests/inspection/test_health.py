@@ -194,3 +194,22 @@ def test_a_run_whose_reward_is_null_throughout_was_never_paid(tmp_path):
     assert never_paid(metrics)
     append_metrics(metrics, step=2, attempt=1, values={"reward": 0.0})
     assert not never_paid(metrics)
+
+
+def test_a_summary_asks_once_for_the_steps_and_opens_no_connection_twice(tmp_path, monkeypatch):
+    import duckdb
+
+    from dra_toolkit.inspection.overview import summarise
+
+    run = make_run(tmp_path / "run")
+    record_all(run, *([record(step, 0)] for step in range(1, 9)))
+    opened, asked, connect, query = [], [], duckdb.connect, Run.query
+    monkeypatch.setattr(duckdb, "connect", lambda *given, **named: opened.append(1) or connect(*given, **named))
+    monkeypatch.setattr(
+        Run, "query", lambda run, sql, *given, **named: asked.append(sql) or query(run, sql, *given, **named)
+    )
+    overview = summarise(Run.open(run.path))
+    assert [step.step for step in overview.steps] == list(range(1, 9))
+    assert {step.groups for step in overview.steps} == {1}
+    assert sum("FROM steps" in sql for sql in asked) == 1
+    assert len(opened) == 2, "one of all files, one of those of the last third"

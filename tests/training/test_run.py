@@ -311,6 +311,21 @@ def _broken(recipe: Path) -> Path:
     return recipe.parent
 
 
+def test_libraries_are_not_searched_for_garbage_while_they_load(recipe):
+    """Ten searches of half a million objects, none of which ever goes, took a quarter of the way to the first token."""
+    (recipe.parent / "spy.py").write_text(
+        "import gc, json, pathlib\n\n\ndef reward(completions, **_):\n"
+        "    told = [gc.isenabled(), gc.get_freeze_count(), gc.get_stats()[2]['collections']]\n"
+        f"    pathlib.Path({str(recipe.parent / 'told.json')!r}).write_text(json.dumps(told))\n"
+        "    return [float(len(completion)) for completion in completions]\n"
+    )
+    finish(dra("train", recipe, "reward_funcs=[spy.reward]", "max_steps=1", "save_strategy=no"))
+    enabled, frozen, searches = json.loads((recipe.parent / "told.json").read_text())
+    assert enabled, "training goes on with it"
+    assert frozen > 200_000
+    assert searches <= 3
+
+
 def test_dry_run_shows_everything_and_starts_nothing(recipe):
     said = finish(dra("train", recipe, "num_processes=2", "--dry-run"))
     assert "learning_rate" in said

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from dra_toolkit.cli.inspect.common import app
+from dra_toolkit.cli.inspect.common import app as app
 
-# the commands are listed in this order
-# isort: off
-from dra_toolkit.cli.inspect import overview, groups, texts, sql, exchange  # noqa: F401
-
-# isort: on
-__all__ = ["app"]
+from dra_toolkit.cli.inspect import overview, groups, texts, sql, exchange  # noqa: F401  # isort: skip

@@ -65,6 +65,5 @@ class Hub(Section):
     hub_private_repo: bool | None = trls()
     hub_always_push: bool = trls()
     hub_revisions: bool = ours(
-        False,
-        "With push_to_hub: push every checkpoint to the Hub as a revision of its own, step-00050 and so on.",
+        False, "With push_to_hub: push every checkpoint to the Hub as a revision of its own, step-00050 and so on."
     )
