@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from dra_app.group_view import known
@@ -64,7 +65,8 @@ def read_step(run: Run, step: int, mode: Mode = "train") -> list[Row]:
 def arrange(rows: list[Row], step: int, mode: Mode = "train", view: StepView | None = None) -> StepGroups:
     """Return the groups of a step filtered and sorted."""
     view = view or StepView()
-    shown = sorted((row for row in rows if all(has_mark(row, mark) for mark in view.marks)), key=_place)
+    chosen = [row for row in rows if all(has_mark(row, mark) for mark in view.marks)]
+    shown = sorted(chosen, key=itemgetter("batch", "group_index"))
     if view.sort != "group_index" or view.descending:
         there = [row for row in shown if known(row[view.sort]) is not None]
         there.sort(key=lambda row: row[view.sort], reverse=view.descending)
@@ -78,7 +80,3 @@ def has_mark(row: Mapping[str, Any], mark: str) -> bool:
     if mark == "zero":
         return bool(row["zero_spread"])
     return bool(row["flips"]) if mark == "flips" else (row["distinct_ratio"] or 1) < 1
-
-
-def _place(row: Row) -> tuple[int, int]:
-    return row["batch"], row["group_index"]

@@ -250,6 +250,19 @@ def test_words_of_the_report(tmp_path):
     assert (ran.exit_code, "there is no such file or folder" in ran.output) == (2, True)
 
 
+def test_a_policy_that_says_little_is_not_taken_for_rows_that_were_written_twice(tmp_path):
+    drawn = np.random.default_rng(0)
+    rows = [
+        {"step": step, "group": f"{step}-{p}", "prompt": f"{p} + 1", "completion": f"{said}.", "r_reward": int(said)}
+        for step in range(60) for p in range(8) for said in drawn.choice(3, 8, p=(0.15, 0.75, 0.1))
+    ]  # fmt: skip
+    twice = [row for row in rows if row["step"] < 30] + [row for row in rows if row["step"] == 29]
+    for name, written in (("once", rows), ("twice", twice)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in written))
+    assert "duplicated rows" not in look(tmp_path / "once.jsonl", *named("jsonl"))[1]
+    assert "duplicated rows" in look(tmp_path / "twice.jsonl", *named("jsonl"))[1]
+
+
 def weighted(made: str, weights: tuple[float, ...], *, abstains: bool = False) -> list[Row]:
     """Return rows of several rewards, with the advantages that an engine makes of their weighted sum, as float32."""
     drawn = np.random.default_rng(0)

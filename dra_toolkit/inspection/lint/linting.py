@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import math
 import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,8 @@ from dra_toolkit.runs.names import MODES
 CENTRED = 1e-3
 SPLIT_SHARE = 0.25
 """Share of a step's prompts in several groups from which they are split; a data set may hold a prompt twice."""
+SURE = 6
+"""Texts beyond the first of each group that must stand there again: of a policy that says little, a few do by chance."""
 FEWEST = 8
 """Completions below which a reward that does not vary says nothing."""
 
@@ -73,8 +74,6 @@ def check_group(group: Group, tally: Tally) -> None:
         tally.there["wasted tokens"] += sum(
             [n or len(text) // 4 for n, text in zip(group.tokens, group.texts, strict=True)]
         )
-    if 1 < group.again < size and (times := math.gcd(*(distinct := Counter(group.texts)).values())) > 1:
-        tally.add("duplicated rows", f"{where}: each completion stands there {times} times", size - len(distinct))
     if size > 1 and None not in group.advantages:
         mean, largest = sum(group.advantages) / size, max(map(abs, group.advantages))
         if abs(mean) > CENTRED * max(1.0, largest):
@@ -88,9 +87,7 @@ def check_group(group: Group, tally: Tally) -> None:
             tally.add("completions lost", f"{where}: an empty completion")
 
 
-def check_batch(
-    batch: ImportedBatch, groups: Sequence[Group], tally: Tally, fitting: Fitting, *, with_ids: bool
-) -> None:
+def check_batch(batch: ImportedBatch, groups: Sequence[Group], tally: Tally, fitting: Fitting, with_ids: bool) -> None:
     """Note what is wrong with the groups of a step beside each other."""
     usual = Counter(group.size for group in groups).most_common(1)[0][0]
     for group in groups:
@@ -111,9 +108,7 @@ def _check_identities(groups: Sequence[Group], tally: Tally) -> None:
         for prompt in group.keys:
             of_prompt.setdefault(prompt, []).append(group)
     split = [found for found in of_prompt.values() if len(found) > 1]
-    if len(split) <= SPLIT_SHARE * len(of_prompt):
-        return
-    for found in split:
+    for found in split if len(split) > SPLIT_SHARE * len(of_prompt) else ():
         alone = all(group.size == 1 for group in found)
         kind = "ids finer than the group" if alone else "a prompt in several groups"
         tally.add(kind, f"{found[0].where} and {found[1].where} have one prompt", len(found) if alone else 1)
@@ -230,10 +225,6 @@ def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, fitting: Fitting, 
     seen.steps.add((batch.mode, batch.step))
     for group in groups:
         check_group(group, tally)
-        if group.again < group.size:
-            first = seen.earlier.setdefault(group.signature, group.where)
-            if first != group.where:
-                tally.add("duplicated rows", f"{group.where} holds the rows of {first}", group.size)
         if group.golds.count(None) < group.size:
             seen.golds.update(group.golds)
         more = set().union(*group.rewards) - seen.varied
@@ -241,7 +232,23 @@ def _look_at(batch: ImportedBatch, tally: Tally, seen: _Seen, fitting: Fitting, 
             seen.rewards.setdefault(name, set()).add(value)
             if len(seen.rewards[name]) > 1:
                 seen.varied.add(name)
+    _note_copies([group for group in groups if group.again < group.size], tally, seen.earlier)
     check_batch(batch, groups, tally, fitting, with_ids=with_ids)
+
+
+def _note_copies(groups: Sequence[Group], tally: Tally, earlier: dict[int, str]) -> None:
+    """Note rows that stand there again, where it is most of a step's groups and more texts than are alike by chance."""
+    copies: dict[str, list[tuple[Group, str, int]]] = {}  # by the step whose rows they are, or "" for their own
+    for group in groups:
+        texts, half = group.texts, group.size // 2
+        if (first := earlier.setdefault(group.signature, group.where)) != group.where:
+            copies.setdefault(first.partition(", ")[0], []).append((group, f"holds the rows of {first}", group.size))
+        elif group.again % 2 == 0 and (texts[:half] == texts[half:] or texts[::2] == texts[1::2]):
+            copies.setdefault("", []).append((group, "each row stands there again", half))
+    for same in copies.values():
+        if 2 * len(same) >= len(groups) and sum(len({*group.texts}) - 1 for group, *_ in same) >= SURE:
+            for group, said, rows in same:
+                tally.add("duplicated rows", f"{group.where}: {said}", rows)
 
 
 def _judge(seen: _Seen, tally: Tally) -> None:
@@ -253,8 +260,7 @@ def _judge(seen: _Seen, tally: Tally) -> None:
         if len(values) == 1 and tally.there["completions"] >= FEWEST and tally.there["groups"] > 1:
             tally.add("rewards that never vary", f"{name} is always {next(iter(values)):g}")
     if tally.counts["all-equal groups"]:
-        wasted = f"about {tally.there['wasted tokens']:,} tokens in all of them"
-        tally.examples["all-equal groups"] += f"; {wasted}"
+        tally.examples["all-equal groups"] += f"; about {tally.there['wasted tokens']:,} tokens in all of them"
     tally.there |= {
         "steps": len(seen.steps),
         "columns": 1,
