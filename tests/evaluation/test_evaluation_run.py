@@ -97,6 +97,20 @@ def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run,
     assert samples(evals) == samples(undisturbed), "neither interruption nor batches change an answer"
 
 
+def test_answers_that_a_machine_lost_with_its_power_are_made_anew(run, undisturbed, benchmarks, tmp_path):
+    """Only what is put together is synced: a shard is said to be done, in an empty file, and its answers are not there."""
+    evals = tmp_path / "evals"
+    command = (run, "--steps", 10, "--no-base", *asked(benchmarks[1:]), "--output", evals)
+    planned = json.loads(dra_eval(*command, "--dry-run", "--json").communicate(timeout=300)[0])["planned"]
+    claims = Path(planned[0]["folder"]) / "claims"
+    claims.mkdir(parents=True)
+    (claims / "00000.done").touch()
+    assert "step-10: failed, is tried once more" in finish(dra_eval(*command))
+    alone = samples(undisturbed)
+    assert samples(evals) == {key: alone[key] for key in alone if key[:2] == ("step-10", "more")}
+    assert not list(evals.rglob("claims"))
+
+
 def test_ctrl_c_ends_every_process_and_replaced_weights_are_noticed(run, undisturbed, benchmarks, policies, tmp_path):
     evals = tmp_path / "evals"
     copy = tmp_path / "run"
