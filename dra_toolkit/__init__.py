@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from dra_toolkit.diversity import adjust as adjust
     from dra_toolkit.diversity import adjust_rows as adjust_rows
     from dra_toolkit.diversity import group_advantages as group_advantages
+    from dra_toolkit.errors import DRAError as DRAError
     from dra_toolkit.groups import Adjustment as Adjustment
     from dra_toolkit.groups import CompletionGroup as CompletionGroup
     from dra_toolkit.groups import GroupRecord as GroupRecord
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "diversity": "ESTIMATORS AdjustedRows DiversitySettings Estimator adjust adjust_rows group_advantages",
+    "errors": "DRAError",
     "groups": "Adjustment CompletionGroup GroupRecord Message",
     "runs": "FileFacts Recorder Run",
     "training.group_reward": "AdjustedReward",

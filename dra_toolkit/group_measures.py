@@ -23,7 +23,6 @@ from dra_toolkit.rewards.answers import final_answer
 View = Literal["steps", "runs", "prompt", "notebook"]
 Value = float | int | bool | None
 _SPREAD = "(CASE WHEN NOT bool_or(isinf(total)) THEN stddev_samp(total) FILTER (isfinite(total)) END)"
-
 VERDICTS = {"right": 1.0, "wrong": 0.0, "no_answer": 0.0, "timed_out": 0.0}
 """Verdict of a judge -> whether it counts as correct; any other leaves it open."""
 
