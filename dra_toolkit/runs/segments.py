@@ -173,8 +173,7 @@ class SegmentReader:
     def batches(self) -> list[Batch]:
         """Return the batches that the segment holds, ascending."""
         keys = self._groups()[0][:, :2]
-        is_first = np.ones(len(keys), dtype=bool)
-        is_first[1:] = (keys[1:] != keys[:-1]).any(axis=1)
+        is_first = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))
         return [(int(step), int(batch)) for step, batch in keys[is_first]]
 
     def read(self, batch: Batch, index: int | None = None) -> pa.Table:

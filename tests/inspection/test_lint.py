@@ -63,6 +63,7 @@ def write(format: str, rows: list[Row], folder: Path) -> Path:
                 "completion": "text",
                 "right": "reward",
                 "advantage": "advantage",
+                "solution": "gold",
             }
             more = [name for name in of_step[0] if name == "diversity"]
             table = {new: [r[old] for r in of_step] for new, old in [*columns.items(), *zip(more, more, strict=True)]}
@@ -199,7 +200,8 @@ FAULTS: dict[str, tuple[str, tuple[str, ...], Callable[[list[Row]], list[Row]]]]
     ),
     "an adjustment's column": ("rewards adjusted twice", ("trl",), change(lambda i, r: {**r, "diversity": -0.1 * (i % 3)})),
     "golds that say nothing": (
-        "unreadable golds", ("verl",), change(lambda i, r: {**r, "gold": "so $a$ and $b$ are both smaller than it"}),
+        "unreadable golds", ("verl", "trl", "jsonl"),
+        change(lambda i, r: {**r, "gold": "so $a$ and $b$ are both smaller than it"}),
     ),
 }  # fmt: skip
 

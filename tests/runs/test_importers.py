@@ -273,6 +273,21 @@ def test_messages_become_text(tmp_path):
     assert record.group.completions == ("five 0", "five 1", "five 2")
 
 
+@pytest.mark.parametrize("column", ["gold", "solution", "ground_truth", "reference", "label"])
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_golds_of_lines_that_name_them_are_kept(tmp_path, column, kind):
+    rows = [
+        {"step": 1, "prompt": f"p{i // 2}", "completion": f"c{i}", "reward": i % 2, column: f"g{i // 2}"}
+        for i in range(4)
+    ]
+    source = lines(tmp_path / "d.jsonl", rows)
+    if kind == "csv":
+        source = tmp_path / "d.csv"
+        source.write_text("\n".join([",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]))
+    import_(source, tmp_path / "run", "--reward-column", "reward", "--step-column", "step")
+    assert [group.group.gold for group in Run.open(tmp_path / "run").groups()] == ["g0", "g1"]
+
+
 class TestMended:
     def test_sessions_of_verl_are_completions_and_their_last_output_counts(self, tmp_path):
         rows = [

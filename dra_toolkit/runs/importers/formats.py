@@ -79,7 +79,7 @@ class Table:
     trajectory: str | None = None
     """Rows of one value are turns of one completion, of which the last is kept."""
     advantage: str = "advantage"
-    gold: str | None = None
+    gold: Sequence[str] = ()
     tokens: Sequence[str] = ()
 
     def recognise(self, source: Path) -> str | None:
@@ -164,7 +164,8 @@ class Table:
             steps = (options.step_column or steps[0], *steps)
         of_file = int(path.stem) if path.stem.isdecimal() else 1 if self.named else None
         prompts, counts, mode, first = shared_prompts(), self.tokens, options.mode, steps[0]
-        columns = completion, options.group_column or self.group or "", self.gold or "", advantage, first
+        gold_column = next((name for name in self.gold if name in (columns_in(path) or ())), "")
+        columns = completion, options.group_column or self.group or "", gold_column, advantage, first
 
         def rollout(row: Row) -> Rollout:
             said, group, gold, made, step = map(row.get, columns)
