@@ -164,6 +164,39 @@ def trace(group: str, text: str, reward: float, **more: object) -> dict[str, obj
     return {"id": f"{group}-{text}", "group_id": group, "nodes": nodes, "rewards": {"math": reward}, **more}
 
 
+ODD = (5, "x", [5], [[]], {"x": 5}, None, True, [None], {"message": 5})
+PARTS = ("nodes", "rewards", "reward", "calls", "filters", "errors", "info", "advantage", "group_id", "agent", "traces")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_trace_of_an_odd_shape_is_told_or_read_and_the_rest_is_kept(tmp_path, part):
+    sound = [trace("g", "a", 1.0), trace("g", "b", 0.0)]
+    rows = [*sound, *(trace(f"h{i}", "c", 0.0) | {part: odd} for i, odd in enumerate(ODD))]
+    lines(tmp_path / "out" / "rollouts" / "step_1" / "train" / "all" / "traces.jsonl", rows)
+    told = json.loads(import_(tmp_path / "out", tmp_path / "run", "--json").stdout)
+    assert told["completions"] + told["skipped"] <= len(rows)
+    assert all(len(line) < 300 and "\n" not in line for line in told["problems"])
+    groups = [
+        group for mode in ("train", "discarded", "eval") for group in Run.open(tmp_path / "run").groups(mode=mode)
+    ]
+    assert ("a", "b") in [group.group.completions for group in groups]
+
+
+@pytest.mark.parametrize("odd", ["x", [5], {"x": 5}])
+def test_a_flat_rollout_whose_reward_is_no_number_is_told(tmp_path, odd):
+    sound = {
+        "prompt": PROMPTS[0],
+        "completion": [{"role": "assistant", "content": "a"}],
+        "reward": 1.0,
+        "example_id": 1,
+    }
+    source = tmp_path / "out" / "rollouts" / "step_1" / "train_rollouts.jsonl"
+    lines(source, [sound, sound | {"completion": "b"}, sound | {"reward": odd}])
+    told = json.loads(import_(tmp_path / "out", tmp_path / "run", "--json").stdout)
+    assert (told["completions"], told["skipped"]) == (2, 1)
+    assert "reward is of type" in told["problems"][0]
+
+
 class TestPrimeRL:
     def test_traces_by_step_and_kind(self, tmp_path):
         base = tmp_path / "out" / "rollouts" / "step_3" / "train"

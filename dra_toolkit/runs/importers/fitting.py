@@ -74,8 +74,9 @@ def rewards_of(groups: Sequence[Sequence[Rollout]], names: Sequence[str]) -> Arr
     """Return rewards (P, G, K) of groups of any sizes, and their advantages as another; NaN where there are none."""
     there = np.arange(max(map(len, groups))) < np.array([[len(group)] for group in groups])
     found = np.full((*there.shape, len(names) + 1), np.nan)
-    rows = [[*(r.rewards.get(n, np.nan) for n in names), r.advantage] for r in chain.from_iterable(groups)]
-    found[there] = np.array(rows, dtype=np.float64)
+    rollouts = list(chain.from_iterable(groups))
+    columns = [*([r.rewards.get(name, np.nan) for r in rollouts] for name in names), [r.advantage for r in rollouts]]
+    found[there] = np.array(columns, dtype=np.float64).T
     return found
 
 

@@ -110,12 +110,12 @@ class Table:
     def read(self, source: Path, options: Options, problems: Problems) -> Iterator[Rollout]:
         """Yield the rollouts, file by file and a block of rows at a time."""
         rewards = self.reward_names(source, options)
-        before: list[tuple[str, str]] | None = None
+        before: list[tuple[Any, Any]] | None = None
         for path in self._files(source):
             rollout = self._reader(path, rewards, options)
             for block in self._blocks(path, options, problems):
                 if self.repeats and len(block) > 1:
-                    texts = [(str(row.get(self.prompt)), str(row.get(self.completion))) for _, row in block]
+                    texts = [(row.get(self.prompt), row.get(self.completion)) for _, row in block]
                     if texts == before:
                         continue
                     before = texts
@@ -221,11 +221,8 @@ def _tables_by_column(path: Path, problems: Problems) -> Iterator[Block]:
         if "prompt" not in columns or not {"step", "gen_step"} & set(columns):
             yield [(where, line)]
             continue
-        count = max(map(len, columns.values()))
-        yield [
-            (f"{where} row {i}", {name: values[i] if i < len(values) else None for name, values in columns.items()})
-            for i in range(count)
-        ]
+        rows = itertools.zip_longest(*columns.values())
+        yield [(f"{where} row {i}", dict(zip(columns, cells, strict=True))) for i, cells in enumerate(rows)]
 
 
 def _sessions(path: Path, problems: Problems) -> Iterator[Block]:

@@ -14,7 +14,7 @@ or a filter, is of the mode `discarded`, with the reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from dra_toolkit.runs.importers.rollout import (
     spoken,
 )
 
+Parts = Sequence[Mapping[str, Any]]
 _STEP_FOLDER = re.compile(r"step_(\d+)")
 _KIND, _ADVANTAGE, _GROUP, _STEP = (
     tuple(tuple(place.split(".")) for place in places.split())
@@ -70,7 +71,9 @@ class PrimeRL:
         if not files:
             raise RunError(f"{source}: no traces.jsonl, expected the output folder of prime-rl, or a file of traces")
         lines = (line for file in files for _, line in objects(file.path, Problems()))
-        names = dict.fromkeys(name for line in lines for trace in _traces_of(line) for name in _rewards(trace))
+        given = (trace.get("rewards") for line in lines for trace in _traces_of(line))
+        several = (found if isinstance(found, Mapping) and found else ("reward",) for found in given)
+        names = dict.fromkeys(str(name) for found in several for name in found)
         missing = [name for name in options.reward_columns if name not in names]
         if missing:
             raise RunError(f"{source}: no trace has the reward {missing[0]!r}; there are {', '.join(names)}")
@@ -87,8 +90,8 @@ class PrimeRL:
                     said = {"trace": trace, "line": line, "shipped": known, "file": of_file, "options": options}
                     try:
                         yield _rollout(trace, said, prompts, is_trained=known is not None)
-                    except BadRowError as error:
-                        problems.add(where, str(error))
+                    except (ValueError, TypeError, AttributeError) as error:
+                        problems.add(where, f"no trace ({error})" if not isinstance(error, BadRowError) else str(error))
 
 
 def _rollout(
@@ -99,6 +102,7 @@ def _rollout(
     prompt, completion = _texts(trace)
     text, turns = spoken(completion)
     advantage, group = _first(said, _ADVANTAGE), _first(said, _GROUP)
+    nodes, calls = ([p for p in trace.get(name) or () if isinstance(p, dict)] for name in ("nodes", "calls"))
     return Rollout(
         mode,
         as_step(_first(said, _STEP)),
@@ -106,24 +110,23 @@ def _rollout(
         prompts(prompt),
         text,
         _rewards(trace),
-        advantage=None if advantage is None else as_number(advantage, "advantage"),
-        tokens=_tokens(trace),
-        finish_reason=_finish(trace),
-        discard_reason=reason if mode == "discarded" else None,
-        turns=turns,
+        None if advantage is None else as_number(advantage, "advantage"),
+        _tokens(nodes, calls),
+        _finish(trace, nodes, calls),
+        reason if mode == "discarded" else None,
+        turns,
     )
 
 
-def _first(said: Mapping[str, Any], places: tuple[tuple[str, ...], ...]) -> Any:
+def _first(said: Any, places: tuple[tuple[str, ...], ...]) -> Any:
     """Return what stands in the first of some places that holds anything."""
-    return next((found for place in places if (found := _of(said, *place)) is not None), None)
-
-
-def _of(found: Any, *names: str) -> Any:
-    for name in names:
-        if not isinstance(found, dict) or (found := found.get(name)) is None:
-            return None
-    return found
+    for place in places:
+        found = said
+        for name in place:
+            found = found.get(name) if type(found) is dict else None
+        if found is not None:
+            return found
+    return None
 
 
 def _reason(trace: Mapping[str, Any], is_trained: bool) -> str | None:
@@ -166,7 +169,7 @@ def _last_branch(nodes: Any) -> list[Mapping[str, Any]]:
 
 def _is_sampled(node: Mapping[str, Any]) -> bool:
     sampled = node.get("sampled")
-    return bool(sampled) if sampled is not None else _of(node, "message", "role") == "assistant"
+    return bool(sampled) if sampled is not None else _first(node, (("message", "role"),)) == "assistant"
 
 
 def _rewards(trace: Mapping[str, Any]) -> dict[str, float]:
@@ -180,26 +183,21 @@ def _rewards(trace: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def _tokens(trace: Mapping[str, Any]) -> int | None:
-    sampled = [node for node in _inner(trace, "nodes") if _is_sampled(node)]
+def _tokens(nodes: Parts, calls: Parts) -> int | None:
+    sampled = [node for node in nodes if _is_sampled(node)]
     masks = [sum(map(bool, node.get("mask") or [])) or len(node.get("token_ids") or []) for node in sampled]
     if any(masks):
         return sum(masks)
-    usage = [_of(call, "usage", "completion_tokens") for call in _inner(trace, "calls")]
+    usage = [_first(call, (("usage", "completion_tokens"),)) for call in calls]
     known = [count for count in usage if isinstance(count, int)]
     return sum(known) if known else None
 
 
-def _finish(trace: Mapping[str, Any]) -> str | None:
-    ends = [part.get("finish_reason") for part in (*_inner(trace, "nodes"), *_inner(trace, "calls"))]
-    known = [end for end in ends if end]
+def _finish(trace: Mapping[str, Any], nodes: Parts, calls: Parts) -> str | None:
+    known = [end for part in (*nodes, *calls) if (end := part.get("finish_reason"))]
     if str(trace.get("stop_condition", "")).startswith("max_") or (known and known[-1] == "length"):
         return "length"
     return "stop" if known else None
-
-
-def _inner(trace: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    return [part for part in trace.get(name) or () if isinstance(part, dict)]
 
 
 @dataclass(frozen=True, kw_only=True)

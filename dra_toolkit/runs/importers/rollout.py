@@ -91,6 +91,10 @@ def spoken(found: Any) -> tuple[str, Turns | None]:
     """Return what the policy wrote of a completion, a text or a list of messages, and its turns; raises BadRowError else."""
     if isinstance(found, str):
         return found, None
+    if type(found) is list and len(found) == 1 and type(found[0]) is dict and type(found[0].get("content")) is str:
+        text = found[0]["content"]
+        if found == [{"role": "assistant", "content": text}]:  # as most are; the way below costs as much as reading one
+            return text, None
     if not isinstance(found, list) or not all(isinstance(message, dict) for message in found):
         raise BadRowError(f"the completion is {_kind(found)}, expected a text or a list of messages")
     if len(found) == 1 and not found[0].get("role"):
