@@ -23,7 +23,6 @@ TRACKERS: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in ("mlflow", "neptune", "swanlab", "trackio", "wandb")},
 }
 """The names that `report_to` takes, each with the packages of which it needs one."""
-
 OURS = ("tensorboard", "trackio", "wandb")
 """The trackers of the extra `trackers`."""
 

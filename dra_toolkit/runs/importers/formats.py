@@ -110,15 +110,16 @@ class Table:
     def read(self, source: Path, options: Options, problems: Problems) -> Iterator[Rollout]:
         """Yield the rollouts, file by file and a block of rows at a time."""
         rewards = self.reward_names(source, options)
-        before: list[tuple[Any, Any]] | None = None
+        before: Block = []
         for path in self._files(source):
             rollout = self._reader(path, rewards, options)
             for block in self._blocks(path, options, problems):
                 if self.repeats and len(block) > 1:
-                    texts = [(row.get(self.prompt), row.get(self.completion)) for _, row in block]
-                    if texts == before:
+                    names = (self.completion, self.prompt)
+                    alike = (a.get(n) == b.get(n) for (_, a), (_, b) in zip(block, before, strict=False) for n in names)
+                    if len(block) == len(before) and all(alike):
                         continue
-                    before = texts
+                    before = block
                 for where, row in block:
                     try:
                         yield rollout(row)

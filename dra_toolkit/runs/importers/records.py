@@ -25,7 +25,6 @@ from dra_toolkit.diversity import (
 )
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Mode
-from dra_toolkit.groups import prompt_hash as hash_of
 from dra_toolkit.runs.importers.fitting import rewards_of
 from dra_toolkit.runs.importers.rollout import Rollout
 
@@ -76,7 +75,7 @@ def _grouped(rollouts: list[Rollout], consecutive: bool) -> list[list[Rollout]]:
     groups: defaultdict[object, list[Rollout]] = defaultdict(list)
     before, turn = object(), 0
     for (group, prompt), run in groupby(rollouts, itemgetter(2, 3)):
-        identity = hash_of(prompt) if group is None else (group,)
+        identity = prompt if group is None else (group,)
         turn += consecutive and identity != before
         before = identity
         groups[identity, turn].extend(run)
