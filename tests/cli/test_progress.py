@@ -65,3 +65,8 @@ def test_scripts_get_the_events(capsys):
         display.show(event)
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert told == [{"version": 1, **event} for event in EVENTS]
+
+
+def test_an_evaluation_in_training_says_how_far_it_is() -> None:
+    (shown,) = training_events({"event": "evaluation", "done": 3, "of": 24})
+    assert (shown.line, shown.is_progress) == ("evaluating, batch 3/24", True)

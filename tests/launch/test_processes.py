@@ -162,12 +162,10 @@ def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
     assert_rewards_follow_from_the_texts(run)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", pytest.param("zero2", marks=[needs_compiler, pytest.mark.slow])])
-def test_a_dead_agent_ends_its_workers_at_once_and_the_resumed_run_is_the_same(recipe, plain, strategy, tmp_path):
+def test_a_dead_agent_ends_its_workers_at_once_and_the_resumed_run_is_the_same(recipe, plain, tmp_path):
     """They live in sessions of their own, and nobody but the launcher is left that knows them."""
-    run = recipe.parent / f"dead_agent_{strategy}"
-    settings = (f"accelerate_config={strategy}", "reward_funcs=[tiny.endless_letters]")
-    process = dra(recipe, run, *settings, folder=tmp_path)
+    run, reward = recipe.parent / "dead_agent", "reward_funcs=[tiny.endless_letters]"
+    process = dra(recipe, run, reward, folder=tmp_path)
     wait_until((tmp_path / "endless").exists, process)
     ranks = workers(process)
     (agent,) = psutil.Process(process.pid).children()
@@ -179,11 +177,10 @@ def test_a_dead_agent_ends_its_workers_at_once_and_the_resumed_run_is_the_same(r
     assert not [rank for rank in ranks if rank.is_running()]
     assert Run.open(run).directory.status()["state"] == "failed"
     (tmp_path / "ends").touch()
-    assert "continuing after step 2 (attempt 2)" in finish(dra(recipe, run, *settings, "--resume", folder=tmp_path))
+    assert "continuing after step 2 (attempt 2)" in finish(dra(recipe, run, reward, "--resume", folder=tmp_path))
     assert recorded(run) == recorded(plain)
-    if strategy == "ddp":
-        weights = [path / "checkpoints/checkpoint-6/model.safetensors" for path in (run, plain)]
-        assert weights[0].read_bytes() == weights[1].read_bytes()
+    weights = [path / "checkpoints/checkpoint-6/model.safetensors" for path in (run, plain)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
 def signal_everyone(process: subprocess.Popen[str]) -> None:
@@ -253,6 +250,31 @@ def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe
     said = finish(dra(recipe, run, *LAUNCHERS[name], *slow, f"max_steps={saved[name] + 1}", "--resume"))
     assert f"continuing after step {saved[name]}" in said
     assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, saved[name] + 2))
+
+
+def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_somebody_asked(recipe, tmp_path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    for name, asked in (("train", "What is"), ("test", "Held out: what is")):
+        rows = [{"question": f"{asked} {i} + 2?", "solution": str(i + 2)} for i in range(48)]
+        (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ("eval_strategy=steps", "eval_steps=2", "per_device_eval_batch_size=4", "save_steps=1000")
+    reward = "reward_funcs=[tiny.letters_that_wait_in_evaluation]"
+    process = dra(recipe, run, f"dataset_name={data}", reward, *settings, folder=tmp_path)
+    wait_until((tmp_path / "reached").exists, process)
+    process.terminate()
+    wait_until((run / "logs/attempt-1/stop").exists, process)
+    (tmp_path / "asked").touch()
+    said = finish(process, status=130)
+    assert "Stopped; checkpoint-2 is in" in said
+    told = [json.loads(line) for line in (run / "logs/attempt-1/events.jsonl").read_text().splitlines()]
+    assert {"event": "evaluation", "done": 1, "of": 24}.items() <= next(
+        e for e in told if e["event"] == "evaluation"
+    ).items()
+    opened = Run.open(run)
+    assert [path.name for path in (run / "groups").glob("eval-*")] == ["eval-00000002-000.parquet"]
+    assert [record.index for record in opened.groups(mode="eval")] == [0, 1, 2, 3]
+    assert [row["step"] for row in opened.metrics() if "reward" in row] == [1, 2]
 
 
 @pytest.mark.parametrize("lora", [(), ("use_peft=true",)], ids=["whole", "adapters"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import resource
@@ -93,6 +94,20 @@ def endless_letters(completions: list[Any], trainer_state: Any, **_: Any) -> lis
     if trainer_state.global_step >= 3 and not (folder / "ends").exists():
         (folder / "endless").touch()
         signal.pause()
+    return letters(completions)
+
+
+HELD_OUT_BATCHES = itertools.count()
+
+
+def letters_that_wait_in_evaluation(completions: list[Any], prompts: list[Any], **_: Any) -> list[float]:
+    """The same reward; of the second held-out batch it comes only once somebody `asked`, and says so by `reached`."""
+    folder = Path(os.environ["DRA_TEST_FOLDER"])
+    is_held_out = "Held out" in str(prompts[0])
+    if is_held_out and next(HELD_OUT_BATCHES) == 1:
+        (folder / "reached").touch()
+        while not (folder / "asked").exists():
+            threading.Event().wait(0.2)
     return letters(completions)
 
 
