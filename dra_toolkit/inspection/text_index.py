@@ -30,7 +30,7 @@ from dra_toolkit.runs.segments import TEXTS
 from dra_toolkit.runs.store import GroupStore
 
 FOLDER = "text_index"
-GRAM = 4
+GRAM, FORM = 4, 2  # what an index of an earlier form says nothing of may be there
 STRETCH = 4 << 20
 """Bytes of text to a filter: at least half of it, a row group more at most."""
 SEARCHED = ("completion", "turns")
@@ -39,6 +39,7 @@ SHARE = 0.04
 _SEEDS = 0x9E3779B1, 0x85EBCA77
 _FOLDS = tuple(sign.encode() for sign in "\u212a\u0130\u017f")
 """Kelvin, dotted I, long s: what some reader takes for a letter of ASCII where case is ignored."""
+_SETS = re.compile(r"\[[^]]*(?:\[|--|&&|\|\||~~)|\[:")  # what Python warns of, or reads otherwise
 _END = 1 << 16
 Needed = list[tuple[str, ...]]
 """What every match contains: of each tuple at least one text."""
@@ -83,8 +84,7 @@ def steps_that_may_hold(store: GroupStore, needed: Needed, *, ignore_case: bool 
         return None
     ranges: list[Steps] = [(file.first, file.first) for file in snapshot.files]
     for segment, index in indices:
-        whole = [(segment.first, segment.last)]
-        ranges += index.may_hold(needed, ignore_case=ignore_case) if index else whole
+        ranges += index.may_hold(needed, ignore_case=ignore_case) if index else [(segment.first, segment.last)]
     found: list[Steps] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:
@@ -100,7 +100,7 @@ def needed_by(pattern: str) -> tuple[Needed, bool]:
     Python reads most of RE2's syntax as RE2 does; of what it might read otherwise nothing is said.
     """
     try:
-        found = _parser.parse("" if "[:" in pattern else pattern)
+        found = _parser.parse("" if _SETS.search(pattern) else pattern)
         return _needed(found), bool(found.state.flags & re.IGNORECASE)
     except (ValueError, OverflowError, RecursionError, re.error):
         return [], False
@@ -189,7 +189,7 @@ def _identity(texts: Path) -> list[int]:
     with open(texts, "rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _END))
-        return [size, zlib.crc32(file.read())]
+        return [FORM, size, zlib.crc32(file.read())]
 
 
 def _content(texts: Path, stopped: Callable[[], bool]) -> bytes | None:
@@ -236,13 +236,13 @@ def _stretches(metadata: Any) -> tuple[list[list[int]], int]:
 def _read_texts(file: Any, row_groups: list[int]) -> tuple[Steps, bytes]:
     """Return the first and last step of some row groups, and their texts, turns included."""
     table = file.read_row_groups(row_groups, columns=["step", *SEARCHED], use_threads=False)
-    columns = [table["completion"]]
+    held: list[str | None] = table["completion"].to_pylist()
     if "turns" in table.column_names:
         turns = table["turns"].combine_chunks().flatten()
-        columns += [turns.field("content"), turns.field("calls")]
+        said = zip(turns.field("content").to_pylist(), turns.field("calls").to_pylist(), strict=True)
+        held += [text for each in said for text in each]  # as they are searched: a text, and its calls on the next line
     steps = table["step"].to_numpy()
-    held = ["\n".join(text or "" for text in column.to_pylist()).encode() for column in columns]
-    return (int(steps.min()), int(steps.max())), b"\n".join(held)
+    return (int(steps.min()), int(steps.max())), "\n".join(text or "" for text in held).encode()
 
 
 def _grams(text: bytes) -> Iterator[NDArray[np.uint32]]:

@@ -13,7 +13,7 @@ import pytest
 from recorded import make_run, record, record_all
 
 from dra_toolkit.groups import Message
-from dra_toolkit.inspection import text_search
+from dra_toolkit.inspection import text_index, text_search
 from dra_toolkit.inspection.selection import Selection
 from dra_toolkit.inspection.text_index import FOLDER, build_missing, needed_by, read_index, steps_that_may_hold
 from dra_toolkit.inspection.text_search import Wanted, search
@@ -164,6 +164,36 @@ TURNS = (
     Message(role="tool", content="A position in which any move loses. Ümlaut [x]"),
     Message(role="assistant", content="So the answer is 7."),
 )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("pattern", ["[[a]bcd", "[a--b]xyz1", "x[a&&b]", "[^a||b]", "[~~]wxyz", "[[:alpha:]]abcd"])
+def test_sets_that_python_warns_of_are_read_without_a_word(pattern):
+    assert needed_by(pattern) == ([], False)
+
+
+def test_what_spans_a_text_and_its_calls_is_found_with_an_index_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_index, "SHARE", 100)  # of so few texts every bit would be set
+    directory = make_run(tmp_path / "run")
+    found = record(1, 0, G=3, texts=["plain", "I shall look it up.\nSo the answer is 7.", "other"])
+    record_all(directory, [replace(found, group=replace(found.group, turns=(None, TURNS, None)))], [record(2, 0)])
+    compact(directory.groups, everything=True, grace=0)
+    build_missing(directory.groups)
+    run = Run(directory)
+    for text, is_regex in (('it up.\n[{"name"', False), (r"it up\.\n\[\{", True)):
+        (hit,) = search(run, Wanted(text=text, is_regex=is_regex), Selection()).rows
+        assert (hit.step, hit.completion, hit.turn) == (1, 1, 0)
+
+
+def test_an_index_of_an_earlier_form_is_made_anew(run, monkeypatch):
+    monkeypatch.setattr(text_index, "FORM", 1)
+    index_file(run).unlink()
+    assert build_missing(run.directory.groups) == 1
+    monkeypatch.undo()
+    text_index._read.cache_clear()
+    assert read_index(segment(run)) is None
+    assert build_missing(run.directory.groups) == 1
+    assert read_index(segment(run)) is not None
 
 
 @pytest.mark.parametrize("compacted", [False, True])
