@@ -73,7 +73,7 @@ class Claims:
 
     def facts(self, names: Iterable[str]) -> list[dict[str, Any]]:
         """Return what the shards took that are done."""
-        return [json_object(self.folder / f"{name}.done") for name in names]
+        return [json_object(self.folder / f"{name}.done") for name in names if self.is_done(name)]
 
     def open(self, names: Iterable[str]) -> int:
         """Return how many shards, or else the putting together, a further process could take."""
