@@ -337,12 +337,13 @@ class TestKilled:
                 child = os.fork()
                 if child:
                     os.waitpid(child, 0)
-                    print("dead", flush=True)
+                    os.write(1, b"dead\\n")  # at once: `print` may be killed before the end of its line
                     continue
-                print("pid", os.getpid(), flush=True)
+                os.write(1, b"pid %d\\n" % os.getpid())
                 recorder = Recorder(Path(folder), FACTS, tell=print)
                 for step in range(int(first), 10**6):
-                    recorder.submit([record(step, i) for i in range(2)]); recorder.flush(); print(step, flush=True)
+                    recorder.submit([record(step, i) for i in range(2)]); recorder.flush()
+                    os.write(1, b"%d\\n" % step)
         """
         rng, told, joined = np.random.default_rng(0), 0, 0
         command = [sys.executable, "-c", textwrap.dedent(code)]
