@@ -111,7 +111,9 @@ def _seals() -> str:
         f"{parquet.BLOCK >> 10} KiB of the data, of these checksums and of the footer.\n\n```\n{layout}\n```\n\n"
         "It is checked before SQL reads a file, once by each process while size and time of the file stand, and by every "
         "other reader for what it decodes; a file that differs is named and skipped. A file without a seal, written before "
-        "there were any or by another tool, is read; that its rows are whole groups in order is checked instead.\n\n"
+        "there were any or by another tool, is read; that its rows are whole groups in order is checked instead. "
+        "A bit that flipped in one of its numbers is told where groups are read (`Run.group`, `Run.groups`, "
+        "`dra inspect verify`), by the sum of its page; SQL need not see it.\n\n"
     )
 
 

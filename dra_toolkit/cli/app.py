@@ -61,7 +61,7 @@ def dashboard(
     needed = ("gradio", "latex2mathml", "mcp") if mcp else ("gradio", "latex2mathml")
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
-        raise RunError(f"this needs {' and '.join(missing)}: pip install 'dra-toolkit[{'app,mcp' if mcp else 'app'}]'")
+        raise RunError(f"dra app needs {', '.join(missing)}: pip install 'dra-toolkit[{'app,mcp' if mcp else 'app'}]'")
     if demo and where:
         raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
     rules = rules_for(host, password, allow_host or [])
