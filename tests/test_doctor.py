@@ -503,6 +503,14 @@ class TestReach:
         assert found.level == "problem"
         assert "one.safetensors" in found.found
 
+    @pytest.mark.parametrize("index", ["null", '{"weight_map": null}', '{"weight_map": ["a"]}', "[" * 5000, "{torn"])
+    def test_an_index_of_weights_that_says_nothing_is_no_traceback(self, published, index):
+        model = Path(load_recipe(published)["model_name_or_path"])
+        (model / "model.safetensors.index.json").write_text(index)
+        found = reach(load_recipe(published)).findings[0]
+        assert found.level == "problem"
+        assert "model.safetensors" in found.found
+
     def test_a_column_that_the_data_lack_is_a_problem_with_the_nearest_name(self, published):
         report = examine(*examine_recipe(published, ["prompt_column=problme"]))
         (found,) = (finding for finding in report.findings if finding.subject == "recipe")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.doctor.model import ModelShape, ModelSize, read_json
+from dra_toolkit.doctor.model import ModelShape, ModelSize
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.launch.plan import distributed_type
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.accelerate_config import accelerate_values
 from dra_toolkit.recipe.derived import steps_per_generation, vllm_memory
+from dra_toolkit.runs.files import json_object
 
 PROMPT_TOKENS = 200
 """Assumed mean length of a prompt, where the data are not at hand."""
@@ -108,7 +109,7 @@ def deepspeed_config(recipe: Recipe) -> Mapping[str, Any] | None:
     """Return DeepSpeed's settings as the recipe gives them: its own, or those of its accelerate configuration."""
     given = recipe.launch.deepspeed
     if given is not None:
-        return given if isinstance(given, Mapping) else read_json(Path(given).expanduser())
+        return given if isinstance(given, Mapping) else json_object(Path(given).expanduser())
     if distributed_type(recipe) != "DEEPSPEED":
         return None
     return accelerate_values(recipe).get("deepspeed_config") or {}

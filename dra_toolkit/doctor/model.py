@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from dra_toolkit.runs.files import json_object
 
 DTYPE_BYTES = {"F64": 8, "F32": 4, "BF16": 2, "F16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 CONFIG, INDEX, WEIGHTS = "config.json", "model.safetensors.index.json", "model.safetensors"
@@ -122,23 +123,14 @@ def read_folder(folder: Path) -> ModelSize:
             from huggingface_hub import parse_local_safetensors_file_metadata
 
             counted.update(parse_local_safetensors_file_metadata(path).parameter_count)
-    return size_of(read_json(folder / CONFIG), counted)
+    return size_of(json_object(folder / CONFIG), counted)
 
 
 def missing_weights(folder: Path) -> list[str]:
     """Return which files of weights a folder lacks; empty if it is complete."""
     if (folder / WEIGHTS).is_file():
         return []
-    shards = sorted(set(read_json(folder / INDEX).get("weight_map", {}).values()))
-    if shards:
-        return [name for name in shards if not (folder / name).is_file()]
+    shards = json_object(folder / INDEX).get("weight_map")
+    if shards and isinstance(shards, dict):
+        return [name for name in sorted(set(map(str, shards.values()))) if not (folder / name).is_file()]
     return [] if any(folder.glob("*.bin")) or any(folder.glob("*.safetensors")) else [WEIGHTS]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return a JSON object from a file; an empty one if there is none."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

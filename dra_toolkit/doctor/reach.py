@@ -11,12 +11,13 @@ from typing import Any, Literal
 
 from dra_toolkit.doctor.findings import Finding, broken, ok, problem, shown_size, warning
 from dra_toolkit.doctor.golds import check_golds, read_rows, training_file
-from dra_toolkit.doctor.model import CONFIG, ModelSize, missing_weights, read_folder, read_json, size_of
+from dra_toolkit.doctor.model import CONFIG, ModelSize, missing_weights, read_folder, size_of
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.errors import counted, did_you_mean
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.check_data import DATA_SUFFIXES
+from dra_toolkit.runs.files import json_object
 from dra_toolkit.safe_text import first_line
 
 HUB_SECONDS = 6.0
@@ -191,7 +192,7 @@ def _config(name: str, revision: str | None) -> Mapping[str, Any]:
     from huggingface_hub import hf_hub_download
 
     with contextlib.suppress(Exception):  # without it there is less of an estimate, and nothing else
-        return read_json(Path(hf_hub_download(name, CONFIG, revision=revision, etag_timeout=HUB_SECONDS)))
+        return json_object(Path(hf_hub_download(name, CONFIG, revision=revision, etag_timeout=HUB_SECONDS)))
     return {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dra_toolkit.runs.files import publish_text, read_json
+from dra_toolkit.runs.files import json_object, publish_text
 
 PREFIX = "checkpoint-"
 MANIFEST = "dra_checkpoint.json"
@@ -39,13 +39,9 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 def what_is_missing(checkpoint: Path) -> str | None:
     """Return what keeps a checkpoint from being resumed, or None if it is complete."""
-    try:
-        found = read_json(checkpoint / MANIFEST)
-    except FileNotFoundError:
+    if not (checkpoint / MANIFEST).exists():
         return f"{MANIFEST}, which is written last"
-    except (OSError, ValueError):
-        found = None
-    files = found.get("files") if isinstance(found, dict) else None
+    files = json_object(checkpoint / MANIFEST).get("files")
     if not isinstance(files, dict):
         return f"a readable {MANIFEST}"
     for name, size in files.items():

@@ -79,6 +79,15 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path, most=MOST_JSON))
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the object in a file; an empty one where there is none that can be read."""
+    try:
+        read = read_json(path)
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
+
+
 def remove_temporaries(folder: Path) -> None:
     """Remove what an interrupted `publish` left behind."""
     for leftover in folder.glob(f"{TEMPORARY_PREFIX}*"):

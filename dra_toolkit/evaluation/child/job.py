@@ -49,10 +49,7 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
 
     with closing(Scoring(job["scorers"])) as scoring:
         when_forked()
-        present = f"{claims.PRESENT}-{claims.writer()}"
         cells = [Cell(benchmark, scoring, tell) for benchmark in job["benchmarks"]]
-        for cell in cells:
-            cell.claims.take(present)  # so that other processes rather begin with other checkpoints
         tell("phase", text="loading the model")
         started = time.perf_counter()
         if job["engine"]["backend"] == "vllm":
@@ -62,12 +59,8 @@ def run_job(job: Mapping[str, Any], tell: Tell, when_forked: Callable[[], None])
         engine = Engine(job["model"], job["engine"])
         loading = time.perf_counter() - started
         for cell in cells:
-            if not is_finished(cell.folder):
-                cell.evaluate(engine, loading)
+            cell.finish(engine, loading)
             loading = 0.0
-            cell.claims.release(present)
-            if is_finished(cell.folder):  # perhaps by another process, before this one claimed its presence
-                shutil.rmtree(cell.claims.folder, ignore_errors=True)
 
 
 class Cell:
@@ -76,7 +69,8 @@ class Cell:
     def __init__(self, benchmark: Mapping[str, Any], scoring: Any, tell: Tell) -> None:
         self._benchmark, self._scoring, self._tell = benchmark, scoring, tell
         self.folder, self._name, self._sampling = Path(benchmark["folder"]), benchmark["name"], benchmark["sampling"]
-        self.claims = claims.Claims(self.folder)
+        self.claims, self._present = claims.Claims(self.folder), f"{claims.PRESENT}-{claims.writer()}"
+        self.claims.take(self._present)  # so that other processes rather begin with other checkpoints
         self._rows = {row["id"]: row for row in read_lines(Path(benchmark["problems_file"]))}
         self._samples = [(problem, sample) for problem in self._rows for sample in range(self._sampling["n"])]
         self._shards = claims.shards(self._samples)
@@ -84,7 +78,16 @@ class Cell:
         self._mine: list[str] = []
         self._generated, self._told = 0, 0.0
 
-    def evaluate(self, engine: Any, loading: float) -> None:
+    def finish(self, engine: Any, loading: float) -> None:
+        """Do what is left to do; once it is finished, by whichever process, delete what it was put together from."""
+        if not is_finished(self.folder):
+            self._evaluate(engine, loading)
+        self.claims.release(self._present)
+        if is_finished(self.folder):  # perhaps by another process, after this one had looked
+            forget(self.folder)
+            shutil.rmtree(self.claims.folder, ignore_errors=True)
+
+    def _evaluate(self, engine: Any, loading: float) -> None:
         """Generate and score what is missing of the shards that are free, and put everything together if that was all."""
         started = time.perf_counter()
         self._engine = engine
@@ -114,6 +117,8 @@ class Cell:
         for name, samples in self._shards.items():
             if not self.claims.take(name):
                 continue
+            if is_finished(self.folder):  # and with that who did what is forgotten: nothing looks done any more
+                break
             self._mine.append(name)
             missing = [self._request(*sample) for sample in samples if not self._is_there(*sample)]
             self._progress()
@@ -173,7 +178,7 @@ class Cell:
             self._tell("progress", benchmark=self._name, done=self._done, of=len(self._samples))
 
     def _publish(self) -> None:
-        """Write outcomes and results, and delete what they were put together from."""
+        """Write outcomes and results."""
         started = time.perf_counter()
         answers, made = kept_answers(self.folder), kept_scores(self.folder)
         digests = {sample: answers[sample].digest for sample in self._samples if sample in answers}
@@ -186,8 +191,6 @@ class Cell:
         write_results(self.folder / "lighteval" / "results", facts, correct.reshape(len(self._rows), -1))
         facts["seconds"]["other"] = round(time.perf_counter() - started, 3)
         write_outcomes(self.folder / OUTCOMES_FILE, self._outcomes(answers, scores), facts)
-        forget(self.folder)
-        shutil.rmtree(self.claims.folder, ignore_errors=True)
         told = {name: facts[name] for name in ("accuracy", "seconds", "generated")}
         self._tell("evaluated", benchmark=self._name, **told)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.models.folders import ModelFolder, json_object
-from dra_toolkit.runs.files import publish_text
+from dra_toolkit.evaluation.models.folders import ModelFolder
+from dra_toolkit.runs.files import json_object, publish_text
 
 KEY_LENGTH = 16
 MEMORY = ".hashes.json"

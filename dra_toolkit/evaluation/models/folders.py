@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from dra_toolkit.runs.files import read_json
+from dra_toolkit.runs.files import json_object
 
 ADAPTER = "adapter_config.json"
 INDEX = "model.safetensors.index.json"
@@ -75,12 +74,3 @@ def has_chat_template(folder: Path) -> bool:
     """Return whether the tokenizer in `folder` has a chat template."""
     files = any((folder / f"chat_template.{ending}").is_file() for ending in ("jinja", "json"))
     return files or bool(json_object(folder / "tokenizer_config.json").get("chat_template"))
-
-
-def json_object(path: Path) -> dict[str, Any]:
-    """Return the object in a file; an empty one where there is none that can be read."""
-    try:
-        read = read_json(path)
-    except (OSError, ValueError):
-        return {}
-    return read if isinstance(read, dict) else {}

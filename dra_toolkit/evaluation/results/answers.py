@@ -11,6 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def forget(evaluation: Path) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return the whole lines of a JSON Lines file; what a crash has torn is left out, an absent file has none."""
-    rows = [_json(line) for _, line in _lines(path)] if path.is_file() else []
+    rows = [_json(line) for _, line in _lines(path)]
     return [row for row in rows if row is not None]
 
 
@@ -109,7 +110,10 @@ def _files(evaluation: Path, kind: str) -> list[Path]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     offset = 0
-    with open(path, "rb") as file:
+    with (
+        suppress(FileNotFoundError),
+        open(path, "rb") as file,
+    ):  # put together with the others and deleted since it was found
         for line in file:
             yield offset, line
             offset += len(line)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from dra_toolkit.evaluation.models.folders import json_object
+from dra_toolkit.runs.files import json_object
 
 FOLDER = "claims"
 SHARD = 64
@@ -47,8 +47,7 @@ class Claims:
 
     def take(self, name: str) -> bool:
         """Claim a shard; False where it is done, or another process has it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        file = open(self.folder / f"{name}.claim", "a")  # noqa: SIM115
+        file = self._file(name)
         if not _lock(file, fcntl.LOCK_EX) or self.is_done(name):
             file.close()
             return False
@@ -83,6 +82,12 @@ class Claims:
     def is_worked_on(self) -> bool:
         """Return whether a process has any claim here."""
         return any(self._is_taken(path.stem) for path in self.folder.glob("*.claim"))
+
+    def _file(self, name: str) -> TextIO:
+        while True:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # by a process that finished the evaluation and deleted the folder
+                return open(self.folder / f"{name}.claim", "a")
 
     def _is_taken(self, name: str) -> bool:
         with suppress(OSError), open(self.folder / f"{name}.claim") as file:

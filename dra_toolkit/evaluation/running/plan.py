@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from dra_toolkit.evaluation.results.answers import answered
 from dra_toolkit.evaluation.results.stored import FACTS_FILE, is_finished, read_evaluation
 from dra_toolkit.evaluation.running.gpu_slots import process_context
 from dra_toolkit.evaluation.settings import Engine, Sampling
-from dra_toolkit.runs.files import publish_text, read_json
+from dra_toolkit.runs.files import json_object, publish_text
 from dra_toolkit.safe_text import first_line
 
 DATA_FOLDER, LOGS_FOLDER = "data", "logs"
@@ -64,9 +63,8 @@ class BenchmarkWork:
     @property
     def accuracy(self) -> float | None:
         """The share of correct answers, once it is finished."""
-        with suppress(OSError, ValueError):
-            return float(read_json(self.folder / FACTS_FILE)["accuracy"])
-        return None
+        found = json_object(self.folder / FACTS_FILE).get("accuracy")
+        return found if isinstance(found, float) else None
 
 
 @dataclass(frozen=True, kw_only=True)
