@@ -578,7 +578,6 @@ def ask_hub(endpoint: str, tmp_path: Path, names: list[tuple[str, str]], **envir
         env={**clean, **settings, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
     )
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
@@ -647,7 +646,6 @@ def dra(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         capture_output=True,
         text=True,
-        timeout=300,
     )
 
 

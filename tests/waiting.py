@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -23,6 +23,39 @@ def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str] | No
         if process is not None and process.poll() is not None and not condition():
             raise AssertionError(f"it ended with status {process.returncode}: {process.communicate()}")
         time.sleep(0.02)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Tell whether a process has ended; nobody may have waited for it yet."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until_ended(processes: Iterable[psutil.Process]) -> None:
+    """Wait until processes have ended, whoever started them."""
+    wait_until(lambda: all(map(has_ended, processes)))
+
+
+def kill_family(process: subprocess.Popen[str]) -> None:
+    """SIGKILL a process and everything that it has started, as a crash of the machine would.
+
+    Each is stopped before it is asked for its children: what it started in between would live on. One that ends by itself
+    meanwhile is as dead as the others.
+    """
+    family, found = [], [psutil.Process(process.pid)]
+    while found:
+        member = found.pop()
+        with suppress(psutil.NoSuchProcess):
+            member.suspend()
+            found += member.children()
+            family.append(member)
+    for member in family:
+        with suppress(psutil.NoSuchProcess):
+            member.kill()
+    process.communicate()
+    wait_until_ended(family)  # until then they hold what they have locked
 
 
 def wait_until_used(pid: int, seconds: float) -> None:

@@ -34,6 +34,8 @@ window.fetch = async (...about) => {
 };
 """
 
+PATIENCE = 300_000
+"""Milliseconds for what the browser is waited for: the page, the server and the machine may stand still for a while."""
 FRAMES = "async () => { for (let i = 0; i < 20; i++) await new Promise(requestAnimationFrame); }"
 """Waits for twenty frames in the browser."""
 
@@ -55,11 +57,7 @@ def dra_app(*arguments: object, **environment: str) -> Iterator[str]:
         yield _address(process)
     finally:
         process.send_signal(signal.SIGINT)
-        try:
-            process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.wait()
 
 
 def _address(process: subprocess.Popen[str]) -> str:
@@ -83,6 +81,7 @@ class Browser:
         )
         self.browser, self.page = chromium, self.context.new_page()
         self.address = address
+        self.context.set_default_timeout(PATIENCE)
         self.context.add_init_script(COUNT_QUESTIONS)
         self.complaints: list[str] = []
         self.foreign: list[str] = []
@@ -98,12 +97,12 @@ class Browser:
 
     def drawn(self, name: str) -> None:
         """Wait until a page has drawn an answer, and what it asked for after it: nothing moves any more."""
-        self.page.wait_for_selector(f"#dra-{name} .dra[data-drawn]:not([aria-busy])", timeout=60_000)
-        self.page.wait_for_function("() => !window.openQuestions", timeout=60_000)
+        self.page.wait_for_selector(f"#dra-{name} .dra[data-drawn]:not([aria-busy])")
+        self.page.wait_for_function("() => !window.openQuestions")
 
     def plots(self, name: str, figure: str) -> None:
         """Wait until a figure is drawn."""
-        self.page.wait_for_selector(f'#dra-{name} [data-figure="{figure}"] svg.curves path', timeout=30_000)
+        self.page.wait_for_selector(f'#dra-{name} [data-figure="{figure}"] svg.curves path')
 
     def go(self, name: str) -> None:
         """Go to a page by its link in the bar."""
@@ -142,7 +141,7 @@ def ask(address: str, path: str, *, data: bytes | None = None, **headers: str) -
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     request = urllib.request.Request(f"{address}{path}", data=data, headers=names)
     try:
-        with opener.open(request, timeout=20) as answer:
+        with opener.open(request) as answer:
             return answer.status, answer.read(), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, error.read(), error.headers

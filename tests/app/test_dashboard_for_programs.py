@@ -193,7 +193,7 @@ class _Proxy(BaseHTTPRequestHandler):
         size = int(self.headers.get("content-length") or 0)
         there = urlsplit(self.target).netloc
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-        connection = http.client.HTTPConnection(there, timeout=60)
+        connection = http.client.HTTPConnection(there)
         headers["Host"] = self.headers["Host"] if self.keeps_host else there
         connection.request(self.command, self.path.removeprefix(PREFIX) or "/", self.rfile.read(size) or None, headers)
         answer = connection.getresponse()

@@ -196,7 +196,7 @@ def test_a_password_is_asked_for_and_opens(places: Path) -> None:
 def test_what_would_be_open_to_others_or_is_not_there_is_refused(arguments: tuple[str, ...]) -> None:
     variables = {name: value for name, value in os.environ.items() if name != "DRA_APP_PASSWORD"}
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "app", "--no-open", *arguments]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1

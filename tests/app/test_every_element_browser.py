@@ -48,7 +48,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", list(pages()))
 def test_whatever_can_be_used_is_used_on_every_kind_of_run(chromium: Any, address: str, root: Path, name: str) -> None:
     script = static_files()[f"{name}.js"].decode()
@@ -120,7 +119,7 @@ class Used:
             elif "data-dot" in kind:
                 element.dispatch_event("click")  # others may lie over it
             else:
-                element.click(timeout=60_000)
+                element.click()
         except Exception as error:
             if "not attached" in str(error) or "detached" in str(error):
                 return False

@@ -139,7 +139,7 @@ def test_from_choosing_the_quickstart_to_reading_its_first_group(chromium: Any, 
         page.get_by_label("settings that replace").fill(f"{cheap}\nmax_steps=2")
         wait_until(lambda: "max_steps=2" in page.get_by_label("command").input_value())
         page.get_by_role("button", name="Start").click()
-        page.get_by_text("quickstart: finished").wait_for(timeout=180_000)
+        page.get_by_text("quickstart: finished").wait_for()
         page.get_by_role("link", name="groups").click()
         page.wait_for_selector("#dra-groups h3:has-text('Step 2, group 0: 4 completions')")
         assert page.locator("#dra-groups .dra-card").count() == 4
@@ -162,4 +162,4 @@ def test_without_the_flag_nothing_can_start_or_write_anything(tmp_path: Path) ->
         "from dra_app.server import build_app; build_app(Context(Path('.')), Rules());"
         "assert not {'dra_app.train_page', 'dra_toolkit.launch'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], check=True)

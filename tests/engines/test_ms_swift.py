@@ -89,7 +89,7 @@ def train(folder: Path, *arguments: str, settings: str | None = "") -> subproces
     command += ["--tuner_type", "full", "--output_dir", str(folder / "out"), "--logging_steps", "1"]
     command += ["--torch_dtype", "float32", "--use_vllm", "false", "--report_to", "none", "--save_strategy", "no"]
     return subprocess.run(
-        [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=500, check=False
+        [*command, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
 
 

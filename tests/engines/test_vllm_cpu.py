@@ -22,7 +22,6 @@ from dra_toolkit.runs import Run
 
 TRAINING_TESTS = Path(__file__).parents[1] / "training"
 sys.path.insert(0, str(TRAINING_TESTS))
-pytestmark = pytest.mark.timeout(1200)  # vLLM compiles for minutes on a busy CPU
 
 RECIPE = """
 model_name_or_path: {policy}
@@ -90,7 +89,7 @@ def assert_sound(run: Path) -> None:
 def test_colocated(recipe):
     run = recipe.parent / "colocate"
     process = dra(recipe, run, "vllm_mode=colocate")
-    said, _ = process.communicate(timeout=1000)
+    said, _ = process.communicate()
     assert process.returncode == 0, said
     assert_sound(run)
 
@@ -98,7 +97,7 @@ def test_colocated(recipe):
 def test_server_is_started_fed_and_ended(recipe):
     run = recipe.parent / "server"
     process = dra(recipe, run, "vllm_gpus=1")
-    said, _ = process.communicate(timeout=1000)
+    said, _ = process.communicate()
     assert process.returncode == 0, said
     assert_sound(run)
     assert _servers() == []
@@ -110,7 +109,7 @@ def test_a_dead_server_ends_the_run(recipe):
     wait_until(lambda: list((run / "groups").glob("train-00000002-*")), process)
     for server in _servers():
         server.kill()
-    said, _ = process.communicate(timeout=120)
+    said, _ = process.communicate()
     assert process.returncode == 1, said
     assert re.search(r"vLLM server.*(SIGKILL|signal 9|killed)", said, re.DOTALL), said
     assert "--resume" in said

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -55,9 +59,9 @@ def dra_eval(*arguments: object, **options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, preexec_fn=heed, **pipes)
 
 
-def finish(process: subprocess.Popen[str], *, status: int = 0, timeout: float = 300) -> str:
+def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
     """Wait for it and return what it printed."""
-    out, err = process.communicate(timeout=timeout)
+    out, err = process.communicate()
     assert process.returncode == status, out + err
     return out + err
 
@@ -76,6 +80,28 @@ def wait_for_line(process: subprocess.Popen[str], text: str) -> None:
 def family_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Return a started command and everything that it has started."""
     return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+
+
+@contextmanager
+def held_back(*command: object, shards_of: str = "") -> Iterator[None]:
+    """Let nothing that a command evaluates be put together, nor a shard of one label be taken: it does not end by itself."""
+    planned = json.loads(finish(dra_eval(*command, "--dry-run", "--json")))["planned"]
+    with ExitStack() as held:
+        for row in planned:
+            claims = Path(row["folder"]) / "claims"
+            claims.mkdir(parents=True)
+            for name in ("publish", "00000") if row["label"] == shards_of else ("publish",):
+                fcntl.flock(held.enter_context(open(claims / f"{name}.claim", "a")), fcntl.LOCK_EX)
+        yield
+
+
+def answers(evals: Path) -> int:
+    """Return how many answers there are that are not put together yet; files may go meanwhile."""
+    found = 0
+    for path in evals.glob("*/*/*/answers-*.jsonl"):
+        with suppress(FileNotFoundError):
+            found += path.read_bytes().count(b"\n")
+    return found
 
 
 def samples(evals: Path) -> dict[tuple[str, str, str, int], tuple]:

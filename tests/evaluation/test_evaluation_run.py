@@ -7,14 +7,23 @@ import json
 import shutil
 import signal
 import subprocess
-from contextlib import ExitStack
 from pathlib import Path
 
-import psutil
 import pytest
-from eval_runs import add_checkpoint, dra_eval, family_of, finish, generated, make_run, samples, wait_for_line
+from eval_runs import (
+    add_checkpoint,
+    answers,
+    dra_eval,
+    family_of,
+    finish,
+    generated,
+    held_back,
+    make_run,
+    samples,
+    wait_for_line,
+)
 from shaped import SHAPES, held
-from waiting import wait_until
+from waiting import kill_family, wait_until, wait_until_ended
 
 from dra_toolkit.evaluation.results.stored import find_evaluations
 
@@ -80,13 +89,10 @@ def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run,
     evals = tmp_path / "evals"
     # batches of one, so that the kill falls into the middle of a benchmark
     command = (run, "--all-steps", *asked(benchmarks), "--output", evals, "--batch-size", 1)
-    process = dra_eval(*command, "--slots", 2)
-    wait_until(lambda: any(p.read_bytes().count(b"\n") > 5 for p in evals.glob("*/*/*/answers-*.jsonl")), process)
-    family = family_of(process)
-    for member in family:
-        member.kill()
-    process.communicate()
-    psutil.wait_procs(family, timeout=10)
+    with held_back(*command, shards_of="step-20"):
+        process = dra_eval(*command, "--slots", 2)
+        wait_until(lambda: answers(evals) > 5, process)
+        kill_family(process)
     half = {path: path.read_bytes() for path in evals.glob("*/*/*/answers-*.jsonl")}
     there = sum(content.count(b"\n") for content in half.values())
     assert 5 < there < ANSWERS
@@ -101,7 +107,7 @@ def test_answers_that_a_machine_lost_with_its_power_are_made_anew(run, undisturb
     """Only what is put together is synced: a shard is said to be done, in an empty file, and its answers are not there."""
     evals = tmp_path / "evals"
     command = (run, "--steps", 10, "--no-base", *asked(benchmarks[1:]), "--output", evals)
-    planned = json.loads(dra_eval(*command, "--dry-run", "--json").communicate(timeout=300)[0])["planned"]
+    planned = json.loads(dra_eval(*command, "--dry-run", "--json").communicate()[0])["planned"]
     claims = Path(planned[0]["folder"]) / "claims"
     claims.mkdir(parents=True)
     (claims / "00000.done").touch()
@@ -119,19 +125,14 @@ def test_ctrl_c_ends_every_process_and_replaced_weights_are_noticed(run, undistu
     shutil.copyfile(policies[0] / "model.safetensors", replaced)
     command = (copy, "--all-steps", *asked(benchmarks), "--output", evals)
     shutil.copytree(undisturbed, evals)
-    planned = json.loads(dra_eval(*command, "--dry-run", "--json").communicate(timeout=300)[0])["planned"]
-    with ExitStack() as held_back:  # so that it does not end by itself before the signal, however slow the machine is
-        for folder in (Path(row["folder"]) for row in planned if row["label"] == "step-20"):
-            (folder / "claims").mkdir(parents=True)
-            claim = held_back.enter_context(open(folder / "claims" / "publish.claim", "a"))
-            fcntl.flock(claim, fcntl.LOCK_EX)
+    with held_back(*command):
         process = dra_eval(*command)
         wait_for_line(process, "step-20: loading the model")
         family = family_of(process)
         process.send_signal(signal.SIGINT)
         said = finish(process, status=130)
     assert "every finished answer is kept" in said
-    assert not psutil.wait_procs(family[1:], timeout=10)[1], "a process outlives Ctrl-C"
+    wait_until_ended(family)
     said = finish(dra_eval(*command))
     assert "4 were there already" in said
     assert "Evaluated 2" in said
@@ -203,13 +204,11 @@ def test_any_number_of_processes_evaluate_into_one_folder(shards, tmp_path, coun
     """All but one or two are killed once answers are there; the others take over; plan and report work meanwhile."""
     command, alone = shards
     processes = [dra_eval(*command, tmp_path) for _ in range(count)]
-    wait_until(lambda: any(p.read_bytes() for p in tmp_path.glob("*/*/*/answers-*.jsonl")), processes[0])
+    wait_until(lambda: answers(tmp_path), processes[0])
     finish(dra_eval(*command, tmp_path, "--dry-run"))
     killed = processes[: count // 2]
     for process in killed:
-        for member in reversed(family_of(process)):
-            member.kill()
-        process.communicate()
+        kill_family(process)
     for process in processes[count // 2 :]:
         finish(process)
     assert len(alone) == 300

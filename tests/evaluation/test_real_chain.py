@@ -14,7 +14,7 @@ from evaluated import eval_
 
 from dra_toolkit.evaluation.results.stored import find_evaluations
 
-pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 TRAINING = str(Path(__file__).parents[1] / "training")
 RECIPE = """
 model_name_or_path: {policy}
@@ -53,7 +53,7 @@ def watched(policies, benchmarks, tmp_path_factory) -> Path:
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     trained = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert trained.returncode == 0, trained.stdout + trained.stderr
-    finish(watch, timeout=900)
+    finish(watch)
     return run
 
 

@@ -38,7 +38,6 @@ def hosts() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-@pytest.mark.timeout(400)
 def test_two_hosts_train_as_one(hosts, recipe, tmp_path):  # noqa: F811
     run = tmp_path / "run"
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe)]
@@ -60,6 +59,6 @@ def test_two_hosts_train_as_one(hosts, recipe, tmp_path):  # noqa: F811
         for rank, name in enumerate(hosts)
     ]
     for process in started:
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate()
         assert process.returncode == 0, said
     assert_rewards_follow_from_the_texts(run)

@@ -192,7 +192,7 @@ def test_builders_at_once_all_succeed_and_a_killed_one_leaves_nothing_finished(t
         assert cached_ways(cache=tmp_path, settings=TINY) is None
         first = ways(tmp_path, settings=TINY)
         inode = first.card.stat().st_ino
-        output, _ = late.communicate("\n", timeout=60)
+        output, _ = late.communicate("\n")
     finally:
         for builder in (killed, late):
             builder.kill()

@@ -218,7 +218,6 @@ def test_the_script_of_the_documentation_runs(policy, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
-        timeout=300,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     run = Run.open(tmp_path / "runs/script")

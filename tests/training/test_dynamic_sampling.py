@@ -27,7 +27,7 @@ def trained(request, policy, tmp_path_factory) -> Run:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [*launcher, str(SCRIPT), str(policy), str(out), str(12 // processes)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
     return Run.open(out)
 

@@ -26,7 +26,6 @@ def seen(request, policy, tmp_path_factory):
         env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_TORCH_DEVICE": "cpu", "TRL_EXPERIMENTAL_SILENCE": "1"},
         capture_output=True,
         text=True,
-        timeout=600,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     return json.loads((out / "seen.json").read_text())

@@ -51,7 +51,7 @@ def dra(hub: str, folder: Path, *arguments: str) -> tuple[int, str]:
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", *arguments]
     account = {"HF_ENDPOINT": hub, "HF_TOKEN": HUB_TOKEN, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
     paths = {"HF_HOME": str(folder / "home"), "PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env={**os.environ, **account, **paths}, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env={**os.environ, **account, **paths}, capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
 
 

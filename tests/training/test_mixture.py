@@ -223,7 +223,7 @@ def test_dra_train_draws_from_the_mixture_and_tells_of_it(policy, write, tmp_pat
     recipe.write_text(RECIPE.format(policy=policy, a=a, b=b, run=run))
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent), "HF_HOME": str(tmp_path / "home")}
-    child = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    child = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert child.returncode == 0, child.stdout + child.stderr
     line = f"dataset_weights: the mixture has 8 rows: 4 of 9 rows of {a}, 4 of 4 rows of {b}"
     assert (child.stdout + child.stderr).count(line) == 1

@@ -9,14 +9,13 @@ import random
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 from shaped import held
-from waiting import wait_until, wait_until_used
+from waiting import kill_family, wait_until, wait_until_ended, wait_until_used
 
 from dra_toolkit.runs import Run, RunDirectory
 from dra_toolkit.runs.checkpoints import complete_checkpoints
@@ -39,9 +38,6 @@ seed: 3
 output_dir: {run}
 """
 TESTS = str(Path(__file__).parent)
-pytestmark = pytest.mark.timeout(
-    3600
-)  # five starts, of a minute or two each where a machine has a tenth of a core left
 
 
 @pytest.fixture
@@ -69,34 +65,6 @@ def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
 
 def wait_for_step(run: Path, step: int) -> None:
     wait_until((run / "groups" / f"train-{step:08d}-000.parquet").exists)
-
-
-def kill_family(process: subprocess.Popen[str]) -> None:
-    """SIGKILL the launcher and every training process, as a crash of the machine would.
-
-    Each is stopped before it is asked for its children: what it started in between would live on and hold the run. One that
-    ends by itself meanwhile is as dead as the others.
-    """
-    family, found = [], [psutil.Process(process.pid)]
-    while found:
-        member = found.pop()
-        with suppress(psutil.NoSuchProcess):
-            member.suspend()
-            found += member.children()
-            family.append(member)
-    for member in family:
-        with suppress(psutil.NoSuchProcess):
-            member.kill()
-    process.communicate()
-    wait_until(lambda: all(map(has_ended, family)))  # until then they hold the run's lock
-
-
-def has_ended(process: psutil.Process) -> bool:
-    """Tell whether a process has ended; nobody may have waited for it yet."""
-    try:
-        return process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def essence(run: Path):
@@ -218,7 +186,7 @@ class TestInterrupted:
         assert saved.name == "checkpoint-2"
         assert RunDirectory(recipe.parent / "run").status()["state"] in ("failed", "killed")
         assert "save_steps=2" in said.split("Go on with:")[1], "the overrides belong to the command that resumes"
-        assert not psutil.wait_procs(workers, timeout=10)[1]
+        wait_until_ended(workers)
 
     def test_a_launcher_that_vanishes_leaves_a_checkpoint_and_no_process(self, recipe):
         run = recipe.parent / "run"
@@ -227,8 +195,7 @@ class TestInterrupted:
         workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.communicate()
-        _, alive = psutil.wait_procs(workers, timeout=60)
-        assert not alive
+        wait_until_ended(workers)
         assert Run.open(run).directory.status()["state"] == "stopped"
 
     def test_a_terminal_that_is_closed_leaves_a_checkpoint_and_no_process(self, recipe):
@@ -243,7 +210,7 @@ class TestInterrupted:
         workers = psutil.Process(pid).children(recursive=True)
         os.close(terminal)
         os.waitpid(pid, 0)
-        wait_until(lambda: all(map(has_ended, workers)))
+        wait_until_ended(workers)
         assert Run.open(run).directory.status()["state"] == "stopped"
         assert list((run / "checkpoints").glob("checkpoint-*"))
 
@@ -255,7 +222,7 @@ class TestInterrupted:
         assert "is still training in this run" in finish(dra("train", recipe, "--overwrite"), status=2)
         (run / "logs" / "attempt-2").mkdir()
         command = [sys.executable, "-m", "dra_toolkit.training", str(run), "--attempt", "2"]
-        second = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        second = subprocess.run(command, capture_output=True, text=True)
         assert second.returncode == 2, second.stderr
         assert "is still training in this run" in (run / "logs" / "attempt-2" / "events.jsonl").read_text()
         assert Run.open(run).directory.status()["state"] == "running"
@@ -337,7 +304,7 @@ def test_several_processes_record_one_run_and_tell_of_it_in_json(recipe):
     """Through `accelerate launch`, as on a machine with several GPUs; the first process alone writes."""
     run = recipe.parent / "run"
     process = dra("train", recipe, "num_processes=2", "per_device_train_batch_size=4", "max_steps=2", "--json")
-    out, err = process.communicate(timeout=300)
+    out, err = process.communicate()
     assert process.returncode == 0, err
     events = [json.loads(line) for line in out.splitlines()]
     held("dra train RECIPE", *events, apart=["done", "problems[]"])
