@@ -19,6 +19,7 @@ from dra_toolkit.diversity.advantages import (
     replaces_advantages,
     total_rewards,
 )
+from dra_toolkit.diversity.examples import idle_note
 from dra_toolkit.diversity.group_statistics import (
     distinct_ratio,
     mean_similarity,

@@ -20,7 +20,8 @@ def redundancy_weights(redundancy: Array) -> Array:
     arXiv 2505.09655. Redundancies at or below -1 are possible only without a floor on the similarity. Below it weights are
     negative, as the formula has it; near it, where the formula has no bound, they are no larger than 100.
     """
-    return 1.0 / _away_from_zero(1.0 + redundancy)
+    divisor = 1.0 + redundancy
+    return 1.0 / np.where(np.abs(divisor) < SMALLEST, np.copysign(SMALLEST, divisor), divisor)
 
 
 def mean_one(weights: Array) -> Array:
@@ -41,10 +42,6 @@ def inverted_for_negatives(weights: Array, totals: Array) -> Array:
     """
     least = min(SMALLEST, 1.0 / weights.shape[-1])
     return np.where(totals < 0, 1.0 / np.maximum(weights, least), weights)
-
-
-def _away_from_zero(values: Array) -> Array:
-    return np.where(np.abs(values) < SMALLEST, np.copysign(SMALLEST, values), values)
 
 
 def one_without_spread(weights: Array, totals: Array) -> Array:

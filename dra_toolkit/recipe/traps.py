@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from dra_toolkit.diversity import MEASURES, OF_POLICY
+from dra_toolkit.diversity import MEASURES, OF_POLICY, diversity_settings, idle_note
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.derived import steps_per_generation
 from dra_toolkit.recipe.keys import stored
@@ -63,12 +63,10 @@ def _undoing(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         f"cosine_as_released: counts characters against {recipe['cosine_as_released_max_len']}, without a clamp; the "
         "reward cosine counts tokens against max_completion_length",
     )
-    cancels = " (with rewards of 0 and 1, scale_rewards: group cancels what that changes)"
     yield (
         "labels" in needs and recipe["diversity_labels"] == "answer",
-        "diversity_labels: the correct completions of a problem share one answer and so one cluster"
-        f"{cancels if on_totals and scales == 'group' else ''}; similarity, or a function of your own, tells their ways "
-        "apart",
+        "diversity_labels: the correct completions of a problem share one answer and so one cluster; similarity, or a "
+        "function of your own, tells their ways apart",
     )
     yield (
         bool(OF_POLICY.intersection(needs)) and not recipe["use_vllm"],
@@ -89,6 +87,8 @@ def _undoing(recipe: Recipe) -> Iterator[tuple[bool, str]]:
         f"diversity_scope: rank slices of {rows} rows split groups of {group} and mix prompts; group compares whole "
         "groups, and a per_device_train_batch_size that is a multiple of num_generations keeps them whole",
     )
+    idle = idle_note(diversity_settings(recipe), scales, group) if measure else None
+    yield idle is not None, f"diversity: {idle}"
 
 
 def _without_factor(recipe: Recipe, does: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from dra_toolkit.diversity import (
     adjust_similarity,
     adjusted_advantages,
     group_advantages,
+    idle_note,
     replaces_advantages,
 )
 from dra_toolkit.diversity.measures.sets_of_k import best_of, none_right, pass_at_k, pkpo, poly_epo
@@ -218,3 +219,68 @@ def test_compositions_leave_a_side_what_maxrl_gives_it(name, seed):
     found, plain = advantages(name, r, **known), advantages("maxrl", r)
     np.testing.assert_allclose(found[r > 0].sum(), plain[r > 0].sum(), atol=1e-9)
     np.testing.assert_allclose(found[r == 0], plain[r == 0])
+
+
+class TestUnknownLogProbs:
+    @pytest.mark.parametrize("name", [name for name, measure in MEASURES.items() if "log_probs" in measure.needs])
+    @pytest.mark.parametrize("unknown", [-np.inf, np.inf])
+    def test_one_that_is_not_finite_is_as_one_that_is_not_there(self, name, unknown):
+        rest, lengths = [-1.0, -2, -3], np.array([3.0, 1, 4, 2])
+        found, expected = (
+            advantages(name, [1, 1, 0, 0], log_probs=np.array([first, *rest]), lengths=lengths)
+            for first in (unknown, np.nan)
+        )
+        assert np.isfinite(found).all()
+        np.testing.assert_allclose(found, expected)
+
+
+def idle(measure, options=None, G=8, scale="group"):
+    named = {f"{measure}_{name}": value for name, value in (options or {}).items()}
+    return idle_note(DiversitySettings(measure=measure, options=named), scale, G)
+
+
+class TestSettingsThatDoNothing:
+    @pytest.mark.parametrize("measure", ["pass_at_k", "poly_epo"])
+    def test_a_set_as_large_as_the_group_leaves_no_advantage(self, measure):
+        assert idle(measure, {"k": 8}) == f"{measure} with {measure}_k: 8 gives groups of 8 no advantage"
+        assert idle(measure, {"k": 7}) is None
+
+    @pytest.mark.parametrize(
+        ("measure", "options"),
+        [
+            ("ucpo", {"tau": 0}),
+            ("unlikeliness", {"strength": 0}),
+            ("uniqueness", {"power": 0}),
+            ("set_utility", {"scale": 0}),
+            ("dqo", {"scale": 0}),
+            ("mmr", {"trade_off": 1}),
+            ("history_gate", {"k": 1}),
+            ("differential_smoothing", {"strength": 0}),
+            ("darling", {"floor": 1}),
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("scale", ["group", "batch", "none"])
+    def test_an_option_that_takes_the_effect_away(self, measure, options, scale):
+        assert idle(measure, options, scale=scale).endswith("gives groups of 8 the advantages of diversity: none")
+
+    def test_group_scaling_cancels_what_a_pair_shares(self):
+        """Each of two is as like the other as the other is like it: one factor for both, which the spread has too."""
+        assert idle("graph_cut", G=2) == "graph_cut gives groups of 2 the advantages of diversity: none"
+        assert idle("graph_cut", G=3) is None
+        assert idle("graph_cut", G=2, scale="none") is None
+
+    def test_one_cluster_of_right_answers_is_cancelled_for_rewards_of_0_and_1_alone(self):
+        found = idle("cluster_size")
+        assert found == "cluster_size gives groups of 8 the advantages of diversity: none, where rewards are 0 and 1"
+        assert idle("cluster_size", scale="none") is None
+
+    def test_a_composition_whose_rarity_says_nothing_is_maxrl(self):
+        assert idle("maxrl_log_probs", {"strength": 0}).endswith("the advantages of diversity: maxrl")
+        assert idle("maxrl_labels").endswith("the advantages of diversity: maxrl")
+        by_ways = DiversitySettings(measure="maxrl_labels", labels="similarity", label_threshold=0.5)
+        assert idle_note(by_ways, "group", 8) is None
+
+    def test_as_they_come_with_labels_that_tell_ways_apart_all_do_something(self):
+        ways = {name: DiversitySettings(measure=name, labels="similarity", label_threshold=0.5) for name in MEASURES}
+        assert [name for name, settings in ways.items() if idle_note(settings, "group", 8)] == []

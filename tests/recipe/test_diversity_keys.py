@@ -146,7 +146,7 @@ class TestEmbedPart:
 
 class TestNotes:
     def test_clusters_by_answer(self, load):
-        (note,) = load(diversity="darling", diversity_labels="answer").notes
+        note, _ = load(diversity="darling", diversity_labels="answer").notes
         assert note.startswith("diversity_labels: the correct completions of a problem share one answer")
 
     def test_log_probabilities_without_vllm(self, load):

@@ -278,15 +278,24 @@ class TestObjectives:
         assert notes(diversity="pkpo", reward_funcs="[format, accuracy]") == ()
 
     def test_sets_larger_than_the_group(self, notes):
-        assert notes(diversity="pass_at_k", pass_at_k_k="16") == (
-            "pass_at_k_k: 16 counts as 8, the num_generations of a group",
-        )
+        assert notes(diversity="pkpo", pkpo_k="16") == ("pkpo_k: 16 counts as 8, the num_generations of a group",)
 
-    @pytest.mark.parametrize(("measure", "cancels"), [("cluster_size", True), ("maxrl_labels", False)])
-    def test_labels_by_answers_that_group_scaling_cancels(self, notes, measure, cancels):
-        (found,) = notes(diversity=measure)
-        assert found.startswith("diversity_labels: the correct completions of a problem share one answer")
-        assert ("scale_rewards: group cancels" in found) == cancels
+    @pytest.mark.parametrize(
+        ("measure", "idle"), [("cluster_size", "none, where rewards are 0 and 1"), ("maxrl_labels", "maxrl")]
+    )
+    def test_labels_by_answers_that_say_nothing_of_the_right_ones(self, notes, measure, idle):
+        labels, does_nothing = notes(diversity=measure)
+        assert labels.startswith("diversity_labels: the correct completions of a problem share one answer")
+        assert does_nothing == f"diversity: {measure} gives groups of 8 the advantages of diversity: {idle}"
+
+    def test_a_recipe_that_asks_for_nothing(self, notes):
+        assert notes(diversity="poly_epo", poly_epo_k="8") == (
+            "diversity: poly_epo with poly_epo_k: 8 gives groups of 8 no advantage",
+        )
+        assert notes(num_generations="2") == (
+            "diversity: graph_cut gives groups of 2 the advantages of diversity: none",
+        )
+        assert notes(num_generations="2", scale_rewards="batch") == ()
 
 
 class TestKeysOfTRLThatDoNothing:

@@ -12,6 +12,7 @@ from dra_toolkit.diversity.measures.interface import (
     Option,
     Signals,
     counts,
+    objective,
     replacement,
     right,
     scorable,
@@ -86,13 +87,11 @@ MEASURES = {
             DISCOUNT,
         ),
     ),
-    "history_baseline": Measure(
+    "history_baseline": objective(
         compute=_baseline,
         needs=("history",),
         rule="r_i - E[p], p ~ Beta(1 + right, 1 + wrong) of the prompt's earlier groups and of the others of this one",
         source="a reading of arXiv 2603.18444",
-        acts_on="advantage",
-        acts_by="replacement",
         reads_right=True,
         options=(DISCOUNT,),
     ),

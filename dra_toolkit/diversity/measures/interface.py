@@ -47,7 +47,7 @@ class Signals:
     )
     """(..., G) which cluster of its group a completion belongs to."""
     log_probs: Array | Any = _with_remedy("they are recorded by runs with a measure that reads them")
-    """(..., G) mean log-probability of a completion's tokens when it was sampled; NaN without tokens."""
+    """(..., G) mean log-probability of a completion's tokens when it was sampled; not finite: not known."""
     embeddings: Array | Any = _with_remedy("they are recorded with record_embeddings: true")
     """(..., G, d) unit vectors; not there when recorded groups are replayed without them."""
     lengths: Array | Any = _with_remedy("give them by keyword")
@@ -127,6 +127,10 @@ class Measure:
     """Whether all that it reads of the rewards is which completions are right."""
     in_slices: bool = False
     """Whether it means anything in a rank slice that mixes the completions of several prompts."""
+
+
+objective = functools.partial(Measure, acts_on="advantage", acts_by="replacement")
+"""A measure that takes the place of the advantage."""
 
 
 def replacement(values: Array) -> Effect:

@@ -25,8 +25,9 @@ def unlikeliness(signals: Signals, *, strength: float) -> Effect:
 
     Rewarding the Unlikely (arXiv 2506.02355), ranks by mean log-probability of a token; `strength` is the paper's beta.
     """
-    known, G = ~np.isnan(signals.log_probs), signals.log_probs.shape[-1]
-    return Effect(weights=np.where(known, 1.0 - strength * ranks(signals.log_probs) / G, 1.0))
+    known, G = np.isfinite(signals.log_probs), signals.log_probs.shape[-1]
+    rank = ranks(np.where(known, signals.log_probs, np.nan))
+    return Effect(weights=np.where(known, 1.0 - strength * rank / G, 1.0))
 
 
 def ucpo(signals: Signals, *, tau: float) -> Effect:
@@ -40,7 +41,7 @@ def ucpo(signals: Signals, *, tau: float) -> Effect:
     log_probs = np.asarray(signals.log_probs, dtype=np.float64)
     correct = signals.correct & ~np.isnan(signals.totals)
     n = correct.sum(axis=-1, keepdims=True)
-    known = correct & ~np.isnan(log_probs)
+    known = correct & np.isfinite(log_probs)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
     mean = np.where(known, log_probs, 0.0).sum(axis=-1, keepdims=True) / count
     surprise = np.where(correct, -np.where(known, log_probs, mean), -np.inf)
@@ -51,8 +52,8 @@ def ucpo(signals: Signals, *, tau: float) -> Effect:
 
 
 def less_mean(values: Array, among: NDArray[np.bool_]) -> Array:
-    """Return the values less their mean among some of the group, (..., G); 0 for the others and where a value is NaN."""
-    known = among & ~np.isnan(values)
+    """Return the values less their mean among some of the group, (..., G); 0 for the others and where it is not finite."""
+    known = among & np.isfinite(values)
     mean = np.where(known, values, 0.0).sum(axis=-1, keepdims=True) / np.maximum(known.sum(axis=-1, keepdims=True), 1)
     return np.where(known, values - mean, 0.0)
 

@@ -18,6 +18,7 @@ from dra_toolkit.diversity.measures.interface import (
     Option,
     Signals,
     counts,
+    objective,
     replacement,
     right,
     scorable,
@@ -69,7 +70,7 @@ def _maxrl_labels(signals: Signals) -> Effect:
 def _maxrl_log_probs(signals: Signals, *, strength: float) -> Effect:
     """Weigh the right completions by 1 - strength rank / c, rank 1 the least likely of c; without one, by the mean."""
     r = right(signals)
-    known = (r > 0) & ~np.isnan(signals.log_probs)
+    known = (r > 0) & np.isfinite(signals.log_probs)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
     rank = ranks(np.where(known, signals.log_probs, 1.0))  # above every log-probability: the others take no rank
     rarity = 1.0 - strength * np.where(known, rank, (count + 1) / 2) / count
@@ -98,13 +99,11 @@ def leave_one_out(totals: Array) -> Array:
 
 
 def _composition(compute: Callable[..., Effect], needs: tuple[str, ...], rule: str, *options: Option) -> Measure:
-    return Measure(
+    return objective(
         compute=compute,
         needs=needs,
         rule=rule,
         source="arXiv 2602.02710",
-        acts_on="advantage",
-        acts_by="replacement",
         reads_right=True,
         options=options,
     )
@@ -124,22 +123,18 @@ MEASURES = {
         RULE.format("1 - strength rank_i / c, rank 1 the least likely of c right ones"),
         Option(name="strength", default=0.5, low=0, high=1, meaning="What the likeliest right one loses."),
     ),
-    "w_reinforce": Measure(
+    "w_reinforce": objective(
         compute=w_reinforce,
         needs=(),
         rule="right: positive, wrong: -1",
         source="arXiv 2506.01347",
-        acts_on="advantage",
-        acts_by="replacement",
         reads_right=True,
         options=(Option(name="positive", default=0.1, low=0, high=1, meaning="Advantage of a right completion."),),
     ),
-    "leave_one_out": Measure(
+    "leave_one_out": objective(
         compute=lambda signals: replacement(leave_one_out(signals.totals)),
         needs=(),
         rule="R_i - mean of the other R",
         source="arXiv 2402.14740",
-        acts_on="advantage",
-        acts_by="replacement",
     ),
 }

@@ -6,10 +6,10 @@ import numpy as np
 
 from dra_toolkit.diversity.measures.interface import (
     Effect,
-    Measure,
     Option,
     Signals,
     counts,
+    objective,
     replacement,
     right,
     scorable,
@@ -141,36 +141,30 @@ def _poly_epo(signals: Signals, *, k: float) -> Effect:
 
 
 MEASURES = {
-    "pass_at_k": Measure(
+    "pass_at_k": objective(
         compute=_pass_at_k,
         needs=(),
         rule="right: (1 - R) / s, wrong: (1 - R - C(n-c-1, k-1) / C(n-1, k-1)) / s; R = pass@k of the group, "
         "s^2 = R (1 - R)",
         source="arXiv 2508.10751",
-        acts_on="advantage",
-        acts_by="replacement",
         reads_right=True,
         options=(K,),
     ),
-    "pkpo": Measure(
+    "pkpo": objective(
         compute=_pkpo,
         needs=(),
         rule="k/n times, over the sets of k with i, the mean of (largest R of the set - largest R of its others)",
         source="arXiv 2505.15201",
-        acts_on="advantage",
-        acts_by="replacement",
         options=(
             K,
             Option(name="baseline", default=1, low=0, high=1, meaning="1 takes the others' best away, 0 does not."),
         ),
     ),
-    "poly_epo": Measure(
+    "poly_epo": objective(
         compute=_poly_epo,
         needs=("similarity",),
         rule="mean over sets of k with i of f - mean f, f(set) = mean R times mean of 1 - S_ij",
         source="arXiv 2509.25424",
-        acts_on="advantage",
-        acts_by="replacement",
         options=(Option(name="k", default=4, low=2, high=64, meaning="Completions in a set; at most the group's."),),
     ),
 }
