@@ -14,43 +14,34 @@ from dra_toolkit.diversity.measures.interface import missing
 from dra_toolkit.diversity.measures.redundancy import graph_cut
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.diversity.similarity import centred_similarity
-from dra_toolkit.diversity.weights import combined, inverted_for_negatives, mean_one, one_without_spread
+from dra_toolkit.diversity.weights import combined, inverted_for_negatives, mean_one
 from dra_toolkit.errors import MeasureError
 from dra_toolkit.groups import Adjustment, Array
 
 
 def adjust(
     *,
-    embeddings: Array,
     totals: Array,
     settings: DiversitySettings | None = None,
     step: int | Array | None = None,
     **known: Any,
 ) -> Adjustment:
-    """Adjust the total rewards (..., G) of groups whose completions have the embeddings (..., G, d).
+    """Adjust the total rewards (..., G) of groups whose completions have embeddings (..., G, d) or similarity (..., G, G).
 
     Source: arXiv 2505.09655. A completion without a total (NaN) still counts as one that others may repeat.
 
     step    the step, or steps (...,), at which the groups were sampled, for a schedule; None is outside of it
-    known   what else is known of the completions, by the names that `Signals` has for it: correct, labels, lengths, ...
+    known   what is known of the completions, by the names that `Signals` has for it: embeddings, correct, labels, ...
 
     >>> alike = adjust(embeddings=np.ones((2, 3)), totals=np.array([1.0, 1.0]))
     >>> alike.weights.tolist(), alike.adjusted.tolist()
     ([0.5, 0.5], [0.5, 0.5])
     """
-    return adjust_signals(Signals(embeddings=embeddings, totals=totals, **known), settings, step)
+    return adjust_signals(Signals(totals=totals, **known), settings, step)
 
 
-def adjust_similarity(
-    *,
-    similarity: Array,
-    totals: Array,
-    settings: DiversitySettings | None = None,
-    step: int | Array | None = None,
-    **known: Any,
-) -> Adjustment:
-    """Adjust total rewards (..., G) given the similarity (..., G, G), as a reader of recorded groups has it."""
-    return adjust_signals(Signals(similarity=similarity, totals=totals, **known), settings, step)
+adjust_similarity = adjust
+"""The same by another name, for readers of recorded groups: they have a similarity and no embeddings."""
 
 
 def adjust_signals(
@@ -149,8 +140,9 @@ def _guarded(
         weights = np.where(signals.correct, weights, 1.0)
         bonus = None if bonus is None else np.where(signals.correct, bonus, 0.0)
     if settings.zero_spread_groups == "skip":
-        weights = one_without_spread(weights, totals)
-        bonus = None if bonus is None else np.where(zero_spread(totals)[..., None], 0.0, bonus)
+        is_equal = zero_spread(totals)[..., None]  # such a group then has no gradient, as in GRPO
+        weights = np.where(is_equal, 1.0, weights)
+        bonus = None if bonus is None else np.where(is_equal, 0.0, bonus)
     strength = settings.strength(step)
     if (strength != 1.0).any():
         weights = 1.0 + strength[..., None] * (weights - 1.0)

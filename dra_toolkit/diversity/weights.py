@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from dra_toolkit.diversity.group_statistics import zero_spread
 from dra_toolkit.groups import Array
 
 WEIGHT_SCALES = ("raw", "mean_one")
@@ -44,21 +43,14 @@ def inverted_for_negatives(weights: Array, totals: Array) -> Array:
     return np.where(totals < 0, 1.0 / np.maximum(weights, least), weights)
 
 
-def one_without_spread(weights: Array, totals: Array) -> Array:
-    """Return the weights (..., G), 1 in groups whose totals are all equal: those then have no gradient, as in GRPO."""
-    return np.where(zero_spread(totals)[..., None], 1.0, weights)
-
-
 def combined(values: Array, weights: Array, bonus: Array | None, *, shift: bool = False) -> Array:
     """Return weights * values + bonus, (..., G).
 
     shift   measure values from the smallest of the group, where that is negative: it is what the weights act on, and what
             is added again. No value is negative then, and with a weight of 1 nothing changes.
     """
+    base = 0.0
     if shift:
-        known = np.where(np.isnan(values), np.inf, values)
-        base = np.minimum(known.min(axis=-1, keepdims=True), 0.0)
-        scaled = weights * (values - base) + base
-    else:
-        scaled = weights * values
+        base = np.minimum(np.where(np.isnan(values), np.inf, values).min(axis=-1, keepdims=True), 0.0)
+    scaled = weights * (values - base) + base
     return scaled if bonus is None else scaled + bonus

@@ -18,7 +18,7 @@ from dra_toolkit.diversity import (
     adjust_similarity,
     diversity_settings,
 )
-from dra_toolkit.diversity.weights import inverted_for_negatives, mean_one, one_without_spread
+from dra_toolkit.diversity.weights import inverted_for_negatives, mean_one
 from dra_toolkit.errors import SettingsError
 
 # Two groups of three in the plane: e1 e1 e2 | e2 e2 -e1
@@ -206,8 +206,8 @@ class TestZeroSpread:
         ],
     )
     def test_completions_without_a_total_do_not_make_a_spread(self, totals, skipped):
-        found = one_without_spread(np.full((1, 3), 0.5), np.array([totals]))
-        np.testing.assert_array_equal(found, np.full((1, 3), 1.0 if skipped else 0.5))
+        found = adjust(embeddings=np.array([[1, 0], [1, 0], [0, 1.0]]), totals=np.array(totals), settings=self.skip)
+        np.testing.assert_allclose(found.weights, [1, 1, 1] if skipped else [0.5, 0.5, 1])
 
     def test_a_missing_total_stays_missing(self):
         found = adjust(embeddings=np.ones((3, 2)), totals=np.array([1.0, 1.0, np.nan]), settings=self.skip)

@@ -111,7 +111,7 @@ class Measure:
 
     compute: Callable[..., Effect]
     """From `Signals`, and the options by keyword, to an `Effect`."""
-    needs: tuple[Need, ...]
+    needs: tuple[Need, ...] = ()
     """What it reads besides totals and correctness."""
     rule: str
     """The formula in one line, for the documentation."""

@@ -38,13 +38,9 @@ def ucpo(signals: Signals, *, tau: float) -> Effect:
     of 1: their common advantage, as with a reward of 0 or 1, is moved and not changed. A correct completion without a
     log-probability (NaN) counts as an average one.
     """
-    log_probs = np.asarray(signals.log_probs, dtype=np.float64)
     correct = signals.correct & ~np.isnan(signals.totals)
     n = correct.sum(axis=-1, keepdims=True)
-    known = correct & np.isfinite(log_probs)
-    count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
-    mean = np.where(known, log_probs, 0.0).sum(axis=-1, keepdims=True) / count
-    surprise = np.where(correct, -np.where(known, log_probs, mean), -np.inf)
+    surprise = np.where(correct, -less_mean(np.asarray(signals.log_probs, dtype=np.float64), correct), -np.inf)
     largest = np.where(n > 0, surprise.max(axis=-1, keepdims=True), 0.0)
     inverse = np.exp(surprise - largest)
     share = inverse / np.maximum(inverse.sum(axis=-1, keepdims=True), np.finfo(np.float64).tiny)

@@ -125,7 +125,6 @@ MEASURES = {
     ),
     "w_reinforce": objective(
         compute=w_reinforce,
-        needs=(),
         rule="right: positive, wrong: -1",
         source="arXiv 2506.01347",
         reads_right=True,
@@ -133,7 +132,6 @@ MEASURES = {
     ),
     "leave_one_out": objective(
         compute=lambda signals: replacement(leave_one_out(signals.totals)),
-        needs=(),
         rule="R_i - mean of the other R",
         source="arXiv 2402.14740",
     ),

@@ -43,7 +43,7 @@ def mmr(similarity: Array, totals: Array, *, trade_off: float) -> tuple[Array, A
         np.put_along_axis(left, picked, False, axis=-1)
         to_picked = np.take_along_axis(S, picked[..., None], axis=-1)[..., 0]
         nearest = to_picked if turn == 0 else np.maximum(nearest, to_picked)
-    alike = _equal(relevance) & _close(redundancy) & _close(signature)
+    alike = (relevance[..., :, None] == relevance[..., None, :]) & _close(redundancy) & _close(signature)
     penalty = (alike * penalty[..., None, :]).sum(axis=-1) / alike.sum(axis=-1)
     return trade_off * totals - (1 - trade_off) * penalty, penalty
 
@@ -57,10 +57,6 @@ def _signature(S: Array, redundancy: Array, relevance: Array) -> Array:
     rank = (relevance[..., None, :] < relevance[..., :, None]).sum(axis=-1)
     own = redundancy + np.sqrt(2.0) * np.square(S).sum(axis=-1) + np.sqrt(3.0) * rank
     return own + (np.square(S) * np.sin(own)[..., None, :]).sum(axis=-1)
-
-
-def _equal(values: Array) -> NDArray[np.bool_]:
-    return values[..., :, None] == values[..., None, :]
 
 
 def _close(values: Array) -> NDArray[np.bool_]:
@@ -123,9 +119,7 @@ MEASURES = {
         rule="greedily, t R_i - (1 - t) max over picked j of S_ij",
         source="arXiv 2601.09085",
         acts_by="bonus",
-        options=(
-            Option(name="trade_off", default=0.7, low=0, high=1, meaning="Share of the reward against the similarity."),
-        ),
+        options=(Option(name="trade_off", default=0.7, low=0, high=1, meaning="Share of reward against similarity."),),
     ),
     "evol": Measure(
         compute=_evol,
@@ -134,13 +128,7 @@ MEASURES = {
         source="arXiv 2509.15194",
         acts_by="bonus",
         options=(
-            Option(
-                name="share",
-                default=0.5,
-                low=0,
-                high=1,
-                meaning="Weight of the mean similarity against the largest one in the novelty.",
-            ),
+            Option(name="share", default=0.5, low=0, high=1, meaning="Mean similarity's share against the largest."),
         ),
     ),
 }

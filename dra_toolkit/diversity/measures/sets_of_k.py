@@ -19,19 +19,21 @@ from dra_toolkit.groups import Array
 K = Option(name="k", default=4, low=1, high=64, meaning="Completions of which one must be right; at most the group's.")
 
 
-def none_right(n: Array, c: Array, k: float) -> Array:
+def none_right(n: Array, c: Array, k: Array | float) -> Array:
     """Return C(n - c, k) / C(n, k), (...,): the probability that k of n completions, of which c are right, are all wrong.
 
     Source: the unbiased estimate of pass@k, 1 minus it, of arXiv 2107.03374. 0 where fewer than k are wrong.
     """
     n, c = np.broadcast_arrays(np.asarray(n, dtype=np.float64), np.asarray(c, dtype=np.float64))
     found = np.ones(n.shape)
-    for drawn in range(int(k)):
-        found = found * np.maximum(n - c - drawn, 0.0) / np.maximum(n - drawn, 1.0)
+    for drawn in range(int(np.max(k, initial=0))):
+        found = np.where(
+            drawn < np.asarray(k), found * np.maximum(n - c - drawn, 0.0) / np.maximum(n - drawn, 1.0), found
+        )
     return found
 
 
-def pass_at_k(r: Array, n: Array, k: float) -> Array:
+def pass_at_k(r: Array, n: Array, k: Array | float) -> Array:
     """Return the analytical advantage of pass@k training (arXiv 2508.10751), (..., G), for r of 0 and 1.
 
     With R = 1 - C(n-c, k) / C(n, k) and s = sqrt(R (1 - R)): a right completion has (1 - R) / s, a wrong one
@@ -39,15 +41,10 @@ def pass_at_k(r: Array, n: Array, k: float) -> Array:
     standard deviation.
     """
     c = r.sum(axis=-1, keepdims=True)
-    k_of = np.minimum(k, np.maximum(n, 1.0))
-    found = np.zeros_like(r)
-    for each in np.unique(k_of):
-        miss = none_right(n, c, each)
-        s = np.sqrt(miss * (1.0 - miss))
-        beside = none_right(n - 1, c, each - 1)
-        advantage = np.divide(np.where(r > 0, miss, miss - beside), s, out=np.zeros_like(r), where=s > 0)
-        found = np.where(k_of == each, advantage, found)
-    return found
+    k = np.minimum(k, np.maximum(n, 1.0))
+    miss = none_right(n, c, k)
+    s = np.sqrt(miss * (1.0 - miss))
+    return np.divide(np.where(r > 0, miss, miss - none_right(n - 1, c, k - 1)), s, out=np.zeros_like(r), where=s > 0)
 
 
 def _pass_at_k(signals: Signals, *, k: float) -> Effect:
@@ -143,7 +140,6 @@ def _poly_epo(signals: Signals, *, k: float) -> Effect:
 MEASURES = {
     "pass_at_k": objective(
         compute=_pass_at_k,
-        needs=(),
         rule="right: (1 - R) / s, wrong: (1 - R - C(n-c-1, k-1) / C(n-1, k-1)) / s; R = pass@k of the group, "
         "s^2 = R (1 - R)",
         source="arXiv 2508.10751",
@@ -152,7 +148,6 @@ MEASURES = {
     ),
     "pkpo": objective(
         compute=_pkpo,
-        needs=(),
         rule="k/n times, over the sets of k with i, the mean of (largest R of the set - largest R of its others)",
         source="arXiv 2505.15201",
         options=(
