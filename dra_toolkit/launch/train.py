@@ -176,7 +176,7 @@ class _Supervision:
             while process.poll() is None:
                 self._show_new(tail)
                 reason = beside() or self._machines.check()
-                if reason:
+                if reason or self._killed:  # a signal that came while the process was being started ended nothing
                     break
                 time.sleep(POLL_SECONDS)
             self._show_new(tail)

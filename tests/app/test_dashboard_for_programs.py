@@ -253,8 +253,8 @@ def test_a_password_is_asked_for_below_a_path_too(chromium: Any, root: Path) -> 
 
 
 def test_an_open_page_goes_on_when_the_server_was_started_anew(chromium: Any, root: Path) -> None:
-    with dra_app(root) as address:
-        port = urlsplit(address).port
+    port = free_port()  # of the two servers: the first free one could be another's before the second is up
+    with dra_app(root, "--port", port) as address:
         browser = Browser(chromium, address)
         browser.open("groups", "run=demo-grpo&step=2")
     with dra_app(root, "--port", port):

@@ -17,7 +17,7 @@ from waiting import FOR_EVER, wait_until
 from dra_toolkit.cli.progress import Lines, training_events
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.launch import Plan
-from dra_toolkit.launch.command import Command
+from dra_toolkit.launch.command import Command, run_command
 from dra_toolkit.launch.devices import Gpu
 from dra_toolkit.launch.plan import plan
 from dra_toolkit.launch.start import prepare
@@ -165,6 +165,19 @@ def test_ctrl_c_while_waiting_ends_it(recipe):
     said, _ = process.communicate()
     assert said.strip() == "killed"
     wait_until(lambda: not any(is_running(p.pid) for p in family))
+
+
+def test_ctrl_c_while_training_is_being_started_ends_it(recipe, monkeypatch):
+    """In that moment there is no process yet that the signal could end."""
+
+    def interrupted(*arguments):
+        process = run_command(*arguments)
+        os.kill(os.getpid(), signal.SIGINT)
+        return process
+
+    monkeypatch.setitem(supervise.__globals__, "run_command", interrupted)
+    start, planned = prepare(recipe), Plan(before=(), server=None, train=command("-c", FOR_EVER))
+    assert supervise(recipe, planned, start, Lines(training_events).show).state == "killed"
 
 
 def test_it_does_not_outlive_a_killed_launcher(recipe, tmp_path):
