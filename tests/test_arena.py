@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import random
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ARENA = Path(__file__).parents[1] / "benchmarks" / "arena"
@@ -90,3 +92,67 @@ def test_holm_multiplies_by_what_is_left():
     from tables import holm
 
     assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06})
+
+
+def test_the_solutions_of_a_palindrome_are_all_orders_of_its_pairs():
+    from palindromes import WAYS, Palindrome
+
+    assert Palindrome("baab").solutions == ["abba", "baab"]
+    assert Palindrome("ababc").solutions == ["abcba", "bacab"]
+    assert Palindrome("aaaa").solutions == ["aaaa"]
+    found = Palindrome("cabbxac").solutions
+    assert len(found) == len(set(found)) == WAYS
+    assert all(each == each[::-1] and sorted(each) == sorted("cabbxac") for each in found)
+
+
+def test_the_generator_accepts_the_solutions_and_no_slip():
+    pytest.importorskip("reasoning_gym")
+    from palindromes import Palindrome, is_right, slipped, valid
+
+    problem = Palindrome("cabbxac")
+    assert valid(problem.solutions, [problem.letters] * 6) == [1.0] * 6
+    rng = random.Random(0)
+    assert not any(is_right(slipped(each, rng), problem) for each in problem.solutions)
+    assert valid(["abba", "", "abcxcb", [{"role": "assistant", "content": "abcxcba"}]], ["cabbxac"] * 4) == [0, 0, 0, 1]
+
+
+def test_the_twin_of_a_policy_without_mistakes_is_the_ceiling():
+    import twin
+    from evaluate import ceiling
+
+    policy = twin.Policy(twin.World(seeds=2))
+    policy.logits = [np.zeros((2, 5)), np.tile(np.array([0.0, *[-1e9] * twin.SLIPS]), (2, 5, 1))]
+    found, expected = twin.measured(policy), ceiling("hidden")
+    for measure, values in found.items():
+        np.testing.assert_allclose(values, expected[measure], atol=1e-12)
+
+
+def test_the_twin_goes_up_the_gradient():
+    """One completion of way 0, right, with advantage 1: its share and its being right rise, and nothing else moves up."""
+    import twin
+
+    policy = twin.Policy(twin.World(seeds=1))
+    before = policy.probabilities()
+    policy.update(1, np.array([[0]]), np.array([[0]]), np.array([[1.0]]))
+    ways, outcomes = (after - was for after, was in zip(policy.probabilities(), before, strict=True))
+    assert ways[0, 0] > 0 > ways[0, 1:].max()
+    assert outcomes[0, 0, 0] > 0 > outcomes[0, 0, 1:].max()
+    np.testing.assert_array_equal(outcomes[0, 1:], 0)
+
+
+def test_the_twin_is_compared_with_runs_of_its_arms_and_rates_alone():
+    from twin_report import differences
+
+    at = {str(mark): {"pass@1": (0.4, 0.0), "pass@8": (0.8, 0.0), "ways": (1.0, 0.0)} for mark in (60, 150, 300)}
+    real = {"test": {"pass@1": 0.5, "pass@8": 0.7, "ways": 1.0}}
+    known = {"task": "hidden", "at": dict.fromkeys(at, real)}
+    found = [
+        {**known, "arm": "GRPO", "rate": 2e-4},
+        {**known, "arm": "GRPO", "rate": 7e-4},
+        {**known, "arm": "nobody", "rate": 2e-4},
+        {**known, "arm": "GRPO", "rate": 2e-4, "task": "open"},
+    ]
+    ((key, by),) = differences(found, {"GRPO": {"0.2": at}}).items()
+    assert key == ("GRPO", 2e-4)
+    assert by["pass@1"][300] == pytest.approx([0.1])
+    assert by["pass@8"][60] == pytest.approx([-0.1])

@@ -68,11 +68,13 @@ ARMS = (
 )  # fmt: skip
 """In the order of their worth to the question, so that what is there at any time is a comparison."""
 
-TASKS = {
+TASKS: dict[str, dict[str, object]] = {
     "hidden": {"reward_funcs": ["dra_toolkit.quickstart.reward.hidden_method"]},
     "open": {"reward_funcs": ["dra_toolkit.quickstart.reward.strict"]},
+    "palindromes": {"reward_funcs": ["palindromes.valid"]},
 }
-"""Variants of the task: each way counts on a hidden half of the problems; any way counts."""
+"""Variants of the quickstart's task, where each way counts on a hidden half of the problems or any way counts; and a task of
+reasoning-gym, any of whose solutions counts."""
 RATES = (2e-4, 5e-4, 1e-3)
 """Learning rates, a fifth to the whole of the quickstart's, in the order in which they are tried."""
 STEPS, MARKS = 300, (60, 150, 300)

@@ -7,18 +7,23 @@ from collections import Counter
 from collections.abc import Sequence
 from math import comb
 from pathlib import Path
+from typing import Any
 
-from dra_toolkit.quickstart import STYLES, Problem, accepts, effective_styles, problems, style_of, well_formed_answer
+import palindromes
+
+from dra_toolkit.quickstart import STYLES, accepts, effective_styles, problems, style_of, well_formed_answer
 
 TEST, DEV = slice(0, 200), slice(200, 400)
 """Held-out problems of the tables, and those that rates and the first cut are chosen on."""
+PALINDROMES = "palindromes"
 SAMPLES = {"test": 16, "dev": 8}
 
 
 @functools.cache
-def held_out(part: str) -> tuple[Problem, ...]:
+def held_out(part: str, task: str = "hidden") -> Sequence[Any]:
     """Return the problems of a part."""
-    return problems(0).held_out[TEST if part == "test" else DEV]
+    every = palindromes.problems()[1] if task == PALINDROMES else problems(0).held_out
+    return every[TEST if part == "test" else DEV]
 
 
 def evaluate(checkpoint: Path, task: str, part: str) -> dict[str, float]:
@@ -28,26 +33,24 @@ def evaluate(checkpoint: Path, task: str, part: str) -> dict[str, float]:
     from dra_toolkit.quickstart.base_model import sample
 
     model, tokenizer = AutoModelForCausalLM.from_pretrained(checkpoint), AutoTokenizer.from_pretrained(checkpoint)
-    chosen = held_out(part)
+    chosen = held_out(part, task)
     return counted(sample(model, tokenizer, chosen, samples=SAMPLES[part], seed=0), chosen, task)
 
 
-def counted(groups: Sequence[Sequence[str]], chosen: Sequence[Problem], task: str) -> dict[str, float]:
+def counted(groups: Sequence[Sequence[str]], chosen: Sequence[Any], task: str) -> dict[str, float]:
     """Return the unbiased means over problems of what 1 and 8 of the n samples would reach."""
     passed = {1: 0.0, 8: 0.0}
     ways = 0.0
     for group, problem in zip(groups, chosen, strict=True):
         n = len(group)
-        styles = [style_of(text) for text in group if is_right(text, problem, task)]
+        styles = [way_of(text, task) for text in group if is_right(text, problem, task)]
         for k in passed:
             passed[k] += at_least_one(n, len(styles), k)
         ways += sum(at_least_one(n, count, 8) for style, count in Counter(styles).items() if style)
-    return {
-        "pass@1": passed[1] / len(chosen),
-        "pass@8": passed[8] / len(chosen),
-        "ways": ways / len(chosen),
-        "effective": effective_styles([text for group in groups for text in group]),
-    }
+    means = {"pass@1": passed[1] / len(chosen), "pass@8": passed[8] / len(chosen), "ways": ways / len(chosen)}
+    if task == PALINDROMES:
+        return means
+    return means | {"effective": effective_styles([text for group in groups for text in group])}
 
 
 def at_least_one(n: int, c: int, k: int) -> float:
@@ -55,8 +58,15 @@ def at_least_one(n: int, c: int, k: int) -> float:
     return 1.0 - comb(n - c, k) / comb(n, k)
 
 
-def is_right(text: str, problem: Problem, task: str) -> bool:
-    """Return whether a completion counts in a variant of the task."""
+def way_of(text: str, task: str) -> str | None:
+    """Return the way that a right completion takes; of a palindrome, itself."""
+    return text if task == PALINDROMES else style_of(text)
+
+
+def is_right(text: str, problem: Any, task: str) -> bool:
+    """Return whether a completion counts in a task."""
+    if task == PALINDROMES:
+        return palindromes.is_right(text, problem)
     if well_formed_answer(text) != problem.solution:
         return False
     style = style_of(text)
@@ -65,6 +75,9 @@ def is_right(text: str, problem: Problem, task: str) -> bool:
 
 def ceiling(task: str, part: str = "test") -> dict[str, float]:
     """Return what a policy reaches that makes no mistake, takes every way equally often and cannot see which count."""
+    if task == PALINDROMES:
+        ways = palindromes.WAYS
+        return {"pass@1": 1.0, "pass@8": 1.0, "ways": ways * (1 - (1 - 1 / ways) ** 8), "effective": float(ways)}
     accepted = [sum(accepts(p, s) or task != "hidden" for s in STYLES) for p in held_out(part)]
     share = [a / len(STYLES) for a in accepted]
     each = 1.0 - (1.0 - 1.0 / len(STYLES)) ** 8

@@ -32,13 +32,14 @@ def report(task: str = "hidden") -> None:
         f"Made by `python benchmarks/arena/run.py`; {sum(r['arm'] != BASE for r in found)} runs of {MARKS[-1]} steps, "
         f"{hours:.1f} hours of one core.",
         "Cells are pass@1 / pass@8 / distinct correct ways of 8 on the 200 test problems, 16 samples each; ± is half a 95 %",
-        "interval over seeds, which one seed does not have.",
+        "interval over training seeds, which one seed does not have: problems and sampling seed are the same for all runs.",
+        "p are of t tests of the differences, after Holm over the arms of a table, each measure and table for itself.",
         "",
     ]
     lines += _screening(runs, found, task)
     lines += _test(runs, found, task)
     (Path(__file__).parent / "results" / "arena.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
-    _draw(runs, task)
+    _draw(runs, found, task)
 
 
 def _values(seeds: Mapping[int, Any], mark: int, measure: str, only: Sequence[int]) -> list[float]:
@@ -65,7 +66,9 @@ def _screening(runs: Runs, found: Sequence[Mapping[str, Any]], task: str) -> lis
         for rate in RATES:
             seeds = [seed for seed in runs.get((arm.name, rate), {}) if seed in SCREEN_SEEDS]
             if seeds:
-                own = "own" if len(rates) and rates[arm.name] == rate else ""
+                own = (
+                    "" if rates.get(arm.name) != rate else "own" if _ran_at(runs, arm.name) > 1 else "only rate so far"
+                )
                 fate = "" if own == "" or arm.name in left else ", cut"
                 told = [arm.name, f"{rate:g}", ", ".join(map(str, seeds)), *_cells(runs[arm.name, rate], SCREEN_SEEDS)]
                 rows.append([*told, own + fate])
@@ -101,8 +104,14 @@ def _test(runs: Runs, found: Sequence[Mapping[str, Any]], task: str) -> list[str
         "and mean reward of steps 51 to 60 no more than 0.01 below GRPO's.",
         "",
         *table(head, [*([*r, ""] for r in _bounds(runs, task, 2)), *rows]),
-        *_paired(tested),
+        *_paired(tested, "GRPO"),
+        *_paired(tested, "placebo"),
     ]
+
+
+def _ran_at(runs: Runs, arm: str) -> int:
+    """Return at how many rates an arm was screened."""
+    return sum(name == arm and any(seed in SCREEN_SEEDS for seed in seeds) for (name, _), seeds in runs.items())
 
 
 def _mean_of(seeds: Mapping[int, Any], measure: str) -> float:
@@ -127,43 +136,51 @@ def _verdict(arm: str, tested: Mapping[str, Mapping[int, Any]], task: str) -> st
     return f"no: {', '.join(short)}" if short else "yes"
 
 
-def _paired(tested: Mapping[str, Mapping[int, Any]]) -> list[str]:
-    """Return differences against GRPO after the last step, paired by seed, p after Holm over arms."""
-    if "GRPO" not in tested:
+def _paired(tested: Mapping[str, Mapping[int, Any]], to: str) -> list[str]:
+    """Return differences against an arm after the last step, paired by seed, p after Holm over the other arms."""
+    if to not in tested:
         return []
-    last, plain = str(MARKS[-1]), tested["GRPO"]
+    last, plain = str(MARKS[-1]), tested[to]
     apart = {
         arm: {
             m: [seeds[s]["at"][last]["test"][m] - plain[s]["at"][last]["test"][m] for s in seeds if s in plain]
             for m in MEASURES
         }
         for arm, seeds in tested.items()
-        if arm != "GRPO"
+        if arm != to
     }
     apart = {arm: by for arm, by in apart.items() if by[MEASURES[0]]}
     p = {m: holm({arm: p_value(by[m]) for arm, by in apart.items()}) for m in MEASURES}
     rows = [[arm, *(f"{cell(by[m], sign=True)} (p {p[m][arm]:.3f})" for m in MEASURES)] for arm, by in apart.items()]
-    return [f"### Against GRPO after {last} steps, paired by seed", "", *table(["arm", *MEASURES], rows)]
+    return [f"### Against {to} after {last} steps, paired by seed", "", *table(["arm", *MEASURES], rows)]
 
 
-def _draw(runs: Runs, task: str) -> None:
-    """Draw curves over steps and the frontier at the last, of every (arm, rate) that ran, means over all its seeds."""
+def _draw(runs: Runs, found: Sequence[Mapping[str, Any]], task: str) -> None:
+    """Draw curves over steps of the arms that are never cut, at their own rates, and the frontier of all at one rate.
+
+    Means over all seeds of an arm. The frontier is at the rate at which most arms ran.
+    """
     base = next((s[0]["at"]["0"]["test"] for (arm, _), s in runs.items() if arm == BASE), None)
     every = (*SCREEN_SEEDS, *TEST_SEEDS)
     curves: dict[str, dict[str, tuple[list[float], list[float]]]] = {"pass@1": {}, "pass@8": {}}
     frontier = {}
+    rates, kept = own_rates(found, task), {arm.name for arm in ARMS if arm.is_kept}
+    common = max(RATES, key=lambda rate: sum(each == rate for _, each in runs))
     for (arm, rate), seeds in sorted(runs.items()):
         if arm == BASE:
             continue
-        name = f"{arm}, {rate:g}"
         means = {m: [_mean(_values(seeds, mark, m, every)) for mark in MARKS] for m in MEASURES}
         for m, lines in curves.items():
             start = ([0.0], [base[m]]) if base else ([], [])
-            lines[name] = ([*start[0], *map(float, MARKS)], [*start[1], *means[m]])
-        frontier[name] = ([means["pass@1"][-1]], [means["pass@8"][-1]])
+            if arm in kept and rates.get(arm) == rate:
+                lines[f"{arm}, {rate:g}"] = ([*start[0], *map(float, MARKS)], [*start[1], *means[m]])
+        if rate == common:
+            frontier[arm] = ([means["pass@1"][-1]], [means["pass@8"][-1]])
     if frontier:
         panels = [(m, "steps", lines) for m, lines in curves.items()]
-        draw(IMAGES / f"arena-{task}.svg", [*panels, ("pass@8 over pass@1, last step", "pass@1", frontier)])
+        draw(
+            IMAGES / f"arena-{task}.svg", [*panels, (f"pass@8 over pass@1, last step, {common:g}", "pass@1", frontier)]
+        )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -22,8 +22,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import palindromes
 from arms import ARMS, MARKS, STEPS, TASKS, TEST_SEEDS
-from evaluate import evaluate
+from evaluate import PALINDROMES, evaluate
 from plan import BASE, RECORDS, Job, jobs, key_of, records
 from report import report
 
@@ -43,12 +44,27 @@ def place(job: Job, folder: Path) -> Path:
     return folder / job.task / f"{slug}-{job.rate:g}-{job.seed}"
 
 
+def of_task(task: str) -> dict[str, Any]:
+    """Return the settings of a task, with the model and data that it has made in the cache."""
+    if task != PALINDROMES:
+        return dict(TASKS[task])
+    made = palindromes.folder()
+    if not (made / "model" / "config.json").is_file():
+        palindromes.make(made)
+    return {
+        **TASKS[task],
+        "model_name_or_path": str(made / "model"),
+        "dataset_name": str(made / "train.jsonl"),
+        "max_completion_length": 12,
+    }
+
+
 def train(job: Job, run: Path) -> None:
     """Train one run to its end, going on from its checkpoint where there is one."""
     if (run / "status.json").exists() and Run.open(run).directory.status()["state"] == "finished":
         return
     settings = {
-        **TASKS[job.task],
+        **of_task(job.task),
         **job.arm.settings,
         "learning_rate": job.rate,
         "max_steps": STEPS,
@@ -94,8 +110,8 @@ def measured(job: Job, run: Path) -> dict[str, Any]:
 
 def measure_base(task: str) -> dict[str, Any]:
     """Return the same of the base model, as a run of no steps."""
-    model = ways().model
-    at = {part: _rounded(evaluate(model, task, part)) for part in ("dev", "test")}
+    model = of_task(task).get("model_name_or_path") or ways().model
+    at = {part: _rounded(evaluate(Path(model), task, part)) for part in ("dev", "test")}
     return {"task": task, "arm": BASE, "rate": 0.0, "seed": 0, "at": {"0": at}}
 
 

@@ -63,7 +63,8 @@ Points = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 
 def draw(path: Path, panels: Sequence[tuple[str, str, Points]], *, width: int = 460, height: int = 320) -> None:
     """Write panels side by side, (title, what x is, lines) each, as one SVG."""
-    names = list(dict.fromkeys(name for _, _, lines in panels for name in lines))
+    points = [(name, len(x)) for _, _, lines in panels for name, (x, _) in lines.items()]
+    names = list(dict.fromkeys(name for name, count in points if count > 1))
     colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
     parts = []
     for place, (title, below, lines) in enumerate(panels):
@@ -103,10 +104,33 @@ def _panel(
     for tick in np.linspace(*ends[0], 5):
         x = place(tick, ys[0])[0]
         parts.append(f'<text x="{x:.1f}" y="{height - 24}" text-anchor="middle" fill="#777">{tick:.3g}</text>')
+    dots: dict[str, tuple[float, float]] = {}
     for name, (x_of, y_of) in lines.items():
         points = [place(x, y) for x, y in zip(x_of, y_of, strict=True)]
         if len(points) > 1:
             path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             parts.append(f'<polyline points="{path}" fill="none" stroke="{colour[name]}" stroke-width="2"/>')
-        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour[name]}"/>' for x, y in points]
+        else:
+            dots[name] = points[0]
+        fill = colour.get(name, "#333")
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{fill}"/>' for x, y in points]
+    return [*parts, *_names(dots, left + width - 160)]
+
+
+def _names(dots: Mapping[str, tuple[float, float]], edge: float) -> list[str]:
+    """Return the names of dots beside them, or below where another name is in the way; on the left beyond an edge."""
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
+    for name, (x, y) in sorted(dots.items(), key=lambda item: item[1][1]):
+        wide, turned = 4.8 * len(name), x > edge
+        start, below = (x - 6 - wide if turned else x + 6), y + 3
+        while any(abs(below - other) < 9 and start < end and begin < start + wide for begin, end, other in taken):
+            below += 1
+        taken.append((start, start + wide, below))
+        if below > y + 8:
+            near = start + wide if turned else start
+            parts.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{near:.1f}" y2="{below - 3:.1f}" stroke="#bbb"/>')
+        parts.append(
+            f'<text x="{start:.1f}" y="{below:.1f}" font-size="9">{escape(name)}</text>'
+        )
     return parts
