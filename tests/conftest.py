@@ -22,6 +22,8 @@ import typer.testing
 sys.path.insert(0, str(Path(__file__).parent))
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches out
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # the Hub's stand-in may stand still for a while
+    os.environ.setdefault(name, "300")
 hypothesis.settings.register_profile(
     "no clock", deadline=None
 )  # how long an example takes says how busy the machine is

@@ -25,15 +25,16 @@ def wait_until(condition: Callable[[], Any], process: subprocess.Popen[str] | No
         time.sleep(0.02)
 
 
-def has_ended(process: psutil.Process) -> bool:
-    """Tell whether a process has ended; nobody may have waited for it yet."""
+def has_ended(process: psutil.Process | int) -> bool:
+    """Tell whether a process, or that of an id, has ended; nobody may have waited for it yet."""
     try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
+        found = psutil.Process(process) if isinstance(process, int) else process
+        return bool(found.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
 
 
-def wait_until_ended(processes: Iterable[psutil.Process]) -> None:
+def wait_until_ended(processes: Iterable[psutil.Process | int]) -> None:
     """Wait until processes have ended, whoever started them."""
     wait_until(lambda: all(map(has_ended, processes)))
 

@@ -15,7 +15,12 @@ def unpacked(package: str, folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("needs npm")
-    done = subprocess.run([npm, "pack", package], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [npm, "pack", package, "--fetch-retries=1", "--fetch-timeout=120000"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         pytest.skip(f"npm has no {package}")
     with tarfile.open(next(folder.glob("*.tgz"))) as archive:

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from child_lab import HOSTILE
+from waiting import wait_until_ended
 
 from dra_toolkit.errors import DRAError
 from dra_toolkit.evaluation.child import job, process
@@ -135,10 +135,10 @@ def test_a_job_ends_with_the_processes_of_its_engine(tmp_path, fails):
     started = multiprocessing.get_context("fork").Process(target=_job, args=(fails, there, tmp_path / "log"))
     started.start()
     events = [here.recv() for _ in range(2 + fails)]
-    started.join(120)
+    started.join()
     assert started.exitcode == (process.USER_MISTAKE if fails else 0)
     (left,) = [event["process"] for event in events if event["event"] == "left"]
-    assert not psutil.pid_exists(left)
+    wait_until_ended([left])
 
 
 def test_the_judge_stands_beside_the_metric_of_a_named_task_too():

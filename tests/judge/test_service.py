@@ -9,12 +9,11 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import psutil
 import pytest
 from pairs import pairs
-from waiting import wait_until
+from waiting import has_ended, wait_until, wait_until_ended
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.judge import Verdict
@@ -187,7 +186,7 @@ def test_closing_ends_the_workers_and_a_later_call_starts_new_ones():
     pool = BoundedPool(cpu_seconds=BOUND, workers=1, warm_up=os.getpid)
     (pid,) = pool.run(os.getpid, [()])
     pool.close()
-    assert not alive(pid)
+    assert has_ended(pid)
     (other,) = pool.run(os.getpid, [()])
     pool.close()
     assert other != pid
@@ -202,15 +201,6 @@ def test_workers_that_cannot_start_are_one_line_and_no_hang():
 
 def _fail() -> None:
     os._exit(1)
-
-
-def alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and was not waited for does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
 
 
 def used(pids: list[int]) -> float:
@@ -251,10 +241,10 @@ def test_no_worker_outlives_its_parent(tmp_path, state):
             began = used(workers)
             wait_until(lambda: used(workers) > began + 0.4)
         if state != "ends":
-            assert all(alive(pid) for pid in workers)
+            assert not any(map(has_ended, workers))
             parent.kill()
         parent.wait()
-        wait_until(lambda: not any(alive(pid) for pid in workers))
+        wait_until_ended(workers)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(parent.pid, signal.SIGKILL)

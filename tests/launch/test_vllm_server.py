@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from ports import free_port
-from waiting import FOR_EVER, wait_until
+from waiting import FOR_EVER, wait_until, wait_until_ended
 
 from dra_toolkit.cli.progress import Lines, training_events
 from dra_toolkit.errors import LaunchError
@@ -71,15 +71,7 @@ def server_processes(log: Path) -> list[int]:
 def assert_nothing_left(start) -> None:
     log = start.logs / "vllm.log"
     assert server_processes(log)
-    wait_until(lambda: not any(is_running(pid) for pid in server_processes(log)))
-
-
-def is_running(pid: int) -> bool:
-    """Return whether a process runs; a zombie that nobody has waited for does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    wait_until_ended(server_processes(log))
 
 
 def test_training_begins_when_it_answers_and_it_ends_with_training(recipe):
@@ -164,7 +156,7 @@ def test_ctrl_c_while_waiting_ends_it(recipe):
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate()
     assert said.strip() == "killed"
-    wait_until(lambda: not any(is_running(p.pid) for p in family))
+    wait_until_ended(family)
 
 
 def test_ctrl_c_while_training_is_being_started_ends_it(recipe, monkeypatch):
@@ -190,7 +182,7 @@ def test_it_does_not_outlive_a_killed_launcher(recipe, tmp_path):
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()
-    wait_until(lambda: not any(is_running(p.pid) for p in family))
+    wait_until_ended(family)
 
 
 def test_the_command_is_the_one_that_trl_would_start(recipe):

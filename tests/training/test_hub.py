@@ -180,7 +180,7 @@ class TestRevisions:
         may_go, pushed = threading.Event(), []
 
         def slow(folder: Path, branch: str) -> None:
-            may_go.wait(60)
+            may_go.wait()
             pushed.append((branch, sorted(path.name for path in folder.iterdir())))
 
         revisions = Revisions(tmp_path / "hub", slow, where="ada/x", tell=print)
@@ -188,7 +188,7 @@ class TestRevisions:
             revisions.submit(checkpoint(tmp_path, step), step, card)
         assert pushed == []
         may_go.set()
-        revisions.close(60)
+        revisions.close()
         files = ["README.md", "config.json", "model.safetensors"]
         assert pushed == [("step-00001", files), ("step-00002", files)]
         assert not (tmp_path / "hub").exists()
@@ -197,7 +197,7 @@ class TestRevisions:
         may_go, tried = threading.Event(), []
 
         def refused_once(folder: Path, branch: str) -> None:
-            may_go.wait(60)
+            may_go.wait()
             tried.append(branch)
             if branch == "step-00002" and tried.count(branch) == 1:
                 raise OSError("not now")
@@ -205,7 +205,7 @@ class TestRevisions:
         revisions = Revisions(tmp_path / "hub", refused_once, where="ada/x", tell=lambda line: may_go.set())
         for step in (1, 2):
             revisions.submit(checkpoint(tmp_path, step), step, card)
-        revisions.close(60)
+        revisions.close()
         assert tried == ["step-00001", "step-00002", "step-00002"]
         assert not (tmp_path / "hub").exists()
 
@@ -218,7 +218,7 @@ class TestRevisions:
         revisions = Revisions(tmp_path / "hub", dead, where="ada/x", tell=said.append)
         for step in (1, 2, 3):
             revisions.submit(checkpoint(tmp_path, step), step, card)
-        revisions.close(60)
+        revisions.close()
         assert len([line for line in said if "could not be pushed" in line]) == 1
         assert said[-1].startswith("hub_revisions: not on the Hub: 3 (step-00001, step-00002, step-00003)")
 
@@ -227,7 +227,7 @@ class TestRevisions:
         (tmp_path / "hub" / "step-00001").mkdir(parents=True)
         (tmp_path / "hub" / ".step-00002").mkdir()
         revisions = Revisions(tmp_path / "hub", lambda folder, branch: pushed.append(branch), where="x", tell=print)
-        revisions.close(60)
+        revisions.close()
         assert pushed == ["step-00001"], "half a copy is none"
 
     def test_a_step_saved_again_while_its_older_save_is_pushed_has_the_last_word(self, tmp_path, card):
@@ -236,23 +236,23 @@ class TestRevisions:
 
         def slow(folder: Path, branch: str) -> None:
             begun.set()
-            may_go.wait(60)
+            may_go.wait()
             pushed.append((folder / "config.json").read_text())
 
         revisions = Revisions(tmp_path / "hub", slow, where="x", tell=print)
         revisions.submit(checkpoint(tmp_path / "old", 1), 1, card)
-        begun.wait(60)
+        begun.wait()
         for name in ("again", "new"):
             (checkpoint(tmp_path / name, 1) / "config.json").write_text(name)
             revisions.submit(tmp_path / name / "checkpoint-1", 1, card)
         may_go.set()
-        revisions.close(60)
+        revisions.close()
         assert pushed == ["config.json of 1", "again", "new"]
 
     def test_when_asked_to_stop_it_does_not_wait_for_ever(self, tmp_path, card):
         said: list[str] = []
         may_go = threading.Event()
-        revisions = Revisions(tmp_path / "hub", lambda *_: may_go.wait(60), where="x", tell=said.append)
+        revisions = Revisions(tmp_path / "hub", lambda *_: may_go.wait(), where="x", tell=said.append)
         revisions.submit(checkpoint(tmp_path, 1), 1, card)
         revisions.close(0.2)
         (left,) = (tmp_path / "hub").iterdir()
@@ -264,7 +264,7 @@ class TestRevisions:
         said: list[str] = []
         revisions = Revisions(tmp_path / "hub", lambda *_: None, where="x", tell=said.append)
         revisions.submit(checkpoint(tmp_path, 1, weights="pytorch_model_fsdp.bin"), 1, card)
-        revisions.close(60)
+        revisions.close()
         (line,) = said
         assert "no weights in one piece" in line
         assert "tried again" not in line

@@ -190,7 +190,7 @@ class TestInterrupted:
 
     def test_a_launcher_that_vanishes_leaves_a_checkpoint_and_no_process(self, recipe):
         run = recipe.parent / "run"
-        process = dra("train", recipe, "max_steps=500", "save_steps=100")
+        process = dra("train", recipe, "max_steps=50000", "save_steps=100")
         wait_for_step(run, 2)
         workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
@@ -204,7 +204,7 @@ class TestInterrupted:
         pid, terminal = pty.fork()
         if pid == 0:
             environment = {**os.environ, "PYTHONPATH": TESTS, "OMP_NUM_THREADS": "1"}
-            command = [sys.executable, "-c", code, "train", str(recipe), "max_steps=500", "save_steps=100"]
+            command = [sys.executable, "-c", code, "train", str(recipe), "max_steps=50000", "save_steps=100"]
             os.execve(sys.executable, command, environment)
         wait_for_step(run, 2)
         workers = psutil.Process(pid).children(recursive=True)
@@ -216,7 +216,7 @@ class TestInterrupted:
 
     def test_second_trainer_in_the_same_run_is_refused_and_leaves_its_state_alone(self, recipe):
         """By `dra train`, and by hand past the check that it makes."""
-        process, run = dra("train", recipe, "max_steps=500"), recipe.parent / "run"
+        process, run = dra("train", recipe, "max_steps=50000"), recipe.parent / "run"
         wait_for_step(run, 1)
         assert "is still training in this run" in finish(dra("train", recipe, "--resume"), status=2)
         assert "is still training in this run" in finish(dra("train", recipe, "--overwrite"), status=2)
