@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from dra_toolkit.rewards import REWARDS
 
 GIVEN_BY_TRL = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
 """What every reward function is given besides the columns of the data."""
+ACCEPTED: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("tools", "rollout_func"), inspect.isroutine),
+    "reward_funcs": lambda found: callable(found) and not isinstance(found, type),  # it would be made of completions
+}
+"""What may stand at a key's dotted path; elsewhere whatever can be called."""
 
 
 def check_columns(recipe: Recipe) -> Iterator[str]:
@@ -64,19 +70,14 @@ def import_problems(recipe: Recipe) -> list[str]:
     functions = [("reward_funcs", name) for name in recipe.objective.reward_funcs or () if name not in REWARDS]
     others = [("diversity_labels", recipe.diversity.labels), ("diversity", recipe.diversity.measure)]
     others += [("embedder", recipe.embedder.name)] if not os.path.isdir(recipe.embedder.name) else []
-    functions += [(key, name) for key, name in others if is_dotted(name)]
-    functions += recipe.objective.own_code()
+    functions += [*((key, name) for key, name in others if is_dotted(name)), *recipe.objective.own_code()]
     problems: list[str] = []
     for key, name in functions:
         try:
-            load_dotted(key, name, accepts=_scores if key == "reward_funcs" else callable)
+            load_dotted(key, name, accepts=ACCEPTED.get(key, callable))
         except DRAError as found:
             problems += found.problems
     return problems
-
-
-def _scores(found: Any) -> bool:
-    return callable(found) and not isinstance(found, type)  # a class would make an object of the completions
 
 
 def _row(line: str) -> Any:

@@ -31,7 +31,12 @@ def check(recipe: Recipe) -> Iterator[str]:
     data = list(check_data(recipe))
     yield from data or check_columns(recipe)
     yield from _check_rewards(recipe)
-    yield from _check_own_code(recipe)
+    called = [path.rpartition(".")[2] for path in recipe.objective.tools]
+    if len(set(called)) < len(called):
+        yield f"tools: found {', '.join(called)}, expected a name of its own for each"
+    for key, path in recipe.objective.own_code():
+        if problem := check_dotted(path, recipe.folder):
+            yield f"{key}: {problem}"
     yield from _check_diversity(recipe)
     yield from _check_embedder(recipe)
     yield from _check_batches(recipe)
@@ -104,12 +109,6 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
             "multi_objective_aggregation: normalize_then_sum scales each reward by itself, which would undo the diversity "
             "adjustment of their sum; set diversity: none or sum_then_normalize"
         )
-
-
-def _check_own_code(recipe: Recipe) -> Iterator[str]:
-    for key, path in recipe.objective.own_code():
-        if problem := check_dotted(path, recipe.folder):
-            yield f"{key}: {problem}"
 
 
 def _check_diversity(recipe: Recipe) -> Iterator[str]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
+from transformers.utils import get_json_schema
+from transformers.utils.chat_template_utils import DocstringParsingException, TypeHintParsingException
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
 
-from dra_toolkit.dotted import load_dotted
-from dra_toolkit.errors import RecipeError
+from dra_toolkit.dotted import call_users, load_dotted
+from dra_toolkit.errors import DRAError, RecipeError, did_you_mean
 from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe.check_users import ACCEPTED
 from dra_toolkit.recipe.derived import reward_arguments
 from dra_toolkit.rewards import build_rewards, names_model
 from dra_toolkit.training.data import model_path, pretrained
@@ -42,10 +45,17 @@ def build_trainer(
     model_name = model_path(recipe)
     model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
     args = grpo_config(recipe, checkpoints, model_config)
-    own = _own_code(recipe)
-    generation = _generation(args, checkpoints.parent / "vllm-weights")
-    with generation, model_errors(model_name, recipe.model.model_revision), hub_problems_told(), _tool_errors(recipe):
-        return DRATrainer(
+    objective, own = recipe.objective, _own_code(recipe)
+    for split in filter(None, (train, test)):
+        _check_environments(own["environment_factory"], split)
+    own_code = "tools" if objective.tools else "environment_factory" if objective.environment_factory else None
+    generation: AbstractContextManager[None] = nullcontext()
+    if args.use_vllm and args.use_cpu:
+        from dra_toolkit.training.vllm_cpu import vllm_without_gpu
+
+        generation = vllm_without_gpu(checkpoints.parent / "vllm-weights")
+    with generation, model_errors(model_name, recipe.model.model_revision), hub_problems_told(), _refusals(own_code):
+        trainer = DRATrainer(
             model=model_name,
             args=args,
             train_dataset=train,
@@ -55,12 +65,14 @@ def build_trainer(
             quantization_config=get_quantization_config(model_config),
             diversity=recipe.diversity,
             embedder=recipe.embedder,
-            dynamic_sampling_rounds=recipe.objective.dynamic_sampling_rounds,
+            dynamic_sampling_rounds=objective.dynamic_sampling_rounds,
             record=False,
             keep_embeddings=recipe.output.record_embeddings,
             **own,
             **hooks,
         )
+    _check_tools(trainer.tools, own_code)
+    return trainer
 
 
 def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:
@@ -86,14 +98,6 @@ def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) ->
         raise RecipeError(f"recipe: TRL refuses it: {' '.join(str(error).split())}") from None
 
 
-def _generation(args: GRPOConfig, weights: Path) -> AbstractContextManager[None]:
-    if not (args.use_vllm and args.use_cpu):
-        return nullcontext()
-    from dra_toolkit.training.vllm_cpu import vllm_without_gpu
-
-    return vllm_without_gpu(weights)
-
-
 def _own_code(recipe: Recipe) -> dict[str, Any]:
     objective = recipe.objective
     model = {"num_labels": 1, "trust_remote_code": recipe.model.trust_remote_code}
@@ -105,35 +109,60 @@ def _own_code(recipe: Recipe) -> dict[str, Any]:
     ]
     environments: Any = objective.environment_factory
     if isinstance(environments, str):
-        environments = _load("environment_factory", environments)
+        environments = _factory(environments)
     elif environments is not None:
-        environments = {name: _load("environment_factory", path) for name, path in environments.items()}
-    rollout = objective.rollout_func
+        environments = {name: _factory(path) for name, path in environments.items()}
     return {
         "reward_funcs": rewards,
         "reward_processing_classes": _tokenizers(objective.reward_processing_classes, objective.reward_funcs),
         "tools": [_load("tools", path) for path in objective.tools] or None,
         "environment_factory": environments,
-        "rollout_func": rollout and _load("rollout_func", rollout),
+        "rollout_func": objective.rollout_func and _load("rollout_func", objective.rollout_func),
     }
 
 
 @contextmanager
-def _tool_errors(recipe: Recipe) -> Iterator[None]:
+def _refusals(key: str | None) -> Iterator[None]:
     try:
         yield
     except (ValueError, ImportError) as error:
-        objective = recipe.objective
-        if not (objective.tools or objective.environment_factory) or isinstance(error, RecipeError):
+        if key is None or isinstance(error, DRAError):
             raise
-        key = "tools" if objective.tools else "environment_factory"
         raise RecipeError(f"{key}: TRL refuses it: {first_words(error)}") from None
 
 
 def _load(key: str, path: str) -> Any:
-    expected = "a class or a function" if key == "environment_factory" else "a function"
-    accepts: Callable[[Any], bool] = callable if key == "environment_factory" else inspect.isroutine
-    return load_dotted(key, path, accepts=accepts, expected=expected)
+    return load_dotted(key, path, accepts=ACCEPTED.get(key, callable))
+
+
+def _factory(path: str) -> Callable[[], Any]:
+    factory = _load("environment_factory", path)
+
+    def make() -> Any:
+        made = call_users("environment_factory", path, factory)
+        if hasattr(made, "reset"):
+            made.reset = partial(call_users, "environment_factory", f"{path}.reset", made.reset)
+        return made
+
+    return make
+
+
+def _check_environments(environments: Any, dataset: Dataset) -> None:
+    """Raise RecipeError where the data do not say which of several environments a row is for."""
+    if isinstance(environments, dict):
+        found = dataset["environment"][:] if "environment" in dataset.column_names else [None]
+        if unknown := [name for name in found if name not in environments]:
+            known = f"{', '.join(environments)}{did_you_mean(str(unknown[0]), list(environments))}"
+            raise RecipeError(f"environment_factory: the column 'environment' says {unknown[0]!r}, expected {known}")
+
+
+def _check_tools(tools: Sequence[Callable[..., Any]], key: str | None) -> None:
+    """Raise RecipeError for a tool that lacks what the policy is told of it."""
+    for tool in tools:
+        try:
+            get_json_schema(tool)
+        except (DocstringParsingException, TypeHintParsingException) as error:
+            raise RecipeError(f"{key}: {tool.__name__!r} cannot be told to the policy ({first_words(error)})") from None
 
 
 def _tokenizers(tokenizers: list[str], names: list[str]) -> list[Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import sys
 
 import numpy as np
 import own_tools
@@ -94,6 +95,7 @@ def test_a_reward_model_with_a_tokenizer_of_its_own(recipe, tmp_path):
     ("override", "told"),
     [
         ("tools=[beside_it.nothing]", "tools: found 'beside_it.nothing'"),
+        ("tools=[beside_it.Counter]", "'beside_it' holds a type there, expected a function"),
         ("environment_factory=beside_it.Countr", "environment_factory: found 'beside_it.Countr'"),
         ("rollout_func=nowhere.rollout", "rollout_func: found 'nowhere.rollout'"),
         ("reward_processing_classes=[a/b]", "reward_processing_classes: found 1 for 0 reward models"),
@@ -109,6 +111,81 @@ def test_what_cannot_be_loaded_is_one_line_before_anything_is(recipe, override, 
         problems = error.problems
     (line,) = problems
     assert told in line
+
+
+MISTAKEN = """
+def undescribed(a: int) -> int:
+    return a
+
+def untyped(a):
+    '''Give it back.
+
+    Args:
+        a: A number.
+    '''
+    return a
+
+class NeedsAnAddress:
+    def __init__(self, address):
+        pass
+
+class TakesNoRow:
+    def reset(self):
+        pass
+
+    def get_reward(self):
+        return 1.0
+
+class Fits:
+    def reset(self, **row):
+        pass
+
+    def get_reward(self):
+        return 1.0
+
+called = object()
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        (
+            "tools=[mistaken.undescribed]",
+            "tools: 'undescribed' cannot be told to the policy (Cannot generate JSON schema",
+        ),
+        (
+            "tools=[mistaken.untyped]",
+            "tools: 'untyped' cannot be told to the policy (Argument a is missing a type hint",
+        ),
+        ("environment_factory=mistaken.NeedsAnAddress", "'mistaken.NeedsAnAddress' raised TypeError"),
+        ("environment_factory=mistaken.TakesNoRow", "'mistaken.TakesNoRow.reset' raised TypeError"),
+        ("environment_factory={easy: mistaken.Fits}", "the column 'environment' says None, expected easy"),
+    ],
+)
+def test_what_trl_cannot_use_of_the_users_own_is_one_line(recipe, tmp_path, monkeypatch, override, told):
+    (tmp_path / "mistaken.py").write_text(MISTAKEN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mistaken", raising=False)
+    with pytest.raises(RecipeError) as caught:
+        trained(recipe(override, "reward_funcs=[tiny.letters]"), tmp_path)
+    (line,) = caught.value.problems
+    assert told in line
+
+
+def test_the_column_says_which_environment_a_row_is_for(recipe, tmp_path):
+    rows = [{"question": f"What is {i} + 2?", "environment": ("easy", "hard")[i % 2]} for i in range(16)]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    both = "environment_factory={easy: own_tools.Counter, hard: own_tools.Counter}"
+    trainer, _ = trained(recipe(both, "reward_funcs=[tiny.letters]"), tmp_path)
+    assert trainer.reward_columns() == {"letters": 1.0, "Counter": 1.0}
+    with pytest.raises(RecipeError, match="the column 'environment' says 'hard', expected easy, hart; did you mean"):
+        trained(recipe(both.replace("hard", "hart"), "reward_funcs=[tiny.letters]"), tmp_path)
+
+
+def test_two_tools_of_one_name_are_one_line(recipe):
+    with pytest.raises(RecipeError, match="tools: found multiply, multiply, expected a name of its own for each"):
+        recipe("tools=[own_tools.multiply, beside_it.multiply]", "reward_funcs=[accuracy]")
 
 
 def test_a_template_without_tools_is_one_line(recipe, policy, tmp_path):
