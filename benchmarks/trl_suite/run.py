@@ -20,15 +20,10 @@ from pathlib import Path
 import vision
 
 BY_DESIGN = {
-    "test_train_with_environment_owned_reward",
-    "test_environment_owned_reward_coexists_with_reward_funcs",
-    "test_environment_owned_reward_mixed_environments",
-    "test_correct_reward_processing_classes_list",
-    "test_single_reward_model_with_single_processing_class",
     "test_train_normalize_then_sum_aggregation",
     "test_reward_metric_reflects_reward_weights[normalize_then_sum]",
 }
-"""The first five assert the list of reward functions, which has ours in it; the others are refused before a model loads."""
+"""They train with what is refused before a model loads."""
 NO_STAND_IN = (
     "is not a local folder and is not a valid model identifier",
     "couldn't connect to",

@@ -1,16 +1,15 @@
 """The adjustment as a mixin for TRL's trainers; everything else is TRL's.
 
-Rewards are adjusted inside `_calculate_rewards`, after TRL has gathered them: one more reward column, which is 0 before and
-`adjusted - total` after, is filled in, so that TRL's own advantages are those of the adjusted rewards.
-`_generate_and_score_completions` is called through, and the advantages that TRL used are read for the record; where the
-measure acts on advantages, or large ones are capped, ours take their place.
+Inside `_calculate_rewards` one more column, `adjusted - total`, follows the rewards that TRL has gathered, so that its own
+advantages are those of the adjusted rewards; it has a name and a weight in the trainer's lists until the batch is scored.
+The advantages that TRL used are recorded; where a measure acts on advantages, or large ones are capped, ours replace them.
 """
 
 from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from itertools import compress
 from typing import Any
 
@@ -47,17 +46,11 @@ COLUMN = "diversity"
 """Name of the reward column that carries the adjustment, in TRL's logs too."""
 
 
-def diversity(completions: Sequence[Any], **_: Any) -> list[None]:
-    """Hold the place of the adjustment among TRL's reward functions; the trainer fills the column in after the gather."""
-    return [None] * len(completions)
-
-
 class GroupAdjustment(SampledGroups):
     """Mixin, to stand before one of TRL's trainers among the bases; its arguments are those of `DRATrainer`."""
 
     reward_funcs: list[Any]
     reward_func_names: list[str]
-    reward_processing_classes: list[Any]
     reward_weights: torch.Tensor
     scale_rewards: Any = "none"
     """What trainers that have no such setting do."""
@@ -92,8 +85,6 @@ class GroupAdjustment(SampledGroups):
         self._scored_by = dict(zip(distinct(names), self.reward_funcs, strict=True))
         self.correct_by = tells_right_from_wrong(list(self._scored_by), self._scored_by)
         self.reward_funcs = [checked(function, name) for function, name in zip(self.reward_funcs, names, strict=True)]
-        if self._adjusts:
-            self._add_column()
         self.embedder = None if settings.name == "none" else self._load_embedder(settings)
         self._record_into(on_groups, attempt)
         self._keep_embeddings, self._tell = keep_embeddings, tell
@@ -121,15 +112,8 @@ class GroupAdjustment(SampledGroups):
         if any(getattr(function, "__name__", "") == COLUMN for function in listed(given.get("reward_funcs"))):
             raise ValueError(f"a reward function named {COLUMN!r} cannot be told from the adjustment; rename it")
 
-    def _add_column(self) -> None:
-        """Append the adjustment's column, of weight 1, to the rewards that TRL has checked and named."""
-        self.reward_funcs = [*self.reward_funcs, diversity]
-        self.reward_func_names = [*self.reward_func_names, COLUMN]
-        self.reward_processing_classes = [*self.reward_processing_classes, None]
-        self.reward_weights = torch.cat([self.reward_weights, torch.ones(1)])
-
     def reward_columns(self) -> dict[str, float]:
-        """Return the weight of each reward function by name, the adjustment's own column left out.
+        """Return the weight of each reward function by name.
 
         Of functions of one name the second is called NAME_2, and so on.
         """
@@ -150,8 +134,16 @@ class GroupAdjustment(SampledGroups):
                 self._log_metric(of_group.logged, mean_of_known(map(of_group, records)))
         if self._adjusts:
             shift = np.concatenate([record.adjustment.adjusted - record.adjustment.totals for record in records])
-            rewards[:, -1] = torch.from_numpy(shift).to(rewards)
+            rewards = torch.cat([rewards, torch.from_numpy(shift).to(rewards)[:, None]], dim=1)
+            self._drop_column()
+            self.reward_func_names = [*self.reward_func_names, COLUMN]
+            self.reward_weights = torch.cat([self.reward_weights, self.reward_weights.new_ones(1)])
         return rewards
+
+    def _drop_column(self) -> None:
+        """Leave the names and weights of TRL's own rewards."""
+        own = len(self._scored_by)
+        self.reward_func_names, self.reward_weights = self.reward_func_names[:own], self.reward_weights[:own]
 
     def _measure(
         self,
@@ -166,7 +158,8 @@ class GroupAdjustment(SampledGroups):
         """Measure and adjust whole groups; `without_spread`: only to see which groups have totals that are all equal."""
         training = self.model.training
         settings = self.diversity if training and not without_spread else DiversitySettings(measure="none")
-        texts, masks = list(map(policy_text, completions)), self._tool_masks()
+        texts = list(map(policy_text, completions))
+        masks = None if isinstance(self, RLOOTrainer) else self._generated[2]  # what the policy wrote, beside tools
         scores = rewards[:, : len(self._scored_by)].double().cpu().numpy()
         self._doubt(self.correct_by, scores)
         own_ids = completion_ids_list
@@ -197,7 +190,10 @@ class GroupAdjustment(SampledGroups):
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         self._inputs = inputs
-        output = super()._generate_and_score_completions(inputs)
+        try:
+            output = super()._generate_and_score_completions(inputs)
+        finally:
+            self._drop_column()
         self._generated = None
         if self.model.training and self._measured and replaces_advantages(self.diversity, self.scale_rewards):
             self._replace_advantages(output, self._measured)
@@ -241,10 +237,6 @@ class GroupAdjustment(SampledGroups):
             )
         ]
         return gather_object(samples) if self.accelerator.num_processes > 1 else samples
-
-    def _tool_masks(self) -> list[list[int]] | None:
-        """Return which tokens of each completion the policy wrote, where tools wrote others."""
-        return None if isinstance(self, RLOOTrainer) else self._generated[2]
 
     def _gather_embeddings(self, texts: list[str], completion_ids: list[list[int]]) -> np.ndarray | None:
         if self.embedder is None:

@@ -68,9 +68,8 @@ def measure(
 ) -> list[GroupRecord]:
     """Adjust the gathered rewards (N, K) of whole groups, given the embeddings (N, d) of their completions.
 
-    Returns the P groups, equal on every process, as records that nobody has placed yet: their advantages are those that
-    follow from the adjustment, and mode, step, batch and attempt are left for `replace`.
-    Without embeddings no similarity is measured: it and the redundancy are NaN, and the measure must do without.
+    Returns the P groups, equal on every process, with the advantages that follow; mode, step, batch and attempt are left
+    for `replace`. Without embeddings similarity and redundancy are NaN, and the measure must do without.
 
     of_policy   (N,) what the policy told of each, by the names of `OF_POLICY`, where the measure reads it
     labeller    makes the clusters; without one, completions of equal final answers are one

@@ -22,9 +22,8 @@ class AdjustedReward:
     """Scores the completions of one prompt by other functions and returns their adjusted totals; picklable.
 
     `AsyncGRPOTrainer(model, AdjustedReward([accuracy]), ...)`: TRL makes its own advantages of them, with the population's
-    standard deviation. Similarity is measured on the CPU of the process that scores; nothing is recorded.
-
-    Raises ValueError for a measure that reads what such a function does not get, or acts on advantages.
+    standard deviation. Similarity is measured on the CPU of the process that scores; nothing is recorded. Raises ValueError
+    for a measure that reads what such a function does not get, or acts on advantages.
     """
 
     __name__ = "adjusted_reward"

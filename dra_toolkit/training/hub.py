@@ -1,8 +1,7 @@
 """What a run gives to others: its model card, the finished model, and every checkpoint on the Hub as a revision of its own.
 
 A checkpoint's model files are linked into a folder of the run (hub/step-00050), which one background thread pushes to the
-branch of that name and then removes. So a checkpoint may be rotated away meanwhile, and what could not be pushed is still
-there for another try: at the end, and in the next attempt of the run.
+branch of that name and removes. What could not be pushed is tried again at the end, and in the run's next attempt.
 """
 
 from __future__ import annotations
@@ -100,7 +99,8 @@ class Revisions:
             _linked(checkpoint, self._folder, name, card)
         except OSError as error:
             self._say(name, error, "training goes on without it")
-        self._begin()
+        if self._rounds.empty():  # else the thread is about to look into the folder
+            self._rounds.put(None)
 
     def close(self, patience: float = PATIENCE) -> None:
         """Wait until all is pushed, what failed tried again once, and say what is left and where it lies.
@@ -127,11 +127,6 @@ class Revisions:
 
     def _waiting(self) -> list[Path]:
         return sorted(self._folder.glob("[!.]*"))
-
-    def _begin(self) -> None:
-        """Let the thread look into the folder, if it is not about to."""
-        if self._rounds.empty():
-            self._rounds.put(None)
 
     def _work(self) -> None:
         while True:

@@ -46,18 +46,20 @@ def distinct(names: Sequence[str]) -> list[str]:
 def checked(function: Any, name: str) -> Any:
     """Return a reward function that raises RewardError where it does not return a number or None for each completion.
 
-    Models, which TRL calls itself, are left as they are.
+    Models, which TRL calls itself, are left as they are, and so is a call that names no completions.
     """
     if isinstance(function, torch.nn.Module):
         return function
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
-        async def scored(*args: Any, completions: Sequence[Any], **kwargs: Any) -> list[Any]:
-            return numbers(await function(*args, completions=completions, **kwargs), name, len(completions))
+        async def scored(*args: Any, **given: Any) -> Any:
+            found = await function(*args, **given)
+            return numbers(found, name, len(given["completions"])) if "completions" in given else found
     else:
 
-        def scored(*args: Any, completions: Sequence[Any], **kwargs: Any) -> list[Any]:  # type: ignore[misc]
-            return numbers(function(*args, completions=completions, **kwargs), name, len(completions))
+        def scored(*args: Any, **given: Any) -> Any:  # type: ignore[misc]
+            found = function(*args, **given)
+            return numbers(found, name, len(given["completions"])) if "completions" in given else found
 
     return functools.update_wrapper(scored, function)
 

@@ -31,9 +31,8 @@ class EvaluationStoppedError(Exception):
 class SampledGroups(Trained):
     """Mixin, to stand before one of TRL's trainers that sample as GRPOTrainer does; needs `GroupAdjustment` beside it.
 
-    Groups whose totals are all equal teach nothing, and give way to groups of other prompts. TRL scores once what it
-    sampled: here that is scored, and sampled anew where it must be, right after sampling; the rewards of what stays are
-    handed to TRL when it asks. Every process draws the same prompts.
+    Groups whose totals are all equal give way to groups of other prompts, the same in every process: right after sampling
+    all are scored, and sampled anew where they must be; the rewards of what stays are handed to TRL when it asks.
     """
 
     _rounds = 0

@@ -59,7 +59,9 @@ def recorded(trainer: Any, run: RunDirectory, attempt: int, **further: Any) -> I
     """Write the groups of what is trained inside into a run directory, with further facts; on the main process alone."""
     facts = replace(file_facts(run.path.name, trainer), **further)
     recorder = Recorder(run.groups, facts, tell=trainer._tell)
-    trainer._on_groups = lambda records: recorder.submit(records, correct_by=trainer.correct_by)
+    trainer._on_groups = lambda records: recorder.submit(
+        records, correct_by=trainer.correct_by, reward_weights=records[0].group.reward_weights
+    )
     trainer._before_save, trainer._attempt = recorder.flush, attempt
     try:
         yield

@@ -1,10 +1,4 @@
-"""Where trackers keep their files, how a resumed run goes on in the same tracked run, and what they say when they fail.
-
-trackers/wandb-run-id   the id of the run at Weights & Biases
-trackers/wandb/         what wandb writes, offline or on its way
-trackers/trackio/       trackio's database
-trackers/tensorboard/   TensorBoard's event files
-"""
+"""Where trackers keep their files, how a resumed run goes on in the same tracked run, and what they say when they fail."""
 
 from __future__ import annotations
 

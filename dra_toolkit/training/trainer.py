@@ -21,11 +21,7 @@ from dra_toolkit.training.script_run import recording
 
 
 class EpochSampler(Sampler[int]):
-    """TRL's sampler, whose n-th pass is that of epoch n also in a process that did not see the passes before.
-
-    TRL's draws a permutation of the prompts from one generator at every pass, so that a process that resumes in the third
-    epoch would go on in the order of the first.
-    """
+    """TRL's sampler, whose n-th pass is that of epoch n also in a process that resumed and did not see those before."""
 
     def __init__(self, sampler: Any, epoch: Callable[[], float | None]) -> None:
         """Wrap a sampler; `epoch` says how many epochs were trained when a pass begins."""
@@ -59,8 +55,6 @@ def _follow_schedule(trainer: Any) -> None:
 
 class DiversityMixin(GroupAdjustment):
     """What makes a trainer of TRL's one of ours: `class Mine(DiversityMixin, GMPOTrainer): pass`.
-
-    Beside the adjustment: saves that are whole, and a resumed run that goes on as if it had never stopped.
 
     For trainers whose `_calculate_rewards` and `_generate_and_score_completions` are those of GRPOTrainer or RLOOTrainer.
     The arguments are those of the trainer and, by keyword, those that `DRATrainer` lists.
@@ -124,22 +118,18 @@ class DRATrainer(DiversityMixin, GRPOTrainer):
 
     Takes GRPOTrainer's arguments, by position or keyword, and by keyword:
 
-        diversity         how rewards are adjusted: settings, or the name of a measure; the paper's if left out, and "none"
-                          leaves TRL's run as it is, number for number
-        embedder          what the similarity is measured with: settings, or a name; one that fetches nothing if left out,
-                          and "none" measures none (for measures that do without)
-        record            whether groups, metrics and settings are recorded into `args.output_dir`, which then is a run that
-                          `dra inspect` and `dra app` open; what an earlier training recorded there is put aside
-        on_groups         called instead on the main process with the records of each generation batch
-        before_save       called before a checkpoint is saved, so that no group older than it is still on its way
-        attempt           number of this start of the run, for the records
-        keep_embeddings   put the embeddings into the records
-        history           the prompts' earlier groups, for a measure that reads them; left out, it starts empty
-        dynamic_sampling_rounds   how often, at most, groups whose totals are all equal give way to groups of other prompts
-                          before a step; those are recorded as discarded, with the reason
-        card              called on the main process for the model card of a save, with its step, its repository on the
-                          Hub, if any, and TRL's tags; None leaves TRL's card
-        tell              called with one line when something should reach the user
+        diversity        how rewards are adjusted: settings, or a measure's name; left out, the paper's; "none" is TRL's run
+        embedder         what measures similarity: settings, or a name; left out, one that fetches nothing; "none": nothing
+        record           whether to record into `args.output_dir`, then a run that `dra inspect` and `dra app` open; what an
+                         earlier training recorded there is put aside
+        on_groups        called instead on the main process with the records of each generation batch
+        before_save      called before a checkpoint is saved, so that no group older than it is still on its way
+        attempt          number of this start of the run, for the records
+        keep_embeddings  put the embeddings into the records
+        history          the prompts' earlier groups, for a measure that reads them; left out, it starts empty
+        dynamic_sampling_rounds  how often, at most, groups of equal totals give way to others, and are recorded as discarded
+        card             called on the main process for the model card of a save, with its step, its repository on the Hub,
+                         if any, and TRL's tags; None leaves TRL's card
 
     Every process must construct it alike. Evaluation batches are measured and recorded, never adjusted. A reward that is
     infinite counts as none; one of another type or length than TRL expects raises RewardError.

@@ -1,8 +1,7 @@
 """TRL's generation through vLLM where there is no GPU: the same calls, the weights sent in the way that a CPU allows.
 
-TRL writes new weights into a colocated engine parameter by parameter, which an engine on a CPU does not survive, and sends
-them to a server over NCCL, which needs a GPU. Here the colocated engine reloads them through vLLM's own reload, and the
-server reads them from a safetensors file of the run; see `vllm_worker` for what happens inside vLLM.
+TRL writes weights into a colocated engine by parameter, which one on a CPU does not survive, and sends them to a server over
+NCCL. Here the engine reloads them by vLLM's own reload, the server from a safetensors file of the run (`vllm_worker`).
 """
 
 from __future__ import annotations

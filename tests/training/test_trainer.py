@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny
+import torch
 from trl import GRPOTrainer
 
 from dra_toolkit.diversity import DiversitySettings, adjust_similarity, group_advantages
 from dra_toolkit.embedding import EmbedderSettings
+from dra_toolkit.inspection.verify import verify
+from dra_toolkit.runs import Run
 from dra_toolkit.training.trainer import DRATrainer
 
 HASH = EmbedderSettings(name="hash")
@@ -97,6 +100,40 @@ def test_trls_logs_stay_raw_and_ours_stand_beside(policy, tmp_path):
     assert {
         "similarity", "vendi_score", "distinct_ratio", "zero_spread_groups", "embedding_seconds", "truncated_ratio",
     } <= set(ours)  # fmt: skip
+
+
+def test_the_lists_of_rewards_are_trls_own_but_while_a_batch_is_scored(policy, tmp_path):
+    seen = []
+
+    def changing(completions, **_):
+        seen.append((list(trainer.reward_func_names), trainer.reward_weights.tolist()))
+        trainer.reward_weights = torch.tensor([1.0, float(len(seen))])
+        return [float(index % 3) for index in range(len(completions))]
+
+    trainer = DRATrainer(
+        model=str(policy),
+        args=tiny.grpo_config(tmp_path),
+        reward_funcs=[tiny.letters, changing],
+        train_dataset=tiny.prompts(),
+        embedder=HASH,
+        tell=lambda line: None,
+    )
+    assert len(trainer.reward_funcs) == len(trainer.reward_processing_classes) == 2
+    trainer.train()
+    assert seen == [(["letters", "changing"], [1.0, float(max(1, step))]) for step in range(3)]
+    assert (trainer.reward_func_names, trainer.reward_weights.tolist()) == (["letters", "changing"], [1.0, 3.0])
+    run = Run.open(tmp_path)
+    assert list(verify(run).problems) == []
+    for record in run.groups():
+        letters, changed = record.group.rewards.values()
+        assert record.group.reward_weights == {"letters": 1, "changing": record.step}
+        np.testing.assert_allclose(record.adjustment.totals, letters + record.step * changed, atol=1e-6)
+    assert "rewards/diversity/mean" in trainer.state.log_history[0]
+
+
+def test_a_reward_that_is_called_by_hand_answers_as_it_is(policy, tmp_path):
+    trainer = train(DRATrainer, policy, tmp_path, embedder=HASH, record=False, reward_funcs=tiny.letters)
+    assert trainer.reward_funcs[0]([[{"content": "ee"}]]) == [1 - 1 / 3]
 
 
 def test_evaluation_is_measured_and_recorded_and_not_adjusted(policy, tmp_path):
