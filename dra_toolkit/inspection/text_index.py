@@ -142,7 +142,6 @@ def build_missing(groups: Path, *, stopped: Callable[[], bool] = lambda: False) 
 @functools.cache
 def build_later(groups: Path) -> None:
     """Make missing indices on a thread, once for each folder; where nothing can be written there are none."""
-
     ends = threading.Event()
 
     def work() -> None:

@@ -273,14 +273,8 @@ def _sources(segment: Source) -> list[dict[str, Any]]:
 def _identities(sources: Sequence[Source]) -> list[dict[str, Any]]:
     """Return the identities of sources, and of what they were made from as far as it still stands."""
     own = [found for source in sources if (found := _identity(source.path))]
-    inherited = [
-        before
-        for source in sources
-        if source.is_segment
-        for before in _sources(source)
-        if _identity(source.path.with_name(before["name"])) == before
-    ]
-    return own + inherited
+    inherited = [before for source in sources if source.is_segment for before in _sources(source)]
+    return own + [before for before in inherited if _identity(sources[0].path.with_name(before["name"])) == before]
 
 
 def _replaced(segments: Sequence[Source]) -> list[dict[str, Any]]:

@@ -22,8 +22,7 @@ def append_metrics(path: Path, *, step: int, attempt: int, values: dict[str, Any
     with open(path, "ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
-            torn = file.read(1) != b"\n"
-            file.write(b"\n" if torn else b"")
+            file.write(b"\n" if file.read(1) != b"\n" else b"")
         file.write(json.dumps(row).encode() + b"\n")
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import GroupRecord, Mode
 from dra_toolkit.runs.files import TEMPORARY_PREFIX
 
@@ -74,6 +75,8 @@ def segment_folder(mode: Mode, first: int, last: int, sequence: int) -> str:
 
 def list_folder(folder: Path, mode: Mode | None = None) -> Listing:
     """Return what a folder of groups holds, of one mode or all, a link being foreign; an absent one holds nothing."""
+    if mode not in (None, *MODES):
+        raise RunError(f"mode: found {mode!r}, expected one of {', '.join(MODES)}{did_you_mean(str(mode), MODES)}")
     try:
         with os.scandir(folder) as entries:
             own = (entry for entry in entries if not entry.name.startswith(TEMPORARY_PREFIX))

@@ -6,7 +6,7 @@ Among these is what the recorded groups say of each prompt's history.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from importlib import resources
@@ -101,9 +101,7 @@ def _whole_batches(path: Path, columns: list[str]) -> Iterator[pa.Table]:
         yield kept
 
 
-def _only(
-    table: pa.Table, steps: tuple[int, int], unwanted: frozenset[Batch] | set[Batch]
-) -> tuple[pa.Table, list[Batch]]:
+def _only(table: pa.Table, steps: tuple[int, int], unwanted: Collection[Batch]) -> tuple[pa.Table, list[Batch]]:
     """Return the rows of the generation batches of some steps, and which these are."""
     starts = starts_of(table, KEYS[:2])
     step, batch = (numbers_of(table[name])[starts[:-1]].tolist() for name in KEYS[:2])

@@ -53,12 +53,11 @@ def write_options(schema: pa.Schema, *, level: int = QUICK) -> dict[str, Any]:
     """
     names = set(schema.names)
     paths = {
-        **{
-            name: [f"{name}.list.element.{part}" for part in ("role", "content")] for name in ("prompt", "prompt_turns")
-        },
-        "turns": ["turns.list.element.role"],
-        "rewards": [f"rewards.{field.name}" for field in schema.field("rewards").type] if "rewards" in names else [],
+        name: [f"{name}.list.element.{part}" for part in ("role", "content")] for name in ("prompt", "prompt_turns")
     }
+    paths["turns"] = ["turns.list.element.role"]
+    if "rewards" in names:
+        paths["rewards"] = [f"rewards.{field.name}" for field in schema.field("rewards").type]
     split = [path for path in _SPLIT if path.partition(".")[0] in names]
     repeating = [
         path for name in schema.names if name not in _PLAIN and name not in split for path in paths.get(name, [name])

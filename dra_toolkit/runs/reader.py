@@ -102,6 +102,7 @@ class Run:
 
         Raises RunError, naming the nearest, for a step that was not recorded.
         """
+        self.store.listing(mode)  # refuses a mode that there is not, now and not when the first group is asked for
         if step is not None:
             self.require_step(step, mode)
         read = self.store.read(mode=mode, steps=steps if step is None else (step, step))
@@ -121,9 +122,11 @@ class Run:
             damaged = "; ".join(f"groups/{name}: {why}" for name, why in sorted(problems.items()))
             raise RunError(f"{self.name}: step {step} cannot be read ({damaged or 'its file vanished'})")
         if batch not in batches:
-            raise RunError(f"{self.name}: step {step} has no batch {batch}, it has batches {_span(batches)}")
+            raise RunError(
+                f"{self.name}: step {step} has no batch {batch}, it has batches {batches[0]} to {batches[-1]}"
+            )
         indices = sorted(i for b, i in there if b == batch)
-        raise RunError(f"{self.name}: step {step} has no group {index}, it has groups {_span(indices)}")
+        raise RunError(f"{self.name}: step {step} has no group {index}, it has groups {indices[0]} to {indices[-1]}")
 
     def require_step(self, step: int, mode: Mode = "train") -> None:
         """Raise RunError, naming the nearest, if no groups of `step` are recorded."""
@@ -210,6 +213,7 @@ class Run:
         """Return the completions with their texts as a Hugging Face data set, read batch by batch; needs datasets."""
         from datasets import IterableDataset
 
+        self.store.listing(mode)
         return IterableDataset.from_generator(_rows, gen_kwargs={"folder": str(self.directory.groups), "mode": mode})
 
 
@@ -240,7 +244,3 @@ def _reason(error: Exception) -> str:
         unknown = line.partition("Table with name ")[2].partition(" ")[0]
         return f"there is no table {unknown}; there are {', '.join(TABLES)}{did_you_mean(unknown, list(TABLES))}"
     return line
-
-
-def _span(numbers: Sequence[int]) -> str:
-    return f"{numbers[0]} to {numbers[-1]}"

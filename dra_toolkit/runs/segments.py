@@ -165,9 +165,8 @@ class SegmentReader:
         keys, starts = self._groups()
         at = np.stack([numbers_of(table[key])[found[:-1]] for key in GROUP_KEY[1:]], axis=1)
         end = first + len(at)
-        if not np.array_equal(found, starts[first : end + 1] - starts[first]) or not np.array_equal(
-            at, keys[first:end]
-        ):
+        expected = starts[first : end + 1] - starts[first]
+        if not (np.array_equal(found, expected) and np.array_equal(at, keys[first:end])):
             raise ValueError(f"{name}: its rows are not those of {GROUPS}")
 
     def batches(self) -> list[Batch]:

@@ -242,6 +242,49 @@ def test_cut_completions_that_are_rewarded_are_found_in_a_run(tmp_path):
     assert (status, kinds["cut completions rewarded"]["count"]) == (1, 1)
 
 
+def test_advantages_of_a_run_must_be_those_of_its_settings(tmp_path):
+    from dataclasses import replace
+
+    from recorded import make_run, record, record_all
+
+    sound_groups = [record(step, index) for step in (1, 2) for index in range(3)]
+    directory = make_run(tmp_path / "sound")
+    record_all(directory, sound_groups[:3], sound_groups[3:])
+    assert look(directory.path) == (0, {})
+    plain = replace(sound_groups[4], advantages=sound_groups[4].plain_advantages)
+    directory = make_run(tmp_path / "left out")
+    record_all(directory, sound_groups[:3], [sound_groups[3], plain, sound_groups[5]])
+    status, kinds = look(directory.path)
+    told = kinds["advantages of other settings"]
+    assert (status, [*kinds]) == (1, ["advantages of other settings"])
+    assert (told["count"], told["of"], told["unit"]) == (3, 18, "completions")
+    assert told["example"].startswith("train step 2, group 1: ")
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_an_imported_run_has_the_findings_of_its_dump_on_advantages(tmp_path, spoilt):
+    from dra_toolkit.runs.importers.importing import import_run
+
+    rows = sound()
+    for i, row in enumerate(rows if spoilt else ()):
+        row["advantage"] = float(i % 5)
+    write("trl", rows, tmp_path / "dump")
+    import_run(tmp_path / "dump", tmp_path / "run")
+    of_dump, of_run = look(tmp_path / "dump"), look(tmp_path / "run")
+    assert [*of_run[1]] == [*of_dump[1]]
+    assert ("advantages of no known estimator" in of_run[1]) is spoilt
+
+
+def test_a_dump_that_was_written_anew_is_seen_as_it_is(tmp_path):
+    folder = write("ms-swift", sound(), tmp_path)
+    assert look(folder) == (0, {})
+    file = folder / "completions.jsonl"
+    file.write_text(file.read_text().replace('"Right"', '"Far right"'))
+    assert look(folder) == (0, {})
+    file.write_text("")
+    assert CliRunner().invoke(app, ["lint", str(folder)]).exit_code == 2
+
+
 def test_words_of_the_report(tmp_path):
     ran = CliRunner().invoke(app, ["lint", str(write("trl", sound()[1:], tmp_path / "a"))])
     assert "unequal groups: 1 of 8 groups, such as train step 1, group 0 has 3 completions" in ran.stdout

@@ -122,6 +122,15 @@ class TestRoundTrip:
         assert facts.version == SCHEMA_VERSION
 
 
+@pytest.mark.parametrize("ask", ["steps", "groups", "dataset", "facts"])
+def test_a_mode_that_there_is_not_is_refused_at_once(run, ask):
+    record_all(run, [record(1)])
+    with pytest.raises(RunError, match=r"mode: found 'trian', expected one of train, eval, discarded; .*train"):
+        getattr(Run(run), ask)(mode="trian")
+    with pytest.raises(RunError, match="found 7, expected one of train, eval, discarded"):
+        Run(run).group(1, 0, mode=7)
+
+
 @pytest.mark.parametrize("folder", ["step=2", "mode=eval", "tokens=512", "weight=0.5", "completion=x", "seed=1/ü b"])
 def test_the_path_of_a_run_means_nothing(tmp_path, folder):
     record_all(make_run(tmp_path / "plain"), *([record(step)] for step in (1, 2)))

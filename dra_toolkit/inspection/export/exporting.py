@@ -33,7 +33,6 @@ from dra_toolkit.runs.segments import with_columns
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
 CARD = "README.md"
 ROWS = 8_192
 BYTES = 32 << 20
@@ -167,8 +166,6 @@ WRITERS: dict[str, Callable[..., int]] = {
     "dataset": write_dataset,
 }
 """Format -> what writes a selection to a file or folder, and returns how many rows."""
-
-
 FORMATS = (*WRITERS, "html")
 
 
@@ -250,10 +247,8 @@ def _parts(run: Run, selection: Selection, groups: int) -> Iterator[tuple[str, i
     yield f"<details><summary>Settings</summary><pre>{safe_html(settings)}</pre></details>\n", 0
     yield "".join(_curves(run, condition, parameters)), 0
     order = "flips DESC, similarity DESC NULLS LAST, mode, step, batch, group_index"
-    sql = (
-        f"SELECT mode, step, batch, group_index, count(*) OVER () AS of FROM groups WHERE {condition} ORDER BY {order}"
-    )
-    chosen = run.query(f"{sql} LIMIT {int(groups)}", parameters, steps=selection.steps).to_pylist()
+    sql = f"SELECT mode, step, batch, group_index, count(*) OVER () AS of FROM groups WHERE {condition}"
+    chosen = run.query(f"{sql} ORDER BY {order} LIMIT {int(groups)}", parameters, steps=selection.steps).to_pylist()
     total = chosen[0]["of"] if chosen else 0
     said = "A flip is a completion whose advantage has the other sign than without the adjustment."
     order = f"{len(chosen)} of {total}: those with most flips first, then the most similar. {said}"

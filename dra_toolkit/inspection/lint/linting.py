@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import operator
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from dra_toolkit.errors import RunError
+from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord, prompt_hash
 from dra_toolkit.judge.judging import read_gold
 from dra_toolkit.recipe.yaml_text import read_yaml
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.fitting import Fitting
 from dra_toolkit.runs.importers.formats import Table, find_format
+from dra_toolkit.runs.importers.importing import PROVENANCE
 from dra_toolkit.runs.importers.records import ImportedBatch, batches
 from dra_toolkit.runs.importers.rollout import Options, Problems, Rollout
 from dra_toolkit.runs.layout import RunDirectory
 from dra_toolkit.runs.names import MODES
+from dra_toolkit.runs.rows import from_table
 
 CENTRED = 1e-3
 SPLIT_SHARE = 0.25
@@ -71,9 +72,8 @@ def check_group(group: Group, tally: Tally) -> None:
         tally.add("several prompts in a group", f"{where} has {len(group.keys)} prompts")
     if group.all_equal:
         tally.add("all-equal groups", f"{where}: every total is {group.totals[0]:g}")
-        tally.there["wasted tokens"] += sum(
-            [n or len(text) // 4 for n, text in zip(group.tokens, group.texts, strict=True)]
-        )
+        counted = zip(group.tokens, group.texts, strict=True)
+        tally.there["wasted tokens"] += sum([n or len(text) // 4 for n, text in counted])
     if size > 1 and None not in group.advantages:
         mean, largest = sum(group.advantages) / size, max(map(abs, group.advantages))
         if abs(mean) > CENTRED * max(1.0, largest):
@@ -195,15 +195,15 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
     Nothing is trained, embedded or written. Raises RunError for a source that cannot be read.
     """
     options, problems, tally, seen = options or Options(), Problems(), Tally(), _Seen()
-    columns: Mapping[str, Any] = {}
     if format is None and RunDirectory(source).exists():
-        name, shown, read, engine = "dra", "a run of the toolkit", _of_run(source), "trl"
+        name, shown, read = "dra", "a run of the toolkit", _of_run(source, tally)
     else:
         found, shown = find_format(format, source, options)
-        name = engine = found.name
-        columns = found.first_file(source)[1] if isinstance(found, Table) else columns
+        name = found.name
+        if isinstance(found, Table) and "diversity" in found.first_file(source)[1]:
+            tally.add("rewards adjusted twice", "a column named diversity")
         read = batches(found.read(source, options, problems), consecutive=found.consecutive)
-    fitting = Fitting(engine)
+    fitting = Fitting(name)
     for batch in read:
         _look_at(batch, tally, seen, fitting, with_ids=name not in ("trl", "ms-swift"))
     there = tally.there
@@ -212,8 +212,6 @@ def lint(source: Path, *, format: str | None = None, options: Options | None = N
     there["rows"] = there["completions"] + problems.count
     if problems.count:
         tally.add("rows that cannot be read", problems.lines[0], problems.count)
-    if "diversity" in columns:
-        tally.add("rewards adjusted twice", "a column named diversity")
     _judge(seen, tally)
     counted = {"completions": there["completions"], "groups": there["groups"], "steps": len(seen.steps)}
     weights, findings = str(fitting) if fitting.found else None, tuple(tally.findings())
@@ -261,27 +259,32 @@ def _judge(seen: _Seen, tally: Tally) -> None:
             tally.add("rewards that never vary", f"{name} is always {next(iter(values)):g}")
     if tally.counts["all-equal groups"]:
         tally.examples["all-equal groups"] += f"; about {tally.there['wasted tokens']:,} tokens in all of them"
-    tally.there |= {
-        "steps": len(seen.steps),
-        "columns": 1,
-        "rewards": len(seen.rewards),
-        "completions with a gold": seen.golds.total() - seen.golds[None],
-    }
+    tally.there |= {"steps": len(seen.steps), "columns": 1, "rewards": len(seen.rewards)}
+    tally.there["completions with a gold"] = seen.golds.total() - seen.golds[None]
 
 
-def _of_run(path: Path) -> Iterator[ImportedBatch]:
-    """Yield the groups of a run of the toolkit as an import has them; discarded groups were not trained on."""
-    run = Run.open(path)
+def _of_run(path: Path, tally: Tally) -> Iterator[ImportedBatch]:
+    """Yield the groups of a run of ours, but for those discarded, as an import has them; advantages if it was imported."""
+    from dra_toolkit.inspection.replay.run import replay_run  # not for the dumps of others
+
+    run, imported = Run.open(path), (path / PROVENANCE).exists()
     for mode in MODES[:2]:
-        for step in run.steps(mode):
-            records = run.groups(step=step, mode=mode)
-            for batch, of_batch in itertools.groupby(records, key=lambda record: record.batch):
-                yield ImportedBatch(mode=mode, step=step, batch=batch, groups=list(map(_rollouts, of_batch)))
+        with suppress(DRAError):  # what cannot be replayed, `dra inspect verify` explains
+            found = None if imported else replay_run(run, mode=mode, top=0).differences
+            tally.there["completions replayed"] += found.total().completions if found else 0
+            if found and (at := found.wrong):
+                said = f"{mode} step {at.step}, group {at.group}: {at.recorded:.4g} instead of {at.replayed:.4g}"
+                tally.add("advantages of other settings", said, found.beyond_rounding)
+        for facts, table in run.store.read(mode=mode):
+            groups = [_rollouts(record, imported) for record in from_table(table, facts)]
+            step, batch = (table[name][0].as_py() for name in ("step", "batch"))
+            yield ImportedBatch(mode=mode, step=step, batch=batch, groups=groups)
 
 
-def _rollouts(record: GroupRecord) -> list[Rollout]:
+def _rollouts(record: GroupRecord, imported: bool) -> list[Rollout]:
     group, place = record.group, (record.mode, record.step, str(record.index), record.group.prompt)
     texts = [f"{record!r} {i}" for i in range(len(group))] if group.texts_dropped else group.completions
     rewards = [dict(zip(group.rewards, row, strict=True)) for row in zip(*group.rewards.values(), strict=True)]
-    rows = zip(texts, rewards, group.token_counts.tolist(), group.finish_reasons, strict=True)
-    return [Rollout(*place, text, given, None, n, reason, gold=group.gold) for text, given, n, reason in rows]
+    advantages = record.advantages.tolist() if imported else [None] * len(group)
+    rows = zip(texts, rewards, advantages, group.token_counts.tolist(), group.finish_reasons, strict=True)
+    return [Rollout(*place, text, given, a, n, reason, gold=group.gold) for text, given, a, n, reason in rows]

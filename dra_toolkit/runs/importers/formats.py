@@ -136,13 +136,12 @@ class Table:
 
     def first_file(self, source: Path) -> tuple[Path, dict[str, Any]]:
         """Return the first file that can be read, and its columns with a value of each; of Parquet those of all files."""
-        read = ((path, columns_in(path)) for path in self._files(source))
-        there = [(path, columns) for path, columns in read if columns is not None]
-        if not there:
+        read = ((path, found) for path in self._files(source) if (found := columns_in(path)) is not None)
+        path, columns = next(read, (None, {}))
+        if path is None:
             raise RunError(f"{source}: no rows of {self.meaning} in {' or '.join(self.files)}")
-        path, columns = there[0]
         if path.suffix == ".parquet":
-            columns = {name: value for _, of_file in there for name, value in of_file.items()}
+            columns = columns | {name: value for _, of_file in read for name, value in of_file.items()}
         return path, columns
 
     def _blocks(self, path: Path, options: Options, problems: Problems) -> Iterator[Block]:

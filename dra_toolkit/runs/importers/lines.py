@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import re
 from collections.abc import Iterator
@@ -13,9 +14,12 @@ from typing import Any
 from dra_toolkit.errors import RunError
 from dra_toolkit.runs.files import parse_json
 from dra_toolkit.runs.importers.rollout import Problems
+from dra_toolkit.runs.parquet import version_of
 
 PEEK = 200
 """Lines at the beginning in which an object is looked for."""
+BUFFER = 4 << 20
+"""Bytes of a file that are read at once: a line may be a whole step, and is put together from what each read brings."""
 
 
 def objects(path: Path, problems: Problems, lines: int | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -27,7 +31,7 @@ def objects(path: Path, problems: Problems, lines: int | None = None) -> Iterato
         yield from ((f"{path}:{number}", row) for number, row in enumerate(_csv_rows(path), start=2))
         return
     name = str(path)
-    for number, line in enumerate(islice(_lines(path), lines), start=1):
+    for number, line in enumerate(islice(_lines(path, -1 if lines else BUFFER), lines), start=1):
         if line.isspace():
             continue
         where = f"{name}:{number}"
@@ -44,7 +48,12 @@ def objects(path: Path, problems: Problems, lines: int | None = None) -> Iterato
 
 
 def first_object(path: Path) -> dict[str, Any] | None:
-    """Return the first object of a JSONL file, or None if its beginning has none."""
+    """Return the first object of a JSONL file, or None if its beginning has none; it may be shared, and is not changed."""
+    return _first_object(path, version_of(path))
+
+
+@functools.lru_cache(maxsize=2)  # what shows a format, its rewards, and its golds each look at the first file
+def _first_object(path: Path, version: tuple[str, int, int]) -> dict[str, Any] | None:
     try:
         return next((row for _, row in objects(path, Problems(), PEEK)), None)
     except RunError:
@@ -78,12 +87,12 @@ def natural(path: Path) -> list[tuple[int, int, str]]:
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, buffer: int) -> Iterator[bytes]:
     import pyarrow as pa
 
     kind = {".gz": "gzip", ".zst": "zstd"}.get(path.suffix)
     try:
-        with io.BufferedReader(pa.input_stream(str(path), compression=kind)) if kind else open(path, "rb") as file:
+        with io.BufferedReader(pa.input_stream(path, compression=kind)) if kind else open(path, "rb", buffer) as file:
             yield from file
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from None
