@@ -15,7 +15,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -149,17 +149,13 @@ def remove_replaced(folder: Path, grace: float = GRACE) -> int:
     """Remove what a segment holds instead, if the segment is older than `grace` seconds; return how many were removed."""
     removed = 0
     for segment in GroupStore(folder).snapshot().segments:
-        try:
-            if time.time() - os.stat(segment.path).st_mtime < grace:
-                continue
-            sources = _sources(segment)
-        except FileNotFoundError:
-            continue
-        for source in sources:
-            path = folder / source["name"]
-            if _identity(path) == source:
-                remove_folder(path) if path.is_dir() else path.unlink(missing_ok=True)
-                removed += 1
+        with suppress(FileNotFoundError):
+            is_due = time.time() - os.stat(segment.path).st_mtime >= grace
+            for source in _sources(segment) if is_due else ():
+                path = folder / source["name"]
+                if _identity(path) == source:
+                    remove_folder(path) if path.is_dir() else path.unlink(missing_ok=True)
+                    removed += 1
     return removed
 
 
