@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import time
 from pathlib import Path
@@ -36,7 +35,7 @@ class MetricsCallback(TrainerCallback):
         self._run, self._events, self._attempt = run, events, attempt
         self._told_failure = False
         self._sampled_at = self._evaluated = 0
-        self._told_at = -math.inf
+        self._told_at = float("-inf")
 
     def on_log(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Write the line."""
@@ -123,9 +122,8 @@ class StopCallback(TrainerCallback):
 
 def _allows_stop(args: GRPOConfig, state: TrainerState) -> bool:
     """Return whether nothing generated is left over after this step: a checkpoint holds no buffered completions."""
-    per_generation = args.steps_per_generation * args.num_iterations
-    every = per_generation // math.gcd(per_generation, args.gradient_accumulation_steps)
-    return bool(state.global_step % every == 0)
+    batches = state.global_step * args.gradient_accumulation_steps
+    return bool(batches % (args.steps_per_generation * args.num_iterations) == 0)
 
 
 def _any_process(mine: bool, device: torch.device) -> bool:

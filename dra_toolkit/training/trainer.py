@@ -103,6 +103,8 @@ class DiversityMixin(GroupAdjustment):
         return EpochSampler(super()._get_train_sampler(dataset), lambda: self.state.epoch)
 
     def _run_epoch(self, **given: Any) -> None:
+        if given["epoch"] == given["epochs_trained"]:  # as far into a generation as the run was that is resumed
+            self._step = given["steps_trained_in_current_epoch"]
         self.control.should_training_stop = self.state.global_step >= self.state.max_steps  # resumed at its end
         if not self.control.should_training_stop:
             super()._run_epoch(**given)

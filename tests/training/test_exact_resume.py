@@ -49,6 +49,20 @@ def test_resumed_after_any_step_it_goes_on_as_the_straight_run(seen):
             assert found == expected, f"resumed after step {step}"
 
 
+@pytest.mark.parametrize(
+    "changes", [{"num_iterations": 2}, {"steps_per_generation": 2, "gradient_accumulation_steps": 1}]
+)
+def test_resumed_within_a_generation_it_samples_these_prompts_anew_and_then_the_next_ones(policy, tmp_path, changes):
+    """A checkpoint holds no completions; what its generation had left to train on is sampled again, and no more."""
+    steps = {"max_steps": 8, "per_device_train_batch_size": 8 // changes.get("steps_per_generation", 1), **changes}
+    straight = resume_run.train(str(policy), tmp_path / "run", 8, **steps)["asked"]
+    assert [*straight] == [1, 3, 5, 7]
+    for step in (1, 3, 7):
+        checkpoint = tmp_path / f"run/checkpoint-{step}"
+        resumed = resume_run.train(str(policy), tmp_path / "again", 8, checkpoint, **steps, save_strategy="no")["asked"]
+        assert resumed == {step + 1: straight[step]} | {at: asked for at, asked in straight.items() if at > step}
+
+
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_a_run_made_longer_after_its_end_follows_the_schedule_of_the_longer_run(policy, tmp_path, schedule):
     def rates(out: str, steps: int, checkpoint: Path | None = None) -> dict[int, float]:

@@ -39,6 +39,13 @@ def test_signatures():
     assert parameters(GRPOTrainer._push_from_checkpoint) == ["self", "checkpoint_folder"]
     assert parameters(GRPOTrainer._get_output_dir) == ["self", "trial"]
     assert parameters(gather_object) == ["object"]
+    assert {"epoch", "epochs_trained", "steps_trained_in_current_epoch"} <= {*parameters(GRPOTrainer._run_epoch)}
+
+
+def test_where_a_generation_begins_is_counted_in_batches():
+    """A resumed run sets the count to that of the run that it goes on from."""
+    assert "self._step % generate_every == 0" in inspect.getsource(GRPOTrainer._prepare_inputs)
+    assert "self._step += 1" in inspect.getsource(GRPOTrainer.training_step)
 
 
 def test_what_recipes_call_without_effect_is_not_read():
