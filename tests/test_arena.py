@@ -156,3 +156,34 @@ def test_the_twin_is_compared_with_runs_of_its_arms_and_rates_alone():
     assert key == ("GRPO", 2e-4)
     assert by["pass@1"][300] == pytest.approx([0.1])
     assert by["pass@8"][60] == pytest.approx([-0.1])
+
+
+def test_intervals_and_p_values_of_three_seeds_by_hand():
+    """1, 2, 3: mean 2, deviation 1; t with 2 degrees of freedom has 4.3027 at 97.5 %, and P(|t| > 3.4641) = 0.0742."""
+    from tables import cell, interval, p_value
+
+    mean, half = interval([1.0, 2.0, 3.0])
+    assert (mean, half) == pytest.approx((2.0, 4.3027 / 3**0.5), rel=1e-4)
+    assert p_value([1.0, 2.0, 3.0]) == pytest.approx(0.0742, abs=1e-4)
+    assert cell([1.0, 2.0, 3.0], sign=True) == "+2.000 ± 2.484"
+    assert cell([0.5]) == "0.500"
+    assert p_value([0.5]) != p_value([0.5])
+
+
+def test_differences_are_paired_by_seed_and_one_table_holds_one_correction():
+    from report import _paired
+
+    def run(one, eight):
+        return {"at": {"300": {"test": {"pass@1": one, "pass@8": eight, "ways": 1.0}}}}
+
+    tested = {
+        "GRPO": {1: run(0.5, 0.7), 2: run(0.4, 0.8), 3: run(0.3, 0.6)},
+        "MaxRL": {3: run(0.6, 0.9), 2: run(0.6, 0.9), 1: run(0.6, 0.9)},
+        "placebo": {1: run(0.5, 0.7), 9: run(0.0, 0.0)},
+    }
+    against_grpo = _paired(tested, "GRPO")
+    assert any(
+        line.startswith("| MaxRL | +0.200 ± 0.248 (p 0.074) | +0.200 ± 0.248 (p 0.074)") for line in against_grpo
+    )
+    assert any(line.startswith("| placebo | +0.000 (p nan)") for line in against_grpo)
+    assert not _paired(tested, "oracle labels")

@@ -1,4 +1,4 @@
-"""The arena's tables and pictures from what `results/runs.jsonl` has by now: results/arena.md, docs/images/arena-*.svg."""
+"""The arena's tables and pictures from what `results/runs.jsonl` has by now: results/arena*.md, docs/images/arena-*.svg."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def report(task: str = "hidden") -> None:
     ]
     lines += _screening(runs, found, task)
     lines += _test(runs, found, task)
-    (Path(__file__).parent / "results" / "arena.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    name = "arena.md" if task == "hidden" else f"arena-{task}.md"
+    (Path(__file__).parent / "results" / name).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     _draw(runs, found, task)
 
 
@@ -188,4 +189,5 @@ def _mean(values: Sequence[float]) -> float:
 
 
 if __name__ == "__main__":
-    report()
+    for each in sorted({record["task"] for record in records()}):
+        report(each)

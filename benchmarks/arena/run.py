@@ -197,7 +197,7 @@ def main() -> None:
         record |= {"cpu_seconds": round(_seconds() - used, 1), "wall_seconds": round(time.time() - began, 1)}
         _keep(record)
         if shares == 1:
-            report()
+            report(chosen.task)
 
 
 if __name__ == "__main__":
