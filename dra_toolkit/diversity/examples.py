@@ -33,7 +33,7 @@ def idle_note(settings: DiversitySettings, scale_rewards: Scaling, G: int) -> st
 def _examples(G: int, is_graded: bool, labels: str) -> Signals:
     """Return groups that differ in all that a measure may read, from none to all right: of rewards 0 and 1, or any."""
     rng = np.random.default_rng(0)
-    count = np.repeat(np.unique(np.linspace(0, G, 9).round()), max(1, 64 // G))[:, None]
+    count = np.repeat(np.unique(np.linspace(0, G, 9 if G <= 64 else 3).round()), max(1, 64 // G))[:, None]
     right = np.arange(G) < count
     return Signals(
         totals=right + (rng.standard_normal(right.shape) if is_graded else 0.0),
