@@ -45,21 +45,25 @@ def test_every_page_shows_a_recorded_run(chromium: Any, address: str, size: tupl
     browser.close()
 
 
-SLOW_AND_WATCHED = f"""
-const now = window.fetch;
-window.fetch = (url, asked) => ({FRAMES})().then(() => now(url, asked));
+WATCHED = """
 window.moved = [];
-new PerformanceObserver((list) => {{
-  const drawn = document.querySelector('main:not([hidden]) .dra[data-drawn]');
-  if (drawn) for (const {{ value }} of list.getEntries()) window.moved.push(value);
-}}).observe({{ type: 'layout-shift' }});
+const told = new PerformanceObserver((list) => window.moved.push(...list.getEntries().map(({ value }) => value)));
+told.observe({ type: 'layout-shift' });
 """
 
 
 def test_the_number_of_hits_is_told_without_moving_them(browser: Browser) -> None:
-    browser.context.add_init_script(SLOW_AND_WATCHED)
-    browser.open("search", "run=demo-grpo&q=think")
-    assert "completions in all" in browser.text("#dra-search [data-part=count]")
+    held: list[Any] = []
+    browser.context.add_init_script(WATCHED)
+    browser.page.route("**/dra/ask/search/count", lambda asked: held.append(asked))
+    browser.page.goto(f"{browser.address}/?page=search&run=demo-grpo&q=think")
+    browser.page.wait_for_selector("#dra-search .dra[data-drawn]:not([aria-busy]) [data-hit]")
+    wait_until(lambda: bool(browser.page.evaluate("1")) and held)  # routes are asked while something else is
+    browser.page.evaluate(FRAMES)  # the hits have come to rest
+    browser.page.evaluate("window.moved = []")
+    held[0].continue_()
+    wait_until(lambda: "completions in all" in browser.text("#dra-search [data-part=count]"))
+    browser.page.evaluate(FRAMES)
     assert not browser.page.evaluate("window.moved")
 
 

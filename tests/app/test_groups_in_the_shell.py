@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dashboard import Browser, another
+from dashboard import FRAMES, Browser, another
 from recorded import make_run, record, record_all
 from waiting import wait_until
 
@@ -90,6 +90,7 @@ def test_groups_and_what_if_are_followed_and_hold_still_and_the_reader_stays(bro
     directory, page = make("grows", 3), browser.page
     browser.open("groups", "run=grows&step=2&group=1")
     page.click("#dra-groups .dra-card [data-raw]")
+    page.locator("#dra-groups .dra-card .raw:visible").wait_for()
     page.evaluate("scrollTo(0, 90)")
     step(directory, 4)
     wait_until(lambda: last_step(browser, "groups") == "4")
@@ -118,6 +119,43 @@ def test_groups_and_what_if_are_followed_and_hold_still_and_the_reader_stays(bro
     browser.go("groups")
     wait_until(lambda: last_step(browser, "groups") == "6")
     assert browser.text("#dra-groups h3").startswith("Step 2, group 1")
+
+
+def test_what_was_asked_before_a_page_is_held_still_does_not_move_it(browser: Browser, make: Make) -> None:
+    directory, page = make("held", 2), browser.page
+    browser.open("groups", "run=held&step=1")
+    asked: list[Any] = []
+    page.route("**/dra/ask/app/look", lambda route: asked.append(route))
+    wait_until(lambda: bool(page.evaluate("1")) and asked)  # routes are asked while something else is
+    page.click("#dra-shell [data-live]")
+    step(directory, 3)
+    with page.expect_response("**/dra/ask/app/look") as answered:
+        asked[0].continue_()
+    answered.value.finished()
+    page.evaluate(FRAMES)
+    browser.drawn("groups")
+    assert last_step(browser, "groups") == "2"
+    page.unroute("**/dra/ask/app/look")
+    page.click("#dra-shell [data-live]")
+    wait_until(lambda: last_step(browser, "groups") == "3")
+
+
+def test_what_grows_while_a_page_asks_something_else_is_not_lost(browser: Browser, make: Make) -> None:
+    directory, page = make("busy", 2), browser.page
+    browser.open("groups", "run=busy&step=1")
+    held: list[Any] = []
+    page.route("**/dra/ask/groups/show", lambda route: held.append((route, route.fetch())))
+    page.keyboard.press("l")
+    wait_until(lambda: bool(page.evaluate("1")) and held)
+    step(directory, 3)
+    for _ in range(2):  # the first may have been asked before the step was there
+        with page.expect_response("**/dra/ask/app/look") as answered:
+            pass
+        answered.value.finished()
+    held[0][0].fulfill(response=held[0][1])
+    page.unroute("**/dra/ask/groups/show")
+    page.wait_for_selector("#dra-groups h3:has-text('Step 2, group 0')")
+    wait_until(lambda: last_step(browser, "groups") == "3")
 
 
 def test_a_prompt_is_followed_and_what_is_typed_and_compared_stays(browser: Browser, make: Make) -> None:

@@ -48,29 +48,28 @@ async function show() {
   if (pageOf(address()) !== name) return;
   if (page.base.isAsAddressed() && (page.base.root.dataset.drawn || page.base.running)) return catchUp(page);
   page.base.read();
-  page.isBehind = false;
+  page.base.isBehind = false;
   page.show();
 }
 async function open(name) {
   opened[name] ??= import(`./${name}.js`).then((module) => {
-    const base = makePage(document.querySelector(`#dra-${name} > .dra`), name, told.pages[name].keys);
-    return { base, ...module.default(base) };
+    const base = makePage(document.querySelector(`#dra-${name} > .dra`), name, told.pages[name].keys, () => catchUp(page));
+    const page = { base, ...module.default(base) };
+    return page;
   });
   return opened[name];
 }
-// A page that was out of sight while its run grew catches up when it is seen again.
+// A page that was out of sight, or asked something else, while its run grew catches up when that is over.
 function catchUp(page) {
-  if (!page.isBehind || page.base.running) return;
-  page.isBehind = false;
+  if (!page.base.isBehind || page.base.running || !page.base.isShown()) return;
+  page.base.isBehind = false;
   page.grown();
 }
 async function tellGrown(run) {
-  const name = pageOf(address());
-  for (const [other, module] of Object.entries(opened)) {
-    const page = await module;
+  for (const page of await Promise.all(Object.values(opened))) {
     if (page.base.now.run !== run) continue;
-    page.isBehind = true;
-    if (other === name) catchUp(page);
+    page.base.isBehind = true;
+    catchUp(page);
   }
 }
 function tellAddress() {
@@ -115,9 +114,9 @@ async function look() {
   for (const place of document.querySelectorAll("main:not([hidden]) [data-wrote]")) place.textContent = answer.wrote;
   ended = Boolean(answer.ended);
   const changed = stamp && stamp.run === run && stamp.stamp !== answer.stamp;
+  if (changed && address().still === "1") return; // asked before the page was held still; told when it goes on
   stamp = { run, stamp: answer.stamp };
   if (changed) tellGrown(run);
-  return undefined;
 }
 async function follow() {
   const pause = Math.min(LONGEST_PAUSE, Math.max(PAUSE, PAUSES * takeAnswering()));

@@ -48,12 +48,12 @@ export async function question(page, name, params) {
   return found;
 }
 
-// A page: `root` is its element, `name` what it is called, `keys` what of the address it shows.
-export function makePage(root, name, keys) {
+// A page: `root` is its element, `name` what it is called, `keys` what of the address it shows, `rest` is done after answers.
+export function makePage(root, name, keys, rest) {
   const part = (which) => root.querySelector(`[data-part="${which}"]`);
   const all = (selector, within = root) => [...within.querySelectorAll(selector)];
   const isShown = () => !root.closest("main").hidden;
-  const page = { root, name, part, all, isShown, now: {}, running: false, isAsking: false };
+  const page = { root, name, part, all, isShown, now: {}, running: false, isAsking: false, isBehind: false };
 
   page.read = () => {
     const found = address();
@@ -90,10 +90,12 @@ export function makePage(root, name, keys) {
     }
     root.removeAttribute("aria-busy");
     page.running = false;
+    rest();
   }
   page.call = async (which, params, isFollowing = false) => {
     try {
       const answer = await question(name, which, params);
+      page.isBehind ||= isFollowing && page.running; // what comes in the middle of a question is asked for again after it
       // What was told of the address stays until the page is asked for anew: a further question does not take it back.
       if (answer.error || (isFollowing && wasFollowing)) page.say(answer.error || "", isFollowing);
       return answer;
@@ -223,7 +225,5 @@ export async function copy(button, text) {
     button.textContent = document.execCommand("copy") ? "copied" : "cannot copy";
     area.remove();
   }
-  setTimeout(() => {
-    button.textContent = said;
-  }, 1500);
+  setTimeout(() => (button.textContent = said), 1500);
 }
