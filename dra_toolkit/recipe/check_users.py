@@ -13,12 +13,12 @@ from typing import Any
 from dra_toolkit.dotted import is_dotted, load_dotted, look_beside, parameters_of
 from dra_toolkit.errors import DRAError, did_you_mean
 from dra_toolkit.recipe.recipe import Recipe
-from dra_toolkit.rewards import REWARDS
+from dra_toolkit.rewards import REWARDS, names_model
 
-GIVEN_BY_TRL = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric")
+GIVEN_BY_TRL = ("prompts", "completions", "completion_ids", "trainer_state", "log_extra", "log_metric", "environments")
 """What every reward function is given besides the columns of the data."""
 ACCEPTED: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("tools", "rollout_func"), inspect.isroutine),
+    "tools": inspect.isroutine,
     "reward_funcs": lambda found: callable(found) and not isinstance(found, type),  # it would be made of completions
 }
 """What may stand at a key's dotted path; elsewhere whatever can be called."""
@@ -67,10 +67,10 @@ def data_columns(path: Path) -> list[str]:
 def import_problems(recipe: Recipe) -> list[str]:
     """Import every function of the user's that a recipe names, which the user asked for; return what is wrong with each."""
     look_beside(recipe.folder)
-    functions = [("reward_funcs", name) for name in recipe.objective.reward_funcs or () if name not in REWARDS]
-    others = [("diversity_labels", recipe.diversity.labels), ("diversity", recipe.diversity.measure)]
+    others = [("reward_funcs", name) for name in recipe.objective.reward_funcs or () if not names_model(name)]
+    others += [("diversity_labels", recipe.diversity.labels), ("diversity", recipe.diversity.measure)]
     others += [("embedder", recipe.embedder.name)] if not os.path.isdir(recipe.embedder.name) else []
-    functions += [*((key, name) for key, name in others if is_dotted(name)), *recipe.objective.own_code()]
+    functions = [*((key, name) for key, name in others if is_dotted(name)), *recipe.objective.own_code()]
     problems: list[str] = []
     for key, name in functions:
         try:
@@ -108,15 +108,15 @@ def _parquet_columns(path: Path) -> list[str]:
 
 def _check_rewards(recipe: Recipe, columns: list[str]) -> Iterator[str]:
     """Yield what the user's reward functions ask for by name and will not get."""
+    any_name = recipe.objective.rollout_func is not None  # it may give more than columns
     for name in recipe.objective.reward_funcs or ():
         parameters = None if name in REWARDS else parameters_of(name, recipe.folder)
         if parameters is None:
             continue
         positional = [*parameters.posonlyargs, *parameters.args]
-        only_named = zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
         needed = positional[: len(positional) - len(parameters.defaults)]
-        needed += [each for each, has in only_named if not has]
-        for lacking in (each.arg for each in needed if each.arg not in (*GIVEN_BY_TRL, *columns)):
+        needed += [one for one, has in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True) if not has]
+        for lacking in (each.arg for each in needed if each.arg not in (*GIVEN_BY_TRL, *columns) and not any_name):
             there = f"{', '.join(columns)}{did_you_mean(lacking, columns)}"
             yield f"reward_funcs: {name!r} asks for {lacking!r}, which is no column; the data has {there}"
         if parameters.kwarg is None:

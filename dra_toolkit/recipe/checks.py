@@ -87,7 +87,7 @@ def _has_chat_template(tokenizer_config: Path) -> bool:
 
 def _check_rewards(recipe: Recipe) -> Iterator[str]:
     names, weights = recipe.objective.reward_funcs, recipe.objective.reward_weights
-    if not names and recipe.objective.environment_factory is None:
+    if not names and not recipe.objective.environment_factory:
         yield f"reward_funcs: missing; expected names ({', '.join(REWARDS)}) or dotted paths"
         return
     for name in names:

@@ -1,8 +1,7 @@
 """One training process: `python -m dra_toolkit.training RUN --attempt N [--checkpoint FOLDER] [--beside FOLDER]`.
 
-Started by the launcher, alone or once for each rank; reads only the run directory. Exit status: 0 finished, 2 a mistake
-the user can mend (told as an event), 3 stopped with a checkpoint as asked (0 if it is one of several processes; the event
-`end` tells), anything else a bug with its traceback.
+Started by the launcher, alone or once for each rank. Exit status: 0 finished, 2 a user's mistake, told as an event,
+3 stopped with a checkpoint (0 where it is one of several; the event `end` tells), anything else a bug with its traceback.
 """
 
 from __future__ import annotations

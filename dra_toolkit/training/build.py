@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -108,16 +108,14 @@ def _own_code(recipe: Recipe) -> dict[str, Any]:
         for reward in build_rewards(objective.reward_funcs, reward_arguments(recipe))
     ]
     environments: Any = objective.environment_factory
-    if isinstance(environments, str):
-        environments = _factory(environments)
-    elif environments is not None:
+    if isinstance(environments, dict):
         environments = {name: _factory(path) for name, path in environments.items()}
     return {
         "reward_funcs": rewards,
         "reward_processing_classes": _tokenizers(objective.reward_processing_classes, objective.reward_funcs),
-        "tools": [_load("tools", path) for path in objective.tools] or None,
-        "environment_factory": environments,
-        "rollout_func": objective.rollout_func and _load("rollout_func", objective.rollout_func),
+        "tools": [load_dotted("tools", path, accepts=ACCEPTED["tools"]) for path in objective.tools] or None,
+        "environment_factory": _factory(environments) if isinstance(environments, str) else environments,
+        "rollout_func": objective.rollout_func and _rollout(objective.rollout_func),
     }
 
 
@@ -131,12 +129,8 @@ def _refusals(key: str | None) -> Iterator[None]:
         raise RecipeError(f"{key}: TRL refuses it: {first_words(error)}") from None
 
 
-def _load(key: str, path: str) -> Any:
-    return load_dotted(key, path, accepts=ACCEPTED.get(key, callable))
-
-
 def _factory(path: str) -> Callable[[], Any]:
-    factory = _load("environment_factory", path)
+    factory = load_dotted("environment_factory", path)
 
     def make() -> Any:
         made = call_users("environment_factory", path, factory)
@@ -145,6 +139,25 @@ def _factory(path: str) -> Callable[[], Any]:
         return made
 
     return make
+
+
+def _rollout(path: str) -> Callable[..., Any]:
+    function = load_dotted("rollout_func", path)
+
+    def sampled(prompts: list[Any], trainer: Any) -> dict[str, Any]:
+        found = call_users("rollout_func", path, function, prompts, trainer)
+        given: dict[str, Any] = found if isinstance(found, dict) else {}
+        counts = [[_count(ids) for ids in given.get(key) or ()] for key in ("prompt_ids", "completion_ids")]
+        if "logprobs" in given and all(len(known) == len(prompts) and all(known) for known in counts):
+            return given
+        expected = f"prompt_ids and completion_ids, tokens for each of {len(prompts)} prompts, and logprobs"
+        raise RecipeError(f"rollout_func: {path!r} did not return what is expected: a dict with {expected}")
+
+    return sampled
+
+
+def _count(tokens: Any) -> int:
+    return len(tokens) if isinstance(tokens, Sized) and not isinstance(tokens, str) else 0
 
 
 def _check_environments(environments: Any, dataset: Dataset) -> None:
@@ -165,10 +178,8 @@ def _check_tools(tools: Sequence[Callable[..., Any]], key: str | None) -> None:
             raise RecipeError(f"{key}: {tool.__name__!r} cannot be told to the policy ({first_words(error)})") from None
 
 
-def _tokenizers(tokenizers: list[str], names: list[str]) -> list[Any] | None:
-    """Return a tokenizer for each reward model that the recipe gives one, None for the others; None if it gives none."""
+def _tokenizers(tokenizers: list[str], names: list[str]) -> list[Any]:
+    """Return a tokenizer for each reward model that the recipe gives one, None for the others."""
     given = iter(tokenizers)
     chosen = [next(given, None) if names_model(name) else None for name in names]
-    if not any(chosen):
-        return None
     return [name and pretrained(AutoTokenizer, name, key="reward_processing_classes") for name in chosen]

@@ -77,8 +77,7 @@ class MetricsCallback(TrainerCallback):
 class StopCallback(TrainerCallback):
     """Ends training with a checkpoint after SIGINT or SIGTERM, when a stop file appears, or when the launcher is gone.
 
-    It waits for a step after which nothing generated is left over, since a checkpoint does not hold the buffered
-    completions. All processes decide together.
+    All processes decide together, after a step that leaves nothing generated over: a checkpoint does not hold it.
     """
 
     def __init__(self, stop_file: Path, launcher: int | None) -> None:

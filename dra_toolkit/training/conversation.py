@@ -24,8 +24,8 @@ Tell = Callable[[str], None]
 def as_conversations(dataset: Dataset, source: Source, system_prompt: str | None, tell: Tell) -> Dataset:
     """Return the data set with the chat messages of each row in `prompt` and its gold answer in `solution`.
 
-    The system prompt opens every conversation that has no system message of its own. Raises RecipeError for a column that
-    is not there and for a row whose prompt is no text and no list of messages; tells of what may surprise.
+    The system prompt opens conversations without one of their own. Raises RecipeError for a column that is not there, and a
+    prompt that is no text and no list of messages; tells of what may surprise.
     """
     _check_columns(dataset, source)
     only_text = _check_prompts(dataset, source, system_prompt, tell)

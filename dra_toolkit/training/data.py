@@ -28,10 +28,9 @@ BATCH = 256
 def training_splits(
     recipe: Recipe, tokenizer: PreTrainedTokenizerBase, tell: Tell = print
 ) -> tuple[Dataset, Dataset | None]:
-    """Return the training split and, where the recipe evaluates, the evaluation split.
+    """Return the training split and, where the recipe evaluates, all held-out splits; the same in every process.
 
-    Every process computes the same. Evaluation takes the held-out splits of all data sets, whatever their weights. Raises
-    RecipeError for data that cannot be used; tells in one line each of rows left out and of what may surprise.
+    Raises RecipeError for data that cannot be used; tells in one line each of rows left out and of what may surprise.
     """
     train = _split(recipe, tokenizer, tell, weights=recipe.data.dataset_weights)
     if recipe.data.eval_strategy == "no":
@@ -62,10 +61,7 @@ def _split(
 
 
 def _that_fit(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, name: str, dataset: Dataset, tell: Tell) -> Dataset:
-    """Return a data set without the prompts that are longer than the recipe allows, and tell how many they were.
-
-    Raises RecipeError where the chat template refuses a prompt, for its system message for example, or none is left.
-    """
+    """Return the rows whose prompts are no longer than allowed; RecipeError if none is left or the template refuses one."""
     longest, arguments = recipe.data.max_prompt_length, _template_arguments(recipe)
     if longest is None:
         _lengths(dataset.select(range(1)), name, tokenizer, arguments)

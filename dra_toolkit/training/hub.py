@@ -1,7 +1,6 @@
 """What a run gives to others: its model card, the finished model, and every checkpoint on the Hub as a revision of its own.
 
-A checkpoint's model files are linked into a folder of the run (hub/step-00050), which one background thread pushes to the
-branch of that name and removes. What could not be pushed is tried again at the end, and in the run's next attempt.
+A checkpoint's model files are linked into hub/step-00050, which a thread pushes to that branch, then or at the next attempt.
 """
 
 from __future__ import annotations

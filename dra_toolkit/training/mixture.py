@@ -54,8 +54,7 @@ def mixed(
 def shares(sizes: Sequence[int], weights: Sequence[float]) -> list[int]:
     """Return how many rows of each data set make the largest mixture in which none is too small for its weight.
 
-    n_i = round(w_i / sum(w) * n), n the largest total with w_i / sum(w) * n <= size_i for every i. Weights are taken as
-    they are written in decimals, so that 0.1 is a tenth.
+    n_i = round(w_i / sum(w) * n), n the largest with w_i / sum(w) * n <= size_i for all i; a weight written 0.1 is a tenth.
     """
     exact = [Fraction(str(weight)) for weight in weights]
     parts = [weight / sum(exact) for weight in exact]

@@ -1,7 +1,6 @@
 """The model card of a run: what was trained, from what, on what, and how, ready for the Hub.
 
-Everything that comes from a recipe is shown as literal text: it can neither end the code block that it stands in nor reach
-the metadata header. Folders of this machine are named by their last component alone.
+What comes from a recipe can neither end its code block nor reach the header; local folders are named by their last part.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ def model_card(
 ) -> str:
     """Return the card as Markdown with the Hub's metadata header.
 
-    text: the recipe as it was written. step: optimizer steps behind the weights. repo: where the Hub has them.
-    tags: further tags for the header. links: addresses of the run in its trackers.
+    text: the recipe as written. step: of the weights. repo: their place on the Hub. links: addresses of the run in trackers.
     """
     chosen = [key for key in sorted(recipe.owned_by("reward")) if recipe.settings[key].origin in ("recipe", "override")]
     installed = {name: next((d.version for d in metadata.distributions(name=name)), None) for name in PACKAGES}

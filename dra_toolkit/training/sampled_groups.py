@@ -31,8 +31,8 @@ class EvaluationStoppedError(Exception):
 class SampledGroups(Trained):
     """Mixin, to stand before one of TRL's trainers that sample as GRPOTrainer does; needs `GroupAdjustment` beside it.
 
-    Groups whose totals are all equal give way to groups of other prompts, the same in every process: right after sampling
-    all are scored, and sampled anew where they must be; the rewards of what stays are handed to TRL when it asks.
+    Groups of equal totals give way to others, the same in every process: all are scored right after sampling, and what stays
+    keeps its rewards until TRL asks.
     """
 
     _rounds = 0

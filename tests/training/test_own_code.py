@@ -77,15 +77,15 @@ def test_an_environment_that_owns_its_reward(recipe, tmp_path):
     assert records[0].group.rewards["Counter"].tolist() == [0, 0, 0, 0]
 
 
-def test_environments_by_name_and_a_rollout_function(recipe, tmp_path):
-    trainer, records = trained(recipe("rollout_func=own_tools.rollout", "reward_funcs=[tiny.letters]"), tmp_path)
-    assert trainer.rollout_func is own_tools.rollout
+def test_a_rollout_function(recipe, tmp_path):
+    _, records = trained(recipe("rollout_func=own_tools.rollout", "reward_funcs=[tiny.letters]"), tmp_path)
     assert any("carry" in text for record in records for text in record.group.completions)
 
 
 def test_a_reward_model_with_a_tokenizer_of_its_own(recipe, tmp_path):
     model = own_tools.save_reward_model(tmp_path / "judge")
     named = recipe(f"reward_funcs=[{model}, tiny.letters]", f"reward_processing_classes=[{model}]")
+    assert import_problems(named) == []
     trainer, records = trained(named, tmp_path)
     assert list(trainer.reward_columns()) == ["judge", "letters"]
     assert np.ptp(records[0].group.rewards["judge"]) > 0
@@ -143,7 +143,33 @@ class Fits:
     def get_reward(self):
         return 1.0
 
-called = object()
+def of_its_own(completions, solved, **_):
+    return solved
+
+def of_environments(completions, environments, **_):
+    return [1.0] * len(completions)
+
+def no_dict(prompts, trainer):
+    return None
+
+def no_log_probs(prompts, trainer):
+    return {"prompt_ids": [[1]] * len(prompts), "completion_ids": [[1]] * len(prompts)}
+
+def one_too_few(prompts, trainer):
+    return {"prompt_ids": [[1]] * len(prompts), "completion_ids": [[1]] * (len(prompts) - 1), "logprobs": None}
+
+def nothing_sampled(prompts, trainer):
+    return {"prompt_ids": [[1]] * len(prompts), "completion_ids": [[]] * len(prompts), "logprobs": None}
+
+def texts(prompts, trainer):
+    return {"prompt_ids": [[1]] * len(prompts), "completion_ids": ["a text"] * len(prompts), "logprobs": None}
+
+def unreachable(prompts, trainer):
+    raise ConnectionError("the server is down")
+
+def solving(prompts, trainer):
+    rows = [[1, 2] for _ in prompts]
+    return {"prompt_ids": rows, "completion_ids": rows, "logprobs": None, "solved": [float(i % 2) for i in range(8)]}
 """
 
 
@@ -161,6 +187,14 @@ called = object()
         ("environment_factory=mistaken.NeedsAnAddress", "'mistaken.NeedsAnAddress' raised TypeError"),
         ("environment_factory=mistaken.TakesNoRow", "'mistaken.TakesNoRow.reset' raised TypeError"),
         ("environment_factory={easy: mistaken.Fits}", "the column 'environment' says None, expected easy"),
+        *(
+            (
+                f"rollout_func=mistaken.{name}",
+                f"'mistaken.{name}' did not return what is expected: a dict with prompt_ids",
+            )
+            for name in ("no_dict", "no_log_probs", "one_too_few", "nothing_sampled", "texts")
+        ),
+        ("rollout_func=mistaken.unreachable", "raised ConnectionError: the server is down"),
     ],
 )
 def test_what_trl_cannot_use_of_the_users_own_is_one_line(recipe, tmp_path, monkeypatch, override, told):
@@ -171,6 +205,26 @@ def test_what_trl_cannot_use_of_the_users_own_is_one_line(recipe, tmp_path, monk
         trained(recipe(override, "reward_funcs=[tiny.letters]"), tmp_path)
     (line,) = caught.value.problems
     assert told in line
+
+
+def test_a_reward_reads_what_a_rollout_or_an_environment_gives_beside_the_columns(recipe, tmp_path, monkeypatch):
+    (tmp_path / "mistaken.py").write_text(MISTAKEN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mistaken", raising=False)
+    _, records = trained(recipe("rollout_func=mistaken.solving", "reward_funcs=[mistaken.of_its_own]"), tmp_path)
+    assert [record.group.rewards["of_its_own"].tolist() for record in records] == [[0, 1, 0, 1], [0, 1, 0, 1]]
+    made = recipe("environment_factory=mistaken.Fits", "reward_funcs=[mistaken.of_environments]")
+    trainer, _ = trained(made, tmp_path)
+    assert list(trainer.reward_columns()) == ["of_environments", "Fits"]
+    with pytest.raises(RecipeError, match="asks for 'solved', which is no column"):
+        recipe("reward_funcs=[mistaken.of_its_own]")
+
+
+@pytest.mark.parametrize("given", ["{easy: [own_tools.Counter]}", "{easy: 3}"])
+def test_what_is_no_path_of_an_environment_is_one_line(recipe, given):
+    with pytest.raises(RecipeError, match="expected a dotted path") as caught:
+        recipe(f"environment_factory={given}")
+    assert len(caught.value.problems) == 1
 
 
 def test_the_column_says_which_environment_a_row_is_for(recipe, tmp_path):

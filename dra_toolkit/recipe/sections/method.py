@@ -58,7 +58,7 @@ class Objective(Section):
         environments = self.environment_factory
         factories = list(environments.values()) if isinstance(environments, dict) else [environments]
         given = {"tools": self.tools, "environment_factory": factories, "rollout_func": [self.rollout_func]}
-        return [(key, path) for key, paths in given.items() for path in paths if path]
+        return [(key, str(path)) for key, paths in given.items() for path in paths if path]
 
 
 @dataclass(frozen=True, kw_only=True)
