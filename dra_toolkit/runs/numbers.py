@@ -34,6 +34,7 @@ ROWS_AT_ONCE = 65_536
 AHEAD = 2
 """Pieces that are decoded while another is worked on."""
 KEYS = ("step", "batch", "group_index")
+Numbers = Iterator[tuple[FileFacts, "pa.Table"]]
 
 
 def read_numbers(
@@ -48,9 +49,7 @@ def read_numbers(
     yield from _ahead(_read(store, [*KEYS, *columns], mode, steps or ALL_STEPS))
 
 
-def _read(
-    store: GroupStore, columns: list[str], mode: Mode, steps: tuple[int, int]
-) -> Iterator[tuple[FileFacts, pa.Table]]:
+def _read(store: GroupStore, columns: list[str], mode: Mode, steps: tuple[int, int]) -> Numbers:
     done: set[Batch] = set()
     for _ in range(LOOKS):
         with suppress(FileNotFoundError):
@@ -112,7 +111,7 @@ def _only(table: pa.Table, steps: tuple[int, int], unwanted: Collection[Batch]) 
     return table, [key for key, is_kept in zip(there, keep, strict=True) if is_kept]
 
 
-def _ahead(tables: Iterator[tuple[FileFacts, pa.Table]]) -> Iterator[tuple[FileFacts, pa.Table]]:
+def _ahead(tables: Numbers) -> Numbers:
     """Yield the same from a thread that reads a little ahead, so that decoding and arithmetic take turns on no core."""
     with ThreadPoolExecutor(1, thread_name_prefix="dra-numbers") as reader:
         waiting = deque(reader.submit(next, tables, None) for _ in range(AHEAD))

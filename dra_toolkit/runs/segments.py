@@ -178,10 +178,10 @@ class SegmentReader:
     def read(self, batch: Batch, index: int | None = None) -> pa.Table:
         """Return the rows of one batch, or of one group of it, with every column, as its own file had them."""
         keys, starts = self._groups()
-        is_wanted = (keys[:, :2] == batch).all(axis=1) & (index is None or keys[:, 2] == index)
-        rows = np.flatnonzero(is_wanted)
-        first = int(rows[0]) if rows.size else 0
-        return self._rows(first, first + len(rows), starts)
+        begin, end = np.searchsorted(keys[:, 0], (batch[0], batch[0] + 1))  # they are in order, as `check` wants them
+        is_wanted = (keys[begin:end, 1] == batch[1]) & (index is None or keys[begin:end, 2] == index)
+        first = int(begin + is_wanted.argmax()) if is_wanted.any() else 0
+        return self._rows(first, first + int(is_wanted.sum()), starts)
 
     def close(self) -> None:
         """Close the files."""

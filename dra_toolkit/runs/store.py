@@ -97,10 +97,7 @@ class GroupStore:
         found: dict[Path, Contents] = {}
         files = [b for b in listing.batches if low <= b.first <= high and self._holds(b.path, found)]
         segments = [s for s in listing.segments if s.first <= high and low <= s.last and self._holds(s.path, found)]
-        hidden: dict[Path, set[Batch]] = {}
-        for segment in segments:
-            newer = {f.key for f in files if f.mode == segment.mode and segment.first <= f.first <= segment.last}
-            hidden[segment.path] = newer
+        hidden = {s.path: {f.key for f in files if f.mode == s.mode and s.first <= f.first <= s.last} for s in segments}
         for older, newer_segment in overlapping(tuple(segments)):
             hidden[older.path].update(self.batches_of(newer_segment))
         return Snapshot(

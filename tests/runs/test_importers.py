@@ -321,6 +321,23 @@ def test_golds_of_lines_that_name_them_are_kept(tmp_path, column, kind):
     assert [group.group.gold for group in Run.open(tmp_path / "run").groups()] == ["g0", "g1"]
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "gold"),
+    [
+        ("solution", ["7"], "7"),
+        ("label", 7, "7"),
+        ("ground_truth", ["7", "8"], "['7', '8']"),
+        ("reward_model", {"ground_truth": "7", "style": "rule"}, "7"),
+        ("reward_model", {"ground_truth": ["7"]}, "7"),
+    ],
+)
+def test_a_gold_is_found_in_the_shapes_in_which_data_sets_keep_it(tmp_path, column, value, gold):
+    rows = [{"step": 1, "prompt": "p", "completion": f"c{i}", "reward": i, column: value} for i in range(2)]
+    source = lines(tmp_path / "d.jsonl", rows)
+    import_(source, tmp_path / "run", "--reward-column", "reward", "--step-column", "step")
+    assert Run.open(tmp_path / "run").group(1, 0).group.gold == gold
+
+
 class TestMended:
     def test_sessions_of_verl_are_completions_and_their_last_output_counts(self, tmp_path):
         rows = [

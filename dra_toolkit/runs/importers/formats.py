@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dra_toolkit.errors import RunError, did_you_mean
+from dra_toolkit.judge.golds import gold_text
 from dra_toolkit.recipe.yaml_text import read_yaml
 from dra_toolkit.runs.importers.lines import columns_in, content_of, jsonl_files, objects
 from dra_toolkit.runs.importers.prime_rl import PrimeRL
@@ -110,16 +112,15 @@ class Table:
     def read(self, source: Path, options: Options, problems: Problems) -> Iterator[Rollout]:
         """Yield the rollouts, file by file and a block of rows at a time."""
         rewards = self.reward_names(source, options)
-        before: Block = []
+        before: list[tuple[Any, Any]] = []
         for path in self._files(source):
             rollout = self._reader(path, rewards, options)
             for block in self._blocks(path, options, problems):
                 if self.repeats and len(block) > 1:
-                    names = (self.completion, self.prompt)
-                    alike = (a.get(n) == b.get(n) for (_, a), (_, b) in zip(block, before, strict=False) for n in names)
-                    if len(block) == len(before) and all(alike):
+                    texts = [(row.get(self.completion), row.get(self.prompt)) for _, row in block]
+                    if texts == before:
                         continue
-                    before = block
+                    before = texts
                 for where, row in block:
                     try:
                         yield rollout(row)
@@ -181,10 +182,18 @@ class Table:
                 {name: v if type(v := row.get(name)) is float else as_number(v, name) for name in rewards},
                 made if type(made) is float or made is None else as_number(made, advantage),
                 next((row[name] for name in counts if isinstance(row.get(name), int)), None) if counts else None,
-                None, None, turns, None if gold is None else str(gold),
+                None, None, turns, gold if gold is None or type(gold) is str else _gold(gold),
             ))  # fmt: skip
 
         return rollout
+
+
+def _gold(found: Any) -> str | None:
+    """Return a gold as text, also the one in a list or in verl's `reward_model`; anything else as it stands there."""
+    found = found.get("ground_truth", found) if isinstance(found, dict) else found
+    with suppress(ValueError):
+        return gold_text(found)
+    return str(found)
 
 
 def _last_turns(block: Block, names: tuple[str | None, ...]) -> Block:

@@ -104,8 +104,6 @@ def spoken(found: Any) -> tuple[str, Turns | None]:
 
 def as_number(found: Any, what: str) -> float:
     """Return a number, NaN for none; raises BadRowError for anything else."""
-    if type(found) is float:
-        return found
     if found is None:
         return math.nan
     try:
@@ -116,8 +114,6 @@ def as_number(found: Any, what: str) -> float:
 
 def as_step(found: Any, what: str = "step") -> int:
     """Return a step, also from a text such as "12"; raises BadRowError for anything else."""
-    if type(found) is int and found >= 0:
-        return found
     value = as_number(found, what)
     if not math.isfinite(value) or value != int(value) or value < 0:
         raise BadRowError(f"{what} is {found!r}, expected a whole number")
