@@ -101,16 +101,12 @@ def _sums(
     return Weights(name=name, right=means[0], wrong=-means[1] + 0.0, groups=groups)
 
 
-MOST_COLUMNS = 9
-"""Shares shown in the terminal, the ends among them."""
-
-
 def weights_view(found: Sequence[Weights]) -> RenderableType:
-    """Return a table for each side: a row for each measure or record, a column for each share of right completions."""
+    """Return a table for each side: a row for each measure or record, a column for each of at most nine shares."""
     parts: list[RenderableType] = []
     for title, side in (("right completions, pushed up", "right"), ("wrong completions, pushed down", "wrong")):
         G = len(found[0].groups) - 1
-        shown = np.unique(np.linspace(0, G, min(G + 1, MOST_COLUMNS)).round().astype(int)).tolist()
+        shown = np.unique(np.linspace(0, G, min(G + 1, 9)).round().astype(int)).tolist()
         heads = ["share right", *(f">{place}/{G}" for place in shown), "curve"]
         rows = []
         for each in found:

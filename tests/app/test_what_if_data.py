@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from dra_toolkit.diversity import MEASURES
 from dra_toolkit.drawing.numbers import percent
 from dra_toolkit.errors import DRAError
 from dra_toolkit.inspection.replay.differences import Sums
+from dra_toolkit.inspection.replay.pieces import histories
 from dra_toolkit.inspection.replay.run import replay_groups, replay_run
 from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.runs import Run
@@ -27,6 +29,10 @@ SETTINGS = [
     "diversity=none",
     "diversity=cluster_size",
     "diversity=set_utility,set_utility_scale=0.5",
+    "diversity=maxrl_graph_cut",
+    "diversity=poly_epo,poly_epo_k=3",
+    "diversity=history_gate,history_gate_k=2",
+    "diversity=history_baseline,history_baseline_discount=0.9",
     "negative_totals=shift,diversity_weights=mean_one",
     "scale_rewards=none",
     "scale_rewards=batch",
@@ -45,7 +51,8 @@ def test_a_group_has_the_advantages_of_the_replay_of_its_whole_step(run: Run, as
     changes, facts = changes_from({"set": asked}), facts_of(run, 2, "train")
     records = list(run.groups(step=2))
     settings, scaling = changes.settings(facts, "train"), changes.estimator(facts)
-    expected = replay_groups(records, settings, scaling, correct_by=facts.correct_by)
+    earlier = partial(histories, run, "train")
+    expected = replay_groups(records, settings, scaling, correct_by=facts.correct_by, earlier=earlier)
     for record, replayed in zip(records, expected, strict=True):
         found = group_what_if(run, run.group(2, record.index), facts, changes)
         np.testing.assert_allclose(found.replayed.advantages, replayed.advantages, atol=1e-9)
@@ -102,11 +109,27 @@ def test_changes_are_written_as_they_are_read() -> None:
 
 def test_measures_whose_inputs_were_not_recorded_say_why(run: Run) -> None:
     why = missing_inputs(run.group(1, 0))
-    assert set(why) == {name for name, measure in MEASURES.items() if {"log_probs", "history"} & set(measure.needs)}
+    assert set(why) == {name for name, measure in MEASURES.items() if "log_probs" in measure.needs}
     assert set(why) > {"unlikeliness", "ucpo", "maxrl_log_probs"}
     answer = what_if.show_group(run, {"step": "1", "set": "diversity=ucpo"})
     assert "log_probs" in answer["error"]
     assert "log-probabilities not recorded" in answer["parts"]["form"]
+
+
+def test_a_measure_of_the_prompts_history_reads_its_earlier_groups(tmp_path: Path) -> None:
+    """k = 2: the gate is 2 (1 + wrong) / (2 + right + wrong) of the group before, and 1 where there was none."""
+    directory = store(tmp_path / "r", *([group(step, 0, 8, characters=60)] for step in (1, 2)))
+    run = Run(directory)
+    (first,), (second,) = (list(run.groups(step=step)) for step in (1, 2))
+    assert first.group.prompt == second.group.prompt
+    right = int((first.group.rewards["accuracy"] > 0).sum())
+    facts, changes = facts_of(run, 2, "train"), changes_from({"set": "diversity=history_gate,history_gate_k=2"})
+    plain = changes_from({"set": "diversity=none"})
+    weights = [group_what_if(run, record, facts, changes).replayed.adjustment.weights for record in (first, second)]
+    np.testing.assert_allclose(weights[0], 1.0)
+    np.testing.assert_allclose(weights[1], 2 * (1 + 8 - right) / (2 + 8))
+    then, before = (group_what_if(run, second, facts, each).replayed.advantages for each in (changes, plain))
+    np.testing.assert_allclose(then, before * weights[1], atol=1e-9)
 
 
 def test_the_form_says_what_differs_from_the_record(run: Run) -> None:

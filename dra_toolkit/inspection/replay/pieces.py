@@ -255,9 +255,10 @@ def _column(table: pa.Table, name: str) -> Array | None:
 
 Earlier = dict[tuple[int, ...], Array]
 """Place of a group -> what its prompt had been answered before it."""
+Histories = Callable[[float], Earlier]
 
 
-def with_history(piece: Piece, settings: DiversitySettings, earlier: Callable[[float], Earlier]) -> Piece:
+def with_history(piece: Piece, settings: DiversitySettings, earlier: Histories) -> Piece:
     """Return the piece with the history of its groups where the settings need it; `earlier` is given the discount."""
     if "history" not in settings.needs:
         return piece

@@ -33,6 +33,7 @@ from dra_toolkit.inspection.replay.pieces import (
     COLUMNS_READ,
     RECORDED,
     Block,
+    Histories,
     Piece,
     columns_for,
     histories,
@@ -120,17 +121,19 @@ def replay_groups(
     scale_rewards: Scaling | Estimator = "group",
     *,
     correct_by: str | None = None,
+    earlier: Histories | None = None,
 ) -> list[ReplayedGroup]:
     """Return groups as they would have been under other settings, in order.
 
     With `scale_rewards` batch, and with the scope rank_slice, the records given are taken for whole generation batches.
-    correct_by: the reward function that tells right from wrong; None counts positive totals as right.
-    Raises MeasureError or RunError where the settings need what was not recorded.
+    correct_by: the reward function that tells right from wrong; None counts positive totals as right. earlier: `histories`
+    of the run, for measures that read them. Raises MeasureError or RunError where the settings need what was not recorded.
     """
     replayed: list[ReplayedGroup] = []
     for _, members in groupby(records, key=lambda record: record.mode):
         of_one_mode = list(members)
         piece = piece_of_records(of_one_mode, settings, correct_by)
+        piece = with_history(piece, settings, earlier) if earlier else piece
         found = adjustments(piece, settings)
         advantages = np.split(flattened(piece, found, settings, scale_rewards)[1], piece.starts[1:-1])
         by_group = {int(g): part for block, whole in found for g, part in zip(block.groups, whole, strict=True)}

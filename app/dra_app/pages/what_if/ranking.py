@@ -5,6 +5,7 @@ Nothing here says what is best: each column is one thing that an adjustment may 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,11 +16,11 @@ from dra_app.figure import figure, line_key
 from dra_app.pages.what_if.settings import changes_from
 from dra_app.palette import colour
 from dra_app.templates import part
-from dra_toolkit.diversity import MEASURES
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.errors import DRAError
 from dra_toolkit.group_measures import correct_of
 from dra_toolkit.groups import Array, GroupRecord, Mode
+from dra_toolkit.inspection.replay.pieces import Histories, histories
 from dra_toolkit.inspection.replay.run import replay_groups
 from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.runs import FileFacts, Run
@@ -90,9 +91,7 @@ class Outcome:
 def candidates(facts: FileFacts, asked: str) -> list[str]:
     """Return the settings that are compared: as recorded, without the adjustment, common ones, and what is asked for."""
     own = facts.diversity.measure if facts.diversity.adjusts else "none"
-    common = [
-        f"diversity={name}" for name in ("none", "graph_cut", "facility_location", "mmr") if name in ("none", *MEASURES)
-    ]
+    common = [f"diversity={name}" for name in ("none", "graph_cut", "facility_location", "mmr", "maxrl")]
     found = ["", *(given for given in common if given != f"diversity={own}")]
     found.append(f"{'diversity=graph_cut,' if own == 'none' else ''}diversity_preset=robust")
     return list(dict.fromkeys([*found, *([asked] if asked else [])]))[:MOST_SETTINGS]
@@ -102,17 +101,20 @@ def rank(run: Run, facts: FileFacts, mode: Mode, steps: Sequence[int], settings:
     """Return what each setting does over some steps, those that turn fewest pairs of right and wrong round first."""
     outcomes = [Outcome(name=given.replace(",", " ") or "as recorded", given=given) for given in settings]
     changes = [changes_from({"set": given}) for given in settings]
+    earlier = functools.cache(functools.partial(histories, run, mode))
     for step in steps:
         records = _records(run, step, mode)
         for outcome, change in zip(outcomes, changes, strict=True):
-            _add(outcome, change, records, facts, mode)
+            _add(outcome, change, records, facts, mode, earlier)
     return sorted(outcomes, key=lambda o: (bool(o.problem), o.inverted / o.pairs if o.pairs else 0.0))
 
 
-def _add(outcome: Outcome, change: Changes, records: Sequence[GroupRecord], facts: FileFacts, mode: Mode) -> None:
+def _add(
+    outcome: Outcome, change: Changes, records: Sequence[GroupRecord], facts: FileFacts, mode: Mode, earlier: Histories
+) -> None:
     try:
         settings, made = change.settings(facts, mode), change.estimator(facts)
-        replayed = replay_groups(records, settings, made, correct_by=facts.correct_by)
+        replayed = replay_groups(records, settings, made, correct_by=facts.correct_by, earlier=earlier)
     except DRAError as error:
         outcome.problem = error.problems[0]
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
@@ -14,6 +15,7 @@ from dra_toolkit.diversity import DiversitySettings, Estimator
 from dra_toolkit.drawing.numbers import aligned, percent, short
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.replay.differences import ChangedGroup, Differences, Sums
+from dra_toolkit.inspection.replay.pieces import histories
 from dra_toolkit.inspection.replay.run import ReplayedGroup, piece_of_records, replay_groups
 from dra_toolkit.inspection.replay.settings import Changes
 from dra_toolkit.runs import FileFacts, Run
@@ -36,11 +38,11 @@ def group_what_if(run: Run, record: GroupRecord, facts: FileFacts, changes: Chan
     records = [record]
     if needs_batch(settings, made):
         records = [r for r in run.groups(step=record.step, mode=record.mode) if r.batch == record.batch]
-    replayed = replay_groups(records, settings, made, correct_by=facts.correct_by)
+    earlier = partial(histories, run, record.mode)
+    replayed = replay_groups(records, settings, made, correct_by=facts.correct_by, earlier=earlier)
     mine = next(r for r in replayed if r.record.index == record.index)
     differences = Differences(top=0)
-    piece = piece_of_records([record], settings)
-    differences.add(piece, mine.adjustment.adjusted, mine.advantages, made)
+    differences.add(piece_of_records([record], settings), mine.adjustment.adjusted, mine.advantages, made)
     return GroupWhatIf(record=record, replayed=mine, sums=differences.total())
 
 

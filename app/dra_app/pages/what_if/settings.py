@@ -9,7 +9,7 @@ from typing import Any
 
 from dra_app.params import Params
 from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_dotted, measure_options
-from dra_toolkit.diversity.measures.interface import OF_POLICY, RECORDED
+from dra_toolkit.diversity.measures.interface import RECORDED
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
@@ -107,16 +107,12 @@ def fields_of(facts: FileFacts, mode: Mode, changes: Changes, record: GroupRecor
 
 def missing_inputs(record: GroupRecord) -> dict[str, str]:
     """Return for each measure that cannot be computed from what was recorded why not."""
-    there = {"labels", "lengths", *(name for name in RECORDED if getattr(record, name) is not None)}
+    there = {"labels", "lengths", "history", *(name for name in RECORDED if getattr(record, name) is not None)}
     there |= {"similarity"} if is_measured(record) else set()
-    absent = {name: [need for need in measure.needs if need not in there] for name, measure in MEASURES.items()}
-    return {name: _why(needs[0]) for name, needs in absent.items() if needs}
-
-
-def _why(need: str) -> str:
-    if need == "history":
-        return "reads the prompt's earlier groups, as dra inspect replay does"
-    return f"{'log-probabilities' if need in OF_POLICY else need} not recorded"
+    absent = ((name, [need for need in measure.needs if need not in there]) for name, measure in MEASURES.items())
+    return {
+        name: f"{needs[0].replace('log_probs', 'log-probabilities')} not recorded" for name, needs in absent if needs
+    }
 
 
 def _field(key: str, recorded: Any, value: Any, record: GroupRecord) -> Field:
