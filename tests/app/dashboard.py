@@ -22,7 +22,10 @@ const ask = window.fetch;
 window.fetch = async (...about) => {
   if (!String(about[0]).includes("dra/ask/")) return ask(...about);
   window.openQuestions += 1;
-  const drawn = () => requestAnimationFrame(() => requestAnimationFrame(() => (window.openQuestions -= 1)));
+  const drawn = async () => {
+    for (let i = 0; i < 3; i++) await new Promise(requestAnimationFrame);
+    setTimeout(() => (window.openQuestions -= 1)); // after those of the page, which asks its next question in one
+  };
   try {
     const answer = await ask(...about);
     answer.clone().text().then(drawn, drawn);
