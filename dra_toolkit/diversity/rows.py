@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,9 +49,7 @@ class AdjustedRows:
     def _of_batch(self, compute: Callable[[Adjustment], Array]) -> Array:
         if not self.groups:
             return np.zeros(0)
-        parts: dict[str, list[Array]] = {
-            name: [getattr(each, name) for each in self.adjustments] for name in ("totals", "adjusted", "weights")
-        }
+        parts = {name: [getattr(each, name) for each in self.adjustments] for name in ("totals", "adjusted", "weights")}
         if any(each.bonus is not None for each in self.adjustments):
             parts["bonus"] = [np.zeros_like(a.totals) if a.bonus is None else a.bonus for a in self.adjustments]
         flat = {name: np.concatenate(values) for name, values in parts.items()}
@@ -106,11 +105,13 @@ def adjust_rows(
 def rows_by_group(group_ids: Iterable[Hashable]) -> tuple[Rows, ...]:
     """Return the rows of each group, in the order in which they came; raises ValueError for a row without an id."""
     found: dict[Hashable, list[int]] = {}
-    values = (value.item() if hasattr(value, "item") else value for value in group_ids)  # tensors are never equal
-    for row, group in enumerate(values):
-        if group is None or group != group:
-            raise ValueError(f"group_ids: row {row} has none, expected the id of its group for each row")
-        found.setdefault(group, []).append(row)
+    for row, value in enumerate(group_ids):
+        with suppress(TypeError, ValueError, RuntimeError):  # of what is several values, or cannot be compared
+            group = value.item() if hasattr(value, "item") else value  # tensors are never equal
+            if group is not None and group == group:
+                found.setdefault(group, []).append(row)
+                continue
+        raise ValueError(f"group_ids: row {row} has {str(value)[:60]}, expected the id of its group for each row")
     return tuple(np.array(rows, dtype=np.intp) for rows in found.values())
 
 

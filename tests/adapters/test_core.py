@@ -106,7 +106,7 @@ def test_a_group_split_over_two_batches_is_told(run_of, capsys):
 
 def test_rows_without_an_id_and_rewards_that_are_no_numbers(run_of):
     run = run_of()
-    with pytest.raises(ValueError, match="group_ids: row 3 has none"):
+    with pytest.raises(ValueError, match="group_ids: row 3 has None"):
         run.adjust(rows(group_ids=[*IDS[:3], None, *IDS[4:]]), step=1)
     bad = {"right": np.array([1.0, 0, np.inf, 0.5, 0, 1, 1, 0]), "format": np.zeros(8)}
     with pytest.raises(RunError, match=r"1 of 8 completions of step 1 have no finite total, .* group a \(right inf"):

@@ -16,7 +16,7 @@ def unpacked(package: str, folder: Path) -> Path:
     if npm is None:
         pytest.skip("needs npm")
     done = subprocess.run(
-        [npm, "pack", package, "--fetch-retries=1", "--fetch-timeout=120000"],
+        [npm, "pack", package, "--fetch-retries=1", "--fetch-timeout", "120000"],
         cwd=folder,
         capture_output=True,
         text=True,

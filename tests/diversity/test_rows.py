@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,9 +101,9 @@ def test_ids_that_are_equal_are_one_group_in_whatever_they_lie():
         assert adjust_rows(given_ids, totals=np.ones(3), embeddings=np.ones((3, 4))).weights.tolist() == [0.5, 1, 0.5]
 
 
-@pytest.mark.parametrize("missing", [None, math.nan])
+@pytest.mark.parametrize("missing", [None, math.nan, [7], {"id": 7}, np.array([1, 2]), torch.ones(2)], ids=repr)
 def test_a_row_without_an_id(missing):
-    with pytest.raises(ValueError, match="group_ids: row 1 has none, expected the id of its group"):
+    with pytest.raises(ValueError, match=r"group_ids: row 1 has .{3,50}, expected the id of its group for each row"):
         adjust_rows(["a", missing], totals=np.ones(2), embeddings=np.ones((2, 4)))
 
 

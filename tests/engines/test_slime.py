@@ -182,7 +182,7 @@ def test_a_sample_without_a_group(slime, tmp_path):
     file = settings_file(tmp_path)
     samples = samples_of(slime, [0] * 4)
     samples[2].group_index = None
-    with pytest.raises(ValueError, match="group_ids: row 2 has none"):
+    with pytest.raises(ValueError, match="group_ids: row 2 has None"):
         adapter.post_process(arguments(file), samples)
     finish(file)
 
