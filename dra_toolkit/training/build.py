@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from dra_toolkit.errors import DRAError, RecipeError, did_you_mean
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_users import ACCEPTED
 from dra_toolkit.recipe.derived import reward_arguments
-from dra_toolkit.rewards import build_rewards, names_model
+from dra_toolkit.rewards import build_rewards
 from dra_toolkit.training.data import model_path, pretrained
 from dra_toolkit.training.hub import hub_problems_told
 from dra_toolkit.training.hub_errors import first_words, model_errors
@@ -71,7 +71,8 @@ def build_trainer(
             **own,
             **hooks,
         )
-    _check_tools(trainer.tools, own_code)
+        for tool in trainer.tools:
+            get_json_schema(tool)  # as is done for every prompt
     return trainer
 
 
@@ -99,20 +100,17 @@ def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) ->
 
 
 def _own_code(recipe: Recipe) -> dict[str, Any]:
-    objective = recipe.objective
-    model = {"num_labels": 1, "trust_remote_code": recipe.model.trust_remote_code}
-    rewards = [
-        pretrained(AutoModelForSequenceClassification, reward, key="reward_funcs", **model)
-        if isinstance(reward, str)
-        else reward
+    objective, tokenizers = recipe.objective, iter(recipe.objective.reward_processing_classes)
+    scoring = [
+        _reward_model(recipe, reward, next(tokenizers, reward)) if isinstance(reward, str) else (reward, None)
         for reward in build_rewards(objective.reward_funcs, reward_arguments(recipe))
     ]
     environments: Any = objective.environment_factory
     if isinstance(environments, dict):
         environments = {name: _factory(path) for name, path in environments.items()}
     return {
-        "reward_funcs": rewards,
-        "reward_processing_classes": _tokenizers(objective.reward_processing_classes, objective.reward_funcs),
+        "reward_funcs": [reward for reward, _ in scoring],
+        "reward_processing_classes": [tokenizer for _, tokenizer in scoring],
         "tools": [load_dotted("tools", path, accepts=ACCEPTED["tools"]) for path in objective.tools] or None,
         "environment_factory": _factory(environments) if isinstance(environments, str) else environments,
         "rollout_func": objective.rollout_func and _rollout(objective.rollout_func),
@@ -123,7 +121,7 @@ def _own_code(recipe: Recipe) -> dict[str, Any]:
 def _refusals(key: str | None) -> Iterator[None]:
     try:
         yield
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, DocstringParsingException, TypeHintParsingException) as error:
         if key is None or isinstance(error, DRAError):
             raise
         raise RecipeError(f"{key}: TRL refuses it: {first_words(error)}") from None
@@ -169,17 +167,19 @@ def _check_environments(environments: Any, dataset: Dataset) -> None:
             raise RecipeError(f"environment_factory: the column 'environment' says {unknown[0]!r}, expected {known}")
 
 
-def _check_tools(tools: Sequence[Callable[..., Any]], key: str | None) -> None:
-    """Raise RecipeError for a tool that lacks what the policy is told of it."""
-    for tool in tools:
-        try:
-            get_json_schema(tool)
-        except (DocstringParsingException, TypeHintParsingException) as error:
-            raise RecipeError(f"{key}: {tool.__name__!r} cannot be told to the policy ({first_words(error)})") from None
-
-
-def _tokenizers(tokenizers: list[str], names: list[str]) -> list[Any]:
-    """Return a tokenizer for each reward model that the recipe gives one, None for the others."""
-    given = iter(tokenizers)
-    chosen = [next(given, None) if names_model(name) else None for name in names]
-    return [name and pretrained(AutoTokenizer, name, key="reward_processing_classes") for name in chosen]
+def _reward_model(recipe: Recipe, name: str, tokenizer_name: str) -> tuple[Any, Any]:
+    """Return a reward model and the tokenizer that it reads with, or raise RecipeError where it gives no reward."""
+    arguments = {"num_labels": 1, "trust_remote_code": recipe.model.trust_remote_code, "output_loading_info": True}
+    model, loaded = pretrained(AutoModelForSequenceClassification, name, key="reward_funcs", **arguments)
+    if lacking := loaded["missing_keys"]:
+        raise RecipeError(
+            f"reward_funcs: {name} is no reward model, it has no weights for {', '.join(sorted(lacking))}"
+        )
+    tokenizer = pretrained(AutoTokenizer, tokenizer_name, key="reward_processing_classes")
+    read = model.get_input_embeddings().num_embeddings
+    if not tokenizer.chat_template or len(tokenizer) > read:
+        found = f"{len(tokenizer)} tokens ({name} reads {read})" if tokenizer.chat_template else "no chat template"
+        raise RecipeError(
+            f"reward_processing_classes: the tokenizer of {tokenizer_name} has {found}; name the right one"
+        )
+    return model, tokenizer

@@ -181,6 +181,5 @@ def pretrained(auto: Any, name: str, *, key: str = "model_name_or_path", **argum
     try:
         with model_errors(name, arguments.get("revision"), key=key):
             return auto.from_pretrained(str(Path(name).expanduser()), **arguments)
-    except (ValueError, ImportError) as error:
-        what = auto.__name__.removeprefix("Auto").lower()
-        raise RecipeError(f"{key}: no {what} could be loaded from {name} ({first_words(error)})") from None
+    except (ValueError, ImportError, RuntimeError) as error:
+        raise RecipeError(f"{key}: {name} cannot be loaded ({first_words(error)})") from None

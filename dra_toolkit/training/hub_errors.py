@@ -17,6 +17,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from safetensors import SafetensorError
 
 from dra_toolkit.errors import RecipeError
 
@@ -62,7 +63,7 @@ def model_errors(name: str, revision: str | None, *, key: str = "model_name_or_p
     """Turn what transformers says of a model that it cannot find or fetch into a RecipeError of one line, about a key."""
     try:
         yield
-    except (OSError, httpx.HTTPError) as error:
+    except (OSError, httpx.HTTPError, SafetensorError) as error:
         if not _raised_in(error, "transformers", "huggingface_hub", "httpx"):
             raise
         problem = hub_problem(error, name, "model", revision) or f"{name} cannot be loaded ({first_words(error)})"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 import sys
 
 import numpy as np
 import own_tools
 import pytest
+from transformers import AutoConfig, AutoModelForSequenceClassification
 from trl import GRPOTrainer
 
 from dra_toolkit.errors import RecipeError
@@ -178,11 +180,11 @@ def solving(prompts, trainer):
     [
         (
             "tools=[mistaken.undescribed]",
-            "tools: 'undescribed' cannot be told to the policy (Cannot generate JSON schema",
+            "tools: TRL refuses it: Cannot generate JSON schema for undescribed",
         ),
         (
             "tools=[mistaken.untyped]",
-            "tools: 'untyped' cannot be told to the policy (Argument a is missing a type hint",
+            "tools: TRL refuses it: Argument a is missing a type hint in function untyped",
         ),
         ("environment_factory=mistaken.NeedsAnAddress", "'mistaken.NeedsAnAddress' raised TypeError"),
         ("environment_factory=mistaken.TakesNoRow", "'mistaken.TakesNoRow.reset' raised TypeError"),
@@ -205,6 +207,30 @@ def test_what_trl_cannot_use_of_the_users_own_is_one_line(recipe, tmp_path, monk
         trained(recipe(override, "reward_funcs=[tiny.letters]"), tmp_path)
     (line,) = caught.value.problems
     assert told in line
+
+
+def test_a_reward_model_that_gives_no_reward_is_one_line(recipe, policy, tmp_path):
+    model = own_tools.save_reward_model(tmp_path / "judge")
+    for name in ("three", "broken", "silent", "small"):
+        shutil.copytree(model, tmp_path / name)
+    (tmp_path / "broken/model.safetensors").write_bytes(b"nothing")
+    config = AutoConfig.from_pretrained(model, num_labels=3)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "three")
+    config = AutoConfig.from_pretrained(model, num_labels=1, vocab_size=20)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "small")
+    (tmp_path / "silent/chat_template.jinja").unlink()
+    told = {
+        policy: "is no reward model, it has no weights for score.weight",
+        tmp_path / "three": "three cannot be loaded",
+        tmp_path / "broken": "broken cannot be loaded",
+        tmp_path / "silent": "silent has no chat template; name the right one",
+        tmp_path / "small": "small reads 20); name the right one",
+    }
+    for name, expected in told.items():
+        with pytest.raises(RecipeError) as caught:
+            trained(recipe(f"reward_funcs=[{name}]"), tmp_path)
+        (line,) = caught.value.problems
+        assert expected in line
 
 
 def test_a_reward_reads_what_a_rollout_or_an_environment_gives_beside_the_columns(recipe, tmp_path, monkeypatch):
