@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from dashboard import Browser
+from dashboard import FRAMES, Browser
 from group_app import HOSTILE, make_groups_run
 from waiting import wait_until
 
@@ -149,6 +149,20 @@ def test_formulas_are_drawn_and_their_source_is_one_click_away(pages: Pages) -> 
     pages.root.locator("[data-draw]").click()
     assert "\\frac{4}{2}" in card.locator("> .dra-text").inner_text()
     assert card.locator("math").count() == 0
+
+
+def test_formulas_that_come_after_their_source_was_asked_for_are_not_drawn(pages: Pages) -> None:
+    held: list[Any] = []
+    pages.page.route("**/dra/ask/groups/drawn", lambda route: held.append(route))
+    pages.page.goto(f"{pages.address}/?page=groups&run=r&step=1")
+    wait_until(lambda: bool(pages.page.evaluate("1")) and held)  # routes are asked while something else is
+    pages.page.click("#dra-groups [data-draw]")
+    with pages.page.expect_response("**/dra/ask/groups/drawn") as answered:
+        held[0].continue_()
+    answered.value.finished()
+    pages.page.evaluate(FRAMES)
+    assert pages.page.locator("#dra-groups .dra-card math").count() == 0
+    assert pages.text("#dra-groups [data-draw]") == "as written"
 
 
 def test_figures_are_saved_as_pictures_and_their_numbers_as_csv(pages: Pages, run: Run, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ export default function groups(page) {
     await new Promise((done) => setTimeout(done, 150));
     if (!place.isConnected || part("cards").hidden || page.running) return;
     const answer = await page.call("drawn", { ...page.now });
-    if (!answer?.drawn || !place.isConnected || asked !== JSON.stringify(page.now)) return;
+    if (!answer?.drawn || !wantsDrawn() || !place.isConnected || asked !== JSON.stringify(page.now)) return;
     for (const card of place.querySelectorAll(".dra-card")) {
       for (const text of card.querySelectorAll("[data-text]:not(.dra-drawn)")) {
         const html = answer.drawn[card.dataset.i]?.[text.dataset.text];
