@@ -37,6 +37,8 @@ def adjust(
     >>> alike.weights.tolist(), alike.adjusted.tolist()
     ([0.5, 0.5], [0.5, 0.5])
     """
+    if not known.keys() & {"embeddings", "similarity"} and "similarity" in (settings or DiversitySettings()).needs:
+        raise MeasureError("adjust: found neither embeddings nor similarity, of which the measure needs one")
     return adjust_signals(Signals(totals=totals, **known), settings, step)
 
 

@@ -14,6 +14,7 @@ from dra_toolkit.diversity import (
     MEASURES,
     DiversitySettings,
     PromptHistory,
+    adjust,
     adjust_similarity,
     adjusted_advantages,
     group_advantages,
@@ -284,3 +285,10 @@ class TestSettingsThatDoNothing:
     def test_as_they_come_with_labels_that_tell_ways_apart_all_do_something(self):
         ways = {name: DiversitySettings(measure=name, labels="similarity", label_threshold=0.5) for name in MEASURES}
         assert [name for name, settings in ways.items() if idle_note(settings, "group", 8)] == []
+
+
+def test_an_adjustment_without_any_similarity_is_told():
+    with pytest.raises(MeasureError, match="neither embeddings nor similarity"):
+        adjust(totals=np.ones(3))
+    found = adjust(totals=np.array([1.0, 0, 0, 0]), settings=DiversitySettings(measure="maxrl"))
+    np.testing.assert_array_equal(found.bonus, [3, -1, -1, -1])
