@@ -33,9 +33,8 @@ def adjust(
     step    the step, or steps (...,), at which the groups were sampled, for a schedule; None is outside of it
     known   what is known of the completions, by the names that `Signals` has for it: embeddings, correct, labels, ...
 
-    >>> alike = adjust(embeddings=np.ones((2, 3)), totals=np.array([1.0, 1.0]))
-    >>> alike.weights.tolist(), alike.adjusted.tolist()
-    ([0.5, 0.5], [0.5, 0.5])
+    >>> adjust(embeddings=np.ones((2, 3)), totals=np.array([1.0, 1.0])).adjusted.tolist()
+    [0.5, 0.5]
     """
     if not known.keys() & {"embeddings", "similarity"} and "similarity" in (settings or DiversitySettings()).needs:
         raise MeasureError("adjust: found neither embeddings nor similarity, of which the measure needs one")
