@@ -45,7 +45,7 @@ def kill_family(process: subprocess.Popen[str]) -> None:
     Each is stopped before it is asked for its children: what it started in between would live on. One that ends by itself
     meanwhile is as dead as the others.
     """
-    family, found = [], [psutil.Process(process.pid)]
+    family, found = [], [psutil.Process(process.pid)] if process.poll() is None else []
     while found:
         member = found.pop()
         with suppress(psutil.NoSuchProcess):

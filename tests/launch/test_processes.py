@@ -83,8 +83,8 @@ def finish(process: subprocess.Popen[str], status: int = 0) -> str:
     return said
 
 
-def wait_for_step(run: Path, step: int) -> None:
-    wait_until((run / "groups" / f"train-{step:08d}-000.parquet").exists)
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
+    wait_until((run / "groups" / f"train-{step:08d}-000.parquet").exists, process)
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -139,7 +139,7 @@ def test_groups_straddle_the_processes_and_are_adjusted_whole(plain):
 def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
     run = recipe.parent / strategy
     process = dra(recipe, run, f"accelerate_config={strategy}", "max_steps=4000")
-    wait_for_step(run, 6)
+    wait_for_step(run, 6, process)
     victim = workers(process)[-1]
     victim.kill()
     said = finish(process, status=1)
@@ -191,7 +191,7 @@ def signal_everyone(process: subprocess.Popen[str]) -> None:
 
 def reach_a_long_step(process: subprocess.Popen[str], run: Path, folder: Path) -> None:
     """Wait until the reward of a step takes longer than torch's agent leaves its ranks after a signal."""
-    wait_for_step(run, 2)
+    wait_for_step(run, 2, process)
     (folder / "slow").touch()
     wait_until((folder / "reached").exists, process)
 
@@ -299,7 +299,7 @@ def test_another_recipe_cannot_join_and_a_dead_machine_ends_the_other(recipe):
         for changes in ((), ("machine_rank=1",), ("machine_rank=1", "learning_rate=0.5"))
     )
     assert "learning_rate: the run has 0.01, the recipe now says 0.5" in finish(other, status=2)
-    wait_for_step(run, 2)
+    wait_for_step(run, 2, first)
     for worker in workers(second):
         worker.kill()
     assert "machine" in finish(second, status=1)

@@ -63,8 +63,8 @@ def finish(process: subprocess.Popen[str], *, status: int = 0) -> str:
     return out + err
 
 
-def wait_for_step(run: Path, step: int) -> None:
-    wait_until((run / "groups" / f"train-{step:08d}-000.parquet").exists)
+def wait_for_step(run: Path, step: int, process: subprocess.Popen[str] | None = None) -> None:
+    wait_until((run / "groups" / f"train-{step:08d}-000.parquet").exists, process)
 
 
 def essence(run: Path):
@@ -160,8 +160,9 @@ class TestInterrupted:
         choose = random.Random()
         for attempt, step in enumerate((3, 6)):
             process = dra("train", recipe, *(["--resume"] if attempt else []))
-            wait_for_step(run, step)
-            for worker in psutil.Process(process.pid).children(recursive=True)[-1:]:
+            wait_for_step(run, step, process)
+            family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            for worker in family[-1:]:
                 wait_until_used(worker.pid, choose.random() * 0.2)
             before = {(r.step, r.index): r.group.completions for r in Run.open(run).groups()}
             kill_family(process)
@@ -191,7 +192,7 @@ class TestInterrupted:
     def test_a_launcher_that_vanishes_leaves_a_checkpoint_and_no_process(self, recipe):
         run = recipe.parent / "run"
         process = dra("train", recipe, "max_steps=50000", "save_steps=100")
-        wait_for_step(run, 2)
+        wait_for_step(run, 2, process)
         workers = psutil.Process(process.pid).children(recursive=True)
         process.kill()
         process.communicate()
@@ -217,7 +218,7 @@ class TestInterrupted:
     def test_second_trainer_in_the_same_run_is_refused_and_leaves_its_state_alone(self, recipe):
         """By `dra train`, and by hand past the check that it makes."""
         process, run = dra("train", recipe, "max_steps=50000"), recipe.parent / "run"
-        wait_for_step(run, 1)
+        wait_for_step(run, 1, process)
         assert "is still training in this run" in finish(dra("train", recipe, "--resume"), status=2)
         assert "is still training in this run" in finish(dra("train", recipe, "--overwrite"), status=2)
         (run / "logs" / "attempt-2").mkdir()
