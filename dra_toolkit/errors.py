@@ -79,5 +79,5 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return `1 task`, `2 tasks`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """Return `1 task`, `2,000 tasks`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

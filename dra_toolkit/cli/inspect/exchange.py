@@ -11,7 +11,7 @@ import typer
 
 from dra_toolkit.cli.common import JSON, Format, place_of, print_json, print_lines, user_errors
 from dra_toolkit.cli.inspect.common import ONE_RUN, STEPS, WHERE, app, open_run, selection
-from dra_toolkit.errors import RunError, one_line
+from dra_toolkit.errors import RunError, counted, one_line
 
 if TYPE_CHECKING:
     from dra_toolkit.inspection.lint.linting import LintReport
@@ -119,14 +119,18 @@ def _weights(items: list[str]) -> dict[str, float]:
         raise RunError(f"--reward-weight: found {', '.join(items)}, expected NAME=NUMBER of each") from None
 
 
+def _size(of: Imported | LintReport) -> str:
+    return f"{counted(of.completions, 'completion')} in {counted(of.groups, 'group')} of {counted(of.steps, 'step')}"
+
+
 def _show(done: Imported) -> None:
     for problem in done.problems[:SHOWN]:
         print(f"warning: {one_line(problem)}", file=sys.stderr)
     if done.skipped > SHOWN:
         print(f"warning: {done.skipped - min(SHOWN, len(done.problems))} more could not be read", file=sys.stderr)
     modes = ", ".join(f"{count:,} {mode}" for mode, count in done.by_mode.items())
-    found = f"{done.completions:,} completions in {done.groups:,} groups of {done.steps:,} steps ({modes})"
-    lines = [f"{done.run}: {found}; {done.skipped:,} rows skipped", f"format {done.format}: {done.seen}", *done.notes]
+    found = f"{_size(done)} ({modes}); {counted(done.skipped, 'row')} skipped"
+    lines = [f"{done.run}: {found}", f"format {done.format}: {done.seen}", *done.notes]
     following = f"\nNext:\n  dra inspect summary {done.run}"
     print_lines([*lines, following, f"  dra inspect replay {done.run} diversity=graph_cut"])
 
@@ -155,9 +159,8 @@ def lint(
 
 
 def _show_findings(report: LintReport) -> None:
-    looked = f"{report.completions:,} completions in {report.groups:,} groups of {report.steps:,} steps"
     weights = f"\nreward weights: {report.reward_weights}" if report.reward_weights else ""
-    lines = [f"{report.source}: {looked} ({report.format}: {report.seen}){weights}"]
+    lines = [f"{report.source}: {_size(report)} ({report.format}: {report.seen}){weights}"]
     for found in report.findings:
         lines += [
             f"{found.kind}: {found.count:,} of {found.of:,} {found.unit}, such as {found.example}",

@@ -14,7 +14,7 @@ import typer
 
 from dra_toolkit.cli.common import JSON, JSON_VERSION, answer, console, print_json, print_lines, print_next, user_errors
 from dra_toolkit.cli.inspect.common import ONE_RUN, app, open_run
-from dra_toolkit.errors import RunError, did_you_mean
+from dra_toolkit.errors import RunError, counted, did_you_mean
 from dra_toolkit.safe_text import first_line
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def sql(
         rows = list(itertools.islice(found, limit + 1))
         out = console()
         out.print(rows_view(names, rows[:limit]))
-        out.print(f"the first {limit:,} rows; --limit shows more" if len(rows) > limit else f"{len(rows):,} rows")
+        out.print(f"the first {limit:,} rows; --limit shows more" if len(rows) > limit else counted(len(rows), "row"))
 
 
 def _answer(run: Run, statement: str) -> tuple[list[str], Iterator[tuple[object, ...]]]:
@@ -136,7 +136,8 @@ def compact(run: str = ONE_RUN, as_json: bool = JSON) -> None:
         done = join(opened.directory.groups, everything=True, tell=functools.partial(print, "joined", file=sys.stderr))
     except OSError as error:
         raise RunError(f"{opened.directory.groups}: cannot be compacted ({error.strerror or error})") from None
-    said = f"{done.sources} files became {done.segments} segments" if done.segments else "nothing to join"
+    became = f"{counted(done.sources, 'file')} became {counted(done.segments, 'segment')}"
+    said = became if done.segments else "nothing to join"
     shown = f"{opened.name}: {said}; {done.removed} that were replaced earlier are removed"
     answer(as_json, done, lambda out: [shown])
 
@@ -158,9 +159,9 @@ def verify(run: str = ONE_RUN, as_json: bool = JSON) -> None:
     else:
         error = found.largest_replay_error
         replayed = "" if error is None else f"; the largest replay error is {error:.1e}"
-        said = f"{len(found.problems)} problems" if found.problems else "all is well"
-        decoded = f"{found.files:,} files decoded with their checksums, {found.groups:,} groups"
-        of = f"{found.completions:,} completions of {found.steps:,} training steps"
+        said = counted(len(found.problems), "problem") if found.problems else "all is well"
+        decoded = f"{counted(found.files, 'file')} decoded with checksums, {counted(found.groups, 'group')}"
+        of = f"{counted(found.completions, 'completion')} of {counted(found.steps, 'training step')}"
         print_lines([*found.problems, *(f"note: {note}" for note in found.notes)])
         print_lines([f"{found.run}: {said}. {decoded} with {of}{replayed}."])
     if found.problems:
