@@ -110,7 +110,7 @@ class GroupAdjustment(SampledGroups):
                 "normalize_then_sum scales each reward by itself and would undo the adjustment of their sum"
             )
         if any(getattr(function, "__name__", "") == COLUMN for function in listed(given.get("reward_funcs"))):
-            raise ValueError(f"a reward function named {COLUMN!r} cannot be told from the adjustment; rename it")
+            raise SettingsError([("reward_funcs", f"{COLUMN!r} cannot be told from the adjustment; rename it")])
 
     def reward_columns(self) -> dict[str, float]:
         """Return the weight of each reward function by name.

@@ -11,6 +11,7 @@ import torch
 from trl import RLOOTrainer
 
 from dra_toolkit.diversity import zero_spread
+from dra_toolkit.errors import SettingsError
 from dra_toolkit.groups import Array, GroupRecord, Mode
 from dra_toolkit.training.batch import totals_of
 from dra_toolkit.training.reward_checks import drop_infinities
@@ -99,9 +100,8 @@ class SampledGroups(Trained):
         unable += [] if hasattr(data, "__len__") else ["data without a length"]
         unable += ["RLOO"] if isinstance(self, RLOOTrainer) else []
         if rounds and unable:
-            raise ValueError(
-                f"dynamic_sampling_rounds: found {rounds} with {unable[0]}, for which no other prompt is drawn"
-            )
+            problem = f"found {rounds} with {unable[0]}, for which no other prompt is drawn"
+            raise SettingsError([("dynamic_sampling_rounds", problem)])
 
     def _generate(self, prompts: Any) -> Any:
         self._generated = generated = super()._generate(prompts)

@@ -13,7 +13,7 @@ import pytest
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from trl import GRPOTrainer
 
-from dra_toolkit.errors import RecipeError
+from dra_toolkit.errors import DRAError, RecipeError
 from dra_toolkit.recipe import known_keys, load_recipe
 from dra_toolkit.recipe.check_users import import_problems
 from dra_toolkit.recipe.keys import REFUSED
@@ -261,6 +261,24 @@ def test_the_column_says_which_environment_a_row_is_for(recipe, tmp_path):
     assert trainer.reward_columns() == {"letters": 1.0, "Counter": 1.0}
     with pytest.raises(RecipeError, match="the column 'environment' says 'hard', expected easy, hart; did you mean"):
         trained(recipe(both.replace("hard", "hart"), "reward_funcs=[tiny.letters]"), tmp_path)
+
+
+def test_what_cannot_go_together_is_one_line(recipe, tmp_path, monkeypatch):
+    (tmp_path / "mistaken.py").write_text("def diversity(completions, **_):\n    return [1.0] * len(completions)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mistaken", raising=False)
+    told = {
+        (
+            "rollout_func=own_tools.rollout",
+            "dynamic_sampling_rounds=1",
+        ): "found 1 with rollout_func, for which no other",
+        ("reward_funcs=[mistaken.diversity]",): "'diversity' cannot be told from the adjustment; rename it",
+    }
+    for overrides, expected in told.items():
+        with pytest.raises(DRAError) as caught:
+            trained(recipe(*overrides, *(["reward_funcs=[tiny.letters]"] if len(overrides) > 1 else [])), tmp_path)
+        (line,) = caught.value.problems
+        assert expected in line
 
 
 def test_two_tools_of_one_name_are_one_line(recipe):
