@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -336,6 +337,23 @@ def test_a_gold_is_found_in_the_shapes_in_which_data_sets_keep_it(tmp_path, colu
     source = lines(tmp_path / "d.jsonl", rows)
     import_(source, tmp_path / "run", "--reward-column", "reward", "--step-column", "step")
     assert Run.open(tmp_path / "run").group(1, 0).group.gold == gold
+
+
+@pytest.mark.parametrize("shape", ["jsonl", "prime-rl"])
+def test_an_infinite_reward_counts_as_none_as_in_training(tmp_path, shape):
+    rewards = [math.inf, 1.0, 3.0, -math.inf]
+    rows = [
+        {"step": 1, "example_id": 0, "prompt": [{"role": "user", "content": "p"}], "reward": reward}
+        | {"completion": [{"role": "assistant", "content": f"c{i}"}]}
+        for i, reward in enumerate(rewards)
+    ]
+    name = {"jsonl": "d.jsonl", "prime-rl": "step_1/train_rollouts.jsonl"}[shape]
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    source = lines(tmp_path / name, rows)
+    import_(source, tmp_path / "run", "--scale-rewards", "none", *(["--reward-column", "reward"] * (shape == "jsonl")))
+    group = Run.open(tmp_path / "run").group(1, 0)
+    assert group.advantages.tolist() == [0, -1, 1, 0]
+    assert np.isnan(group.group.rewards["reward"]).tolist() == [True, False, False, True]
 
 
 class TestMended:

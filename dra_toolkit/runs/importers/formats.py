@@ -179,8 +179,8 @@ class Table:
                 None if group is None else str(group),
                 prompts(row.get(prompt)),
                 text,
-                {name: v if type(v := row.get(name)) is float else as_number(v, name) for name in rewards},
-                made if type(made) is float or made is None else as_number(made, advantage),
+                {name: v if type(v := row.get(name)) is float and v - v == 0 else as_number(v, name) for name in rewards},
+                made if made is None or (type(made) is float and made - made == 0) else as_number(made, advantage),
                 next((row[name] for name in counts if isinstance(row.get(name), int)), None) if counts else None,
                 None, None, turns, gold if gold is None or type(gold) is str else _gold(gold),
             ))  # fmt: skip

@@ -72,7 +72,7 @@ def prompt_of(found: Any) -> Prompt:
     is_list = isinstance(found, list) and found and all(isinstance(m, dict) and "role" in m for m in found)
     if isinstance(found, str) or is_list:
         return as_prompt(found)
-    raise BadRowError(f"the prompt is {_kind(found)}, expected a text or a list of messages")
+    raise BadRowError(f"the prompt is {_kind(found)}, expected a text or a list of messages with role and content")
 
 
 def shared_prompts() -> Callable[[Any], Prompt]:
@@ -103,11 +103,11 @@ def spoken(found: Any) -> tuple[str, Turns | None]:
 
 
 def as_number(found: Any, what: str) -> float:
-    """Return a number, NaN for none; raises BadRowError for anything else."""
+    """Return a number, NaN for none and for an infinite one, as in training; raises BadRowError for anything else."""
     if found is None:
         return math.nan
     try:
-        return float(found)
+        return value if math.isfinite(value := float(found)) else math.nan
     except (TypeError, ValueError, OverflowError):
         raise BadRowError(f"{what} is {_kind(found)}, expected a number") from None
 
