@@ -261,6 +261,22 @@ def test_advantages_of_a_run_must_be_those_of_its_settings(tmp_path):
     assert told["example"].startswith("train step 2, group 1: ")
 
 
+@pytest.mark.parametrize("beta", [0.05, 0])
+def test_a_kl_term_in_the_advantages_is_no_finding_where_it_belongs_there(tmp_path, beta):
+    from dataclasses import replace
+
+    from recorded import FACTS, make_run, record, record_all
+
+    from dra_toolkit.inspection.verify import verify
+    from dra_toolkit.runs import Run
+
+    directory = make_run(tmp_path / "run", f"beta: {beta}\n")
+    record_all(directory, [record(1, i) for i in range(3)], facts=replace(FACTS, estimator=ESTIMATORS["rloo"]))
+    checked = verify(Run.open(directory.path))
+    assert (look(directory.path)[0], bool(checked.problems)) == ((0, False) if beta else (1, True))
+    assert any("KL term" in note for note in checked.notes) == bool(beta)
+
+
 @pytest.mark.parametrize("spoilt", [False, True])
 def test_an_imported_run_has_the_findings_of_its_dump_on_advantages(tmp_path, spoilt):
     from dra_toolkit.runs.importers.importing import import_run
