@@ -169,12 +169,12 @@ def _check_environments(environments: Any, dataset: Dataset) -> None:
 
 def _reward_model(recipe: Recipe, name: str, tokenizer_name: str) -> tuple[Any, Any]:
     """Return a reward model and the tokenizer that it reads with, or raise RecipeError where it gives no reward."""
-    arguments = {"num_labels": 1, "trust_remote_code": recipe.model.trust_remote_code, "output_loading_info": True}
-    model, loaded = pretrained(AutoModelForSequenceClassification, name, key="reward_funcs", **arguments)
-    if lacking := loaded["missing_keys"]:
-        raise RecipeError(
-            f"reward_funcs: {name} is no reward model, it has no weights for {', '.join(sorted(lacking))}"
-        )
+    told: dict[str, Any] = {"num_labels": 1, "ignore_mismatched_sizes": True, "output_loading_info": True}
+    told["trust_remote_code"] = recipe.model.trust_remote_code
+    model, loaded = pretrained(AutoModelForSequenceClassification, name, key="reward_funcs", **told)
+    if lacking := {*loaded["missing_keys"], *(weights for weights, *_ in loaded["mismatched_keys"])}:
+        lacks = f"it lacks weights for {', '.join(sorted(lacking))}"
+        raise RecipeError(f"reward_funcs: {name} does not give one number, {lacks}")
     tokenizer = pretrained(AutoTokenizer, tokenizer_name, key="reward_processing_classes")
     read = model.get_input_embeddings().num_embeddings
     if not tokenizer.chat_template or len(tokenizer) > read:

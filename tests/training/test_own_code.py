@@ -220,8 +220,8 @@ def test_a_reward_model_that_gives_no_reward_is_one_line(recipe, policy, tmp_pat
     AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "small")
     (tmp_path / "silent/chat_template.jinja").unlink()
     told = {
-        policy: "is no reward model, it has no weights for score.weight",
-        tmp_path / "three": "three cannot be loaded",
+        policy: "does not give one number, it lacks weights for score.weight",
+        tmp_path / "three": "three does not give one number, it lacks weights for score.weight",
         tmp_path / "broken": "broken cannot be loaded",
         tmp_path / "silent": "silent has no chat template; name the right one",
         tmp_path / "small": "small reads 20); name the right one",
