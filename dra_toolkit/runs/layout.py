@@ -155,11 +155,10 @@ class RunDirectory:
     def held(self, name: str = ".lock") -> Iterator[None]:
         """Hold the run for writing; raises RunError if another process trains in it.
 
-        Readers never ask for the lock. It only keeps two trainers apart, or as `.launch` two launchers, and ends with the
-        process that holds it.
+        It only keeps two trainers apart, or as `.launch` two launchers, and ends with the process that holds it.
         """
         with open(self.path / name, "a+") as file:
-            if not _locked_within(file, seconds=1.0):  # a reader asking `is_held` has it for an instant
+            if not _locked_at_last(file):
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
                 raise RunError(
@@ -172,23 +171,25 @@ class RunDirectory:
 
     def is_held(self) -> bool:
         """Return whether a process is training in this run."""
-        try:
-            with open(self.path / ".lock") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
+        with suppress(FileNotFoundError), open(self.path / ".lock") as file:
+            return not _locked(file, fcntl.LOCK_SH)
         return False
 
 
-def _locked_within(file: TextIO, *, seconds: float) -> bool:
-    for _ in range(int(seconds / 0.05)):
-        with suppress(BlockingIOError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(0.05)
+def _locked(file: TextIO, kind: int) -> bool:
+    with suppress(BlockingIOError):
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        return True
     return False
+
+
+def _locked_at_last(file: TextIO) -> bool:
+    tries = 20  # for a process that is about to end; one that only asks `is_held` is waited for, however slow it is
+    while tries and not _locked(file, fcntl.LOCK_EX):
+        tries -= not _locked(file, fcntl.LOCK_SH)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        time.sleep(0.05)
+    return tries > 0
 
 
 def runs_root() -> Path:

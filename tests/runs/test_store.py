@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import os
 import shutil
@@ -21,7 +22,7 @@ from waiting import wait_until, wait_until_used
 
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, CompletionGroup, GroupRecord, Message, prompt_hash
-from dra_toolkit.runs import Recorder, Run, RunDirectory
+from dra_toolkit.runs import Recorder, Run, RunDirectory, layout
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
 
@@ -318,6 +319,15 @@ class TestRunDirectory:
         assert run.status()["state"] == "killed"
         with run.held():
             pass
+
+    def test_one_that_only_looks_is_waited_for_however_slow_it_is(self, run, monkeypatch):
+        """A process that stands still in the instant in which it asks `is_held` is no trainer."""
+        looking = open(run.path / ".lock", "a+")  # noqa: SIM115
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        waits = iter(range(100))
+        monkeypatch.setattr(layout.time, "sleep", lambda seconds: next(waits) == 60 and looking.close())
+        with run.held():
+            assert next(waits) > 60
 
     def test_unwritable_place(self, tmp_path, run):
         (tmp_path / "file").touch()
