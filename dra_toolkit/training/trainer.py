@@ -130,6 +130,7 @@ class DRATrainer(DiversityMixin, GRPOTrainer):
         history          the prompts' earlier groups, for a measure that reads them; left out, it starts empty
         dynamic_sampling_rounds  how often, at most, groups of equal totals give way to others, and are recorded as discarded
         card             called on the main process for a save's model card, with step, repository on the Hub or None, tags
+        tell             called with one line when something should reach the user
 
     Every process must construct it alike. Evaluation batches are measured and recorded, never adjusted. A reward that is
     infinite counts as none; one of another type or length than TRL expects raises RewardError.
