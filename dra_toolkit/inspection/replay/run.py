@@ -222,7 +222,7 @@ def replay_run(
     embedded anew since the last call. Raises RunError if nothing is recorded, or not what the settings need.
     """
     changes = changes or Changes()
-    if not changes and any(f.made.baseline == "leave_one_out" for f in run.facts(mode)) and run.recipe.get("beta"):
+    if not changes and any(f.made.baseline == "leave_one_out" for f in run.facts(mode)) and run.recipe.objective.beta:
         raise RunError(f"{run.name}: RLOO's advantages have TRL's KL term in them (beta), which is not recorded")
     differences = Differences(top=top)
     used: list[tuple[DiversitySettings, Estimator, str]] = []
