@@ -10,7 +10,7 @@ from typing import Any
 from arms import ARMS, MARKS, RATES, SCREEN_SEEDS, TEST_SEEDS
 from evaluate import ceiling
 from plan import BASE, own_rates, records, survivors
-from tables import MEASURES, cell, draw, holm, p_value, table
+from tables import MEASURES, cell, draw, holm, p_value, shown, table
 
 KEEPS, NEAR = 0.90, 0.01
 """Share of the ceiling's pass@8 that counts as kept, and how far pass@1 may be below the best arm's."""
@@ -152,7 +152,7 @@ def _paired(tested: Mapping[str, Mapping[int, Any]], to: str) -> list[str]:
     }
     apart = {arm: by for arm, by in apart.items() if by[MEASURES[0]]}
     p = {m: holm({arm: p_value(by[m]) for arm, by in apart.items()}) for m in MEASURES}
-    rows = [[arm, *(f"{cell(by[m], sign=True)} (p {p[m][arm]:.3f})" for m in MEASURES)] for arm, by in apart.items()]
+    rows = [[arm, *(f"{cell(by[m], sign=True)} ({shown(p[m][arm])})" for m in MEASURES)] for arm, by in apart.items()]
     return [f"### Against {to} after {last} steps, paired by seed", "", *table(["arm", *MEASURES], rows)]
 
 

@@ -41,6 +41,11 @@ def p_value(differences: Sequence[float]) -> float:
     return float(ttest_1samp(differences, 0.0).pvalue)
 
 
+def shown(p: float) -> str:
+    """Return a p value in words; NaN stays what it is."""
+    return "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+
+
 def holm(ps: Mapping[str, float]) -> dict[str, float]:
     """Return the p values corrected over all arms that have one, after Holm (1979)."""
     known = sorted((p, name) for name, p in ps.items() if not math.isnan(p))
