@@ -125,11 +125,13 @@ class DRATrainer(DiversityMixin, GRPOTrainer):
         record           whether to record into `args.output_dir`, then a run that `dra inspect` and `dra app` open; what an
                          earlier training recorded there is put aside
         on_groups        called instead on the main process with the records of each generation batch
-        before_save      called before a checkpoint is saved; attempt: number of this start of the run, for the records
+        before_save      called before a checkpoint is saved, so that no group older than it is still on its way
+        attempt          number of this start of the run, for the records
         keep_embeddings  put the embeddings into the records
         history          the prompts' earlier groups, for a measure that reads them; left out, it starts empty
         dynamic_sampling_rounds  how often, at most, groups of equal totals give way to others, and are recorded as discarded
-        card             called on the main process for a save's model card, with step, repository on the Hub or None, tags
+        card             called on the main process for a save's model card, with step, repository on the Hub or None, tags;
+                         left out, TRL's stays
         tell             called with one line when something should reach the user
 
     Every process must construct it alike. Evaluation batches are measured and recorded, never adjusted. A reward that is

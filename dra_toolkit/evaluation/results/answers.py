@@ -109,11 +109,8 @@ def _files(evaluation: Path, kind: str) -> list[Path]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    offset = 0
-    with (
-        suppress(FileNotFoundError),
-        open(path, "rb") as file,
-    ):  # put together with the others and deleted since it was found
+    offset = 0  # a file that was put together with the others, and deleted since it was found, has no lines
+    with suppress(FileNotFoundError), open(path, "rb") as file:
         for line in file:
             yield offset, line
             offset += len(line)
