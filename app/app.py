@@ -3,8 +3,6 @@
 It shows the runs of $DRA_RUNS or of `runs/` beside this file, and the demonstration where there are none.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import tempfile

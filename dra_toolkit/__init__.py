@@ -1,7 +1,5 @@
 """Train reasoning models with diversity-aware rewards (DRA-GRPO, arXiv 2505.09655), and see every sampled group."""
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -4,8 +4,6 @@ They are looked for among what is installed, in the recipe's folder, then in the
 onto `sys.path`, last, once a path names what lies in it: no library that looks for an optional module finds it unasked.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import importlib

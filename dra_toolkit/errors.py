@@ -4,8 +4,6 @@ A `DRAError` is a mistake that its reader can mend: each of its problems is one 
 found, what was expected and the nearest right name, and is printed without a traceback. Any other exception is a bug.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Sequence

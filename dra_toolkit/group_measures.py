@@ -4,8 +4,6 @@ A number is declared here, once: what it is called wherever it is shown, how it 
 the rows of a group, where it does. Columns, tables, curves, filters, metrics and documentation are made of this.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter

@@ -1,7 +1,5 @@
 """What a recipe's trackers and its Hub uploads need before training starts: packages and logins. Loads no torch."""
 
-from __future__ import annotations
-
 import configparser
 import contextlib
 import netrc

@@ -1,7 +1,5 @@
 """Show hostile text harmlessly: nothing that a model wrote may colour, move or break the terminal."""
 
-from __future__ import annotations
-
 import unicodedata
 
 

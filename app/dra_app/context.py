@@ -1,7 +1,5 @@
 """What every page gets: the runs under the chosen root, opened by their ids, each at most once."""
 
-from __future__ import annotations
-
 import os
 import threading
 from collections import OrderedDict

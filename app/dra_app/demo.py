@@ -4,8 +4,6 @@ A policy of a few numbers, one for each way of writing a completion to the quick
 that are recorded. Texts, rewards, similarity, weights and advantages come from the same functions as in training.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from pathlib import Path

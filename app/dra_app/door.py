@@ -4,8 +4,6 @@ Wrong guesses are counted by address and in all; where there were too many, noth
 Who is in already stays in meanwhile.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import ipaddress

@@ -1,7 +1,5 @@
 """The frame of a drawing in the page: title, legend, and buttons that save it or show its numbers as a table."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Sequence

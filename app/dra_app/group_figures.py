@@ -1,7 +1,5 @@
 """The figures of a group: the similarity map, and rewards and advantages as bars in its order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """One recorded group as the pages show it: plain values by completion."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

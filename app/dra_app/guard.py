@@ -7,8 +7,6 @@
 - Password, where there is one (`dra_app.door`): for everything but the form that asks for it.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping

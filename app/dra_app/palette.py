@@ -1,7 +1,5 @@
 """The colours of the style sheet as figures name them: one for each meaning, and those of lines without a meaning."""
 
-from __future__ import annotations
-
 FUNCTIONS = 6
 """Colours without a meaning, for runs and reward functions; beyond that they repeat, with another dash or pattern."""
 DASHES = ("", "7 4", "2 3", "8 3 2 3")

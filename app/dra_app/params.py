@@ -1,7 +1,5 @@
 """Values from the address bar or from a page's script, checked: whatever a request holds, it is one of what is allowed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast

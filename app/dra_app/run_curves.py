@@ -3,8 +3,6 @@
 What is read is kept with the opened run. A new start of the run, or a step that is written again after a resume, drops it.
 """
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass, field
 from typing import Any

@@ -1,7 +1,5 @@
 """Two texts side by side, the words that only one of them has marked, formulas drawn."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from dra_app.templates import shared

@@ -1,7 +1,5 @@
 """The groups of one step: read in one query, then filtered and sorted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter

@@ -3,8 +3,6 @@
 A page's `page.html` is what it shows before anything is asked; its macros are the parts that answers fill.
 """
 
-from __future__ import annotations
-
 import functools
 from pathlib import Path
 

@@ -4,8 +4,6 @@ A page of Gradio's own controls, beside the dashboard as pages of one's own are.
 process of its own that goes on when the dashboard ends. Every action carries the token that its page was given.
 """
 
-from __future__ import annotations
-
 import atexit
 import json
 import re

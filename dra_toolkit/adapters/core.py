@@ -1,7 +1,5 @@
 """What every adapter does, free of any engine: ragged rows of whole groups -> adjusted totals, record, metrics."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any

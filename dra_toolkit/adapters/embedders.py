@@ -1,7 +1,5 @@
 """Where an adapter embeds: in the process that adjusts, or on actors of the engine's own Ray cluster."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -5,8 +5,6 @@ on the main process, and swift's own function makes the advantages of them; what
 `$DRA_SETTINGS` names the settings file.
 """
 
-from __future__ import annotations
-
 import os
 from typing import Any
 

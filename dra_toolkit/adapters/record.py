@@ -1,7 +1,5 @@
 """The record of a run that another engine trains: a run directory that every command and the dashboard can open."""
 
-from __future__ import annotations
-
 import atexit
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """The file that tells an adapter how to adjust, in the keys of a recipe that have a meaning there; the engine's command."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ rewards; what comes back is broadcast over the tokens. So advantages are made he
 names the settings file, or `dra_settings` in slime's `--custom-config-path`.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Sequence

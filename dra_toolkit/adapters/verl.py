@@ -5,8 +5,6 @@ dra_separate_async) with `+dra.settings=FILE` then adjusts `rm_scores` where `_c
 back: `adv_estimator=grpo` and all that verl logs stay verl's own. A session counts by its last output, padding not at all.
 """
 
-from __future__ import annotations
-
 import functools
 import sys
 from typing import Any

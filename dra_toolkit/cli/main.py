@@ -1,7 +1,5 @@
 """`dra`: the commands and what they have in common."""
 
-from __future__ import annotations
-
 import gc
 import io
 import os

@@ -1,7 +1,5 @@
 """Settings on the command line in the spellings of the neighbours: `key=value`, `--key value`, `--key=value`, `--flag`."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Sequence

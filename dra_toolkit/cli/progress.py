@@ -3,8 +3,6 @@
 What an event of training, or of an evaluation, looks like is said once, as `Shown`.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 import time

@@ -1,7 +1,5 @@
 """`dra recipes` and `dra export-settings`: what is shipped, to start one's own from, and a recipe for another trainer."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import sys

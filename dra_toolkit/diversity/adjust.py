@@ -1,7 +1,5 @@
 """The diversity-aware reward adjustment: similarity -> measure -> weights -> adjusted totals."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """From rewards to total rewards and group advantages, GRPO's, Dr. GRPO's and those of other engines: each a few words."""
 
-from __future__ import annotations
-
 import functools
 import warnings
 from collections.abc import Sequence

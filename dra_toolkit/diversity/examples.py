@@ -1,7 +1,5 @@
 """What settings make of example groups, to tell those that do nothing."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How diverse a group is, and how much its rewards differ."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Which completions of a group count as the same: clusters for the measures that read labels."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any

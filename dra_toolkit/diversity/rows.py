@@ -1,7 +1,5 @@
 """The adjustment for rows in any order, each with the id of its group, in groups of any sizes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """How alike the completions of a group are."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dra_toolkit.groups import Array

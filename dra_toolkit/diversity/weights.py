@@ -1,7 +1,5 @@
 """From a measure's effect to the factor and the bonus that are used: what the settings make of them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dra_toolkit.groups import Array

@@ -1,7 +1,5 @@
 """Checks of whether a recipe fits: processes and GPUs, batch and groups, memory, time, disk, its user's code and logins."""
 
-from __future__ import annotations
-
 import math
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The estimate of a recipe on a machine: memory, seconds of a step, disk. Sources, assumptions, errors: docs/doctor.md."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The gold answers of a recipe whose data lie on this machine, read as training will read them."""
 
-from __future__ import annotations
-
 import csv
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """What this machine has: processor, memory, GPUs. Seen without loading torch here: a child process is asked."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

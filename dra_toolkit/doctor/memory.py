@@ -1,7 +1,5 @@
 """What a step of a recipe asks of the machine, and how much memory that takes on each GPU. Sources: docs/doctor.md."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

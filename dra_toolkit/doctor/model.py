@@ -1,7 +1,5 @@
 """A model's size and shape, read from its config.json and the headers of its safetensors. No weight is read."""
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from collections.abc import Mapping

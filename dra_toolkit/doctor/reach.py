@@ -1,7 +1,5 @@
 """Whether model, embedder and data of a recipe are within reach: a folder, the cache, or the Hub and open to this login."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """All checks of a machine, or of a machine for a recipe, and what they come to."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace

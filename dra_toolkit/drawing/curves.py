@@ -3,8 +3,6 @@
 curves([Line(name="reward", steps=steps, values=values, colour="#0072b2")], y_title="mean total reward")
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass

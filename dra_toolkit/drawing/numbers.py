@@ -1,7 +1,5 @@
 """Numbers as they are read: no exponents, signs that are never lost, and columns whose points stand below each other."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 

@@ -1,7 +1,5 @@
 """The similarity of a group's completions as a matrix of shades, in an order in which similar ones stand together."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Marks, scales and axes of a drawing as SVG text: everything is escaped, colours are the page's or a fallback."""
 
-from __future__ import annotations
-
 import html
 import math
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """What every embedder does the same way: duplicates once, batches by length, unit rows in the caller's order."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 

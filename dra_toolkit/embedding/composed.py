@@ -1,7 +1,5 @@
 """Embedders made of something else: of a function of anybody's own, and of another embedder that reads parts of texts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

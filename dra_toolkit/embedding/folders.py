@@ -1,7 +1,5 @@
 """From a name to a folder of weights; a model that needs code of its publisher's is refused, none of it runs."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

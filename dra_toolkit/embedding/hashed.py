@@ -1,7 +1,5 @@
 """The embedder `hash`: which words and pairs of words a text has, in 4096 dimensions and without a model."""
 
-from __future__ import annotations
-
 import re
 import zlib
 from collections.abc import Sequence

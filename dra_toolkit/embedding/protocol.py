@@ -1,7 +1,5 @@
 """What an embedder is asked for, and what it answers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """How answers are sampled, and by what they are generated: the part of an evaluation that is not the benchmark's."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Does an embedder see what it is meant to see? Labelled groups, how well a similarity separates them, and how it shows."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Two runs side by side, or any number: those that differ in their seed alone together, with their spread over seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase

@@ -3,8 +3,6 @@
 Model text enters only through `safe_html`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any

@@ -1,7 +1,5 @@
 """Groups by step or prompt, and runs of a folder, a page at a time; how completions of two groups differ."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections import Counter

@@ -3,8 +3,6 @@
 A health note is given only where two signs that are measured independently agree.
 """
 
-from __future__ import annotations
-
 import functools
 import tomllib
 from collections.abc import Mapping, Sequence

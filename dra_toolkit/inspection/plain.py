@@ -1,7 +1,5 @@
 """What questions answer, as JSON can hold it."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 from typing import Any
 

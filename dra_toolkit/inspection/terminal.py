@@ -1,7 +1,5 @@
 """What views for the terminal are made of: numbers, curves of blocks, matrices, tables in which every text is harmless."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal

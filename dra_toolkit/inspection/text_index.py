@@ -5,8 +5,6 @@ filter of all sequences of four bytes in it, capitals as small letters. It says 
 rest is searched as it would be without. A file that is damaged, or not of the segment's texts as they are, says nothing.
 """
 
-from __future__ import annotations
-
 import atexit
 import contextlib
 import functools

@@ -1,7 +1,5 @@
 """Completions that contain a text or match a regular expression."""
 
-from __future__ import annotations
-
 import re
 import secrets
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Whether a run is what it says: whole files, every group once, measures and advantages that follow from the rows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """What `dra inspect` shows, as Rich renderables. Model text enters only through `visible` and as `Text`, never as markup."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 

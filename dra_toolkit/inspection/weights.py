@@ -4,8 +4,6 @@ Any shaping of rewards 0 and 1 is a reweighting: the gradient is the mean score 
 less the mean score of the wrong ones times another, and both depend on the share of right ones alone (arXiv 2510.23049).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -6,8 +6,6 @@ the kinds in `values` (with `amounts`, `expressions`, `regions`), `comparing` co
 math-verify reads what is not read here: sums, integrals, limits.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import StrEnum
 

@@ -1,7 +1,5 @@
 """Read amounts: an expression with the unit or currency around it, and compound ones such as 3 hours 20 minutes."""
 
-from __future__ import annotations
-
 import re
 from fractions import Fraction
 

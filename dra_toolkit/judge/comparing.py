@@ -1,7 +1,5 @@
 """Whether two values are the same answer. Every kind is compared with its own kind, and with few others by a rule."""
 
-from __future__ import annotations
-
 import operator
 import re
 from collections.abc import Callable

@@ -5,8 +5,6 @@ a sentence "the answer is $...$", also without delimiters where that ends the te
 A last box that is empty or never closed is no answer, and no earlier box stands in for it.
 """
 
-from __future__ import annotations
-
 import re
 
 from dra_toolkit.judge.notation import known_pattern

@@ -5,8 +5,6 @@ an imaginary unit in them, anywhere). Nothing is simplified, so no expression ta
 written raise TooLargeError, and are equal to what is written alike only.
 """
 
-from __future__ import annotations
-
 import math
 import operator
 import random

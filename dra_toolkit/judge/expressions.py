@@ -3,8 +3,6 @@ r"""Read an expression, strictly: what is not wholly understood raises Unreadabl
 A node is a tuple: ("num", Fraction), ("sym", name), ("const", name), or (operation, node, ...).
 """
 
-from __future__ import annotations
-
 import re
 from fractions import Fraction
 from itertools import takewhile

@@ -1,7 +1,5 @@
 r"""Where a gold states its answer: golds are bare expressions, worked solutions, sentences, tagged or labelled texts."""
 
-from __future__ import annotations
-
 import json
 import math
 import re

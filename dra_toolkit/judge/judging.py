@@ -1,7 +1,5 @@
 """Judge one pair, here and now; hostile text may take long, so that whoever has any asks `service.Judge`."""
 
-from __future__ import annotations
-
 import functools
 import logging
 import re

@@ -3,8 +3,6 @@ r"""One notation for answers: Unicode maths, spacing, fonts and brackets of all 
 And how such a text is split at what stands outside all brackets.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 import tomllib

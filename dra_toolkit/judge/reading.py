@@ -4,8 +4,6 @@ r"""Read the text of an answer as a value: what kind of thing it is, and its par
 does wins. What nothing reads is no answer that can be compared.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import re

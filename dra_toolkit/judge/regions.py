@@ -1,7 +1,5 @@
 r"""Sets of real numbers: intervals, their unions, conditions on one variable."""
 
-from __future__ import annotations
-
 import itertools
 import math
 import re

@@ -1,7 +1,5 @@
 """Judge many pairs in worker processes with bounds on their processor time, the same on an idle and a busy machine."""
 
-from __future__ import annotations
-
 import functools
 import importlib.util
 import multiprocessing

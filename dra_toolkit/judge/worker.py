@@ -3,8 +3,6 @@
 Kept light, for a worker imports this module before anything else.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import signal

@@ -1,7 +1,5 @@
 """A process to start: its command, its environment, how it is started and how it is ended."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shlex

@@ -1,7 +1,5 @@
 """The GPUs that processes started here will see, without loading torch."""
 
-from __future__ import annotations
-
 import csv
 import functools
 import os

@@ -7,8 +7,6 @@ holds the run, which after the launcher's death saves a checkpoint and ends, the
 behind, such as the process that holds its GPU, is ended too.
 """
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import os

@@ -1,7 +1,5 @@
 """From a resolved recipe to the commands that this machine runs, with the GPUs and the environment of each. No torch."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 DeepSpeed compiles kernels at its first start; a build that was stopped leaves a lock, for which torch waits for ever.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import sys

@@ -1,7 +1,5 @@
 """A Slurm script that trains a recipe: one task for each machine, in order to be stopped, requeued and resumed."""
 
-from __future__ import annotations
-
 import shlex
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The run directory made ready for an attempt: a fresh start, a resume without two settings in one run, or a join."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Callable, Collection, Iterator

@@ -1,7 +1,5 @@
 """What `dra train` asks of this package: to say what a recipe would start here, and to start it and see it to its end."""
 
-from __future__ import annotations
-
 import signal
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """The vLLM server that a run brings along: its command, whether it answers, and how it is ended with the run."""
 
-from __future__ import annotations
-
 import http.client
 import os
 import socket

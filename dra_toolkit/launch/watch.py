@@ -1,7 +1,5 @@
 """What a launcher watches while an attempt runs: its events, and the other machines that train with it."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

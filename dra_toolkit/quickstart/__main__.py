@@ -1,7 +1,5 @@
 """`python -m dra_toolkit.quickstart`: make the quickstart's data and base model, or find them in the cache ($DRA_CACHE)."""
 
-from __future__ import annotations
-
 import sys
 
 from dra_toolkit.errors import DRAError

@@ -5,8 +5,6 @@ nothing stale is ever used. It is written under another name, which is changed w
 exists, it is finished.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

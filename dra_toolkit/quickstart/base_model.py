@@ -4,8 +4,6 @@ It solves about half of the held-out problems, in five equally frequent styles, 
 something to improve and something to lose. Runs on one CPU thread; the same seed gives the same weights on one machine.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -3,8 +3,6 @@
 Texts come from a model and may be anything: every function takes any string in time linear in its length.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

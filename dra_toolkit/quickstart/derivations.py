@@ -4,8 +4,6 @@ A derivation may hold a slip: the result of one step is off by 1 or 10 and the r
 equation is false and the answer is off by 1 or 10 as well. Such completions look as plausible as right ones.
 """
 
-from __future__ import annotations
-
 import itertools
 import random
 from collections.abc import Callable

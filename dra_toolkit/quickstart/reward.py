@@ -1,7 +1,5 @@
 """Rewards for the task "ways", in the shape in which TRL calls them; a recipe names them by their dotted path."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

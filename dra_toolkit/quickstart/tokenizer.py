@@ -5,8 +5,6 @@ decoding is plain joining. `<think>`, `</think>` and `\\boxed` are ordinary toke
 skips special tokens, because the reward reads them. Other words become `<unk>`, or vanish under `Qwen2Tokenizer`.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Accelerate's configuration files: the shipped ones by name, anybody's by path, checked before accelerate sees them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

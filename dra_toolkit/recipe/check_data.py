@@ -1,7 +1,5 @@
 """Whether the data that a recipe names can be there, seen without reading it."""
 
-from __future__ import annotations
-
 import math
 import os
 import re

@@ -1,7 +1,5 @@
 """Whether the data has the columns that a recipe and its rewards name, as far as files and source code show it."""
 
-from __future__ import annotations
-
 import csv
 import inspect
 import json

@@ -1,7 +1,5 @@
 """What a recipe's values must fulfil together, checked before anything heavy is loaded."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Settings that follow from others: the accumulation from the batch, the vLLM mode from its GPUs, a preset's parts."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any

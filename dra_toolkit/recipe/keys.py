@@ -1,7 +1,5 @@
 """Every key that a recipe may have: ours, TRL's own arguments by their own names, and the rewards' parameters."""
 
-from __future__ import annotations
-
 import functools
 import json
 from collections.abc import Iterator

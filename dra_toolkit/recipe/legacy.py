@@ -1,7 +1,5 @@
 """Recipes of 2025 as they are: legacy keys in today's words, with a note for each, and the defaults of their time."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence

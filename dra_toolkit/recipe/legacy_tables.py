@@ -4,8 +4,6 @@ Read from GRPOConfig, ModelConfig and ScriptArguments of TRL 0.14 to 0.17 (the d
 copy with two keys of its own), from transformers 4.48 to 4.50, and from the scripts of DRA-GRPO and Open-RS.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """From a YAML file and `key=value` overrides to a checked recipe; all problems at once, one line each."""
 
-from __future__ import annotations
-
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence

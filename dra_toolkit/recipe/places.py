@@ -1,7 +1,5 @@
 """Where files and folders that a recipe names are looked for: beside the recipe, then in the working folder."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection
 from pathlib import Path

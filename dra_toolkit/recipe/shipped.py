@@ -1,7 +1,5 @@
 """The recipes and launch configurations that come with the toolkit, and how a recipe is found by its name."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Keeps tokens out of recipes, which are copied into the run directory and onto model cards, and out of messages."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any

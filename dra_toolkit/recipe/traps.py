@@ -1,7 +1,5 @@
 """Legal settings that may surprise, one line each, with the key that changes it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """Read one value of a recipe as the type its key asks for."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reads YAML as people type it: every mistake is one error with its line, whatever PyYAML itself would raise."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """The final answer that a completion states, as text: what two completions must share to have given the same answer."""
 
-from __future__ import annotations
-
 import functools
 
 LONGEST = 200  # characters; a longer one is no answer but prose

@@ -10,8 +10,6 @@ and once in its recipes' values, so that short wrong answers are worth most.
 Format: one `</think>` on a line of its own; nothing else is looked at, not even the answer tags that are asked for.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any

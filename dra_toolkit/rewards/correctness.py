@@ -1,7 +1,5 @@
 """The shape of a reward function, and what it says of itself: whether it tells right from wrong, or can be negative."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol

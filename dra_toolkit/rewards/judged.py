@@ -5,8 +5,6 @@
 are Open-RS's. `length`: Kimi k1.5, arXiv 2501.12599, section 2.3.3.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

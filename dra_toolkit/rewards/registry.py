@@ -1,7 +1,5 @@
 """Reward functions by name: the toolkit's own, with their parameters, and anybody's by dotted path."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import os

@@ -9,8 +9,6 @@ for models whose chat template puts the opening tag into the prompt and that giv
 `repetition_penalty`: arXiv 2502.03373, appendix; as one value per completion, as in open-r1.
 """
 
-from __future__ import annotations
-
 import re
 
 from dra_toolkit.errors import RecipeError

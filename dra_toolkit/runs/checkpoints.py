@@ -1,7 +1,5 @@
 """Which checkpoints of a run are complete."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Write files so that a reader, or a restart after any crash, finds either the old content or the new."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

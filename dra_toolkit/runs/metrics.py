@@ -1,7 +1,5 @@
 """metrics.jsonl: one JSON line for each logged step."""
 
-from __future__ import annotations
-
 import json
 import math
 import os

@@ -4,8 +4,6 @@ train-00000012-000.parquet                      one generation batch: mode, step
 train-00000001-00000064-s000003-9f2c41d0/       a segment: many batches of these steps, compacted; the third one made
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import re

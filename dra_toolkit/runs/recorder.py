@@ -1,7 +1,5 @@
 """Write recorded groups in the background: one immutable Parquet file for each generation batch, compacted later."""
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections import deque

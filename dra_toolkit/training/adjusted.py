@@ -5,8 +5,6 @@ advantages are those of the adjusted rewards; it has a name and a weight in the 
 The advantages that TRL used are recorded; where a measure acts on advantages, or large ones are capped, ours replace them.
 """
 
-from __future__ import annotations
-
 import inspect
 import time
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """One generation batch seen as groups, measured: the records that come of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,7 +1,5 @@
 """From a resolved recipe to a trainer that is ready to start."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext

@@ -1,7 +1,5 @@
 """What happens beside the training steps: metrics are written, progress is told, a wish to stop is heard."""
 
-from __future__ import annotations
-
 import signal
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bring a data set into TRL's shape: a conversation in `prompt`, the gold answer in `solution`, the rest as it was."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The data of a run: read, put into conversations, freed of prompts that are too long, mixed; and the tokenizer for it."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections import Counter

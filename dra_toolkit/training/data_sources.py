@@ -1,7 +1,5 @@
 """Read one split of a data set, wherever it lies: a file, a folder, the Hub, or made by the toolkit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

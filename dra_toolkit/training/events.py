@@ -1,7 +1,5 @@
 """What a training process says: events.jsonl for the launcher and whoever follows it, a line each, and what it prints."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

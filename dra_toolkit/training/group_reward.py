@@ -1,7 +1,5 @@
 """The adjustment as one reward function of whole groups, for trainers that score a group at a time in another process."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 from collections.abc import Callable, Sequence

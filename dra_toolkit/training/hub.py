@@ -3,8 +3,6 @@
 A checkpoint's model files are linked into hub/step-00050, which a thread pushes to that branch, then or at the next attempt.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import queue

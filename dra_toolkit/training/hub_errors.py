@@ -1,7 +1,5 @@
 """Why the Hub did not give a model or a data set, in one line, whatever the libraries in between made of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal

@@ -1,7 +1,5 @@
 """Several data sets as one: which rows of each, which columns they share, and their golds, read once before training."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from fractions import Fraction

@@ -3,8 +3,6 @@
 What comes from a recipe can neither end its code block nor reach the header; local folders are named by their last part.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial

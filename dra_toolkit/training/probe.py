@@ -3,8 +3,6 @@
 A process of its own, so that whoever asks need not load torch, and so that a torch that crashes takes nothing with it.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What reward functions return, looked at before the trainer reads it: a mistake is one line with the function's name."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import math

@@ -1,7 +1,5 @@
 """Groups after they were sampled: replaced where they teach nothing (dynamic sampling), and handed over as records."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,5 @@
 """What a run says of itself, whoever trains it; and the run directory of a script of the user's own: its `output_dir`."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

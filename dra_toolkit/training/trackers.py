@@ -1,7 +1,5 @@
 """Where trackers keep their files, how a resumed run goes on in the same tracked run, and what they say when they fail."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import sys

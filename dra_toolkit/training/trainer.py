@@ -1,7 +1,5 @@
 """TRL's trainers with diversity-aware rewards and recorded groups."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path

@@ -4,8 +4,6 @@ TRL writes weights into a colocated engine by parameter, which one on a CPU does
 NCCL. Here the engine reloads them by vLLM's own reload, the server from a safetensors file of the run (`vllm_worker`).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager

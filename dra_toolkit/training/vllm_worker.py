@@ -3,8 +3,6 @@
 Used inside vLLM's worker processes, so nothing of the toolkit is imported here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`dra inspect`: ask questions of recorded groups; each module adds commands that belong together, in this order."""
 
-from __future__ import annotations
-
 from dra_toolkit.cli.inspect.common import app as app
 
 from dra_toolkit.cli.inspect import overview, groups, texts, sql, exchange  # noqa: F401  # isort: skip

@@ -1,7 +1,5 @@
 """`dra inspect runs`, `summary`, `compare`, `replay` and `weights`: runs as a whole, and under other settings."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from pathlib import Path
 

@@ -5,8 +5,6 @@ paper has it so, the plain advantage; `replacement(values)` takes its place. A u
 `Signals` that returns weights (..., G) or an `Effect`, or to a `Measure`.
 """
 
-from __future__ import annotations
-
 from dra_toolkit.diversity.measures import clusters, history, likelihood, objectives, redundancy, scores, sets_of_k
 from dra_toolkit.diversity.measures.custom import load_measure, loaded_measure
 from dra_toolkit.diversity.measures.interface import NEEDS, ActsOn, Effect, Measure, Need, Option, Signals, replacement

@@ -1,7 +1,5 @@
 """Measures that read clusters: how many completions of a group say what this one says."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, Signals, redundancy_effect

@@ -1,7 +1,5 @@
 """Measures of the user's own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from typing import Any, get_args

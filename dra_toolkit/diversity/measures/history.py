@@ -1,7 +1,5 @@
 """A gate and a baseline from the prompt's own history: what its earlier groups say of how likely a right answer is."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 import numpy as np

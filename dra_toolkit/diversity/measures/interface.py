@@ -1,7 +1,5 @@
 """What a diversity measure is given, and what it answers."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields

@@ -1,7 +1,5 @@
 """Measures that read log-probabilities: what the policy was likely to say anyway counts less."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

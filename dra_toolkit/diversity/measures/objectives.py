@@ -6,8 +6,6 @@ advantage is (r - m) / m. The compositions weigh that average: a right completio
 more, so that rarity of the prompt is multiplied by rarity of the completion. No paper has them that we know of.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How much of a completion the rest of its group already says: dividing by it, or adding what the group would lose."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, Signals, redundancy_effect

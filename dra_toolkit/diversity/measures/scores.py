@@ -1,7 +1,5 @@
 """Measures that put a score of their own in the reward's place: picked one by one (MMR), or in two bands (EVOL)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

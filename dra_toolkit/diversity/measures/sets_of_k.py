@@ -1,7 +1,5 @@
 """Objectives over sets of k completions: what a set is worth as a whole, credited to those that make it so."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from dra_toolkit.diversity.measures.interface import (

@@ -1,7 +1,5 @@
 """The problems of a benchmark: found, checked, and put into one form, whatever their source."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

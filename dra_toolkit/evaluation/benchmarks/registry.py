@@ -4,8 +4,6 @@ Prompts, golds and metric of the paper's five are those of Open-RS; `hash_exampl
 prompts, as it stands in the logs that Open-RS published.
 """
 
-from __future__ import annotations
-
 import difflib
 import importlib.util
 import json

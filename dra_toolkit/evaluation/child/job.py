@@ -1,7 +1,5 @@
 """One job: a checkpoint and its unfinished benchmarks, one engine; shards are taken as the engine asks for more."""
 
-from __future__ import annotations
-
 import datetime
 import json
 import shutil

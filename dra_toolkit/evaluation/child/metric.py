@@ -4,8 +4,6 @@ lighteval gives each step of its metric a few seconds of wall time, and takes a 
 nothing: on a busy machine that makes right answers wrong without a word. Here its limits are processor time, and counted.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import json

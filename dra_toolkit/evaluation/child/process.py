@@ -4,8 +4,6 @@ Nothing heavy is imported here: on a CPU the process is a fork of one that has i
 this is paid once; on a GPU, whose driver does not survive a fork, it starts anew.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -6,8 +6,6 @@ time; then an exception that no `except Exception` swallows is raised, and again
 is killed by the kernel after 14 seconds of processor time, or after 120 of wall time, and another worker takes its place.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from collections import deque

@@ -1,7 +1,5 @@
 """lighteval's tasks by dotted path: their documents, their metric, and how they generate."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import inspect

@@ -1,7 +1,5 @@
 """Generate with transformers, on a CPU or a GPU."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any

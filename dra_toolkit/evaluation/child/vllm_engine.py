@@ -1,7 +1,5 @@
 """Generate with vLLM: every request with its own seed and its own length, and each answer handed on as it ends."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from itertools import islice

@@ -1,7 +1,5 @@
 """Hashes of what answers depend on; those of large files are remembered as long as the file is untouched."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Whether a folder holds a model that can be evaluated; each thing that it lacks is one line."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

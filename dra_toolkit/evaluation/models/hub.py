@@ -1,7 +1,5 @@
 """Benchmarks and models from the Hub, or from its cache here where the network is away."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """What is evaluated: the checkpoints of a run with its base model as step 0, a model, or its revisions on the Hub."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field

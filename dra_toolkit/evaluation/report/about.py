@@ -1,7 +1,5 @@
 """What a report is about, so that it can stand alone: whose answers, to what, how they were sampled, and what ± means."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,5 @@
 """The answers behind the scores: how many were cut or unreadable, how different they are, which problems flipped."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

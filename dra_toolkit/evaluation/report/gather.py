@@ -1,7 +1,5 @@
 """Collect the cells of a report: from a run, a folder of evaluations, or lighteval's own results."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
 """A report as Markdown, LaTeX, HTML or CSV, each saying itself what it shows."""
 
-from __future__ import annotations
-
 import csv
 import html
 import io

@@ -1,7 +1,5 @@
 """A report for the terminal, and as plain values for scripts."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from functools import partial

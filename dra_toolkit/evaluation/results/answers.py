@@ -4,8 +4,6 @@ Each process appends to files of its own, which a crash can tear only at the end
 of an answer is where it stands.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

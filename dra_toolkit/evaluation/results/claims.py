@@ -5,8 +5,6 @@ writes to files of its own, and the answers of equal seeds are equal: on a share
 machines a shard may be done twice, and nothing else happens.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

@@ -1,7 +1,5 @@
 """Results that lighteval's own command wrote, such as the logs that Open-RS published, as cells of a report."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """How lighteval's versions name tasks and metrics."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 

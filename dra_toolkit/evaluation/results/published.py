@@ -1,7 +1,5 @@
 """Figures that others reported on the paper's five benchmarks, to stand beside ours."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The whole of an evaluation: which checkpoints, in which order, until nothing is missing."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Where jobs run: one slot for each GPU or group of GPUs, one on a CPU; each job is a process of its own."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

@@ -1,7 +1,5 @@
 """From what the user asks for to what is evaluated: targets, benchmarks, sampling, engine, slots and folder."""
 
-from __future__ import annotations
-
 import importlib.util
 import shlex
 import time

@@ -1,7 +1,5 @@
 """What is missing: for every target and benchmark the key of its answers, and a job for what is not there yet."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor

@@ -1,7 +1,5 @@
 """Run jobs on slots until nothing is missing: each failed one once more, the rest goes on, other processes beside it."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence

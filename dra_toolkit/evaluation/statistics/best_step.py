@@ -1,7 +1,5 @@
 """Which step is the best? An honest rule does not look at the benchmarks; the tempting one flatters."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Is one model better than another? Compared on the same problems, because these differ far more than models do."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Tests and intervals for differences by problem, values (P,): what chance alone would do to them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

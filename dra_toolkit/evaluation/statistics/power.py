@@ -5,8 +5,6 @@ the variance over problems of the true difference of two checkpoints, which no n
 that of the difference of one sample of each.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

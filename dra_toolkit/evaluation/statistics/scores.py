@@ -4,8 +4,6 @@ P problems, each answered n times; `correct` is (P, n) of bool. Problems are wha
 its kind, so every error is one by problem: the samples of one problem are not independent of each other.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Adjusted totals and advantages under given settings, by the trainer's own functions: of records, or of a whole run."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a replay changes: recipe keys and values, put over the settings that were recorded."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields

@@ -1,7 +1,5 @@
 """A replay as the terminal shows it, and as plain values for scripts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any

@@ -5,8 +5,6 @@ divided by, else the standard deviation of the group or batch. Of all w that do,
 are tried, and believed only where an estimator gives the advantages as they were written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, product

@@ -3,8 +3,6 @@
 What each holds, and which file of whose source describes it: docs/import-export.md.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Import rollouts of another trainer into a run that every command can open."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator

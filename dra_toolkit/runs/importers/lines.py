@@ -1,7 +1,5 @@
 """JSON lines of any size, one at a time; compressed files too. A line that is no JSON object is told and left out."""
 
-from __future__ import annotations
-
 import csv
 import functools
 import io

@@ -11,8 +11,6 @@ last branch of the graph is taken. Rewards enter as score times weight. What did
 or a filter, is of the mode `discarded`, with the reason.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Similarity is measured here; advantages are as they were written, or computed.
 """
 
-from __future__ import annotations
-
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What every format is read into: one completion of another trainer, where it was found, and what was wrong."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

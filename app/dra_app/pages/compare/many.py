@@ -1,7 +1,5 @@
 """Several runs of one setting as one line with its interval, and all runs as lines across their settings and outcomes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import reduce
 

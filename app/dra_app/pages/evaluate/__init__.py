@@ -1,7 +1,5 @@
 """The Evaluate page: step by benchmark, the curves, and two of the rows compared on the same problems."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from markupsafe import Markup

@@ -1,7 +1,5 @@
 """What was evaluated of a run, read again only when something was added: scores, and as curves with 95 % intervals."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary

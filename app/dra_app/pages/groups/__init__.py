@@ -3,8 +3,6 @@
 A click asks the server once, and the answer is the HTML of what changed.
 """
 
-from __future__ import annotations
-
 import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any

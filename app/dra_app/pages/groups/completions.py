@@ -1,7 +1,5 @@
 """The completions of a group: as cards, one alone with what pushed it, two side by side, and their texts."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from markupsafe import Markup

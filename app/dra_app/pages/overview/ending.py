@@ -1,7 +1,5 @@
 """How a run stands: when it last wrote, why it ended or fell silent, and the settings of each of its attempts."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Mapping, Sequence

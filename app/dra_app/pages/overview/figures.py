@@ -1,7 +1,5 @@
 """The curves of a run: which measures share a figure, in which colours, with which units; every logged metric its own."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 

@@ -1,7 +1,5 @@
 """What the Overview says beside its curves: health, how a run ended, what it is, the other runs."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any

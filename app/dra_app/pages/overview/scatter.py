@@ -1,7 +1,5 @@
 """Any two numbers of completions against each other, as points that open: reward against length, say."""
 
-from __future__ import annotations
-
 from dra_app import params as read
 from dra_app.figure import figure, key, marks
 from dra_app.group_view import known as finite

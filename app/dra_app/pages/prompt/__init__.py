@@ -1,7 +1,5 @@
 """The Prompt page: the same prompt through training, its groups early to late, and how two of them differ."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from typing import Any

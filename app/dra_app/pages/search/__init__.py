@@ -1,7 +1,5 @@
 """The Search page: a text or an expression over all completions of a run, with filters, a page at a time."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The What-if page: what every advantage would have been under other settings."""
 
-from __future__ import annotations
-
 from markupsafe import Markup
 
 from dra_app import params as read

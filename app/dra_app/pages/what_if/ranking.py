@@ -3,8 +3,6 @@
 Nothing here says what is best: each column is one thing that an adjustment may do for or against the policy.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field

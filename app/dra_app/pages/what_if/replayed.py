@@ -1,7 +1,5 @@
 """What other settings would have made of a group, beside what was recorded, and how much of it that changes."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial

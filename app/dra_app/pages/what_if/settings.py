@@ -1,7 +1,5 @@
 """The settings of a what-if: which can be changed for a run, what was recorded, what is asked."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
