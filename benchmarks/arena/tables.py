@@ -10,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dra_toolkit.drawing.numbers import ticked
+from dra_toolkit.drawing.svg import ticks
+
 MEASURES = ("pass@1", "pass@8", "ways")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#999933")
 
@@ -102,13 +105,14 @@ def _panel(
 
     parts = [f'<text x="{left + 50}" y="18" font-weight="600">{escape(title)}</text>']
     parts.append(f'<text x="{left + width - 20}" y="{height - 8}" text-anchor="end">{escape(below)}</text>')
-    for tick in np.linspace(*ends[1], 5):
+    up, across = (ticks(*end, 5) for end in reversed(ends))
+    for tick, said in zip(up, ticked(up), strict=True):
         y = place(xs[0], tick)[1]
         parts.append(f'<line x1="{left + 50}" x2="{left + width - 20}" y1="{y:.1f}" y2="{y:.1f}" stroke="#eee"/>')
-        parts.append(f'<text x="{left + 44}" y="{y + 4:.1f}" text-anchor="end" fill="#777">{tick:.2f}</text>')
-    for tick in np.linspace(*ends[0], 5):
+        parts.append(f'<text x="{left + 44}" y="{y + 4:.1f}" text-anchor="end" fill="#777">{said}</text>')
+    for tick, said in zip(across, ticked(across), strict=True):
         x = place(tick, ys[0])[0]
-        parts.append(f'<text x="{x:.1f}" y="{height - 24}" text-anchor="middle" fill="#777">{tick:.3g}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 24}" text-anchor="middle" fill="#777">{said}</text>')
     dots: dict[str, tuple[float, float]] = {}
     for name, (x_of, y_of) in lines.items():
         points = [place(x, y) for x, y in zip(x_of, y_of, strict=True)]
