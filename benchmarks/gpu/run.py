@@ -31,7 +31,7 @@ class Stage:
 
     command: tuple[str, ...]
     seconds: int
-    """An estimate for one H100 with some room; a stage that needs longer is ended."""
+    """What it took on one H100 whose cores were busy, with some room, or an estimate; a stage that needs longer is ended."""
     question: str
     tiny: tuple[str, ...] | None = None
     """The command of the rehearsal, where it is another one."""
@@ -45,13 +45,13 @@ TESTS = ("test_trl_contract", "test_trainer", "test_drop_in", "test_measures_in_
 STAGES: dict[str, Stage] = {
     "doctor": Stage(_stage("doctor"), 30, "what the toolkit sees of the machine"),
     "embedder": Stage(
-        _stage("embedder"), 60, "embedder in half precision: largest error of a cosine, seconds, as released"
+        _stage("embedder"), 45, "embedder in half precision: largest error of a cosine, seconds, as released"
     ),
-    "quickstart": Stage(_stage("quickstart"), 90, "same advantages from the same completions as a CPU; replay error"),
-    "bf16": Stage(_stage("bf16"), 60, "training in bfloat16 moves every weight and stays finite"),
+    "quickstart": Stage(_stage("quickstart"), 60, "same advantages from the same completions as a CPU; replay error"),
+    "bf16": Stage(_stage("bf16"), 40, "training in bfloat16 moves every weight and stays finite"),
     "paper": Stage(
         (str(HERE / "paper.py"),),
-        150,
+        125,
         "the paper's shapes: share of embedding, adjusting and recording in a step, peak memory, against plain TRL",
     ),
     "tests": Stage(
@@ -66,7 +66,7 @@ STAGES: dict[str, Stage] = {
             "4",
             *(f"tests/training/{name}.py" for name in TESTS),
         ),
-        120,
+        180,
         "contract and trainer tests on the GPU",
     ),
     "smollm2": Stage(_stage("smollm2"), 300, "SmolLM2-135M, DRA against its twin, if its weights were carried"),

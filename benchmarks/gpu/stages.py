@@ -247,7 +247,8 @@ def several() -> dict[str, Any]:
     gpus = len(visible_gpus())
     if not TINY and gpus < 2:
         return {"not here": "one GPU"}
-    layout = ["accelerate_config=zero2", "num_generations=4"]
+    sharded = "zero2" if importlib.util.find_spec("deepspeed") else "ddp"  # deepspeed may not have been carried
+    layout = [f"accelerate_config={sharded}", "num_generations=4"]
     if TINY:
         layout += ["num_processes=2", "per_device_train_batch_size=6"]
     else:
