@@ -29,7 +29,7 @@ RECIPE = """
 model_name_or_path: {policy}
 dataset_name: {data}
 prompt_column: question
-reward_funcs: [tiny.letters]
+reward_funcs: [letters.letters]
 embedder: hash
 bf16: false
 gradient_checkpointing: false
@@ -163,7 +163,7 @@ def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
 
 def test_a_dead_agent_ends_its_workers_at_once_and_the_resumed_run_is_the_same(recipe, plain, tmp_path):
     """They live in sessions of their own, and nobody but the launcher is left that knows them."""
-    run, reward = recipe.parent / "dead_agent", "reward_funcs=[tiny.endless_letters]"
+    run, reward = recipe.parent / "dead_agent", "reward_funcs=[letters.endless_letters]"
     process = dra(recipe, run, reward, folder=tmp_path)
     wait_until((tmp_path / "endless").exists, process)
     ranks = workers(process)
@@ -228,7 +228,7 @@ LAUNCHERS = {
 
 @needs_compiler
 def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe):
-    slow = ("reward_funcs=[tiny.slow_letters]", "save_steps=1000")
+    slow = ("reward_funcs=[letters.slow_letters]", "save_steps=1000")
     runs = {name: recipe.parent / f"stopped-{name.replace(' ', '-')}" for name in LAUNCHERS}
     folders = {name: recipe.parent / f"word-to-{name.replace(' ', '-')}" for name in LAUNCHERS}
     started = {}
@@ -258,7 +258,7 @@ def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_som
         rows = [{"question": f"{asked} {i} + 2?", "solution": str(i + 2)} for i in range(48)]
         (data / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     settings = ("eval_strategy=steps", "eval_steps=2", "per_device_eval_batch_size=4", "save_steps=1000")
-    reward = "reward_funcs=[tiny.letters_that_wait_in_evaluation]"
+    reward = "reward_funcs=[letters.letters_that_wait_in_evaluation]"
     process = dra(recipe, run, f"dataset_name={data}", reward, *settings, folder=tmp_path)
     wait_until((tmp_path / "reached").exists, process)
     process.terminate()
@@ -323,7 +323,7 @@ def test_the_slurm_script_trains_on_two_machines_stops_with_a_checkpoint_and_res
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
     run, script = folder / "run", folder / "job.sh"
-    slow = ("reward_funcs=[tiny.slow_letters]", "save_steps=1000", "max_steps=4000")
+    slow = ("reward_funcs=[letters.slow_letters]", "save_steps=1000", "max_steps=4000")
     finish(dra(recipe, run, "num_machines=2", f"main_process_port={free_port()}", *slow, "--slurm", str(script)))
     text = script.read_text()
     assert "#SBATCH --nodes=2\n" in text

@@ -21,7 +21,7 @@ def recipe(policy, tmp_path):
         data.write_text("".join(json.dumps({"question": f"What is {g}?", "solution": g}) + "\n" for g in golds))
         (tmp_path / "silent.py").write_text("def reward(completions, **_):\n    return [None] * len(completions)\n")
         path = tmp_path / "recipe.yaml"
-        text = RECIPE.format(policy=policy, data=data, run=tmp_path / "run").replace("[tiny.letters]", rewards)
+        text = RECIPE.format(policy=policy, data=data, run=tmp_path / "run").replace("[letters.letters]", rewards)
         path.write_text(text + "solution_column: solution\nsave_strategy: 'no'\n")
         return path
 
@@ -29,7 +29,7 @@ def recipe(policy, tmp_path):
 
 
 def test_the_share_is_told_while_training_at_its_end_and_in_the_summary(recipe, tmp_path):
-    said = finish(dra("train", recipe("[accuracy, tiny.letters]"), "max_steps=4", "per_device_train_batch_size=32"))
+    said = finish(dra("train", recipe("[accuracy, letters.letters]"), "max_steps=4", "per_device_train_batch_size=32"))
     assert "8 golds: 4 read, 4 not (rows 2, 4, 6, ...)" in said
     step = next(line for line in said.splitlines() if "golds not read" in line and "reward" in line)
     assert "golds not read 50%" in step

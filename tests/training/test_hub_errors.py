@@ -48,7 +48,7 @@ RECIPE = """
 model_name_or_path: {model}
 dataset_name: {data}
 prompt_column: question
-reward_funcs: [tiny.letters]
+reward_funcs: [letters.letters]
 embedder: hash
 bf16: false
 gradient_checkpointing: false

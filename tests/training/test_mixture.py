@@ -27,7 +27,7 @@ model_name_or_path: {policy}
 dataset_name: [{a}, {b}]
 dataset_weights: [1, 1]
 solution_column: answer
-reward_funcs: [tiny.letters]
+reward_funcs: [letters.letters]
 embedder: hash
 bf16: false
 gradient_checkpointing: false

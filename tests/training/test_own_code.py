@@ -68,7 +68,7 @@ def trained(recipe, tmp_path):
 
 
 def test_tools(recipe, tmp_path):
-    trainer, records = trained(recipe("tools=[own_tools.multiply]", "reward_funcs=[tiny.letters]"), tmp_path)
+    trainer, records = trained(recipe("tools=[own_tools.multiply]", "reward_funcs=[letters.letters]"), tmp_path)
     assert trainer.tools == [own_tools.multiply]
     assert len(records) == 2
 
@@ -80,13 +80,13 @@ def test_an_environment_that_owns_its_reward(recipe, tmp_path):
 
 
 def test_a_rollout_function(recipe, tmp_path):
-    _, records = trained(recipe("rollout_func=own_tools.rollout", "reward_funcs=[tiny.letters]"), tmp_path)
+    _, records = trained(recipe("rollout_func=own_tools.rollout", "reward_funcs=[letters.letters]"), tmp_path)
     assert any("carry" in text for record in records for text in record.group.completions)
 
 
 def test_a_reward_model_with_a_tokenizer_of_its_own(recipe, tmp_path):
     model = own_tools.save_reward_model(tmp_path / "judge")
-    named = recipe(f"reward_funcs=[{model}, tiny.letters]", f"reward_processing_classes=[{model}]")
+    named = recipe(f"reward_funcs=[{model}, letters.letters]", f"reward_processing_classes=[{model}]")
     assert import_problems(named) == []
     trainer, records = trained(named, tmp_path)
     assert list(trainer.reward_columns()) == ["judge", "letters"]
@@ -204,7 +204,7 @@ def test_what_trl_cannot_use_of_the_users_own_is_one_line(recipe, tmp_path, monk
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mistaken", raising=False)
     with pytest.raises(RecipeError) as caught:
-        trained(recipe(override, "reward_funcs=[tiny.letters]"), tmp_path)
+        trained(recipe(override, "reward_funcs=[letters.letters]"), tmp_path)
     (line,) = caught.value.problems
     assert told in line
 
@@ -257,10 +257,10 @@ def test_the_column_says_which_environment_a_row_is_for(recipe, tmp_path):
     rows = [{"question": f"What is {i} + 2?", "environment": ("easy", "hard")[i % 2]} for i in range(16)]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     both = "environment_factory={easy: own_tools.Counter, hard: own_tools.Counter}"
-    trainer, _ = trained(recipe(both, "reward_funcs=[tiny.letters]"), tmp_path)
+    trainer, _ = trained(recipe(both, "reward_funcs=[letters.letters]"), tmp_path)
     assert trainer.reward_columns() == {"letters": 1.0, "Counter": 1.0}
     with pytest.raises(RecipeError, match="the column 'environment' says 'hard', expected easy, hart; did you mean"):
-        trained(recipe(both.replace("hard", "hart"), "reward_funcs=[tiny.letters]"), tmp_path)
+        trained(recipe(both.replace("hard", "hart"), "reward_funcs=[letters.letters]"), tmp_path)
 
 
 def test_what_cannot_go_together_is_one_line(recipe, tmp_path, monkeypatch):
@@ -276,7 +276,7 @@ def test_what_cannot_go_together_is_one_line(recipe, tmp_path, monkeypatch):
     }
     for overrides, expected in told.items():
         with pytest.raises(DRAError) as caught:
-            trained(recipe(*overrides, *(["reward_funcs=[tiny.letters]"] if len(overrides) > 1 else [])), tmp_path)
+            trained(recipe(*overrides, *(["reward_funcs=[letters.letters]"] if len(overrides) > 1 else [])), tmp_path)
         (line,) = caught.value.problems
         assert expected in line
 
@@ -287,7 +287,7 @@ def test_two_tools_of_one_name_are_one_line(recipe):
 
 
 def test_a_template_without_tools_is_one_line(recipe, policy, tmp_path):
-    named = recipe(f"model_name_or_path={policy}", "tools=[own_tools.multiply]", "reward_funcs=[tiny.letters]")
+    named = recipe(f"model_name_or_path={policy}", "tools=[own_tools.multiply]", "reward_funcs=[letters.letters]")
     with pytest.raises(RecipeError, match="tools: TRL refuses it: The provided chat template does not support tool"):
         trained(named, tmp_path)
 

@@ -24,7 +24,7 @@ RECIPE = """
 model_name_or_path: {policy}
 dataset_name: {data}
 prompt_column: question
-reward_funcs: [tiny.letters]
+reward_funcs: [letters.letters]
 embedder: hash
 bf16: false
 gradient_checkpointing: false
@@ -174,7 +174,7 @@ class TestInterrupted:
 
     def test_a_second_signal_ends_at_once(self, recipe):
         layout = ("num_processes=2", "per_device_train_batch_size=4")
-        changes = (*layout, "max_steps=5000", "save_steps=2", "reward_funcs=[tiny.endless_letters]")
+        changes = (*layout, "max_steps=5000", "save_steps=2", "reward_funcs=[letters.endless_letters]")
         process = dra("train", recipe, *changes, DRA_TEST_FOLDER=str(recipe.parent))
         wait_until((recipe.parent / "endless").exists, process)
         workers = psutil.Process(process.pid).children(recursive=True)
@@ -257,7 +257,7 @@ class TestRefused:
 
 
 def test_disk_full_while_recording_does_not_stop_training(recipe):
-    changes = ("max_steps=3", "save_strategy=no", "reward_funcs=[tiny.letters_on_a_full_disk]")
+    changes = ("max_steps=3", "save_strategy=no", "reward_funcs=[letters.letters_on_a_full_disk]")
     said = finish(dra("train", recipe, *changes))
     assert "groups cannot be written (File too large); training goes on" in said
     assert "3 generation batches could not be recorded" in said

@@ -24,7 +24,7 @@ RECIPE = """
 model_name_or_path: {policy}
 dataset_name: {data}
 prompt_column: question
-reward_funcs: [tiny.letters, tiny.picky]
+reward_funcs: [letters.letters, letters.picky]
 embedder: hash
 bf16: false
 gradient_checkpointing: false
