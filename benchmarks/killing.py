@@ -1,6 +1,6 @@
 """Kills at named moments: launcher, trainer, recorder and compactor, then what is lost, doubled or different.
 
-    python benchmarks/killing.py --work FOLDER [--kills 100] [--moments WORD] [--keep NAME]
+    python benchmarks/killing.py --work FOLDER [--kills 100] [--moments WORD ...] [--keep NAME]
 
 Each kill is a SIGKILL that a process of the real commands gives itself, and its launcher every other time, at a moment of
 its work with files (kill_hook/sitecustomize.py). After each one everything that was published must be there, once and as
@@ -105,13 +105,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--kills", type=int, default=len(MOMENTS))
-    parser.add_argument("--moments", default="", help="only those with this in their name")
+    parser.add_argument("--moments", nargs="+", default=[""], help="only those with one of these in their name")
     parser.add_argument("--keep", help="write results/NAME.json and .md")
     given = parser.parse_args()
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
     harness = Harness(given.work.absolute())
     harness.prepare()
-    names = [name for name in MOMENTS if given.moments in name]
+    names = [name for name in MOMENTS if any(word in name for word in given.moments)]
     for number in itertools.count():
         if len(harness.rows) >= given.kills:
             break

@@ -7,6 +7,7 @@ marker.
 
 from __future__ import annotations
 
+import compileall
 import importlib.util
 import os
 import re
@@ -52,6 +53,13 @@ def tier_of(path: Path) -> str:
     return next((tier for tier, needed in NEEDS if re.search(needed, text, re.MULTILINE)), "unit")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile our sources once for the hundreds of processes that tests start, where Python is told not to do it itself."""
+    if sys.dont_write_bytecode and config.option.markexpr != "unit" and not hasattr(config, "workerinput"):
+        for package in ("dra_toolkit", "app/dra_app"):
+            compileall.compile_dir(Path(__file__).parents[1] / package, quiet=2)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Do not even import the files that need more, where unit tests alone are asked for."""
     is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
@@ -59,10 +67,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give each test its tier, unless it has one of its own."""
+    """Give each test its tier, unless it has one of its own; the slow ones begin, so that no worker ends alone."""
     for item in items:
         if not any(item.get_closest_marker(tier) for tier in TIERS):
             item.add_marker(tier_of(item.path))
+    items.sort(key=lambda item: next(-place for place, tier in enumerate(TIERS) if item.get_closest_marker(tier)))
 
 
 def _lacks(text: str) -> str | None:

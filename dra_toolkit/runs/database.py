@@ -27,6 +27,8 @@ PARTS = {"groups": GROUPS, "completions": COMPLETIONS, "texts": TEXTS}
 TABLES = ("steps", *PARTS)
 _OF_GROUPS = (*GROUP_KEY, "attempt", "prompt_hash")
 _MAY_LACK = ("texts_dropped",)
+FEW = 8
+"""The most files of a run of version 1 whose groups are measured once, and not for each question."""
 
 
 def connect(
@@ -45,11 +47,13 @@ def connect(
         connection.execute(f"SET allowed_paths = {_list([*allowed, *map(glob.escape, allowed)])}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
+    is_old = any(facts.version == 1 for facts in snapshot.facts.values())
     wanted = {*tables, "groups"} if "steps" in tables else {*tables}
     for name in wanted & set(PARTS):
         selects = list(_selects(snapshot, name))
         body = " UNION ALL BY NAME ".join([*selects, f"SELECT {_nothing(name, is_all=not selects)} WHERE false"])
-        connection.execute(f'CREATE VIEW IF NOT EXISTS "{name}" AS {body}')
+        kept = "TABLE" if name == "groups" and is_old and len(snapshot.facts) <= FEW else "VIEW"
+        connection.execute(f'CREATE {kept} IF NOT EXISTS "{name}" AS {body}')
     if "steps" in tables:
         means = ", ".join(
             f"{'sum' if m.summed else 'avg'}({m.name}{'::INT' if m.type == 'bool' else ''}) AS {m.name}"

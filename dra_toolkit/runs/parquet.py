@@ -210,7 +210,7 @@ class RowReader:
         """Return some columns of every row, those of them that the file has."""
         if self._seal is not None:
             self._seal.check(self._path)
-        return self._file.read([name for name in names if name in self.schema.names], use_threads=False)
+        return self._file.read([name for name in names if name in self.schema.names])
 
     def close(self) -> None:
         """Close the file."""

@@ -85,8 +85,8 @@ def check_rows(table: pa.Table) -> np.ndarray:
         raise ValueError("no rows")
     starts = starts_of(table, GROUP_KEY)
     sizes = np.diff(starts)
-    keys = list(zip(*(numbers_of(table[name])[starts[:-1]].tolist() for name in GROUP_KEY), strict=True))
-    if len(set(keys)) < len(keys):
+    keys = np.stack([numbers_of(table[name])[starts[:-1]] for name in GROUP_KEY], axis=1)
+    if not ascend(keys) and len({*map(tuple, keys.tolist())}) < len(keys):
         raise ValueError("a group is there twice, or its rows are apart")
     within = np.arange(len(table)) - np.repeat(starts[:-1], sizes)
     if not np.array_equal(numbers_of(table["completion_index"]), within):
@@ -99,6 +99,12 @@ def check_rows(table: pa.Table) -> np.ndarray:
         if not np.array_equal(lengths, np.repeat(sizes, sizes) - 1 - within):
             raise ValueError("the similarity does not fit the groups")
     return starts
+
+
+def ascend(keys: np.ndarray) -> bool:
+    """Return whether each row of numbers, (M, K), comes after the one before it, by its first number that differs."""
+    steps = np.sign(np.diff(keys, axis=0))
+    return bool((steps @ (1 << np.arange(keys.shape[1])[::-1]) > 0).all())
 
 
 def starts_of(table: pa.Table, keys: Sequence[str]) -> np.ndarray:

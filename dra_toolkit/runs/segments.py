@@ -18,7 +18,7 @@ import numpy as np
 
 from dra_toolkit.runs.names import is_own_name
 from dra_toolkit.runs.parquet import DENSE, QUICK, ROWS, RowReader, require_sound, seal, write_options
-from dra_toolkit.runs.rows import check_rows, numbers_of
+from dra_toolkit.runs.rows import ascend, check_rows, numbers_of
 from dra_toolkit.runs.schema import COLUMNS, GROUP_KEY, KEY, FileFacts, arrow_schema, columns_of, read_facts
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class SegmentReader:
             raise ValueError(f"{completions} completions but groups of {groups}")
         if not completions:
             raise ValueError("no rows")
-        if not (np.sign(np.diff(self._groups()[0], axis=0)) @ [4, 2, 1] > 0).all():
+        if not ascend(self._groups()[0]):
             raise ValueError(f"{GROUPS}: its groups are doubled or in another order")
 
     def require_sound(self, name: str) -> None:
@@ -155,8 +155,7 @@ class SegmentReader:
 
         Of a file without a seal, which another tool or version wrote, the rows must be those of the groups, in their order.
         """
-        columns = (*KEY, "similarity")
-        check = None if name == GROUPS else lambda reader: self._check_rows(reader.columns(columns), name)
+        check = None if name == GROUPS else lambda reader: self._check_rows(reader.columns(KEY), name)
         require_sound(self.folder / name, check)
 
     def _check_rows(self, table: pa.Table, name: str, first: int = 0) -> None:

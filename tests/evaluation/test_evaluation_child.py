@@ -124,6 +124,7 @@ def _leaves_an_engine(job, tell, when_forked):
 
 
 def _job(fails, pipe, log):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # what tests before left would be inherited
     job.run_job = _leaves_an_engine
     process.run({"fails": fails}, pipe, log, {})
 

@@ -20,7 +20,7 @@ from dra_toolkit.diversity import adjust
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
 from dra_toolkit.launch.command import kill
 from dra_toolkit.runs import Run
-from dra_toolkit.runs.checkpoints import complete_checkpoints
+from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints
 
 TRAINING_TESTS = Path(__file__).parents[1] / "training"
 sys.path.insert(0, str(TRAINING_TESTS))
@@ -42,10 +42,8 @@ save_steps: 2
 seed: 3
 num_processes: 2
 """
-STRATEGIES = ["ddp", "zero3"]
-needs_compiler = pytest.mark.skipif(
-    shutil.which("c++") is None or shutil.which("ninja") is None, reason="DeepSpeed on a CPU compiles its kernels"
-)
+HAS_COMPILER = shutil.which("c++") is not None and shutil.which("ninja") is not None
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="DeepSpeed on a CPU compiles its kernels")
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +113,18 @@ def recorded(run: Path) -> tuple[list[tuple], list[tuple]]:
     return groups, rows
 
 
+def assert_failed(process: subprocess.Popen[str]) -> str:
+    """Return what a command said that failed, which names its log and the way on."""
+    said = finish(process, status=1)
+    assert "its whole output is in" in said
+    assert "--resume" in said
+    return said
+
+
+def steps(run: Path) -> list[int]:
+    return [row["step"] for row in Run.open(run).metrics() if "reward" in row]
+
+
 def first_groups(run: Path) -> list[tuple]:
     return [(r.group.completions, r.adjustment.adjusted.tolist()) for r in Run.open(run).groups(step=1)]
 
@@ -135,48 +145,52 @@ def test_groups_straddle_the_processes_and_are_adjusted_whole(plain):
 
 
 @needs_compiler
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_dead_worker_ends_the_run_and_resume_goes_on(recipe, plain, strategy):
-    run = recipe.parent / strategy
-    process = dra(recipe, run, f"accelerate_config={strategy}", "max_steps=4000")
-    wait_for_step(run, 6, process)
-    victim = workers(process)[-1]
-    victim.kill()
-    said = finish(process, status=1)
-    assert "its whole output is in" in said
-    assert "--resume" in said
+def test_with_zero3_a_dead_worker_ends_the_run_and_what_is_resumed_is_stopped_with_a_checkpoint(recipe, plain):
+    run, settings = recipe.parent / "zero3", ("accelerate_config=zero3", "max_steps=4000")
+    process = dra(recipe, run, *settings)
+    wait_for_step(run, 3, process)
+    workers(process)[-1].kill()
+    assert_failed(process)
     assert first_groups(run) == first_groups(plain)
-    *_, newest, torn = sorted(int(p.name.split("-")[1]) for p in (run / "checkpoints").glob("checkpoint-*"))
-    if strategy == "ddp":  # the newest checkpoint is damaged as well
-        (run / "checkpoints" / f"checkpoint-{torn}" / "model.safetensors").unlink(missing_ok=True)
-    else:
-        newest = torn
-    said = finish(dra(recipe, run, f"accelerate_config={strategy}", f"max_steps={newest + 2}", "--resume"))
-    if strategy == "ddp":
-        assert re.search(rf"checkpoint-{torn} is not complete, it lacks .*; skipped", said)
-        assert f"continuing after step {newest}" in said
-    assert re.search(r"continuing after step \d+ \(attempt 2\)", said)
-    steps = [row["step"] for row in Run.open(run).metrics() if "reward" in row]
-    assert steps == list(range(1, newest + 3))
+    newest = checkpoint_step(complete_checkpoints(run / "checkpoints")[-1])
+    process = dra(recipe, run, *settings, "--resume")
+    wait_for_step(run, newest + 2, process)
+    signal_everyone(process)
+    process.terminate()
+    said = finish(process, status=130)
+    assert f"continuing after step {newest} (attempt 2)" in said
+    stopped = Run.open(run).directory.status()["step"]
+    assert f"Stopped; checkpoint-{stopped} is in" in said
+    assert checkpoint_step(complete_checkpoints(run / "checkpoints")[-1]) == stopped
+    assert steps(run) == list(range(1, stopped + 1))
     assert_rewards_follow_from_the_texts(run)
 
 
-def test_a_dead_agent_ends_its_workers_at_once_and_the_resumed_run_is_the_same(recipe, plain, tmp_path):
-    """They live in sessions of their own, and nobody but the launcher is left that knows them."""
-    run, reward = recipe.parent / "dead_agent", "reward_funcs=[letters.endless_letters]"
-    process = dra(recipe, run, reward, folder=tmp_path)
+def test_a_dead_agent_and_a_dead_worker_end_the_run_and_what_is_resumed_is_the_same(recipe, plain, tmp_path):
+    """An agent's workers live in sessions of their own, and nobody but the launcher is left that knows them."""
+    run = recipe.parent / "dead"
+    settings = ("accelerate_config=ddp", "save_steps=1", "reward_funcs=[letters.endless_letters]")
+    process = dra(recipe, run, *settings, folder=tmp_path)
     wait_until((tmp_path / "endless").exists, process)
     ranks = workers(process)
     (agent,) = psutil.Process(process.pid).children()
     assert len(ranks) == 2
     agent.kill()
-    said = finish(process, status=1)
-    assert "training ended by signal 9" in said
-    assert "--resume" in said
+    assert "training ended by signal 9" in assert_failed(process)
     wait_until_ended(ranks)
     assert Run.open(run).directory.status()["state"] == "failed"
+
+    (tmp_path / "endless").unlink()
+    process = dra(recipe, run, *settings, "--resume", folder=tmp_path)
+    wait_until((tmp_path / "endless").exists, process)
+    workers(process)[-1].kill()
+    assert "continuing after step 3 (attempt 2)" in assert_failed(process)
+    (run / "checkpoints/checkpoint-3/model.safetensors").unlink()  # the newest checkpoint is damaged as well
+
     (tmp_path / "ends").touch()
-    assert "continuing after step 2 (attempt 2)" in finish(dra(recipe, run, reward, "--resume", folder=tmp_path))
+    said = finish(dra(recipe, run, *settings, "--resume", folder=tmp_path))
+    assert re.search("checkpoint-3 is not complete, it lacks .*; skipped", said)
+    assert "continuing after step 2 (attempt 3)" in said
     assert recorded(run) == recorded(plain)
     weights = [path / "checkpoints/checkpoint-6/model.safetensors" for path in (run, plain)]
     assert weights[0].read_bytes() == weights[1].read_bytes()
@@ -217,24 +231,52 @@ def saved_step(process: subprocess.Popen[str], run: Path, folder: Path) -> int:
     return step
 
 
-LAUNCHERS = {
-    "one process": ("num_processes=1", "per_device_train_batch_size=12"),
-    "ddp": ("accelerate_config=ddp",),
-    "zero2 with LoRA": ("accelerate_config=zero2", "use_peft=true"),
-    "zero3": ("accelerate_config=zero3",),
-}
-"""They are stopped together, so that the long step is waited for once; two machines are stopped by Slurm's script below."""
+SLOW = ("reward_funcs=[letters.slow_letters]", "save_steps=1000")
+LORA = ("accelerate_config=zero2", "use_peft=true", *SLOW)
+SRUN = """#!/bin/bash
+# stands for Slurm's: one task for each of two machines
+while [[ $1 == --* ]]; do shift; done
+for node in 0 1; do SLURM_NODEID=$node "$@" & tasks+=($!); done
+for task in "${tasks[@]}"; do wait "$task" || status=$?; done
+exit ${status:-0}
+"""
 
 
-@needs_compiler
-def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe):
-    slow = ("reward_funcs=[letters.slow_letters]", "save_steps=1000")
-    runs = {name: recipe.parent / f"stopped-{name.replace(' ', '-')}" for name in LAUNCHERS}
-    folders = {name: recipe.parent / f"word-to-{name.replace(' ', '-')}" for name in LAUNCHERS}
-    started = {}
-    for name, settings in LAUNCHERS.items():
-        folders[name].mkdir()
-        started[name] = dra(recipe, runs[name], *settings, *slow, "max_steps=4000", folder=folders[name])
+@pytest.fixture
+def slurm(recipe, tmp_path) -> dict[str, str]:
+    """What a job of Slurm sees, with stand-ins for srun and scontrol."""
+    for name, text in {"srun": SRUN, "scontrol": "#!/bin/bash\necho 127.0.0.1\necho other\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "two", "SLURM_CPUS_PER_TASK": "2"}
+
+
+def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe, plain, slurm, tmp_path):
+    """They are stopped together, so that the long step is waited for once; one is Slurm's script, on two machines."""
+    names = ("one", "slurm", "lora") if HAS_COMPILER else ("one", "slurm")
+    runs, folders = ({name: tmp_path / f"{what}-{name}" for name in names} for what in ("run", "word"))
+    for folder in folders.values():
+        folder.mkdir()
+    script = tmp_path / "job.sh"
+    machines = ("num_machines=2", f"main_process_port={free_port()}", *SLOW, "max_steps=4000")
+    finish(dra(recipe, runs["slurm"], *machines, "--slurm", str(script)))
+    text = script.read_text()
+    assert "#SBATCH --nodes=2\n" in text
+    assert "#SBATCH --gpus-per-node=1\n" in text
+
+    def start(name: str, *changes: str) -> subprocess.Popen[str]:
+        if name != "slurm":
+            settings = LORA if name == "lora" else ("num_processes=1", "per_device_train_batch_size=12", *SLOW)
+            return dra(recipe, runs[name], *settings, *changes, folder=folders[name])
+        return subprocess.Popen(
+            ["bash", str(script)],
+            env=environment(folders[name]) | slurm,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    started = {name: start(name, "max_steps=4000") for name in names}
     try:
         for name, process in started.items():
             reach_a_long_step(process, runs[name], folders[name])
@@ -244,11 +286,16 @@ def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe
     finally:
         for process in started.values():
             kill(process)
-    name, run = "zero2 with LoRA", runs["zero2 with LoRA"]
-    assert (run / "checkpoints" / f"checkpoint-{saved[name]}" / "adapter_model.safetensors").is_file()
-    said = finish(dra(recipe, run, *LAUNCHERS[name], *slow, f"max_steps={saved[name] + 1}", "--resume"))
-    assert f"continuing after step {saved[name]}" in said
-    assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, saved[name] + 2))
+    script.write_text(text.replace("max_steps=4000", f"max_steps={saved['slurm'] + 1}"))
+    finish(start("slurm"))
+    assert first_groups(runs["slurm"]) == first_groups(plain), "two machines train as one"
+    assert_rewards_follow_from_the_texts(runs["slurm"])
+    assert steps(runs["slurm"]) == list(range(1, saved["slurm"] + 2))
+    if HAS_COMPILER:
+        assert (runs["lora"] / f"checkpoints/checkpoint-{saved['lora']}/adapter_model.safetensors").is_file()
+        said = finish(start("lora", f"max_steps={saved['lora'] + 1}", "--resume"))
+        assert f"continuing after step {saved['lora']}" in said
+        assert steps(runs["lora"]) == list(range(1, saved["lora"] + 2))
 
 
 def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_somebody_asked(recipe, tmp_path):
@@ -273,18 +320,24 @@ def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_som
     opened = Run.open(run)
     assert [path.name for path in (run / "groups").glob("eval-*")] == ["eval-00000002-000.parquet"]
     assert [record.index for record in opened.groups(mode="eval")] == [0, 1, 2, 3]
-    assert [row["step"] for row in opened.metrics() if "reward" in row] == [1, 2]
+    assert steps(run) == [1, 2]
 
 
 @pytest.mark.parametrize("lora", [(), ("use_peft=true",)], ids=["whole", "adapters"])
 def test_two_processes_go_on_as_one_and_as_two_again(recipe, plain, lora):
     run = recipe.parent / f"there_and_back{len(lora)}"
-    for processes, steps, before in ((2, 2, ()), (1, 4, ("--resume",)), (2, 6, ("--resume",))):
+    if lora:
+        finish(dra(recipe, run, *lora, "max_steps=2"))
+    else:
+        shutil.copytree(plain, run)  # what is left where its machine dies after the second step
+        for step in (4, 6):
+            shutil.rmtree(run / "checkpoints" / f"checkpoint-{step}")
+    for processes, until in ((1, 4), (2, 6)):
         layout = (f"num_processes={processes}", f"per_device_train_batch_size={12 // processes}")
-        finish(dra(recipe, run, *lora, *layout, f"max_steps={steps}", *before))
+        finish(dra(recipe, run, *lora, *layout, f"max_steps={until}", "--resume"))
         assert json.loads((run / "environment.json").read_text())["processes"] == processes
     opened = Run.open(run)
-    assert [row["step"] for row in opened.metrics() if "reward" in row] == list(range(1, 7))
+    assert steps(run) == list(range(1, 7))
     asked = [[(r.step, r.prompt_hash) for r in each.groups()] for each in (opened, Run.open(plain))]
     assert asked[0] == asked[1], "every step has the prompts of the run that never stopped"
     assert all((run / "checkpoints" / f"checkpoint-{step}").is_dir() for step in (2, 4, 6))
@@ -304,47 +357,3 @@ def test_another_recipe_cannot_join_and_a_dead_machine_ends_the_other(recipe):
         worker.kill()
     assert "machine" in finish(second, status=1)
     finish(first, status=1)
-
-
-SRUN = """#!/bin/bash
-# stands for Slurm's: one task for each of two machines
-while [[ $1 == --* ]]; do shift; done
-for node in 0 1; do SLURM_NODEID=$node "$@" & tasks+=($!); done
-for task in "${tasks[@]}"; do wait "$task" || status=$?; done
-exit ${status:-0}
-"""
-
-
-def test_the_slurm_script_trains_on_two_machines_stops_with_a_checkpoint_and_resumes(recipe, plain):
-    """The script for real, with stand-ins for srun and scontrol."""
-    folder = recipe.parent / "slurm"
-    folder.mkdir()
-    for name, text in {"srun": SRUN, "scontrol": "#!/bin/bash\necho 127.0.0.1\necho other\n"}.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    run, script = folder / "run", folder / "job.sh"
-    slow = ("reward_funcs=[letters.slow_letters]", "save_steps=1000", "max_steps=4000")
-    finish(dra(recipe, run, "num_machines=2", f"main_process_port={free_port()}", *slow, "--slurm", str(script)))
-    text = script.read_text()
-    assert "#SBATCH --nodes=2\n" in text
-    assert "#SBATCH --gpus-per-node=1\n" in text
-    slurm = {"PATH": f"{folder}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "two", "SLURM_CPUS_PER_TASK": "2"}
-
-    def sbatch() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            ["bash", str(script)],
-            env=environment(folder) | slurm,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    job = sbatch()
-    reach_a_long_step(job, run, folder)
-    ask_everyone(job, folder)
-    step = saved_step(job, run, folder)
-    script.write_text(text.replace("max_steps=4000", f"max_steps={step + 1}"))
-    finish(sbatch())
-    assert first_groups(run) == first_groups(plain), "two machines train as one"
-    assert_rewards_follow_from_the_texts(run)
-    assert [row["step"] for row in Run.open(run).metrics() if "reward" in row] == list(range(1, step + 2))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sampling_run
 import tiny
+from layouts import in_processes
 
 from dra_toolkit.inspection.verify import verify
 from dra_toolkit.runs import Run
@@ -24,11 +22,7 @@ SCRIPT = Path(sampling_run.__file__)
 def trained(request, policy, tmp_path_factory) -> Run:
     """The run of six steps of three groups of four."""
     out, processes = tmp_path_factory.mktemp("sampled") / "run", request.param
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [*launcher, str(SCRIPT), str(policy), str(out), str(12 // processes)]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    in_processes(processes, SCRIPT, str(policy), str(out), str(12 // processes))
     return Run.open(out)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import resume_run
+from layouts import in_processes
 
 RESUMED = {1: range(1, resume_run.STEPS), 2: (2, 3, 7)}
 """Processes -> the steps after which it is resumed: within an epoch, at its end, and in the last of them.
@@ -19,15 +17,9 @@ SCRIPT = Path(__file__).with_name("resume_run.py")
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
 def seen(request, policy, tmp_path_factory):
-    out = tmp_path_factory.mktemp("resume")
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(request.param)]
-    ran = subprocess.run(
-        [*launcher, str(SCRIPT), str(policy), str(out), str(8 // request.param), *map(str, RESUMED[request.param])],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_TORCH_DEVICE": "cpu", "TRL_EXPERIMENTAL_SILENCE": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    out, processes = tmp_path_factory.mktemp("resume"), request.param
+    arguments = [str(policy), str(out), str(8 // processes), *map(str, RESUMED[processes])]
+    in_processes(processes, SCRIPT, *arguments)
     return json.loads((out / "seen.json").read_text())
 
 

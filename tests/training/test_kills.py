@@ -10,12 +10,15 @@ from pathlib import Path
 import pytest
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "killing.py"
+MOMENTS = ("a checkpoint half saved", "the attempt, metrics", "inspect compact: half")
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("moments", ["a checkpoint half saved", "the attempt, metrics", "inspect compact: half"])
-def test_a_run_killed_there_and_resumed_is_the_same_run(tmp_path, moments):
-    command = [sys.executable, str(PROGRAM), "--work", str(tmp_path / "work"), "--moments", moments, "--kills", "2"]
+def test_a_run_killed_and_resumed_again_and_again_is_the_same_run(tmp_path):
+    """Each moment twice, once with the launcher; one undisturbed run is what all are compared with."""
+    command = [sys.executable, str(PROGRAM), "--work", str(tmp_path / "work"), "--kills", "6", "--moments", *MOMENTS]
     ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
     assert '"bad": 0' in ran.stdout
+    for moment in MOMENTS:
+        assert ran.stdout.count(f"{moment}") >= 2, ran.stdout

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from layouts import in_processes
 
 from dra_toolkit.runs.rows import from_table
 from dra_toolkit.runs.schema import read_facts
@@ -25,11 +23,7 @@ log-probabilities."""
 
 def train(policy: Path, out: Path, processes: int) -> Path:
     """Train every case, one after the other, in so many processes; they start once, since torch takes long to."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    arguments = [str(SCRIPT), str(policy), str(out), str(12 // processes), *TOLERANCES]
-    ran = subprocess.run([*launcher, *arguments], env=environment, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    in_processes(processes, SCRIPT, str(policy), str(out), str(12 // processes), *TOLERANCES)
     return out
 
 
