@@ -155,7 +155,8 @@ class SegmentReader:
 
         Of a file without a seal, which another tool or version wrote, the rows must be those of the groups, in their order.
         """
-        check = None if name == GROUPS else lambda reader: self._check_rows(reader.columns(KEY), name)
+        columns = (*KEY, "similarity")
+        check = None if name == GROUPS else lambda reader: self._check_rows(reader.columns(columns), name)
         require_sound(self.folder / name, check)
 
     def _check_rows(self, table: pa.Table, name: str, first: int = 0) -> None:
