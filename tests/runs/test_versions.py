@@ -25,7 +25,7 @@ from dra_app.step_groups import arrange, read_step
 from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
-from dra_toolkit.runs import Recorder, Run
+from dra_toolkit.runs import Recorder, Run, database
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.database import TABLES
 from dra_toolkit.runs.schema import COLUMNS, SCHEMA_VERSION
@@ -118,8 +118,10 @@ def test_groups_come_back_as_they_were_written(old):
     assert run.problems == {}
 
 
+@pytest.mark.parametrize("few", [0, 100], ids=["measured for each question", "measured once"])
 @pytest.mark.parametrize("table", TABLES)
-def test_tables_say_what_those_of_the_same_groups_say_today(old, anew, table):
+def test_tables_say_what_those_of_the_same_groups_say_today(old, anew, table, few, monkeypatch):
+    monkeypatch.setattr(database, "FEW", few)
     question = f'SELECT * FROM "{table}" ORDER BY ALL'
     before, after = rows(old, question), rows(anew, question)
     assert [set(row) for row in before] == [set(row) for row in after]
