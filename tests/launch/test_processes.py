@@ -196,10 +196,15 @@ def test_a_dead_agent_and_a_dead_worker_end_the_run_and_what_is_resumed_is_the_s
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
+def is_python(process: psutil.Process) -> bool:
+    """Tell by its program: torch's agent gives itself another name."""
+    return "python" in Path(process.exe()).name
+
+
 def signal_everyone(process: subprocess.Popen[str]) -> None:
     """Send SIGTERM to the Python processes that a process has started, as systemd and Slurm do to every one of a job."""
     for each in psutil.Process(process.pid).children(recursive=True):
-        if "python" in each.name():
+        if is_python(each):
             each.terminate()
 
 
@@ -213,7 +218,7 @@ def reach_a_long_step(process: subprocess.Popen[str], run: Path, folder: Path) -
 def ask_everyone(process: subprocess.Popen[str], folder: Path) -> None:
     """Ask every process to stop, in that step."""
     signal_everyone(process)
-    if "python" in psutil.Process(process.pid).name():
+    if is_python(psutil.Process(process.pid)):
         process.terminate()
     (folder / "asked").touch()
 
