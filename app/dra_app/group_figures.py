@@ -8,9 +8,11 @@ from dra_app.figure import Cell, figure, key, marks
 from dra_app.group_view import CompletionView, GroupView
 from dra_app.palette import FUNCTIONS
 from dra_app.templates import part
-from dra_toolkit.drawing.numbers import NOT_KNOWN, short, ticked
+from dra_toolkit.drawing.axes import Scale, around, ticks, y_axis
+from dra_toolkit.drawing.number_columns import ticked
+from dra_toolkit.drawing.numbers import NOT_KNOWN, short
 from dra_toolkit.drawing.similarity_map import others, similarity_map
-from dra_toolkit.drawing.svg import Scale, around, line, rect, text, ticks, y_axis
+from dra_toolkit.drawing.svg import line, rect, text
 from dra_toolkit.groups import Array
 
 WIDTH, HEIGHT = 400.0, 188.0

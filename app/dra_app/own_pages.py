@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dra_app.mounting import mount
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.safe_text import first_line
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
     from dra_app.context import Context
 
-MOUNTED: dict[str, Any] = {"footer_links": [], "run_history": False, "ssr_mode": False, "pwa": False}
-MOUNTED |= {"allowed_paths": [], "blocked_paths": ["/"], "max_file_size": 0}
-"""How anything of Gradio's is served here: no file is given or taken."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 
 
@@ -59,24 +57,6 @@ def own_page(path: Path) -> OwnPage:
     if not callable(build):
         raise RunError(f"--page: {path}: has no function build(context)")
     return OwnPage(name=name, title=str(getattr(module, "TITLE", name))[:40], build=build)
-
-
-def mount(app: fastapi.FastAPI, blocks: Any, path: str, **options: Any) -> fastapi.FastAPI:
-    """Return the application with a page of Gradio's; its queue polls once it was asked, each 50 ms rather than 1."""
-    import gradio as gr
-
-    mounted = gr.mount_gradio_app(app, blocks, path=path, **options, **MOUNTED)
-    queue = blocks._queue
-    queue.sleep_when_free = queue.progress_update_sleep_when_free = 0.05
-    start, push = queue.start, queue.push
-
-    async def first_started(*question: Any, **named: Any) -> Any:
-        queue.push = push
-        start()
-        return await push(*question, **named)
-
-    queue.start, queue.push = lambda: None, first_started
-    return mounted
 
 
 def mount_own(app: fastapi.FastAPI, page: OwnPage, context: Context, theme: str | None = None) -> fastapi.FastAPI:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dra_app import params as read
-from dra_app.own_pages import mount
+from dra_app.mounting import mount
 from dra_app.pages.what_if.settings import changes_from
 from dra_app.step_groups import read_step
 from dra_toolkit.errors import DRAError

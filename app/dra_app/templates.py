@@ -9,7 +9,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from dra_toolkit.drawing.numbers import aligned, percent, short, signed
+from dra_toolkit.drawing.number_columns import aligned
+from dra_toolkit.drawing.numbers import percent, short, signed
 from dra_toolkit.drawing.svg import one_line
 from dra_toolkit.safe_text import visible
 

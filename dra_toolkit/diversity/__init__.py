@@ -39,9 +39,9 @@ from dra_toolkit.diversity.measures import (
     measure_options,
     replacement,
 )
-from dra_toolkit.diversity.measures.history import PromptHistory
 from dra_toolkit.diversity.measures.interface import OF_POLICY, RECORDED
 from dra_toolkit.diversity.measures.redundancy import graph_cut
+from dra_toolkit.diversity.prompt_history import PromptHistory
 from dra_toolkit.diversity.rows import AdjustedRows, adjust_rows, padded_adjustment
 from dra_toolkit.diversity.settings import PRESETS, SETTING_KEYS, DiversitySettings, discount_of, diversity_settings
 from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity

@@ -11,7 +11,7 @@ from dra_toolkit.launch.vllm_server import answers, check_ports
 from dra_toolkit.logins import chosen_trackers, hub_keys, login_problems
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_users import import_problems
-from dra_toolkit.recipe.derived import gpus_wanted, steps_per_generation, vllm_memory
+from dra_toolkit.recipe.inferred import gpus_wanted, steps_per_generation, vllm_memory
 
 TIGHT, TOO_MUCH = 0.85, 1.3
 """Shares of a GPU's memory: from the first the estimate is too close to call, from the second it is not."""

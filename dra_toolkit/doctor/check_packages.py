@@ -17,7 +17,7 @@ from dra_toolkit.doctor.findings import Facts, Finding, not_checked, ok, problem
 from dra_toolkit.doctor.memory import deepspeed_config, offloads
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.launch import missing, visible_gpus
-from dra_toolkit.launch.requirements import build_locks, kernel_is_built
+from dra_toolkit.launch.build_locks import build_locks, kernel_is_built
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet

@@ -10,7 +10,7 @@ from dra_toolkit.embedding import known_embedder
 from dra_toolkit.launch.plan import distributed_type
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.accelerate_config import accelerate_values
-from dra_toolkit.recipe.derived import steps_per_generation, vllm_memory
+from dra_toolkit.recipe.inferred import steps_per_generation, vllm_memory
 from dra_toolkit.runs.files import json_object
 
 PROMPT_TOKENS = 200

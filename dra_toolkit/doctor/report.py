@@ -31,10 +31,8 @@ class Report:
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain values."""
-        return {
-            "findings": [asdict(finding) for finding in self.findings],
-            "estimate": self.estimate.plain() if self.estimate else None,
-        }
+        estimated = self.estimate.plain() if self.estimate else None
+        return {"findings": [asdict(finding) for finding in self.findings], "estimate": estimated}
 
 
 def examine(recipe: Recipe | None = None, problems: Sequence[str] = ()) -> Report:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dra_toolkit.drawing.axes import GRID, Scale, around, ticks, y_axis
 from dra_toolkit.drawing.numbers import short
-from dra_toolkit.drawing.svg import GRID, Scale, around, escaped, line, text, ticks, y_axis
+from dra_toolkit.drawing.svg import escaped, line, text
 from dra_toolkit.groups import Array
 
 Steps = NDArray[Any]

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dra_toolkit.dotted import check_dotted, is_dotted
-from dra_toolkit.embedding.composed import FUNCTION, PARTS, PartsEmbedder
+from dra_toolkit.embedding.composed import PARTS, PartsEmbedder
 from dra_toolkit.embedding.hashed import HASH
+from dra_toolkit.embedding.own_function import FUNCTION
 from dra_toolkit.embedding.policy import POLICY
 from dra_toolkit.embedding.protocol import Embedder, EmbedderSettings, Embeddings, KnownEmbedder
 from dra_toolkit.embedding.sentence import JINA, MINILM, NOMIC, sentence_model

@@ -1,15 +1,10 @@
-"""Embedders made of something else: of a function of anybody's own, and of another embedder that reads parts of texts."""
+"""Parts of completions, and an embedder that reads them with another one."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from dra_toolkit.dotted import call_users, load_dotted
-from dra_toolkit.embedding.common import distinct, finish
-from dra_toolkit.embedding.protocol import Embedder, EmbedderSettings, Embeddings, KnownEmbedder
-from dra_toolkit.errors import EmbedderError
-from dra_toolkit.groups import Array
+from dra_toolkit.embedding.protocol import Embedder, Embeddings
 
 PARTS = ("completion", "reasoning", "answer")
 _THINK, _ANSWER, _BOX = "</think>", "<answer>", "\\boxed{"
@@ -62,41 +57,3 @@ class PartsEmbedder:
             truncated=max(embedded.truncated for embedded in found),
             invalid=max(embedded.invalid for embedded in found),
         )
-
-
-class FunctionEmbedder:
-    """Calls `function(texts)`, which returns one row per text, (n, d); batches and devices are its own affair."""
-
-    max_length: int | None = None
-
-    def __init__(self, *, name: str, function: Callable[..., Any]) -> None:
-        self.name = name
-        self._function = function
-
-    def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
-        """Embed N completions, each distinct text once; raise EmbedderError for anything but numbers (n, d)."""
-        unique, inverse = distinct(texts)
-        return finish(self._rows(unique), inverse=inverse)
-
-    def _rows(self, unique: list[str]) -> Array:
-        if not unique:
-            return np.zeros((0, 1))
-        returned = call_users("embedder", self.name, self._function, unique, error=EmbedderError)
-        if hasattr(returned, "detach"):
-            returned = returned.detach().float().cpu().numpy()
-        expected = f"expected one row of numbers for each of {len(unique)} texts, (n, d)"
-        try:
-            rows = np.asarray(returned, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise EmbedderError(f"embedder: {self.name!r} returned {type(returned).__name__}, {expected}") from error
-        if rows.ndim != 2 or rows.shape[0] != len(unique) or rows.shape[1] == 0:
-            raise EmbedderError(f"embedder: {self.name!r} returned the shape {rows.shape}, {expected}")
-        return rows
-
-
-def _load(settings: EmbedderSettings, **_: Any) -> FunctionEmbedder:
-    function = load_dotted("embedder", settings.name, expected="a function of texts", error=EmbedderError)
-    return FunctionEmbedder(name=settings.name, function=function)
-
-
-FUNCTION = KnownEmbedder(meaning="a function of your own", load=_load)

@@ -10,7 +10,7 @@ from pathlib import Path
 from dra_toolkit.errors import LaunchError, RunError
 from dra_toolkit.launch.plan import distributed_type
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.inferred import steps_per_generation
 from dra_toolkit.recipe.keys import HOW_LONG, LAYOUT, MAY_CHANGE, OWN_OF_A_MACHINE, PROCESSES
 from dra_toolkit.recipe.places import same_place
 from dra_toolkit.runs.checkpoints import checkpoint_step, complete_checkpoints, incomplete_checkpoints

@@ -11,17 +11,18 @@ from types import FrameType
 from typing import Any, Literal
 
 from dra_toolkit.errors import LaunchError, RecipeError
+from dra_toolkit.launch.build_locks import build_notes
 from dra_toolkit.launch.command import Command, how_it_ended, kill, run_command
 from dra_toolkit.launch.devices import Gpu, visible_gpus
 from dra_toolkit.launch.plan import Plan, plan
-from dra_toolkit.launch.requirements import build_notes, missing
+from dra_toolkit.launch.requirements import missing
 from dra_toolkit.launch.start import Start, in_the_way, is_finished, join, prepared, resumable_from, say_failed
 from dra_toolkit.launch.vllm_server import VLLMServer
 from dra_toolkit.launch.watch import EventTail, Machines
 from dra_toolkit.logins import login_problems
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_users import import_problems
-from dra_toolkit.recipe.derived import gpus_wanted
+from dra_toolkit.recipe.inferred import gpus_wanted
 from dra_toolkit.runs.checkpoints import complete_checkpoints
 from dra_toolkit.runs.layout import STOP_FILE, RunDirectory
 

@@ -13,7 +13,7 @@ from dra_toolkit.launch.command import Command, how_it_ended, kill, run_command
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.checks import SERVER_PORTS
-from dra_toolkit.recipe.derived import vllm_memory
+from dra_toolkit.recipe.inferred import vllm_memory
 
 END_SECONDS = 20.0
 

@@ -14,7 +14,7 @@ from dra_toolkit.errors import RecipeError, SettingsError
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
 from dra_toolkit.recipe.check_data import HUB_ID, check_builtin, check_data
 from dra_toolkit.recipe.check_users import check_columns
-from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.inferred import steps_per_generation
 from dra_toolkit.recipe.keys import BUILTIN_PREFIX
 from dra_toolkit.recipe.places import looked_in
 from dra_toolkit.recipe.recipe import Recipe

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from dra_toolkit.diversity import MEASURES, OF_POLICY, diversity_settings, idle_note
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config
-from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.inferred import steps_per_generation
 from dra_toolkit.recipe.keys import stored
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, can_be_negative

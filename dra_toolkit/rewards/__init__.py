@@ -5,8 +5,9 @@ whether an answer is right ask `dra_toolkit.judge` (`judged`). Those named `*_as
 the released Open-RS and DRA-GRPO code on purpose.
 """
 
+from dra_toolkit.rewards.building import build_rewards
 from dra_toolkit.rewards.correctness import CORRECT_ABOVE, Reward, can_be_negative, tells_right_from_wrong
-from dra_toolkit.rewards.registry import REWARDS, build_rewards, check_reward_name, names_model, reward_parameters
+from dra_toolkit.rewards.registry import REWARDS, check_reward_name, names_model, reward_parameters
 
 __all__ = [
     "CORRECT_ABOVE",

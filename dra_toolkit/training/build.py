@@ -18,7 +18,7 @@ from dra_toolkit.dotted import call_users, load_dotted
 from dra_toolkit.errors import DRAError, RecipeError, did_you_mean
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_users import ACCEPTED
-from dra_toolkit.recipe.derived import reward_arguments
+from dra_toolkit.recipe.inferred import reward_arguments
 from dra_toolkit.rewards import build_rewards
 from dra_toolkit.training.data import model_path, pretrained
 from dra_toolkit.training.hub import hub_problems_told

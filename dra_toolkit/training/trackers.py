@@ -11,7 +11,7 @@ from typing import Any
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.logins import chosen_trackers, wandb_settings
 from dra_toolkit.recipe import Recipe
-from dra_toolkit.recipe.derived import chosen_project
+from dra_toolkit.recipe.inferred import chosen_project
 from dra_toolkit.runs.files import publish_text
 from dra_toolkit.safe_text import visible
 

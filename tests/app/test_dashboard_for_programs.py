@@ -29,7 +29,8 @@ from typer.testing import CliRunner
 from waiting import wait_until
 
 from dra_app.demo import make_demo
-from dra_app.own_pages import mount, own_page
+from dra_app.mounting import mount
+from dra_app.own_pages import own_page
 from dra_app.read_functions import NAMES
 from dra_toolkit.cli.main import app
 from dra_toolkit.errors import RunError

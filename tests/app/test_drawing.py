@@ -13,10 +13,11 @@ from dra_app.group_figures import Series, pairs
 from dra_app.group_view import view_of
 from dra_app.pages.compare.many import across
 from dra_app.pages.overview.figures import PANELS
+from dra_toolkit.drawing.axes import around, ticks
 from dra_toolkit.drawing.curves import Line, curves
-from dra_toolkit.drawing.numbers import percent, ticked
+from dra_toolkit.drawing.number_columns import ticked
+from dra_toolkit.drawing.numbers import percent
 from dra_toolkit.drawing.similarity_map import similarity_map
-from dra_toolkit.drawing.svg import around, ticks
 from dra_toolkit.runs import Run
 
 

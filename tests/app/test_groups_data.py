@@ -19,9 +19,11 @@ from dra_app.group_view import view_of
 from dra_app.pages import groups
 from dra_app.step_groups import StepView, arrange, has_mark, read_step
 from dra_app.texts import PAGE, beginning, copies_of, drawn, page_of, parts_in, parts_of, with_formulas
-from dra_toolkit.drawing.numbers import aligned, short, signed
+from dra_toolkit.drawing.axes import ticks
+from dra_toolkit.drawing.number_columns import aligned
+from dra_toolkit.drawing.numbers import short, signed
 from dra_toolkit.drawing.similarity_map import clustered_order, similarity_map
-from dra_toolkit.drawing.svg import escaped, ticks
+from dra_toolkit.drawing.svg import escaped
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Message
 from dra_toolkit.runs import Run

@@ -107,7 +107,8 @@ def sampling(policy: Path) -> dict[str, Any]:
     import torch
 
     from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine, draw
-    from dra_toolkit.evaluation.settings import Engine, Generation, Request, sample_seed
+    from dra_toolkit.evaluation.requests import Generation, Request, sample_seed
+    from dra_toolkit.evaluation.settings import Engine
 
     engine = TransformersEngine({"path": str(policy), "base": None, "tokenizer": str(policy)}, vars(Engine()))
     asked = []
@@ -161,7 +162,8 @@ def adapter(policy: Path, folder: Path) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM
 
     from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
-    from dra_toolkit.evaluation.settings import Engine, Generation, Request
+    from dra_toolkit.evaluation.requests import Generation, Request
+    from dra_toolkit.evaluation.settings import Engine
 
     torch.manual_seed(1)
     base = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
@@ -190,7 +192,8 @@ def adapter(policy: Path, folder: Path) -> dict[str, Any]:
 def vllm_arguments(policy: Path) -> dict[str, Any]:
     """Return what vLLM would be given."""
     from dra_toolkit.evaluation.child.vllm_engine import engine_arguments, sampling_arguments
-    from dra_toolkit.evaluation.settings import Engine, Generation, Request
+    from dra_toolkit.evaluation.requests import Generation, Request
+    from dra_toolkit.evaluation.settings import Engine
 
     request = Request(problem="p", sample=3, prompt_ids=(1, 2), seed=77, max_tokens=9)
     model = {"path": str(policy), "base": None, "tokenizer": str(policy)}

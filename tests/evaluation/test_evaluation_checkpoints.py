@@ -20,7 +20,8 @@ from dra_toolkit.evaluation.models.targets import (
     target_of_model,
     targets_of_run,
 )
-from dra_toolkit.evaluation.settings import Engine, Sampling, sample_seed
+from dra_toolkit.evaluation.requests import sample_seed
+from dra_toolkit.evaluation.settings import Engine, Sampling
 from dra_toolkit.runs.layout import RunDirectory
 
 

@@ -10,8 +10,9 @@ import pytest
 from recorded import make_run, record, record_all
 
 from dra_toolkit.embedding import EmbedderSettings, load_embedder
-from dra_toolkit.inspection.near import embedder_of, nearest, recorded_vectors, vectors_by
+from dra_toolkit.inspection.near import nearest
 from dra_toolkit.inspection.text_index import FOLDER, build_missing
+from dra_toolkit.inspection.vectors import embedder_of, recorded_vectors, vectors_by
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact
 

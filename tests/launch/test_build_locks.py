@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch.utils.file_baton import FileBaton
 
-from dra_toolkit.launch.requirements import KERNEL, build_notes
+from dra_toolkit.launch.build_locks import KERNEL, build_notes
 from dra_toolkit.recipe import load_recipe
 
 RECIPE = """

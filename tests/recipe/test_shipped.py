@@ -8,7 +8,7 @@ import pytest
 
 from dra_toolkit.recipe import load_recipe
 from dra_toolkit.recipe.check_users import import_problems
-from dra_toolkit.recipe.derived import steps_per_generation
+from dra_toolkit.recipe.inferred import steps_per_generation
 from dra_toolkit.recipe.shipped import read_header, shipped_launch_configs, shipped_recipes
 
 RECIPES = shipped_recipes()

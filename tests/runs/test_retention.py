@@ -18,9 +18,10 @@ from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.audit import from_run
 from dra_toolkit.inspection.group_list import nearest_pairs
-from dra_toolkit.inspection.near import nearest, vectors_by
+from dra_toolkit.inspection.near import nearest
 from dra_toolkit.inspection.replay.run import replay_run
 from dra_toolkit.inspection.replay.settings import read_changes
+from dra_toolkit.inspection.vectors import vectors_by
 from dra_toolkit.runs import Recorder, Run, RunDirectory
 from dra_toolkit.runs.compaction import compact
 

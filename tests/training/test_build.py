@@ -7,7 +7,7 @@ from trl import ModelConfig
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import load_recipe
-from dra_toolkit.recipe.derived import reward_arguments
+from dra_toolkit.recipe.inferred import reward_arguments
 from dra_toolkit.training.build import grpo_config
 
 RECIPE = """

@@ -13,7 +13,7 @@ from dra_toolkit.errors import RunError
 
 if TYPE_CHECKING:
     from dra_toolkit.groups import Array, GroupRecord
-    from dra_toolkit.inspection.near import VectorsOf
+    from dra_toolkit.inspection.vectors import VectorsOf
     from dra_toolkit.runs import Run
 
 
@@ -116,7 +116,7 @@ def _source(
 ) -> tuple[Array, VectorsOf, str]:
     """Return the vector wanted, what gives those of the run, and what both are called."""
     from dra_toolkit.embedding import EmbedderSettings, load_embedder
-    from dra_toolkit.inspection.near import embedder_of, recorded_vectors, vectors_by
+    from dra_toolkit.inspection.vectors import embedder_of, recorded_vectors, vectors_by
 
     if name is None and record is not None and record.embeddings is not None:
         return record.embeddings[completion], recorded_vectors, "the recorded embeddings"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dra_toolkit.evaluation.requests import Generation, Request, sample_seed
 from dra_toolkit.evaluation.results import claims
 from dra_toolkit.evaluation.results.answers import (
     ANSWERS,
@@ -25,7 +26,6 @@ from dra_toolkit.evaluation.results.answers import (
     read_lines,
 )
 from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, is_finished, taken_over, write_outcomes
-from dra_toolkit.evaluation.settings import Generation, Request, sample_seed
 from dra_toolkit.evaluation.statistics.scores import Bools, pass_at_k, score
 from dra_toolkit.runs.files import publish_text
 

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers import LogitsProcessorList as Processors
 from transformers import StoppingCriteriaList as Criteria
 
-from dra_toolkit.evaluation.settings import Emit, Generation, Request
+from dra_toolkit.evaluation.requests import Emit, Generation, Request
 
 CPU_BATCH, GPU_BATCH = 128, 64
 UNBOUNDED = 1 << 30

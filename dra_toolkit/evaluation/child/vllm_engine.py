@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.evaluation.settings import Emit, Generation, Request
+from dra_toolkit.evaluation.requests import Emit, Generation, Request
 from dra_toolkit.runs.files import read_json
 
 IN_FLIGHT = 512

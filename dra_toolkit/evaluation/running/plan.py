@@ -17,7 +17,7 @@ from dra_toolkit.evaluation.models.folders import ModelFolder
 from dra_toolkit.evaluation.models.targets import Target, locate
 from dra_toolkit.evaluation.results.answers import answered
 from dra_toolkit.evaluation.results.stored import FACTS_FILE, is_finished, read_evaluation
-from dra_toolkit.evaluation.running.gpu_slots import process_context
+from dra_toolkit.evaluation.running.job import process_context
 from dra_toolkit.evaluation.settings import Engine, Sampling
 from dra_toolkit.runs.files import json_object, publish_text
 from dra_toolkit.safe_text import first_line

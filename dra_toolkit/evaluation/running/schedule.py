@@ -14,7 +14,8 @@ from dra_toolkit.evaluation.child.process import USER_MISTAKE
 from dra_toolkit.evaluation.models.targets import Target
 from dra_toolkit.evaluation.results.claims import Claims, shards
 from dra_toolkit.evaluation.results.stored import is_finished
-from dra_toolkit.evaluation.running.gpu_slots import Slot, Started
+from dra_toolkit.evaluation.running.gpu_slots import Slot
+from dra_toolkit.evaluation.running.job import Started
 from dra_toolkit.evaluation.running.plan import LOGS_FOLDER, BenchmarkWork, CheckpointWork, job_of
 from dra_toolkit.evaluation.settings import Engine
 from dra_toolkit.launch.command import how_it_ended

@@ -25,7 +25,6 @@ from dra_toolkit.dotted import is_dotted
 from dra_toolkit.embedding import load_embedder
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Adjustment, Array, GroupRecord, Mode
-from dra_toolkit.inspection.near import recorded_vectors
 from dra_toolkit.inspection.replay.differences import Differences
 from dra_toolkit.inspection.replay.pieces import (
     COLUMNS_READ,
@@ -40,6 +39,7 @@ from dra_toolkit.inspection.replay.pieces import (
     with_history,
 )
 from dra_toolkit.inspection.replay.settings import Changes, recorded_settings
+from dra_toolkit.inspection.vectors import recorded_vectors
 from dra_toolkit.judge.judging import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer

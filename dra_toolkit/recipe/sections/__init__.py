@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dra_toolkit.recipe.sections.declaring import Key, Section
+from dra_toolkit.recipe.sections.embedding import Embedding
 from dra_toolkit.recipe.sections.inputs import Data, Model
 from dra_toolkit.recipe.sections.launching import Launch, Vllm
-from dra_toolkit.recipe.sections.method import DIVERSITY_PRESETS, PRESET, SCALING, Embedding, Objective
+from dra_toolkit.recipe.sections.method import DIVERSITY_PRESETS, PRESET, SCALING, Objective
 from dra_toolkit.recipe.sections.training import Hub, Output, Training
 
 SECTIONS: tuple[type[Section], ...] = (Output, Launch, Vllm, Model, Data, Objective, Embedding, Training, Hub)

@@ -20,7 +20,7 @@ from dra_app.run_curves import Curves, measure_curves
 from dra_app.templates import part
 from dra_app.texts import beginning
 from dra_toolkit.drawing.curves import Line
-from dra_toolkit.drawing.numbers import aligned
+from dra_toolkit.drawing.number_columns import aligned
 from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.groups import GroupRecord, mean_of_known
 from dra_toolkit.inspection.comparison import COMPARED, OF_A_SEED, compare, settings_of

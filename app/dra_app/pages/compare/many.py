@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from dra_app.figure import Cell, figure, marks
 from dra_app.palette import series
+from dra_toolkit.drawing.axes import Scale
 from dra_toolkit.drawing.curves import Line
 from dra_toolkit.drawing.numbers import short
-from dra_toolkit.drawing.svg import Scale, escaped, line, text
+from dra_toolkit.drawing.svg import escaped, line, text
 from dra_toolkit.groups import Array
 from dra_toolkit.inspection.comparison import half_interval
 
@@ -56,16 +57,9 @@ def across(names: Sequence[str], columns: dict[str, list[Cell]], name: str) -> M
         shown = {scales[key][value]: value for value in columns[key] if value in scales[key]}
         if any(isinstance(value, float) for value in shown.values()) or len(shown) > MOST_LABELS:
             shown = {y: shown[y] for y in (min(shown), max(shown))}
-        values += [
-            text(
-                x + 5,
-                y - 4,
-                _cut(short(value) if isinstance(value, float) else str(value), room),
-                "tick over",
-                anchor="start",
-            )
-            for y, value in shown.items()
-        ]
+        for y, value in shown.items():
+            said = short(value) if isinstance(value, float) else str(value)
+            values.append(text(x + 5, y - 4, _cut(said, room), "tick over", anchor="start"))
     for i, run in enumerate(names):
         points = [(places[key], scales[key].get(columns[key][i])) for key in columns]
         path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points if y is not None)

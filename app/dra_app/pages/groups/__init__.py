@@ -26,7 +26,7 @@ from dra_app.pages.groups.completions import (
 )
 from dra_app.step_groups import COLUMNS, MARKS, SORTABLE, Row, StepGroups, StepView, arrange, has_mark, read_step
 from dra_app.templates import part
-from dra_toolkit.drawing.numbers import aligned
+from dra_toolkit.drawing.number_columns import aligned
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord, Mode

@@ -12,7 +12,8 @@ from dra_app.step_groups import MARKS
 from dra_app.templates import part
 from dra_app.texts import drawn as drawn_text
 from dra_app.texts import page_of, parts_in, share_of
-from dra_toolkit.drawing.numbers import NOT_KNOWN, aligned, short, signed
+from dra_toolkit.drawing.number_columns import aligned
+from dra_toolkit.drawing.numbers import NOT_KNOWN, short, signed
 from dra_toolkit.drawing.svg import one_line
 from dra_toolkit.errors import RunError
 from dra_toolkit.groups import GroupRecord

@@ -4,8 +4,10 @@ from dra_app import params as read
 from dra_app.figure import figure, key, marks
 from dra_app.group_view import known as finite
 from dra_app.templates import part
-from dra_toolkit.drawing.numbers import short, ticked
-from dra_toolkit.drawing.svg import Scale, around, text, ticks, y_axis
+from dra_toolkit.drawing.axes import Scale, around, ticks, y_axis
+from dra_toolkit.drawing.number_columns import ticked
+from dra_toolkit.drawing.numbers import short
+from dra_toolkit.drawing.svg import text
 from dra_toolkit.inspection.text_search import correct_sql
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.names import quoted_name

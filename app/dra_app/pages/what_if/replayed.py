@@ -10,7 +10,8 @@ from dra_app.group_figures import Series, map_figure, pairs
 from dra_app.group_view import known, view_of
 from dra_app.templates import part
 from dra_toolkit.diversity import DiversitySettings, Estimator
-from dra_toolkit.drawing.numbers import aligned, percent, short
+from dra_toolkit.drawing.number_columns import aligned
+from dra_toolkit.drawing.numbers import percent, short
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.replay.differences import ChangedGroup, Differences, Sums
 from dra_toolkit.inspection.replay.pieces import histories
