@@ -51,7 +51,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def problems(document: Any, shape: Shape) -> Iterator[str]:
     """Yield what of a document its shape does not declare, or declares otherwise."""
-    from dra_toolkit.cli.common import JSON_VERSION
+    from dra_toolkit.cli.printing import JSON_VERSION
 
     if not is_object(document) or document.get("version") != JSON_VERSION:
         yield f"no object of version {JSON_VERSION}"
@@ -109,7 +109,7 @@ def _means(declared: str, path: str, *, is_any: bool = False) -> bool:
 
 def page(generated: str, table: Callable[[list[str], list[list[object]]], str]) -> str:
     """Return docs/json.md."""
-    from dra_toolkit.cli.common import JSON_VERSION
+    from dra_toolkit.cli.printing import JSON_VERSION
     from dra_toolkit.group_measures import GROUP_MEASURES
 
     measures = [[f"`{name}`", each.meaning] for name, each in GROUP_MEASURES.items()]

@@ -47,8 +47,8 @@ def serve_aside(context: Any) -> tuple[str, Any]:
     from uvicorn import Config, Server
 
     from dra_app.guard import Rules
+    from dra_app.listening import take_port
     from dra_app.server import build_app
-    from dra_toolkit.cli.app import take_port
 
     with take_port("127.0.0.1") as taken:
         port = taken.getsockname()[1]

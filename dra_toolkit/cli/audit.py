@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, user_errors
+from dra_toolkit.cli.common import JSON, user_errors
+from dra_toolkit.cli.printing import answer
 from dra_toolkit.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def audit(
     as_json: bool = JSON,
 ) -> None:
     """Say how well embedders separate what completions do from how they say it, before GPU hours are spent."""
-    from dra_toolkit.cli.progress import counting
+    from dra_toolkit.cli.bars import counting
     from dra_toolkit.inspection.audit import as_plain, audit_view, from_file, from_run
     from dra_toolkit.inspection.audit import audit as measure
     from dra_toolkit.runs import Run, latest_run

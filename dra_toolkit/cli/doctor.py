@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dra_toolkit.cli.common import JSON, console, print_json, user_errors
+from dra_toolkit.cli.common import JSON, user_errors
 from dra_toolkit.cli.overrides import CONFIG, KEYS, read_command
+from dra_toolkit.cli.printing import console, print_json
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.safe_text import visible
 

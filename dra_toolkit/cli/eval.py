@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.common import print_json, print_lines, print_problems, user_errors, with_default
+from dra_toolkit.cli.common import user_errors
 from dra_toolkit.cli.eval_report import compare, report
+from dra_toolkit.cli.groups import with_default
+from dra_toolkit.cli.printing import print_json, print_lines, print_problems
 from dra_toolkit.errors import EvaluationError, counted
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ def _check_installed() -> None:
 
 
 def _evaluate(chosen: Chosen, *, dry_run: bool, slurm: Path | None, detect: float | None, as_json: bool) -> int:
-    from dra_toolkit.cli.progress import EvaluationEvents, make_display
+    from dra_toolkit.cli.bars import make_display
+    from dra_toolkit.cli.evaluation_events import EvaluationEvents
     from dra_toolkit.evaluation.running.evaluator import Evaluator
     from dra_toolkit.evaluation.running.options import run_chosen, write_array_job
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, console, place_of, print_json, user_errors
-from dra_toolkit.errors import EvaluationError, counted, did_you_mean
+from dra_toolkit.cli.common import JSON, place_of, user_errors
+from dra_toolkit.cli.printing import answer, console, print_json
+from dra_toolkit.errors import EvaluationError
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def report(
     _check_options(metric, published, out)
     found = gather(*([place_of(path) for path in paths] if paths else [place_of(None)]), held_out=held_out)
     for each in metrics:
-        _check_metric(found, each)
+        found.require_metric(each)
     measured = measure(found, load_embedder(EmbedderSettings(name="hash"))) if diversity else {}
     plain = as_plain(found, metrics, detect, measured if diversity else None) if as_json or out is not None else {}
     if as_json:
@@ -109,37 +110,13 @@ def _check_options(metric: str, published: bool, out: Path | None) -> None:
         raise EvaluationError(*problems)
 
 
-def _check_metric(report: Report, metric: str) -> None:
-    known = list(dict.fromkeys(m for row in report.rows for cell in row.cells.values() for m in cell.scores))
-    if metric in known:
-        return
-    if metric.startswith("pass@"):
-        most = max((max(cell.ks, default=0) for row in report.rows for cell in row.cells.values()), default=0)
-        sampled = f"each problem has {counted(most, 'sample')}" if most else "how many samples there are is not known"
-        raise EvaluationError(f"--metric {metric}: {sampled}; evaluate with --n {metric.removeprefix('pass@')} or more")
-    raise EvaluationError(f"--metric: found {metric!r}{did_you_mean(metric, known)}; there are {', '.join(known)}")
-
-
 def _row(name: str, path: Path | None) -> Row:
     """Return a row by step or label within `path`; or that of a path, which must hold only one."""
-    from dra_toolkit.evaluation.report.gather import gather
+    from dra_toolkit.evaluation.report.gather import gather, only_row
 
     if Path(name).exists() and not name.isdigit():
-        rows = gather(Path(name)).rows
-        if len(rows) != 1:
-            some = ", ".join(row.label for row in rows[:5])
-            raise EvaluationError(f"{name}: holds {len(rows)} models ({some}); name one, with --in {name}")
-        return rows[0]
-    report = gather(place_of(path))
-    found = report.named(name)
-    if len(found) == 1:
-        return found[0]
-    if found:
-        some = ", ".join(row.label for row in found)
-        raise EvaluationError(f"compare: {name!r} is a step of {len(found)} experiments; name one in full: {some}")
-    labels = [row.label for row in report.rows]
-    told = f"compare: no {name!r} was evaluated{did_you_mean(name, labels)}"
-    raise EvaluationError(f"{told}; there are {', '.join(labels)}")
+        return only_row(Path(name))
+    return gather(place_of(path)).row(name)
 
 
 def _write(report: Report, out: Path, diversity: Measured, plain: dict[str, Any], **asked: Any) -> None:

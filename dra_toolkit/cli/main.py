@@ -6,53 +6,21 @@ import os
 import re
 import resource
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 import dra_toolkit
 from dra_toolkit.cli.app import dashboard
 from dra_toolkit.cli.audit import audit
-from dra_toolkit.cli.common import USER_MISTAKE, print_problems
 from dra_toolkit.cli.doctor import doctor
 from dra_toolkit.cli.eval import app as eval_app
+from dra_toolkit.cli.groups import Commands
 from dra_toolkit.cli.inspect import app as inspect_app
 from dra_toolkit.cli.inspect.exchange import lint
 from dra_toolkit.cli.overrides import SETTINGS
 from dra_toolkit.cli.recipes import app as recipes_app
 from dra_toolkit.cli.recipes import docs, export_settings
 from dra_toolkit.cli.train import train
-from dra_toolkit.errors import one_line
-
-
-class Commands(TyperGroup):
-    """Groups of commands that tell in one line, with --json as a document too, what they cannot read of a command line."""
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        with _told(as_json="--json" in args):
-            return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: Any) -> Any:
-        with _told(as_json="--json" in ctx.args):
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _told(*, as_json: bool) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        tell, where = getattr(error, "format_message", None), getattr(error, "ctx", None)
-        if tell is None or type(error).__name__ == "NoArgsIsHelpError":
-            raise
-        said = " ".join(tell().split()).rstrip(".")
-        said = one_line(f"{said}; see {where.command_path} --help" if where else said)
-        print_problems([said], as_json=as_json)
-        raise typer.Exit(USER_MISTAKE) from None
-
 
 app = typer.Typer(
     name="dra", cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich"

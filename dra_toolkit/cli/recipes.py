@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, console, print_json, print_next, user_errors
+from dra_toolkit.cli.common import JSON, user_errors
+from dra_toolkit.cli.printing import answer, console, print_json, print_next
 from dra_toolkit.errors import RecipeError, did_you_mean
 
 app = typer.Typer(help="The shipped recipes; alone, a list of them.")

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.common import USER_MISTAKE, console, print_json, print_next, print_problems, user_errors
-from dra_toolkit.cli.overrides import CONFIG, KEYS, each_run, read_command
+from dra_toolkit.cli.common import USER_MISTAKE, user_errors
+from dra_toolkit.cli.overrides import CONFIG, KEYS, read_command
+from dra_toolkit.cli.printing import console, print_json, print_next, print_problems
+from dra_toolkit.cli.sweep import each_run
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.safe_text import visible
 
@@ -70,7 +72,8 @@ def train(
 def _train_each(recipes: Sequence[Recipe], resume: bool, overwrite: bool, as_json: bool, again: str) -> int:
     """Train one recipe after another and return the exit status; one that is stopped ends it, one that fails does not."""
     from dra_toolkit import launch
-    from dra_toolkit.cli.progress import make_display, training_events
+    from dra_toolkit.cli.bars import make_display
+    from dra_toolkit.cli.training_events import training_events
     from dra_toolkit.runs.layout import RunDirectory
 
     status, is_sweep = 0, len(recipes) > 1

@@ -9,7 +9,9 @@ import re
 from rich.console import Console
 
 from dra_toolkit.cli import progress
-from dra_toolkit.cli.progress import Bars, Lines, make_display, training_events
+from dra_toolkit.cli.bars import Bars, make_display
+from dra_toolkit.cli.progress import Lines
+from dra_toolkit.cli.training_events import training_events
 
 STOPPING = "stopping: saving after this step (again to stop now, back to the last checkpoint)"
 EVENTS = [

@@ -9,7 +9,7 @@ from shaped import held
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
-from dra_toolkit.cli.overrides import each_run
+from dra_toolkit.cli.sweep import each_run
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import load_recipe
 

@@ -10,7 +10,9 @@ from rich.console import Console
 from shaped import held
 
 from dra_toolkit.cli import progress
-from dra_toolkit.cli.progress import Bars, EvaluationEvents, Lines, make_display
+from dra_toolkit.cli.bars import Bars, make_display
+from dra_toolkit.cli.evaluation_events import EvaluationEvents
+from dra_toolkit.cli.progress import Lines
 
 SECONDS = {"loading": 1.0, "generation": 2.0, "scoring": 0.5, "other": 0.5}
 EVENTS = [

@@ -14,7 +14,8 @@ import pytest
 from ports import free_port
 from waiting import FOR_EVER, wait_until, wait_until_ended
 
-from dra_toolkit.cli.progress import Lines, training_events
+from dra_toolkit.cli.progress import Lines
+from dra_toolkit.cli.training_events import training_events
 from dra_toolkit.errors import LaunchError
 from dra_toolkit.launch import Plan
 from dra_toolkit.launch.command import Command, run_command

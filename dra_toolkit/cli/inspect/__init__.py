@@ -2,4 +2,4 @@
 
 from dra_toolkit.cli.inspect.common import app as app
 
-from dra_toolkit.cli.inspect import overview, groups, texts, sql, exchange  # noqa: F401  # isort: skip
+from dra_toolkit.cli.inspect import overview, replay, groups, texts, near, sql, exchange  # noqa: F401  # isort: skip

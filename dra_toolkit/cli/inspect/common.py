@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from dra_toolkit.cli.common import OPENED, with_default
+from dra_toolkit.cli.common import OPENED
+from dra_toolkit.cli.groups import with_default
 
 if TYPE_CHECKING:
     from dra_toolkit.inspection.selection import Selection

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from dra_toolkit.cli.common import JSON, Format, place_of, print_json, print_lines, user_errors
+from dra_toolkit.cli.common import JSON, Format, place_of, user_errors
 from dra_toolkit.cli.inspect.common import ONE_RUN, STEPS, WHERE, app, open_run, selection
+from dra_toolkit.cli.printing import print_json, print_lines
 from dra_toolkit.errors import RunError, counted, one_line
 
 if TYPE_CHECKING:

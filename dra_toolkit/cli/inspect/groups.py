@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.common import JSON, answer, user_errors
+from dra_toolkit.cli.common import JSON, user_errors
 from dra_toolkit.cli.inspect import common
 from dra_toolkit.cli.inspect.common import MODE, ONE_RUN, Mode, app, open_run, place_options
+from dra_toolkit.cli.printing import answer
 from dra_toolkit.errors import RunError
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from dra_toolkit.cli.common import JSON, JSON_VERSION, answer, console, print_json, print_lines, print_next, user_errors
+from dra_toolkit.cli.common import JSON, user_errors
 from dra_toolkit.cli.inspect.common import ONE_RUN, app, open_run
+from dra_toolkit.cli.printing import JSON_VERSION, answer, console, print_json, print_lines, print_next
 from dra_toolkit.errors import RunError, counted, did_you_mean
 from dra_toolkit.safe_text import first_line
 

@@ -61,6 +61,34 @@ class Report:
         whole = [row for row in self.rows if row.label == name]
         return whole or [row for row in self.rows if name.removeprefix("step-") == str(row.step)]
 
+    def row(self, name: str) -> Row:
+        """Return the one row that a label or a step names; raises EvaluationError where none or several are."""
+        found = self.named(name)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            some = ", ".join(row.label for row in found)
+            raise EvaluationError(f"compare: {name!r} is a step of {len(found)} experiments; name one in full: {some}")
+        labels = [row.label for row in self.rows]
+        told = f"compare: no {name!r} was evaluated{did_you_mean(name, labels)}"
+        raise EvaluationError(f"{told}; there are {', '.join(labels)}")
+
+    def require_metric(self, metric: str) -> None:
+        """Raise EvaluationError for a metric that no row has."""
+        cells = [cell for row in self.rows for cell in row.cells.values()]
+        known = list(dict.fromkeys(name for cell in cells for name in cell.scores))
+        if metric in known:
+            return
+        if metric.startswith("pass@"):
+            most = max((max(cell.ks, default=0) for cell in cells), default=0)
+            sampled = (
+                f"each problem has {counted(most, 'sample')}" if most else "how many samples there are is not known"
+            )
+            raise EvaluationError(
+                f"--metric {metric}: {sampled}; evaluate with --n {metric.removeprefix('pass@')} or more"
+            )
+        raise EvaluationError(f"--metric: found {metric!r}{did_you_mean(metric, known)}; there are {', '.join(known)}")
+
     def average(self, row: Row, metric: str = "avg") -> Score | None:
         """Return the average over the benchmarks of the report, or None where one is missing."""
         scores = [row.score(name, metric) for name in self.benchmarks]
@@ -103,6 +131,15 @@ def gather(path: Path, *more: Path, held_out: str | None = None) -> Report:
         notes=(*notes, *_incomplete(_rows(reported), names), *_partial(reported), *_unlike(reported)),
         base=" / ".join(dict.fromkeys(bases)),
     )
+
+
+def only_row(path: Path) -> Row:
+    """Return the row of a path that holds one model; raises EvaluationError for another."""
+    rows = gather(path).rows
+    if len(rows) != 1:
+        some = ", ".join(row.label for row in rows[:5])
+        raise EvaluationError(f"{path}: holds {len(rows)} models ({some}); name one, with --in {path}")
+    return rows[0]
 
 
 def _read(path: Path, run: RunDirectory | None) -> Found:
