@@ -13,9 +13,8 @@ from dra_app.context import Context
 from dra_app.demo import make_demo
 from dra_app.door import check_password
 from dra_app.guard import LOOPBACK, Rules
+from dra_app.listening import PASSWORD, PORT
 from dra_app.server import serve
-
-PORT = 7860
 
 
 def main() -> None:
@@ -36,8 +35,8 @@ def main() -> None:
 
 def place() -> tuple[str, Rules]:
     """Return where to listen, and who may ask: in a Space whoever the Space lets in, elsewhere this machine alone."""
-    password = os.environ.get("DRA_APP_PASSWORD") or None
-    check_password(password, "DRA_APP_PASSWORD")
+    password = os.environ.get(PASSWORD) or None
+    check_password(password, PASSWORD)
     space = os.environ.get("SPACE_HOST")
     if not space:
         return "127.0.0.1", Rules(password=password)

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from dra_toolkit.diversity import (
     DiversitySettings,
-    adjust_similarity,
+    adjust,
     group_advantages,
     mean_similarity,
     reward_spread,
@@ -143,7 +143,7 @@ def step_rows(
     accuracy = (rng.random((P, G)) < skill).astype(np.float64)
     form = (rng.random((P, G)) < 0.9).astype(np.float64)
     totals = accuracy + 0.5 * form
-    adjustment = adjust_similarity(similarity=similarity, totals=totals)
+    adjustment = adjust(similarity=similarity, totals=totals)
     plain = group_advantages(totals)
     advantages = group_advantages(adjustment.adjusted).astype(np.float32).astype(np.float64)  # what the trainer holds
     tokens = rng.integers(20, 3584, size=(P, G))

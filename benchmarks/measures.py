@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 from common import ratio, side_by_side, write, write_markdown
 
-from dra_toolkit.diversity import MEASURES, DiversitySettings, adjust_similarity, adjusted_advantages, cosine_similarity
+from dra_toolkit.diversity import MEASURES, DiversitySettings, adjust, adjusted_advantages, cosine_similarity
 
 GROUPS, G, ROUNDS = 125_000, 8, 5
 EXTRAS = {
@@ -30,7 +30,7 @@ def main() -> None:
     }
 
     def replay(settings: DiversitySettings) -> object:
-        return adjusted_advantages(adjust_similarity(settings=settings, **known), "group", settings)
+        return adjusted_advantages(adjust(settings=settings, **known), "group", settings)
 
     chosen = {name: DiversitySettings(measure=name) for name in ("none", *MEASURES)} | EXTRAS
     seconds = side_by_side({n: lambda s=s: replay(s) for n, s in chosen.items()}, rounds=ROUNDS)

@@ -37,7 +37,7 @@ def is_measured(record: GroupRecord) -> bool:
 
 def answers_of(record: GroupRecord) -> list[str]:
     """Return the final answers that could be read, those that the judge calls the same as one text."""
-    from dra_toolkit.judge.judging import joined
+    from dra_toolkit.judge.joining import joined
 
     return [answer for answer in joined(map(final_answer, record.group.completions)) if answer is not None]
 

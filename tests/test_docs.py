@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dra_toolkit.diversity import adjust, adjust_similarity, group_advantages
+from dra_toolkit.diversity import adjust, group_advantages
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "recipes" / "README.md"]
@@ -103,7 +103,7 @@ def test_doctests():
 
 def test_numbers_of_the_maths_page():
     S = np.array([[1, 0.6, 0], [0.6, 1, 0.8], [0, 0.8, 1]])
-    adjustment = adjust_similarity(similarity=S, totals=np.ones(3))
+    adjustment = adjust(similarity=S, totals=np.ones(3))
     text = (ROOT / "docs" / "maths.md").read_text()
     rows = {"SMI": adjustment.redundancy, "weight": adjustment.weights}
     rows["Dr. GRPO"] = group_advantages(adjustment.adjusted[None], "none")[0]

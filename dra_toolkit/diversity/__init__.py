@@ -6,7 +6,7 @@ family a module, of how much a completion adds to its group; `weights` on the `t
 Every function works on one group or on many stacked on leading axes (...).
 """
 
-from dra_toolkit.diversity.adjust import adjust, adjust_signals, adjust_similarity
+from dra_toolkit.diversity.adjust import adjust, adjust_signals
 from dra_toolkit.diversity.advantages import (
     ESTIMATORS,
     SCALINGS,
@@ -39,8 +39,8 @@ from dra_toolkit.diversity.measures import (
     measure_options,
     replacement,
 )
-from dra_toolkit.diversity.measures.interface import OF_POLICY, RECORDED
 from dra_toolkit.diversity.measures.redundancy import graph_cut
+from dra_toolkit.diversity.measures.signals import OF_POLICY, RECORDED
 from dra_toolkit.diversity.prompt_history import PromptHistory
 from dra_toolkit.diversity.rows import AdjustedRows, adjust_rows, padded_adjustment
 from dra_toolkit.diversity.settings import PRESETS, SETTING_KEYS, DiversitySettings, discount_of, diversity_settings

@@ -8,8 +8,8 @@ import numpy as np
 from dra_toolkit.diversity.group_statistics import zero_spread
 from dra_toolkit.diversity.labels import similar_labels
 from dra_toolkit.diversity.measures import Effect, Signals
-from dra_toolkit.diversity.measures.interface import missing
 from dra_toolkit.diversity.measures.redundancy import graph_cut
+from dra_toolkit.diversity.measures.signals import missing
 from dra_toolkit.diversity.settings import DiversitySettings
 from dra_toolkit.diversity.similarity import centred_similarity
 from dra_toolkit.diversity.weights import combined, inverted_for_negatives, mean_one
@@ -18,11 +18,7 @@ from dra_toolkit.groups import Adjustment, Array
 
 
 def adjust(
-    *,
-    totals: Array,
-    settings: DiversitySettings | None = None,
-    step: int | Array | None = None,
-    **known: Any,
+    *, totals: Array, settings: DiversitySettings | None = None, step: int | Array | None = None, **known: Any
 ) -> Adjustment:
     """Adjust the total rewards (..., G) of groups whose completions have embeddings (..., G, d) or similarity (..., G, G).
 
@@ -37,10 +33,6 @@ def adjust(
     if not known.keys() & {"embeddings", "similarity"} and "similarity" in (settings or DiversitySettings()).needs:
         raise MeasureError("adjust: found neither embeddings nor similarity, of which the measure needs one")
     return adjust_signals(Signals(totals=totals, **known), settings, step)
-
-
-adjust_similarity = adjust
-"""The same by another name, for readers of recorded groups: they have a similarity and no embeddings."""
 
 
 def adjust_signals(

@@ -46,5 +46,4 @@ def reward_spread(totals: Array) -> Array:
 
 def zero_spread(totals: Array) -> NDArray[np.bool_]:
     """Return whether all totals of a group are equal, (...,) of bool: such a group gives plain GRPO no gradient."""
-    spread = reward_spread(totals)
-    return ~(spread > ZERO_SPREAD)
+    return ~(reward_spread(totals) > ZERO_SPREAD)

@@ -17,13 +17,12 @@ def cosine_similarity(embeddings: Array) -> Array:
     if not np.issubdtype(E.dtype, np.floating) or E.dtype == np.float16:
         E = E.astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        products = E @ np.swapaxes(E, -1, -2)
-    squares = np.diagonal(products, axis1=-2, axis2=-1)
+        S = E @ np.swapaxes(E, -1, -2)
+    squares = np.diagonal(S, axis1=-2, axis2=-1)
     if not np.isfinite(squares).all() or (squares < np.finfo(E.dtype).tiny).any():
-        products, squares = _rescaled_products(E)
+        S, squares = _rescaled_products(E)
     norms = np.sqrt(squares)
     scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
-    S = products
     S *= scale[..., :, None] * scale[..., None, :]
     np.clip(S, -1.0, 1.0, out=S)
     diagonal = np.arange(E.shape[-2])

@@ -7,7 +7,7 @@ from pathlib import Path
 from dra_toolkit.doctor.findings import Finding, ok, problem, warning
 from dra_toolkit.doctor.local_data import column_values, training_file
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.judge.golds import GoldReport, as_texts, report_golds
+from dra_toolkit.judge.gold_report import GoldReport, as_texts, report_golds
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.rewards.registry import REWARDS
 

@@ -74,8 +74,7 @@ def curves(
     y = Scale(low, high, size[1] - BOTTOM, TOP)
     parts = [y_axis(y, LEFT, size[0] - RIGHT, y_title, percent=percent), _across(x, size, x_title)]
     shown, data = zip(*(_line(each, x, y, smooth) for each in drawn), strict=True)
-    parts += shown
-    parts.append(line(0, TOP, 0, size[1] - BOTTOM, "cursor", 'visibility="hidden" stroke="currentColor"'))
+    parts += [*shown, line(0, TOP, 0, size[1] - BOTTOM, "cursor", 'visibility="hidden" stroke="currentColor"')]
     shape = {"x": [x.low, x.high, x.start, x.end], "log": is_log, "percent": percent, "title": x_title, "lines": data}
     said = escaped(f"{y_title}: {'; '.join(map(_summary, drawn))}")
     head = f'<svg class="curves" viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" aria-label="{said}"'
@@ -97,11 +96,10 @@ def sparkline(values: Array, colour: str = "currentColor") -> str:
 def path(steps: Steps, values: Array, x: Scale, y: Scale) -> str:
     """Return the commands of a path: a gap where a value is not known, a dot where its neighbours are not."""
     known = np.concatenate([[False], ~np.isnan(values), [False]]).tolist()
+    points = zip(steps.tolist(), values.tolist(), known, known[1:], known[2:], strict=False)
     return "".join(
         f"{'L' if before else 'M'}{x(step):g} {y(value):g}{'' if before or after else 'h.1'}"
-        for step, value, before, here, after in zip(
-            steps.tolist(), values.tolist(), known, known[1:], known[2:], strict=False
-        )
+        for step, value, before, here, after in points
         if here
     )
 

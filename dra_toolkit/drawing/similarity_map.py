@@ -81,8 +81,7 @@ def clustered_order(similarity: Array) -> list[int]:
 def _shades(S: Array, span: tuple[float, float]) -> Array:
     """Return how strongly similarities are painted: nothing at the beginning of the span, wholly at its end."""
     shares = np.where(S < 0, np.abs(S), (S - span[0]) / (span[1] - span[0]))
-    shades: Array = np.nan_to_num(np.clip(shares, 0.0, 1.0)) ** _EXPONENT
-    return shades
+    return np.nan_to_num(np.clip(shares, 0.0, 1.0)) ** _EXPONENT
 
 
 def _cells(order: list[int], S: Array, left: float, top: float, cell: float, span: tuple[float, float]) -> str:

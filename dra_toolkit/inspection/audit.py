@@ -17,7 +17,7 @@ from dra_toolkit.embedding import Embedder
 from dra_toolkit.errors import RunError, did_you_mean
 from dra_toolkit.groups import Array, GroupRecord, Mode, mean_of_known
 from dra_toolkit.inspection.terminal import table
-from dra_toolkit.judge.judging import joined
+from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.runs import Run
 from dra_toolkit.runs.importers.formats import rows_of

@@ -6,7 +6,8 @@ from fractions import Fraction
 from dra_toolkit.judge.equality import plus_minus
 from dra_toolkit.judge.expressions import FUNCTIONS, Node, UnreadableError, based, number, read_expression
 from dra_toolkit.judge.notation import known_pattern
-from dra_toolkit.judge.units import MONEY, SCALES, Unit, read_unit
+from dra_toolkit.judge.reading_units import read_unit
+from dra_toolkit.judge.units import MONEY, SCALES, Unit
 from dra_toolkit.judge.values import Collection, Quantity, Value
 
 _CURRENCY = re.compile(r"([-+]?)\s*(?:US|A|C)?([$€£¥₹₩]|CHF|Rs\.?|USD|EUR|GBP)\s*(?=[-\d.\\])")

@@ -3,7 +3,6 @@
 import functools
 import logging
 import re
-from collections.abc import Iterable
 
 from dra_toolkit.judge import Judgement, Verdict
 from dra_toolkit.judge.comparing import same
@@ -16,9 +15,6 @@ from dra_toolkit.judge.values import Named, Quantity, Value
 from dra_toolkit.safe_text import kind_and_line
 
 TOLERANCE = 0.01
-LONGEST, MOST_DISTINCT = 120, 64
-"""Characters of an answer, and distinct answers, beyond which only texts are compared: no text may make a report slow."""
-_SLOW = re.compile(r"\\(?:sum|prod|int|lim|max|min|gcd|lcm|bmod)(?![a-z])|!|\\binom")
 _DECIMAL = re.compile(r"[-+]?\d*(?:,\d{3})*\.(\d+)(?:[eE][-+]?\d+)?(?![\d.])|[-+]?\d+[eE][-+]?\d+")
 _log = logging.getLogger(__name__)
 
@@ -91,30 +87,3 @@ def near(gold: str, answer: str) -> bool:
     mantissa = abs(float(re.split("[eE]", written[0].replace(",", ""))[0])) or 1.0
     half_digit = 0.5 * 10.0 ** -len(written[1]) / mantissa if written[1] else 0.0
     return bool(abs(sizes[0] - sizes[1]) <= abs(sizes[0]) * max(TOLERANCE, half_digit))
-
-
-def joined(answers: Iterable[str | None]) -> list[str | None]:
-    r"""Return the answers with each replaced by the first one that is the same; None stays None.
-
-    For votes, for distinct answers, and for the labels of clusters.
-
-    >>> joined(["5", "x = 5", None, r"\frac{10}{2}", "6"])
-    ['5', '5', None, '5', '6']
-    """
-    first: dict[str, str] = {}
-
-    def join(answer: str) -> str:
-        key = squeezed(plain(answer))
-        if key not in first:
-            seen = dict.fromkeys(first.values()) if len(set(first.values())) < MOST_DISTINCT else {}
-            first[key] = next((other for other in seen if _same(other, answer)), answer)
-        return first[key]
-
-    return [None if answer is None else join(answer) for answer in answers]
-
-
-@functools.lru_cache(maxsize=4096)
-def _same(one: str, other: str) -> bool:
-    if max(len(one), len(other)) > LONGEST or _SLOW.search(one) or _SLOW.search(other):
-        return False
-    return equivalent(one, other) and equivalent(other, one)

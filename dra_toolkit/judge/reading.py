@@ -11,10 +11,11 @@ from collections.abc import Callable
 
 from dra_toolkit.judge import values as v
 from dra_toolkit.judge.amounts import read_compound, read_quantity
+from dra_toolkit.judge.brackets import depths, enclosed, outside, split
 from dra_toolkit.judge.equality import equal, real, symbols
 from dra_toolkit.judge.expressions import FUNCTIONS, Node, UnreadableError, read_expression
 from dra_toolkit.judge.golds import without_label
-from dra_toolkit.judge.notation import KNOWN, depths, enclosed, known_pattern, outside, plain, split, unwrapped
+from dra_toolkit.judge.notation import KNOWN, known_pattern, plain, unwrapped
 from dra_toolkit.judge.regions import as_region, everything, interval, read_region
 
 MOST_ITEMS, DEEPEST = 500, 20

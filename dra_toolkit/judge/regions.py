@@ -9,9 +9,9 @@ from typing import Any
 
 import mpmath
 
+from dra_toolkit.judge.brackets import outside, split
 from dra_toolkit.judge.equality import close, real, symbols, value
 from dra_toolkit.judge.expressions import Node, UnreadableError, read_expression
-from dra_toolkit.judge.notation import outside, split
 from dra_toolkit.judge.values import Collection, Named, Piece, Quantity, Region
 
 _SIGN = re.compile(r"(\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|\\ne(?![a-zA-Z])|<|>)")

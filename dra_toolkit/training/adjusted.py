@@ -28,7 +28,7 @@ from dra_toolkit.diversity import (
     replaces_advantages,
     zero_spread,
 )
-from dra_toolkit.diversity.measures.interface import OF_POLICY
+from dra_toolkit.diversity.measures.signals import OF_POLICY
 from dra_toolkit.embedding import Embedder, EmbedderSettings, Embeddings, load_embedder, offline_embedder
 from dra_toolkit.errors import SettingsError
 from dra_toolkit.group_measures import GROUP_MEASURES

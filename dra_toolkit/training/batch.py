@@ -24,7 +24,7 @@ from dra_toolkit.diversity import (
     total_rewards,
 )
 from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Prompt, Turns, prompt_hash
-from dra_toolkit.judge.judging import joined
+from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 

@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset, Features, Value, concatenate_datasets
 
 from dra_toolkit.errors import RecipeError
-from dra_toolkit.judge.golds import as_texts, report_golds
+from dra_toolkit.judge.gold_report import as_texts, report_golds
 from dra_toolkit.training.conversation import Tell
 from dra_toolkit.training.data_sources import Source
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dra_toolkit.diversity import MEASURES, DiversitySettings, adjust, adjust_similarity, adjusted_advantages
+from dra_toolkit.diversity import MEASURES, DiversitySettings, adjust, adjusted_advantages
 from dra_toolkit.diversity.measures.likelihood import ranks
-from dra_toolkit.diversity.measures.scores import mmr
+from dra_toolkit.diversity.measures.mmr import mmr
 from dra_toolkit.diversity.similarity import centred_similarity, cosine_similarity
 from dra_toolkit.diversity.weights import inverted_for_negatives, mean_one, redundancy_weights
 
@@ -30,7 +30,7 @@ class TestBounds:
     def test_darling_without_a_floor_and_negatives_multiplied_is_finite(self):
         settings = DiversitySettings(measure="darling", options={"darling_floor": 0.0}, negative_totals="multiply")
         totals, labels = np.array([[-1.0, 1.0, -1.0]]), np.zeros((1, 3), dtype=int)
-        found = adjust_similarity(similarity=np.ones((1, 3, 3)), totals=totals, labels=labels, settings=settings)
+        found = adjust(similarity=np.ones((1, 3, 3)), totals=totals, labels=labels, settings=settings)
         np.testing.assert_allclose(found.adjusted, [[-100, 0, -100]])
 
     def test_opposites_without_a_floor_have_bounded_weights(self):
@@ -38,9 +38,7 @@ class TestBounds:
         S = np.array([[1.0, -1.0], [-1.0, 1.0]])
         settings = DiversitySettings(similarity_floor=None, stop_step=2)
         for step in (1, 5):  # also outside the schedule, where infinity times 0 would be no number
-            assert np.isfinite(
-                adjust_similarity(similarity=S, totals=np.ones(2), settings=settings, step=step).adjusted
-            ).all()
+            assert np.isfinite(adjust(similarity=S, totals=np.ones(2), settings=settings, step=step).adjusted).all()
 
     def test_mean_one_turns_no_sign(self):
         np.testing.assert_array_equal(np.sign(mean_one(np.array([-5.0, 1.0, 1.0]))), [-1, 1, 1])

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from dra_toolkit.diversity import (
     DiversitySettings,
     adjust,
-    adjust_similarity,
     adjusted_advantages,
     centred_similarity,
     cosine_similarity,
@@ -27,7 +26,7 @@ LABELS = np.array([[0, 0, 1]])
 
 
 def of(settings: DiversitySettings, totals, similarity=HALVES, **known):
-    return adjust_similarity(similarity=similarity, totals=np.array(totals), settings=settings, **known)
+    return adjust(similarity=similarity, totals=np.array(totals), settings=settings, **known)
 
 
 class TestShift:

@@ -13,7 +13,7 @@ from dra_toolkit.diversity import (
     NEGATIVE_TOTALS,
     WEIGHT_SCALES,
     DiversitySettings,
-    adjust_similarity,
+    adjust,
     adjusted_advantages,
     cosine_similarity,
     equal_labels,
@@ -146,7 +146,7 @@ class TestLabels:
     def test_labels_from_similarity_need_no_others(self):
         S = np.array([[1, 0.95, 0], [0.95, 1, 0], [0, 0, 1]])
         settings = DiversitySettings(measure="cluster_size", labels="similarity")
-        adjusted = adjust_similarity(similarity=S, totals=np.ones(3), settings=settings).adjusted
+        adjusted = adjust(similarity=S, totals=np.ones(3), settings=settings).adjusted
         np.testing.assert_allclose(adjusted, [0.5, 0.5, 1])
 
 
@@ -155,16 +155,16 @@ class TestMeasureOfTheUsersOwn:
         measure = load_measure(f"{own}.halves")
         assert (measure.rule, measure.needs, measure.acts_on) == ("Half for all.", ("similarity",), "total")
         settings = DiversitySettings(measure=f"{own}.halves")
-        found = adjust_similarity(similarity=np.eye(2), totals=np.array([1.0, 3.0]), settings=settings)
+        found = adjust(similarity=np.eye(2), totals=np.array([1.0, 3.0]), settings=settings)
         np.testing.assert_allclose(found.adjusted, [0.5, 1.5])
 
     def test_effect_and_needs(self, own):
         load_measure(f"{own}.longest")
         settings = DiversitySettings(measure=f"{own}.longest")
         known = {"similarity": np.eye(2), "totals": np.ones(2), "settings": settings}
-        np.testing.assert_allclose(adjust_similarity(**known, lengths=np.array([5.0, 7.0])).adjusted, [6, 8])
+        np.testing.assert_allclose(adjust(**known, lengths=np.array([5.0, 7.0])).adjusted, [6, 8])
         with pytest.raises(MeasureError, match="needs lengths"):
-            adjust_similarity(**known)
+            adjust(**known)
 
     @pytest.mark.parametrize(
         ("name", "said"),
@@ -183,7 +183,7 @@ class TestMeasureOfTheUsersOwn:
         load_measure(f"{own}.{name}")
         settings = DiversitySettings(measure=f"{own}.{name}")
         with pytest.raises(MeasureError, match=said):
-            adjust_similarity(similarity=np.eye(2), totals=np.ones(2), settings=settings)
+            adjust(similarity=np.eye(2), totals=np.ones(2), settings=settings)
 
     @pytest.mark.parametrize(
         ("name", "said"),
@@ -206,7 +206,7 @@ class TestMeasureOfTheUsersOwn:
         """(r - m) / m for 3, 1, -1 is 2, 0, -2; correct_only leaves the wrong one's plain advantage, the same -2."""
         load_measure(f"{own}.maxrl")
         settings = DiversitySettings(measure=f"{own}.maxrl", weights=weights, negative_totals=negative)
-        found = adjust_similarity(similarity=np.eye(3)[None], totals=np.array([[3.0, 1, -1]]), settings=settings)
+        found = adjust(similarity=np.eye(3)[None], totals=np.array([[3.0, 1, -1]]), settings=settings)
         np.testing.assert_array_equal(adjusted_advantages(found, "none", settings), [[2, 0, -2]])
         np.testing.assert_array_equal(found.adjusted, found.totals)
         assert replaces_advantages(settings, "none")
@@ -215,18 +215,16 @@ class TestMeasureOfTheUsersOwn:
         load_measure(f"{own}.maxrl")
         settings = DiversitySettings(measure=f"{own}.maxrl", ramp_steps=4)
         known = {"similarity": np.eye(2)[None], "totals": np.array([[3.0, 0]])}
-        half = adjusted_advantages(adjust_similarity(settings=settings, step=2, **known), "none", settings)
+        half = adjusted_advantages(adjust(settings=settings, step=2, **known), "none", settings)
         np.testing.assert_allclose(half, [[(1.5 + 1) / 2, (-1.5 - 1) / 2]])
 
     def test_lists_are_taken_and_a_completion_without_a_total_needs_no_number(self, own):
         for name in ("list_in_effect", "bonus_without_total"):
             load_measure(f"{own}.{name}")
         settings = DiversitySettings(measure=f"{own}.list_in_effect", weights="mean_one")
-        np.testing.assert_allclose(
-            adjust_similarity(similarity=np.eye(2), totals=np.ones(2), settings=settings).weights, 1
-        )
+        np.testing.assert_allclose(adjust(similarity=np.eye(2), totals=np.ones(2), settings=settings).weights, 1)
         settings = DiversitySettings(measure=f"{own}.bonus_without_total", weights="mean_one")
-        found = adjust_similarity(similarity=np.eye(2), totals=np.array([1.0, np.nan]), settings=settings)
+        found = adjust(similarity=np.eye(2), totals=np.array([1.0, np.nan]), settings=settings)
         np.testing.assert_allclose(found.weights, [0.5 / 0.75, 1 / 0.75])
         np.testing.assert_allclose(found.adjusted, [0.5 / 0.75 + 1, np.nan])
 
@@ -240,7 +238,7 @@ class TestMeasureOfTheUsersOwn:
         monkeypatch.syspath_prepend(str(tmp_path))
         settings = DiversitySettings(measure="hostile_module.f", labels="hostile_module.g")
         with pytest.raises(MeasureError, match="not run to read a record"):
-            adjust_similarity(similarity=np.eye(2), totals=np.ones(2), settings=settings)
+            adjust(similarity=np.eye(2), totals=np.ones(2), settings=settings)
         with pytest.raises(MeasureError, match="not run"):
             find_measure("hostile_module.f")
         assert "hostile_module" not in sys.modules

@@ -13,7 +13,6 @@ from hypothesis.extra import numpy as hnp
 from dra_toolkit.diversity import (
     DiversitySettings,
     adjust,
-    adjust_similarity,
     cosine_similarity,
     distinct_ratio,
     graph_cut,
@@ -225,9 +224,7 @@ class TestHostileNumbers:
 
     def test_without_a_floor_the_weight_can_change_sign(self):
         S = np.array([[1, -0.8, -0.8], [-0.8, 1, 0.9], [-0.8, 0.9, 1]])
-        weights = adjust_similarity(
-            similarity=S, totals=np.ones(3), settings=DiversitySettings(similarity_floor=None)
-        ).weights
+        weights = adjust(similarity=S, totals=np.ones(3), settings=DiversitySettings(similarity_floor=None)).weights
         assert weights[0] < 0
 
     def test_unknown_scaling(self):

@@ -13,7 +13,6 @@ from dra_toolkit.diversity import (
     ZERO_SPREAD_GROUPS,
     DiversitySettings,
     adjust,
-    adjust_similarity,
     adjusted_advantages,
 )
 from dra_toolkit.errors import MeasureError
@@ -157,7 +156,7 @@ def test_groups_whose_similarity_was_not_measured_are_left_alone_where_it_is_nee
     known = {name: getattr(drawn, name) for name in ("totals", "labels", "log_probs", "lengths", "history")} | {
         "settings": settings
     }
-    adjustment = adjust_similarity(similarity=similarity, **known)
+    adjustment = adjust(similarity=similarity, **known)
     assert np.isnan(adjustment.redundancy[0]).all()
     whole = drawn.outcome(settings)[0]
     np.testing.assert_allclose(adjustment.adjusted[1], whole.adjusted[1])
@@ -170,7 +169,7 @@ def test_groups_whose_similarity_was_not_measured_are_left_alone_where_it_is_nee
 @pytest.mark.parametrize("name", [name for name, m in MEASURES.items() if set(m.needs) & {"labels", "log_probs"}])
 def test_what_is_needed_and_not_there_is_said_in_one_line(name):
     with pytest.raises(MeasureError, match=f"diversity: {name} needs ") as caught:
-        adjust_similarity(similarity=np.eye(3), totals=np.ones(3), settings=DiversitySettings(measure=name))
+        adjust(similarity=np.eye(3), totals=np.ones(3), settings=DiversitySettings(measure=name))
     assert len(caught.value.problems) == 1
     assert "\n" not in caught.value.problems[0]
 
@@ -182,7 +181,7 @@ def test_single_precision_similarities_do_as_well(name, seed, G):
     """Recorded similarities are float32: copies and near copies must not blow a kernel up."""
     drawn, settings = Drawn(seed, 5, G), DiversitySettings(measure=name)
     exact, _ = drawn.outcome(settings)
-    again = adjust_similarity(
+    again = adjust(
         similarity=exact.similarity.astype(np.float32),
         totals=drawn.totals,
         settings=settings,

@@ -10,7 +10,7 @@ import pytest
 from dra_toolkit.diversity import (
     MEASURES,
     DiversitySettings,
-    adjust_similarity,
+    adjust,
     adjusted_advantages,
     cosine_similarity,
     group_advantages,
@@ -25,7 +25,7 @@ ONES = np.ones(3)
 
 def found(measure: str, similarity=S, totals=ONES, options=None, **known):
     settings = DiversitySettings(measure=measure, options=options or {})
-    return adjust_similarity(similarity=similarity, totals=totals, settings=settings, **known)
+    return adjust(similarity=similarity, totals=totals, settings=settings, **known)
 
 
 class TestByHand:
@@ -74,7 +74,7 @@ class TestByHand:
     def test_set_utility_is_added_to_the_advantage(self):
         totals = np.array([[1.0, 0.0]])
         settings = DiversitySettings(measure="set_utility", options={"set_utility_scale": 0.5})
-        adjustment = adjust_similarity(similarity=PAIR[None], totals=totals, settings=settings)
+        adjustment = adjust(similarity=PAIR[None], totals=totals, settings=settings)
         np.testing.assert_array_equal(adjustment.adjusted, totals)
         expected = np.array([[0.5, -0.5]]) + 0.5 * math.log(1.875)
         np.testing.assert_allclose(adjusted_advantages(adjustment, "none", settings), expected)
@@ -122,9 +122,7 @@ class TestByHand:
     def test_uniqueness_multiplies_advantages(self):
         totals = np.array([[1.0, 0.0, 0.0, 1.0]])
         settings = DiversitySettings(measure="uniqueness", options={"uniqueness_power": 0.5})
-        adjustment = adjust_similarity(
-            similarity=np.eye(4)[None], totals=totals, settings=settings, labels=self.labels[None]
-        )
+        adjustment = adjust(similarity=np.eye(4)[None], totals=totals, settings=settings, labels=self.labels[None])
         np.testing.assert_allclose(adjustment.weights, [[math.sqrt(2), math.sqrt(2), 2, 2]])
         expected = group_advantages(totals) * adjustment.weights
         np.testing.assert_allclose(adjusted_advantages(adjustment, "group", settings), expected)
@@ -149,7 +147,7 @@ class TestByHand:
         rng = np.random.default_rng(0)
         totals = (rng.random((20, 8)) < 0.5).astype(float)
         settings = DiversitySettings(measure="ucpo", options={"ucpo_tau": 0.7})
-        adjustment = adjust_similarity(
+        adjustment = adjust(
             similarity=np.broadcast_to(np.eye(8), (20, 8, 8)),
             totals=totals,
             settings=settings,

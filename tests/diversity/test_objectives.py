@@ -15,7 +15,6 @@ from dra_toolkit.diversity import (
     DiversitySettings,
     PromptHistory,
     adjust,
-    adjust_similarity,
     adjusted_advantages,
     group_advantages,
     idle_note,
@@ -34,7 +33,7 @@ def advantages(measure: str, totals, similarity=None, scale="group", options=Non
     similarity = np.broadcast_to(np.eye(G) if similarity is None else similarity, (len(totals), G, G))
     settings = DiversitySettings(measure=measure, options=options or {})
     known = {name: value if name == "history" else np.atleast_2d(value) for name, value in known.items()}
-    adjustment = adjust_similarity(similarity=similarity, totals=totals, settings=settings, **known)
+    adjustment = adjust(similarity=similarity, totals=totals, settings=settings, **known)
     return adjusted_advantages(adjustment, scale, settings)[0]
 
 

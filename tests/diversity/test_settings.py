@@ -11,13 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dra_toolkit.diversity import (
-    SETTING_KEYS,
-    DiversitySettings,
-    adjust,
-    adjust_similarity,
-    diversity_settings,
-)
+from dra_toolkit.diversity import SETTING_KEYS, DiversitySettings, adjust, diversity_settings
 from dra_toolkit.diversity.weights import inverted_for_negatives, mean_one
 from dra_toolkit.errors import SettingsError
 
@@ -130,7 +124,7 @@ class TestRankSlice:
 
     def test_similarities_of_groups_alone_do_not_do(self):
         with pytest.raises(ValueError, match=r"rank_slice.*embeddings"):
-            adjust_similarity(similarity=np.eye(3)[None], totals=np.ones((1, 3)), settings=sliced(3))
+            adjust(similarity=np.eye(3)[None], totals=np.ones((1, 3)), settings=sliced(3))
 
 
 class TestMeanOne:
@@ -269,5 +263,5 @@ class TestTogether:
     def test_similarities_and_embeddings_give_the_same(self, stack, chosen):
         E, totals = stack
         ours = adjust(embeddings=E, totals=totals, settings=chosen)
-        again = adjust_similarity(similarity=ours.similarity, totals=totals, settings=chosen)
+        again = adjust(similarity=ours.similarity, totals=totals, settings=chosen)
         np.testing.assert_array_equal(again.adjusted, ours.adjusted)

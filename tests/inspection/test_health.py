@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from recorded import FACTS, make_run, record, record_all
 
-from dra_toolkit.diversity import DiversitySettings, adjust_similarity, group_advantages
+from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.inspection.overview import (
     by_rule,
     distinct_right,
@@ -103,7 +103,7 @@ def recorded_run(path, steps, settings, *, negative):
     similarity[:5, :5] = 0.9
     np.fill_diagonal(similarity, 1)
     totals = np.array([-1.0] * 5 + [-1.0, 1.0, 1.0]) if negative else np.array([0.0] * 6 + [1.0, 1.0])
-    adjustment = adjust_similarity(similarity=similarity, totals=totals, settings=settings)
+    adjustment = adjust(similarity=similarity, totals=totals, settings=settings)
     batches = []
     for step in range(1, steps + 1):
         base = record(step, 0, G=8)

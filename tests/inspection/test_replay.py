@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from recorded import FACTS, make_run, record, record_all
 
-from dra_toolkit.diversity import DiversitySettings, adjust, adjust_similarity, group_advantages
+from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.embedding.hashed import HashEmbedder
 from dra_toolkit.errors import RecipeError, RunError
 from dra_toolkit.inspection.replay.run import replay_groups, replay_run
@@ -23,7 +23,7 @@ UNEVEN = (3, 5, 4, 3, 1, 2)
 def negative(original):
     """Return a group with totals below and above zero, so that their sign matters."""
     totals = original.adjustment.totals - 0.6
-    adjustment = adjust_similarity(similarity=original.adjustment.similarity, totals=totals)
+    adjustment = adjust(similarity=original.adjustment.similarity, totals=totals)
     return replace(
         original,
         group=replace(original.group, rewards={"a": totals, "b b": np.zeros_like(totals)}),
@@ -51,9 +51,7 @@ def run(tmp_path_factory, batches):
 def plainly(batch, settings, scaling):
     """Return the advantages of a batch, group by group, without the code under test."""
     adjusted = [
-        adjust_similarity(
-            similarity=r.adjustment.similarity, totals=r.adjustment.totals, settings=settings, step=r.step
-        )
+        adjust(similarity=r.adjustment.similarity, totals=r.adjustment.totals, settings=settings, step=r.step)
         for r in batch
     ]
     if scaling != "batch":
@@ -283,7 +281,7 @@ class TestLabels:
         settings = DiversitySettings(measure="cluster_size", labels="test_replay.by_length")
         expected = [
             group_advantages(
-                adjust_similarity(
+                adjust(
                     similarity=group.adjustment.similarity,
                     totals=group.adjustment.totals,
                     labels=np.array(by_length(group.group.completions)),

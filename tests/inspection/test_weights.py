@@ -14,7 +14,7 @@ from recorded import make_run, record, record_all
 from typer.testing import CliRunner
 
 from dra_toolkit.cli.main import app
-from dra_toolkit.diversity import MEASURES, adjust_similarity, group_advantages
+from dra_toolkit.diversity import MEASURES, adjust, group_advantages
 from dra_toolkit.errors import RunError
 from dra_toolkit.inspection.replay.settings import read_changes
 from dra_toolkit.inspection.weights import by_formula, every_formula, of_run
@@ -34,7 +34,7 @@ def run(tmp_path_factory):
 def some_right(original, right):
     """Return a group with rewards of 1 for so many completions and 0 for the others."""
     totals = (np.arange(4) < right).astype(float)
-    adjustment = adjust_similarity(similarity=original.adjustment.similarity, totals=totals)
+    adjustment = adjust(similarity=original.adjustment.similarity, totals=totals)
     return replace(
         original,
         group=replace(original.group, rewards={"a": totals, "b b": np.zeros(4)}),

@@ -7,7 +7,7 @@ import pytest
 from waiting import processor_time
 
 from dra_toolkit.evaluation.statistics.scores import majority
-from dra_toolkit.judge.judging import joined
+from dra_toolkit.judge.joining import joined
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import tiny
 import torch
 
-from dra_toolkit.diversity import DiversitySettings, Effect, adjust_similarity, adjusted_advantages
+from dra_toolkit.diversity import DiversitySettings, Effect, adjust, adjusted_advantages
 from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.errors import MeasureError
 from dra_toolkit.training.batch import mean_log_probs
@@ -65,7 +65,7 @@ def train(policy, folder, settings, *, config=None, rollout=None, embedder=HASH)
 
 def replayed(record, settings):
     """Return the advantages that follow from a record and its settings alone."""
-    adjustment = adjust_similarity(
+    adjustment = adjust(
         similarity=record.adjustment.similarity[None],
         totals=record.adjustment.totals[None],
         settings=settings,

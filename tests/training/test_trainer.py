@@ -8,7 +8,7 @@ import tiny
 import torch
 from trl import GRPOTrainer
 
-from dra_toolkit.diversity import DiversitySettings, adjust_similarity, group_advantages
+from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.embedding import EmbedderSettings
 from dra_toolkit.inspection.verify import verify
 from dra_toolkit.runs import Run
@@ -73,7 +73,7 @@ def test_record_is_consistent(policy, tmp_path):
     for r in records:
         raw = np.stack([r.group.rewards["letters"], r.group.rewards["picky"]])
         np.testing.assert_allclose(r.adjustment.totals, np.nansum(raw, axis=0), atol=1e-7)
-        again = adjust_similarity(similarity=r.adjustment.similarity, totals=r.adjustment.totals)
+        again = adjust(similarity=r.adjustment.similarity, totals=r.adjustment.totals)
         np.testing.assert_allclose(r.adjustment.adjusted, again.adjusted)
         assert list(r.group.rewards) == ["letters", "picky"], "the adjustment's own column is not a reward"
         assert len(set(r.group.finish_reasons)) == 1

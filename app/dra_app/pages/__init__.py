@@ -10,19 +10,15 @@ The browser keeps what is shown in the address and sends it with every question,
 shows the same. Each value is checked when it is used (`dra_app.params`): an address can be typed by anybody.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dra_app.context import Context
 from dra_toolkit.runs import Run
-
-if TYPE_CHECKING:
-    from dra_app.context import Context
 
 Answer = dict[str, Any]
 """`parts`: name of a part of the page -> HTML; `state`: what goes into the address; `error`: what is wrong in one line."""

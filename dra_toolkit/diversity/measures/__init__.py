@@ -5,13 +5,25 @@ paper has it so, the plain advantage; `replacement(values)` takes its place. A u
 `Signals` that returns weights (..., G) or an `Effect`, or to a `Measure`.
 """
 
-from dra_toolkit.diversity.measures import clusters, history, likelihood, objectives, redundancy, scores, sets_of_k
+from dra_toolkit.diversity.measures import (
+    clusters,
+    evol,
+    history,
+    likelihood,
+    maxrl,
+    mmr,
+    objectives,
+    redundancy,
+    sets_of_k,
+)
 from dra_toolkit.diversity.measures.custom import load_measure, loaded_measure
-from dra_toolkit.diversity.measures.interface import NEEDS, ActsOn, Effect, Measure, Need, Option, Signals, replacement
+from dra_toolkit.diversity.measures.interface import ActsOn, Effect, Measure, Option
+from dra_toolkit.diversity.measures.shared import replacement
+from dra_toolkit.diversity.measures.signals import NEEDS, Need, Signals
 
 MEASURES: dict[str, Measure] = {
     name: measure
-    for room in (redundancy, scores, clusters, likelihood, objectives, sets_of_k, history)
+    for room in (redundancy, mmr, evol, clusters, likelihood, maxrl, objectives, sets_of_k, history)
     for name, measure in room.MEASURES.items()
 }
 """The toolkit's own measures by their name in a recipe."""

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, Signals, redundancy_effect
+from dra_toolkit.diversity.measures.interface import Effect, Measure, Option
+from dra_toolkit.diversity.measures.shared import redundancy_effect
+from dra_toolkit.diversity.measures.signals import Signals
 from dra_toolkit.groups import Array
 
 

@@ -2,17 +2,9 @@
 
 import numpy as np
 
-from dra_toolkit.diversity.measures.interface import (
-    Effect,
-    Measure,
-    Option,
-    Signals,
-    counts,
-    objective,
-    replacement,
-    right,
-    scorable,
-)
+from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, objective
+from dra_toolkit.diversity.measures.shared import counts, replacement, right, scorable
+from dra_toolkit.diversity.measures.signals import Signals
 from dra_toolkit.groups import Array
 
 DISCOUNT = Option(name="discount", default=0.5, low=0, high=1, meaning="What earlier visits count for at each new one.")

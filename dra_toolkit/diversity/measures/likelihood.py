@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, Signals, right, scorable
+from dra_toolkit.diversity.measures.interface import Effect, Measure, Option
+from dra_toolkit.diversity.measures.shared import right, scorable
+from dra_toolkit.diversity.measures.signals import Signals
 from dra_toolkit.groups import Array
 
 TIE = 1e-4

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from dra_toolkit.diversity.measures.interface import Effect, Measure, Option, Signals, redundancy_effect
+from dra_toolkit.diversity.measures.interface import Effect, Measure, Option
+from dra_toolkit.diversity.measures.shared import redundancy_effect
+from dra_toolkit.diversity.measures.signals import Signals
 from dra_toolkit.groups import Array
 
 RIDGE = Option(name="ridge", default=0.1, low=1e-6, high=1e6, meaning="Added to the kernel's diagonal.")

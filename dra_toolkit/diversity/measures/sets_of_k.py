@@ -2,16 +2,9 @@
 
 import numpy as np
 
-from dra_toolkit.diversity.measures.interface import (
-    Effect,
-    Option,
-    Signals,
-    counts,
-    objective,
-    replacement,
-    right,
-    scorable,
-)
+from dra_toolkit.diversity.measures.interface import Effect, Option, objective
+from dra_toolkit.diversity.measures.shared import counts, replacement, right, scorable
+from dra_toolkit.diversity.measures.signals import Signals
 from dra_toolkit.groups import Array
 
 K = Option(name="k", default=4, low=1, high=64, meaning="Completions of which one must be right; at most the group's.")

@@ -40,7 +40,7 @@ from dra_toolkit.inspection.replay.pieces import (
 )
 from dra_toolkit.inspection.replay.settings import Changes, recorded_settings
 from dra_toolkit.inspection.vectors import recorded_vectors
-from dra_toolkit.judge.judging import joined
+from dra_toolkit.judge.joining import joined
 from dra_toolkit.rewards import CORRECT_ABOVE
 from dra_toolkit.rewards.answers import final_answer
 from dra_toolkit.runs import FileFacts, Run

@@ -13,14 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from dra_toolkit.diversity import (
-    DiversitySettings,
-    Estimator,
-    adjust,
-    adjust_similarity,
-    group_advantages,
-    total_rewards,
-)
+from dra_toolkit.diversity import DiversitySettings, Estimator, adjust, group_advantages, total_rewards
 from dra_toolkit.embedding import Embedder
 from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Mode
 from dra_toolkit.runs.importers.fitting import rewards_of
@@ -115,7 +108,7 @@ def as_records(
         start += size
         known: dict[str, Any] = {"totals": totals[index, :size], "settings": PLAIN}
         if embedded is None:
-            adjustment = adjust_similarity(similarity=np.full((size, size), np.nan), **known)
+            adjustment = adjust(similarity=np.full((size, size), np.nan), **known)
         else:
             adjustment = adjust(embeddings=embedded, **known)
         reason = next((r.discard_reason for r in group if r.discard_reason), None)

@@ -1,14 +1,13 @@
 """The Compare page: any number of runs, their curves in the same figures, and a prompt that two of them saw side by side."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from markupsafe import Markup
 
 from dra_app import params as read
+from dra_app.context import Context
 from dra_app.figure import Cell, csv_text
 from dra_app.group_view import view_of
 from dra_app.pages import Answer, Page
@@ -27,9 +26,6 @@ from dra_toolkit.inspection.comparison import COMPARED, OF_A_SEED, compare, sett
 from dra_toolkit.inspection.group_list import look_at_prompt
 from dra_toolkit.inspection.overview import differing_keys
 from dra_toolkit.runs import Run
-
-if TYPE_CHECKING:
-    from dra_app.context import Context
 
 MOST_RUNS = 64
 MOST_COMPLETIONS = 6

@@ -1,15 +1,14 @@
 """The Overview page: whether the run is well, every curve of it, and the runs beside it."""
 
-from __future__ import annotations
-
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from dra_app import params as read
+from dra_app.context import Context
 from dra_app.figure import csv_text
 from dra_app.pages import Answer, Page, evaluate
 from dra_app.pages.evaluate.scores import SCORES, scores, scores_figure
@@ -31,9 +30,6 @@ from dra_toolkit.errors import DRAError, RunError
 from dra_toolkit.inspection.lint.linting import lint as lint_run
 from dra_toolkit.inspection.overview import Note, health_notes
 from dra_toolkit.runs import Run
-
-if TYPE_CHECKING:
-    from dra_app.context import Context
 
 AGAIN = 0.05
 """Share of the steps that must be new before a run's health, which reads a third of its groups, is judged again."""

@@ -14,8 +14,6 @@ from dra_toolkit.runs import Run
 PAGE_SIZE = 20
 LONGEST = 1_000
 FURTHEST = 1_000_000
-Facts = dict[tuple[int, int, int, int], dict[str, Any]]
-"""Step, batch, group and completion -> its total reward, its advantage, whether it is right."""
 
 
 def show(run: Run, params: read.Params) -> Answer:
@@ -50,8 +48,8 @@ def count(run: Run, params: read.Params) -> Answer:
     return {"parts": {"count": "; ".join(filter(None, (f"{found.total:,} completions in all", run.texts_left_out())))}}
 
 
-def _facts(run: Run, hits: Hits) -> Facts:
-    """Return the numbers of the completions that were hit."""
+def _facts(run: Run, hits: Hits) -> dict[tuple[int, int, int, int], dict[str, Any]]:
+    """Return total, advantage and verdict of the completions that were hit, by step, batch, group and completion."""
     if not hits.rows:
         return {}
     right = correct_sql(run, (hits.rows[0].mode,)) or "NULL"
@@ -67,13 +65,9 @@ def _facts(run: Run, hits: Hits) -> Facts:
 
 def wanted_from(params: read.Params, text: str) -> Wanted:
     """Return what is searched for; raises RunError for an expression that is none."""
-    correct = read.choice(params, "correct", ("", "0", "1"), "")
-    return Wanted(
-        text=text,
-        is_regex=read.flag(params, "regex"),
-        ignore_case=not read.flag(params, "case"),
-        correct=None if correct == "" else correct == "1",
-    )
+    correct = {"": None, "0": False, "1": True}[read.choice(params, "correct", ("", "0", "1"), "")]
+    regex, case = read.flag(params, "regex"), read.flag(params, "case")
+    return Wanted(text=text, is_regex=regex, ignore_case=not case, correct=correct)
 
 
 def selection_from(params: read.Params) -> Selection:

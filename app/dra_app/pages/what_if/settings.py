@@ -7,7 +7,7 @@ from typing import Any
 
 from dra_app.params import Params
 from dra_toolkit.diversity import MEASURES, SETTING_KEYS, DiversitySettings, is_dotted, measure_options
-from dra_toolkit.diversity.measures.interface import RECORDED
+from dra_toolkit.diversity.measures.signals import RECORDED
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import is_measured
 from dra_toolkit.groups import GroupRecord, Mode
