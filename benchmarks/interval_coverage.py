@@ -13,9 +13,10 @@ import argparse
 
 import numpy as np
 
+from dra_toolkit.evaluation.statistics.intervals import Z
 from dra_toolkit.evaluation.statistics.paired_tests import t_interval
 from dra_toolkit.evaluation.statistics.power import PRIOR_CHECKPOINTS, PRIOR_PROBLEMS
-from dra_toolkit.evaluation.statistics.scores import Z, score
+from dra_toolkit.evaluation.statistics.scores import score
 
 PROBLEMS, SAMPLES = (30, 40, 272), (1, 4, 16)
 CENTRES = (-4.5, -2.2, 0.0)

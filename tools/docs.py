@@ -98,7 +98,8 @@ def _gives(factory: object) -> str:
 
 def legacy_recipes() -> str:
     """Return the page on recipes of 2025."""
-    from dra_toolkit.recipe.legacy_tables import DR_GRPO, DROPPED, LEGACY_DEFAULTS, MARKERS, RENAMED
+    from dra_toolkit.recipe.legacy_defaults import DR_GRPO, LEGACY_DEFAULTS
+    from dra_toolkit.recipe.legacy_tables import DROPPED, MARKERS, RENAMED
 
     def plain(value: object) -> str:
         return f"`{json.dumps(value)}`"

@@ -15,8 +15,9 @@ from dra_toolkit.diversity import DiversitySettings, adjust, group_advantages
 from dra_toolkit.embedding.hashed import HashEmbedder
 from dra_toolkit.evaluation.results.stored import OUTCOMES_FILE, write_outcomes
 from dra_toolkit.groups import Array, CompletionGroup, GroupRecord, Message
+from dra_toolkit.quickstart.addition_ways import STYLES
 from dra_toolkit.quickstart.checker import well_formed_answer
-from dra_toolkit.quickstart.derivations import STYLES, render
+from dra_toolkit.quickstart.derivations import render
 from dra_toolkit.quickstart.reward import strict
 from dra_toolkit.quickstart.task import Problem, problems
 from dra_toolkit.recipe import load_recipe

@@ -84,7 +84,7 @@ def compare(
 ) -> None:
     """Compare two steps or models on the problems that both answered, and say in words what that shows."""
     from dra_toolkit.evaluation.report.about import power_of
-    from dra_toolkit.evaluation.report.answers import flips
+    from dra_toolkit.evaluation.report.flips import flips
     from dra_toolkit.evaluation.report.view import comparison_view, flips_view, plain_pair
     from dra_toolkit.evaluation.statistics.comparison import compare as ask
 

@@ -13,8 +13,8 @@ from rich.text import Text
 from dra_toolkit.group_measures import GROUP_MEASURES, is_measured, shown_in
 from dra_toolkit.groups import GroupRecord
 from dra_toolkit.inspection.comparison import Comparison, Curve
-from dra_toolkit.inspection.group_html import answers_told, by_advantage, number_heads, number_rows, place_of, signed
 from dra_toolkit.inspection.group_list import IN_ORDER, GroupRow, Pair, PromptHistory, RunRow
+from dra_toolkit.inspection.group_numbers import answers_told, by_advantage, number_heads, number_rows, place_of, signed
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.overview import Note, RunOverview
 from dra_toolkit.inspection.selection import Page

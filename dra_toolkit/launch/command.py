@@ -33,18 +33,13 @@ class Command:
 
     def __str__(self) -> str:
         """Return the command as one would type it."""
-        settings = [f"{name}={value}" for name, value in self.environment.items()]
-        return shlex.join([*settings, *self.argv])
+        return shlex.join([*(f"{name}={value}" for name, value in self.environment.items()), *self.argv])
 
 
 def run_command(command: Command, log: Path, *, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own, printing to `log`; `before` is put in front of its arguments.
-
-    Raises LaunchError if it cannot be started.
-    """
+    """Start a command in a session of its own, printing to `log`, `before` put before its arguments; raises LaunchError."""
     environment = {AGENT_PATIENCE: str(STOP_SECONDS), **os.environ, **command.environment}
-    if not before:  # a guard looks after what is its own
-        environment[LAUNCHER] = str(os.getpid())
+    environment |= {} if before else {LAUNCHER: str(os.getpid())}  # a guard looks after what is its own
     environment["PYTHONSAFEPATH"] = "1"  # a json.py that lies in the working folder is not run
     try:
         with open(log, "ab") as output:

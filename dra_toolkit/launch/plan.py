@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dra_toolkit.launch.command import Command
 from dra_toolkit.launch.devices import Gpu
-from dra_toolkit.launch.vllm_server import server_command
+from dra_toolkit.launch.vllm_command import server_command
 from dra_toolkit.quickstart import cached_ways
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.recipe.accelerate_config import read_accelerate_config

@@ -14,11 +14,12 @@ from dra_toolkit.errors import LaunchError, RecipeError
 from dra_toolkit.launch.build_locks import build_notes
 from dra_toolkit.launch.command import Command, how_it_ended, kill, run_command
 from dra_toolkit.launch.devices import Gpu, visible_gpus
+from dra_toolkit.launch.machines import Machines
 from dra_toolkit.launch.plan import Plan, plan
 from dra_toolkit.launch.requirements import missing
 from dra_toolkit.launch.start import Start, in_the_way, is_finished, join, prepared, resumable_from, say_failed
 from dra_toolkit.launch.vllm_server import VLLMServer
-from dra_toolkit.launch.watch import EventTail, Machines
+from dra_toolkit.launch.watch import EventTail
 from dra_toolkit.logins import login_problems
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.check_users import import_problems

@@ -5,9 +5,10 @@ what a recipe names; `tokenizer` and `base_model` make the model, and `assets` p
 Nothing here imports torch until a model is made.
 """
 
+from dra_toolkit.quickstart.addition_ways import KEY_PHRASES, STYLES
 from dra_toolkit.quickstart.assets import QuickstartAssets, cache_dir, cached_ways, ways
 from dra_toolkit.quickstart.checker import distinct_correct_styles, effective_styles, style_of, well_formed_answer
-from dra_toolkit.quickstart.derivations import KEY_PHRASES, STYLES, render
+from dra_toolkit.quickstart.derivations import render
 from dra_toolkit.quickstart.task import Problem, Problems, accepts, problems
 
 __all__ = ["KEY_PHRASES", "STYLES", "Problem", "Problems", "QuickstartAssets", "accepts", "cache_dir", "cached_ways"]

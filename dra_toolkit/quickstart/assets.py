@@ -26,7 +26,7 @@ Progress = Callable[[str, int, int], None]
 MEASURED_PROBLEMS, MEASURED_SAMPLES = 64, 4
 ABANDONED_AFTER = 24 * 3600.0
 """Seconds after which a folder that a killed build left behind is removed by the next build."""
-_MADE_BY = ("task", "derivations", "checker", "tokenizer", "base_model", "assets")
+_MADE_BY = ("task", "addition_ways", "derivations", "checker", "tokenizer", "base_model", "assets")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

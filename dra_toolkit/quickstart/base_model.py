@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from dra_toolkit.quickstart.addition_ways import STYLES
 from dra_toolkit.quickstart.checker import distinct_correct_styles, effective_styles, well_formed_answer
-from dra_toolkit.quickstart.derivations import STYLES, render
+from dra_toolkit.quickstart.derivations import render
 from dra_toolkit.quickstart.task import Problem
 
 IGNORED = -100

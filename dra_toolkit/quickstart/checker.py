@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from dra_toolkit.quickstart.derivations import KEY_PHRASES
+from dra_toolkit.quickstart.addition_ways import KEY_PHRASES
 from dra_toolkit.quickstart.task import Problem
 
 _BOX = re.compile(r"\\boxed\{([0-9]{1,4})\}")

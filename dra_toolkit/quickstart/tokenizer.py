@@ -8,7 +8,8 @@ skips special tokens, because the reward reads them. Other words become `<unk>`,
 import re
 from typing import Any
 
-from dra_toolkit.quickstart.derivations import STYLES, render
+from dra_toolkit.quickstart.addition_ways import STYLES
+from dra_toolkit.quickstart.derivations import render
 from dra_toolkit.quickstart.task import Problem
 
 PAD, EOS, BOS, UNKNOWN = "<pad>", "<eos>", "<bos>", "<unk>"

@@ -92,6 +92,5 @@ def _check_weights(recipe: Mapping[str, Any], count: int) -> Iterator[str]:
         yield "dataset_weights: needs dataset_name to be a list, of the data sets that are mixed; leave it out"
     elif len(weights) != count:
         yield f"dataset_weights: found {len(weights)} weights for {count} data sets, expected one each"
-    bad = [weight for weight in weights if not (weight > 0 and math.isfinite(weight))]
-    if bad:
+    if bad := [weight for weight in weights if not (weight > 0 and math.isfinite(weight))]:
         yield f"dataset_weights: found {', '.join(map(str, bad))}, expected numbers above 0; leave out a data set instead"

@@ -1,8 +1,6 @@
 """Whether the data has the columns that a recipe and its rewards name, as far as files and source code show it."""
 
-import csv
 import inspect
-import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 from dra_toolkit.dotted import is_dotted, load_dotted, look_beside, parameters_of
 from dra_toolkit.errors import DRAError, did_you_mean
+from dra_toolkit.recipe.data_columns import data_columns
 from dra_toolkit.recipe.recipe import Recipe
 from dra_toolkit.rewards import REWARDS, names_model
 
@@ -44,24 +43,6 @@ def check_columns(recipe: Recipe) -> Iterator[str]:
     yield from _check_rewards(recipe, [*columns, "solution"])
 
 
-def data_columns(path: Path) -> list[str]:
-    """Return the columns of a JSONL, CSV or Parquet file by its beginning; none where they cannot be told.
-
-    What lies in an object is named with dots, after it. Raises UnicodeDecodeError for a text that is not UTF-8.
-    """
-    if not os.path.isfile(path):
-        return []
-    if path.suffix == ".parquet":
-        return _parquet_columns(path)
-    if path.suffix not in (".jsonl", ".csv"):
-        return []
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        if path.suffix == ".csv":
-            return next(csv.reader(file), [])
-        rows = (_names(_row(line)) for line in file if line.strip())
-        return list(dict.fromkeys(key for row, _ in zip(rows, range(100), strict=False) for key in row))
-
-
 def import_problems(recipe: Recipe) -> list[str]:
     """Import every function of the user's that a recipe names, which the user asked for; return what is wrong with each."""
     look_beside(recipe.folder)
@@ -76,32 +57,6 @@ def import_problems(recipe: Recipe) -> list[str]:
         except DRAError as found:
             problems += found.problems
     return problems
-
-
-def _row(line: str) -> Any:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _names(row: Any, before: str = "") -> Iterator[str]:
-    for key, value in row.items() if isinstance(row, dict) else ():
-        yield f"{before}{key}"
-        yield from _names(value, f"{before}{key}.")
-
-
-def _parquet_columns(path: Path) -> list[str]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    def fields(of: Any) -> dict[str, Any]:
-        return {field.name: fields(field.type) if pa.types.is_struct(field.type) else None for field in of}
-
-    try:
-        return list(_names(fields(pq.read_schema(path))))
-    except (OSError, pa.ArrowException):
-        return []  # told by whoever reads its rows
 
 
 def _check_rewards(recipe: Recipe, columns: list[str]) -> Iterator[str]:

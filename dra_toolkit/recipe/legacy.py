@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dra_toolkit.recipe.keys import known_keys
-from dra_toolkit.recipe.legacy_tables import DR_GRPO, DROPPED, MARKERS, NOTHING, RENAMED, set_legacy_defaults
+from dra_toolkit.recipe.legacy_defaults import DR_GRPO, set_legacy_defaults
+from dra_toolkit.recipe.legacy_tables import DROPPED, MARKERS, NOTHING, RENAMED
 from dra_toolkit.recipe.recipe import Origin, Setting
 from dra_toolkit.recipe.tokens import check_no_token
 from dra_toolkit.recipe.values import BadValueError, read_value

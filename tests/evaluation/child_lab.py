@@ -106,7 +106,8 @@ def sampling(policy: Path) -> dict[str, Any]:
     """Generate the same requests in other batches, another order, and in part."""
     import torch
 
-    from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine, draw
+    from dra_toolkit.evaluation.child.sampling import draw
+    from dra_toolkit.evaluation.child.transformers_engine import TransformersEngine
     from dra_toolkit.evaluation.requests import Generation, Request, sample_seed
     from dra_toolkit.evaluation.settings import Engine
 

@@ -15,8 +15,8 @@ from scipy.stats import binomtest
 
 from dra_toolkit.evaluation.report.gather import gather
 from dra_toolkit.evaluation.statistics.comparison import compare
+from dra_toolkit.evaluation.statistics.intervals import wilson
 from dra_toolkit.evaluation.statistics.paired_tests import holm, normal_test, sign_flip, t_interval
-from dra_toolkit.evaluation.statistics.scores import wilson
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from dra_toolkit.errors import EvaluationError
-from dra_toolkit.evaluation.statistics.scores import average, interval, majority, pass_at_k, score, wilson
+from dra_toolkit.evaluation.statistics.intervals import interval, wilson
+from dra_toolkit.evaluation.statistics.scores import average, majority, pass_at_k, score
 
 GRIDS = (
     st.integers(1, 6)

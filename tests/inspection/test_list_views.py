@@ -16,8 +16,8 @@ from rich.console import Console
 
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.inspection.comparison import COMPARED, Comparison, Curve, PromptPair
-from dra_toolkit.inspection.group_html import answers_told
 from dra_toolkit.inspection.group_list import GroupRow, Pair, PromptHistory, RunRow, word_differences
+from dra_toolkit.inspection.group_numbers import answers_told
 from dra_toolkit.inspection.near import Neighbour
 from dra_toolkit.inspection.overview import Note, RunOverview, Sign, StepOverview
 from dra_toolkit.inspection.selection import Page

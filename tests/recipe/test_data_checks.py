@@ -10,7 +10,7 @@ import pytest
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import load_recipe
-from dra_toolkit.recipe.check_users import data_columns
+from dra_toolkit.recipe.data_columns import data_columns
 
 GOOD = "model_name_or_path: builtin:ways\nreward_funcs: [format]\nembedder: hash\ndataset_name: [{a}, {b}]\n"
 

@@ -9,7 +9,8 @@ import pytest
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import Recipe, known_keys, load_recipe
 from dra_toolkit.recipe.keys import OUR_DEFAULTS, REFUSED
-from dra_toolkit.recipe.legacy_tables import DROPPED, LEGACY_DEFAULTS, MARKERS, NOTHING, RENAMED
+from dra_toolkit.recipe.legacy_defaults import LEGACY_DEFAULTS
+from dra_toolkit.recipe.legacy_tables import DROPPED, MARKERS, NOTHING, RENAMED
 
 OPEN_RS = """
 model_name_or_path: deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B

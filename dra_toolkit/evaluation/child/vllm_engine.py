@@ -57,15 +57,9 @@ class VLLMEngine:
 
 def engine_arguments(model: Mapping[str, Any], engine: Mapping[str, Any]) -> dict[str, Any]:
     """Return what vLLM's `LLM` is started with."""
-    arguments: dict[str, Any] = {
-        "model": model["base"] or model["path"],
-        "tokenizer": model["tokenizer"],
-        "dtype": engine["dtype"],
-        "tensor_parallel_size": engine["tensor_parallel"],
-        "gpu_memory_utilization": engine["gpu_memory_utilization"],
-        "seed": 0,
-        "disable_log_stats": True,
-    }
+    arguments: dict[str, Any] = {name: engine[name] for name in ("dtype", "gpu_memory_utilization")}
+    arguments |= {"model": model["base"] or model["path"], "tokenizer": model["tokenizer"]}
+    arguments |= {"tensor_parallel_size": engine["tensor_parallel"], "seed": 0, "disable_log_stats": True}
     if engine["max_model_length"]:
         arguments["max_model_len"] = engine["max_model_length"]
     if model["base"]:

@@ -7,8 +7,8 @@ from dra_toolkit.evaluation.report.gather import Report, Row
 from dra_toolkit.evaluation.results.published import SIZES
 from dra_toolkit.evaluation.statistics.best_step import Choice
 from dra_toolkit.evaluation.statistics.comparison import AVERAGE, against
+from dra_toolkit.evaluation.statistics.intervals import Score
 from dra_toolkit.evaluation.statistics.power import measured, told
-from dra_toolkit.evaluation.statistics.scores import Score
 from dra_toolkit.safe_text import visible
 
 CONVENTION = "± is one standard error by problem, in tables and figures; at 0 and 100 the end of Wilson's 95 % interval"

@@ -13,7 +13,7 @@ import numpy as np
 from dra_toolkit.evaluation.report.about import about
 from dra_toolkit.evaluation.report.answers import Measured, distinct_answers, sampled_pass
 from dra_toolkit.evaluation.report.gather import Report, Row
-from dra_toolkit.evaluation.statistics.scores import Score
+from dra_toolkit.evaluation.statistics.intervals import Score
 from dra_toolkit.safe_text import visible
 
 if TYPE_CHECKING:

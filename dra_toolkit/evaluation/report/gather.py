@@ -15,7 +15,8 @@ from dra_toolkit.evaluation.results.published import SIZES
 from dra_toolkit.evaluation.results.stored import Evaluation, find_evaluations, folders_below
 from dra_toolkit.evaluation.statistics.best_step import Choice, by_benchmarks, by_held_out, by_training_reward
 from dra_toolkit.evaluation.statistics.comparison import MUST_AGREE
-from dra_toolkit.evaluation.statistics.scores import Score, average
+from dra_toolkit.evaluation.statistics.intervals import Score
+from dra_toolkit.evaluation.statistics.scores import average
 from dra_toolkit.runs import Run, RunDirectory
 from dra_toolkit.runs.layout import EVALUATIONS
 

@@ -17,7 +17,7 @@ from dra_toolkit.evaluation.report.about import CONVENTION, SHOWN, about, findin
 from dra_toolkit.evaluation.report.answers import HEADS, answer_rows
 from dra_toolkit.evaluation.report.gather import Report, Row, limits
 from dra_toolkit.evaluation.results.published import NOTE, REPORTED, SIZES, Reported
-from dra_toolkit.evaluation.statistics.scores import Score
+from dra_toolkit.evaluation.statistics.intervals import Score
 from dra_toolkit.safe_text import visible
 
 

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from dra_toolkit.errors import counted
 from dra_toolkit.evaluation.report.about import CONVENTION, about, choice_text, findings, title
-from dra_toolkit.evaluation.report.answers import HEADS, Flip, Measured, answer_rows, distinct_answers, sampled_pass
+from dra_toolkit.evaluation.report.answers import HEADS, Measured, answer_rows, distinct_answers, sampled_pass
+from dra_toolkit.evaluation.report.flips import Flip
 from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.evaluation.report.texts import published_rows, score_table
 from dra_toolkit.evaluation.results.published import NOTE

@@ -11,7 +11,8 @@ import numpy as np
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.stored import Evaluation, read_outcomes
-from dra_toolkit.evaluation.statistics.scores import Bools, Score, majority, pass_at_k, score
+from dra_toolkit.evaluation.statistics.intervals import Score
+from dra_toolkit.evaluation.statistics.scores import Bools, majority, pass_at_k, score
 from dra_toolkit.judge.joining import joined
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
 from dra_toolkit.evaluation.results.lighteval_names import benchmark_of, metric_of, single_metric
 from dra_toolkit.evaluation.results.stored import FACTS_FILE, Evaluation
-from dra_toolkit.evaluation.statistics.scores import Score, interval
+from dra_toolkit.evaluation.statistics.intervals import Score, interval
 from dra_toolkit.runs.files import read_json
 
 _NAMED_STEP = re.compile(r"(?:^|[_\-/])(?:global_step|step|checkpoint|ckpt)[_-]?(\d+)$", re.IGNORECASE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dra_toolkit.evaluation.statistics.scores import Score, interval
+from dra_toolkit.evaluation.statistics.intervals import Score, interval
 
 SIZES = {"aime24": 30, "math_500": 500, "amc23": 40, "minerva": 272, "olympiadbench": 675}
 _FIGURES = json.loads(Path(__file__).with_name("published.json").read_text(encoding="utf-8"))

@@ -8,8 +8,8 @@ import numpy as np
 
 from dra_toolkit.errors import EvaluationError
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
+from dra_toolkit.evaluation.statistics.intervals import Z, student
 from dra_toolkit.evaluation.statistics.paired_tests import POWER, Interval, holm, normal_test, sign_flip, t_interval
-from dra_toolkit.evaluation.statistics.scores import Z, student
 from dra_toolkit.groups import Array
 
 LEVEL = 0.05

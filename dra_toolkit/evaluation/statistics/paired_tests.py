@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dra_toolkit.evaluation.statistics.scores import student, wilson
+from dra_toolkit.evaluation.statistics.intervals import student, wilson
 from dra_toolkit.groups import Array
 
 RESAMPLES = 10_000

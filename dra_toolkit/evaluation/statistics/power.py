@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 
 from dra_toolkit.evaluation.results.benchmark_result import BenchmarkResult
+from dra_toolkit.evaluation.statistics.intervals import student
 from dra_toolkit.evaluation.statistics.paired_tests import POWER
-from dra_toolkit.evaluation.statistics.scores import student
 
 PRIOR_PROBLEMS, PRIOR_CHECKPOINTS = 2.0, 0.5
 PRIOR = f"a prior: log odds that differ by {PRIOR_PROBLEMS} between problems, {PRIOR_CHECKPOINTS} between checkpoints"

@@ -4,40 +4,17 @@ P problems, each answered n times; `correct` is (P, n) of bool. Problems are wha
 its kind, so every error is one by problem: the samples of one problem are not independent of each other.
 """
 
-import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dra_toolkit.errors import EvaluationError
+from dra_toolkit.evaluation.statistics.intervals import Score, interval
 from dra_toolkit.groups import Array
 
-Z = 1.959964
-"""Standard errors to either side of a 95 % interval."""
 Bools = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """A mean over problems."""
-
-    value: float
-    """From 0 to 1."""
-    error: float
-    """Standard error by problem; NaN for a single problem."""
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
-    problems: int
-
-    @property
-    def spread(self) -> float:
-        """The standard error; where all problems have the same value that of the interval, which is then not 0."""
-        return self.error or (self.high - self.low) / (2 * Z)
 
 
 def pass_at_k(correct: Bools, k: int) -> Array:
@@ -85,42 +62,6 @@ def score(values: Array) -> Score:
     mean = float(np.mean(values))
     error = float(np.std(values, ddof=1) / np.sqrt(P)) if P > 1 else float("nan")
     return interval(mean, error, P)
-
-
-def interval(value: float, error: float, problems: int) -> Score:
-    """Return a share with its 95 % interval: Wilson's, for as many coins as have that error.
-
-    With one sample of each problem these are the problems themselves, less one; where all problems have the same value, such
-    as 0 or 1, an error of 0 would claim certainty, so each problem is a coin. The error is itself estimated from few
-    problems, so Student's t takes the place of 1.96. problems: 0 where nobody knows how many there were.
-    """
-    if error == 0 and problems:
-        low, high = wilson(value * problems, problems)
-    elif error > 0 and 0 < value < 1:
-        coins = value * (1 - value) / max(error, 1e-12) ** 2
-        low, high = wilson(value * coins, coins, student(problems - 1) if problems > 1 else Z)
-    elif error > 0:
-        low, high = max(0.0, value - Z * error), min(1.0, value + Z * error)
-    else:
-        error, low, high = float("nan"), 0.0, 1.0
-    return Score(value=value, error=error, low=low, high=high, problems=problems)
-
-
-@lru_cache(maxsize=256)
-def student(freedom: float, level: float = 0.975) -> float:
-    """Return the quantile of Student's t with so many degrees of freedom."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, level))
-
-
-def wilson(right: float, problems: float, z: float = Z) -> tuple[float, float]:
-    """Return Wilson's interval for `right` of `problems`, of 95 % unless z says otherwise."""
-    share, z2 = right / problems, z * z
-    centre = share + z2 / (2 * problems)
-    half = z * math.sqrt(max(0.0, share * (1 - share) / problems + z2 / (4 * problems**2)))
-    scale = 1 + z2 / problems
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def average(scores: Sequence[Score]) -> Score:

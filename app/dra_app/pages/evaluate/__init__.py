@@ -11,7 +11,7 @@ from dra_app.templates import part
 from dra_toolkit.drawing.numbers import NOT_KNOWN
 from dra_toolkit.errors import DRAError
 from dra_toolkit.evaluation.report.about import METRICS, power_of
-from dra_toolkit.evaluation.report.answers import flips
+from dra_toolkit.evaluation.report.flips import flips
 from dra_toolkit.evaluation.report.gather import Report
 from dra_toolkit.evaluation.report.texts import as_text
 from dra_toolkit.evaluation.statistics.comparison import compare

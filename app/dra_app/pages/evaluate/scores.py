@@ -13,7 +13,7 @@ from dra_app.palette import colour, series
 from dra_toolkit.drawing.curves import Line, curves
 from dra_toolkit.evaluation.report.gather import Report, Row, gather
 from dra_toolkit.evaluation.results.stored import FACTS_FILE
-from dra_toolkit.evaluation.statistics.scores import Score
+from dra_toolkit.evaluation.statistics.intervals import Score
 from dra_toolkit.runs import Run
 
 SCORES = "evaluation"

@@ -30,7 +30,7 @@ from dra_toolkit.drawing.number_columns import aligned
 from dra_toolkit.errors import RunError
 from dra_toolkit.group_measures import GROUP_MEASURES
 from dra_toolkit.groups import GroupRecord, Mode
-from dra_toolkit.inspection.group_html import answers_told
+from dra_toolkit.inspection.group_numbers import answers_told
 from dra_toolkit.runs import Run
 
 FIRST_ROWS = 24
