@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from pathlib import Path
 
 from dra_toolkit.errors import RunError, did_you_mean
@@ -29,11 +30,9 @@ class Context:
     def run_ids(self) -> list[str]:
         """Return the ids of the runs, the most recently written first."""
         for _ in range(3):
-            try:
+            with suppress(OSError):  # a run vanished while it was looked at
                 found = [run.path.name for run in reversed(find_runs(self.root)) if self._is_inside(run.path)]
                 return [run_id for run_id in found if self.only in (None, run_id)]
-            except OSError:  # a run vanished while it was looked at
-                continue
         return []
 
     def run(self, run_id: str = "") -> Run:

@@ -15,8 +15,7 @@ LARGEST = 1 << 31
 
 def whole(params: Params, name: str, default: int | None = None) -> int | None:
     """Return a number from 0 up; the default where it is absent or empty. Raises RunError for anything else."""
-    value = params.get(name)
-    if value is None or value == "":
+    if (value := params.get(name)) in (None, ""):
         return default
     if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,10}", str(value)) or int(value) >= LARGEST:
         raise RunError(f"{name}: found {str(value)[:40]!r}, expected a whole number from 0")
@@ -43,8 +42,7 @@ def place(params: Params) -> tuple[int, int]:
 
 def identity(params: Params, name: str = "prompt") -> str | None:
     """Return the identity of a prompt, 16 hex digits, or None where it is absent."""
-    value = params.get(name)
-    if value is None or value == "":
+    if (value := params.get(name)) in (None, ""):
         return None
     if not isinstance(value, str) or not _HASH.fullmatch(value):
         raise RunError(f"{name}: found {str(value)[:40]!r}, expected 16 hexadecimal digits")

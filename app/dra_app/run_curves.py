@@ -54,8 +54,7 @@ def measure_curves(run: Run, mode: Mode = "train") -> Curves:
 
 def function_curves(run: Run, mode: Mode = "train") -> Curves:
     """Return the mean raw value of each reward function at every step, over the completions that it judged."""
-    names = dict.fromkeys(name for facts in run.facts(mode) for name in facts.reward_weights)
-    if not names:
+    if not (names := dict.fromkeys(name for facts in run.facts(mode) for name in facts.reward_weights)):
         return Curves()
     means = ", ".join(f"avg(rewards.{quoted_name(name)}) AS {quoted_name(name)}" for name in names)
     sql = f"SELECT step, {means} FROM completions WHERE mode = $1 AND step >= $2 GROUP BY step ORDER BY step"

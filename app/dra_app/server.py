@@ -141,8 +141,7 @@ def _add_page(app: fastapi.FastAPI, rules: Rules, own: Sequence[OwnPage]) -> Non
     async def file(_version: str, name: str, request: Request) -> Response:
         if name not in files:
             return Response("There is nothing here.", 404)
-        headers = {"cache-control": "public, max-age=31536000, immutable"}
-        body = files[name]
+        headers, body = {"cache-control": "public, max-age=31536000, immutable"}, files[name]
         if "gzip" in request.headers.get("accept-encoding", ""):
             body, headers["content-encoding"] = packed[name], "gzip"
         return Response(body, media_type=_KINDS[Path(name).suffix], headers=headers)

@@ -47,9 +47,7 @@ class SettingKey:
         if self.choices and value not in self.choices and not (self.dotted and is_dotted(value)):
             ending = " or a dotted path package.module.function" if self.dotted else ""
             return f"found {value!r}, expected one of {', '.join(self.choices)}{ending}"
-        if self.choices or value is None:
-            return None
-        return _out_of_range(value, self.low, self.high)
+        return None if self.choices or value is None else _out_of_range(value, self.low, self.high)
 
 
 def _setting(default: Any, help: str, **declared: Any) -> Any:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib import metadata
 from importlib.util import find_spec
@@ -45,10 +46,8 @@ def bounds() -> dict[tuple[str, str], SpecifierSet]:
 def installed(package: str) -> tuple[str, str] | None:
     """Return the distribution that brings a package, and its version; None if there is none."""
     for name in ALIASES.get(package, (package,)):
-        try:
+        with suppress(metadata.PackageNotFoundError):
             return name, metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return None
 
 

@@ -140,8 +140,7 @@ def _training_seconds(work: Workload, shape: ModelShape, device: Device) -> floa
     if device.is_gpu and work.compute_bytes == 4:
         speed *= TF32_SHARE if training.tf32 else FLOAT32_SHARE
     passes = training.gradient_accumulation_steps * (3 + training.gradient_checkpointing)
-    own = passes * _overhead(TRANSFORMERS_SECONDS, shape)
-    return _training_flops(work, shape) / (speed * work.processes) + own
+    return _training_flops(work, shape) / (speed * work.processes) + passes * _overhead(TRANSFORMERS_SECONDS, shape)
 
 
 def _sampling_seconds(work: Workload, shape: ModelShape, device: Device) -> float:

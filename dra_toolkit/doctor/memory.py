@@ -105,8 +105,7 @@ def workload(recipe: Recipe, *, stored_bytes: int, prompt: int | None = None) ->
 
 def deepspeed_config(recipe: Recipe) -> Mapping[str, Any] | None:
     """Return DeepSpeed's settings as the recipe gives them: its own, or those of its accelerate configuration."""
-    given = recipe.launch.deepspeed
-    if given is not None:
+    if (given := recipe.launch.deepspeed) is not None:
         return given if isinstance(given, Mapping) else json_object(Path(given).expanduser())
     if distributed_type(recipe) != "DEEPSPEED":
         return None

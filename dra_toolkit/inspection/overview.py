@@ -192,8 +192,7 @@ def inverted_negatives(share: float, favour: float) -> Note | None:
     share: of all completions, those with a negative total. favour: correlation of redundancy with what the adjustment
     added to the advantage, among them; NaN if there are none.
     """
-    spoken = share > 0.05 and favour > 0.1
-    return _measured("inverted negatives", (0.0, share), (0.0, favour)) if spoken else None
+    return _measured("inverted negatives", (0.0, share), (0.0, favour)) if share > 0.05 and favour > 0.1 else None
 
 
 def _negative_totals(run: Run, steps: tuple[int, int]) -> tuple[float, float]:

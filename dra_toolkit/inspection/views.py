@@ -138,8 +138,7 @@ def _cut(text: str, lines: int | None) -> str:
     """Return the first lines, of at most 400 characters each, and how much was left out."""
     if lines is None:
         return text
-    rows = text.split("\n")
-    kept = "\n".join(row[:400] for row in rows[:lines])
+    kept = "\n".join(row[:400] for row in text.split("\n")[:lines])
     left_out = len(text) - len(kept)
     return f"{kept}\n… {left_out} more characters; --full shows them" if left_out else kept
 

@@ -52,12 +52,9 @@ def read(text: str) -> v.Value | None:
 @functools.lru_cache(maxsize=1024)  # several kinds may read the same part of a text
 def read_part(text: str) -> v.Value | None:
     for kind in _KINDS:
-        try:
-            value = kind(text)
-        except UnreadableError:
-            continue
-        if value is not None:
-            return value
+        with contextlib.suppress(UnreadableError):
+            if (value := kind(text)) is not None:
+                return value
     return None
 
 
@@ -177,8 +174,7 @@ def _ratio(text: str) -> v.Value | None:
     parts = split(text, ":") if ":" in text else re.split(r"\s+to\s+", text) if re.search(r"\d\s+to\s+\S", text) else []
     if len(parts) < 2:
         return None
-    labelled = re.fullmatch(r"[A-Za-z]{2,}(?:\s+[A-Za-z]+){0,2}", parts[0].strip())
-    if labelled and len(parts) == 2:
+    if len(parts) == 2 and re.fullmatch(r"[A-Za-z]{2,}(?:\s+[A-Za-z]+){0,2}", parts[0].strip()):
         return v.Named(_name(parts[0]), part(parts[1]))
     return v.Ratio(tuple(map(read_expression, parts)))
 
@@ -201,8 +197,7 @@ def _matrix(text: str) -> v.Matrix | None:
 
 def _cases(text: str) -> v.Cases | None:
     """Read the pieces of a function: value & condition."""
-    found = _CASES.fullmatch(text)
-    if not found:
+    if not (found := _CASES.fullmatch(text)):
         return None
     rows = [row.partition("&") for row in _ROWS.split(found[2]) if row.strip()]
     branches = [(part(row[0].strip().rstrip(",")), part(_IF.sub("", row[2].strip()).rstrip(".,"))) for row in rows]

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from dra_toolkit.errors import LaunchError
@@ -29,13 +30,11 @@ def check_ports(recipe: Recipe) -> list[str]:
 
 
 def _is_free(host: str, port: int) -> bool:
-    with socket.socket() as server:
+    with socket.socket() as server, suppress(OSError):
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port still winding down counts as free
-        try:
-            server.bind((host, port))
-        except OSError:
-            return False
-    return True
+        server.bind((host, port))
+        return True
+    return False
 
 
 def answers(url: str) -> bool:

@@ -100,8 +100,7 @@ def _defaults(path: Path) -> dict[str, Setting]:
         ours = key.owner in ("dra", "reward", "measure")
         settings[key.name] = Setting(value=key.default, origin="dra default" if ours else "TRL default")
     settings |= {name: Setting(value=value, origin="dra default") for name, value in OUR_DEFAULTS.items()}
-    settings["output_dir"] = Setting(value=f"runs/{path.stem}", origin="dra default")
-    return settings
+    return settings | {"output_dir": Setting(value=f"runs/{path.stem}", origin="dra default")}
 
 
 def _set(settings: dict[str, Setting], key: str, found: Any, origin: Origin) -> str | None:

@@ -58,8 +58,7 @@ def _maxrl_labels(signals: Signals) -> Effect:
 
 def _maxrl_log_probs(signals: Signals, *, strength: float) -> Effect:
     """Weigh the right completions by 1 - strength rank / c, rank 1 the least likely of c; without one, by the mean."""
-    r = right(signals)
-    known = (r > 0) & np.isfinite(signals.log_probs)
+    known = (right(signals) > 0) & np.isfinite(signals.log_probs)
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
     rank = ranks(np.where(known, signals.log_probs, 1.0))  # above every log-probability: the others take no rank
     rarity = 1.0 - strength * np.where(known, rank, (count + 1) / 2) / count

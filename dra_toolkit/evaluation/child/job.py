@@ -139,13 +139,9 @@ class Cell:
 
     def _request(self, problem: str, sample: int) -> Request:
         prompt = self._prompts.get(problem) or self._prompts.setdefault(problem, self._prompt(self._rows[problem]))
-        return Request(
-            problem=problem,
-            sample=sample,
-            prompt_ids=prompt,
-            seed=sample_seed(self._sampling["seed"], self._name, problem, sample),
-            max_tokens=min(self._sampling["max_new_tokens"], self._engine.max_length - len(prompt)),
-        )
+        seed = sample_seed(self._sampling["seed"], self._name, problem, sample)
+        room = min(self._sampling["max_new_tokens"], self._engine.max_length - len(prompt))
+        return Request(problem=problem, sample=sample, prompt_ids=prompt, seed=seed, max_tokens=room)
 
     def _prompt(self, row: Mapping[str, Any]) -> tuple[int, ...]:
         """Return a problem's prompt as tokens, with one BOS at most."""

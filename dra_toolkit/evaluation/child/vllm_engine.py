@@ -69,13 +69,9 @@ def engine_arguments(model: Mapping[str, Any], engine: Mapping[str, Any]) -> dic
 
 def sampling_arguments(request: Request, how: Generation) -> dict[str, Any]:
     """Return the sampling parameters of one request; its length never cuts the prompt."""
-    return {
-        "temperature": how.temperature,
-        "top_p": how.top_p if how.temperature > 0 else 1.0,
-        "max_tokens": request.max_tokens,
-        "seed": request.seed,
-        "stop": list(how.stop) or None,
-    }
+    top_p = how.top_p if how.temperature > 0 else 1.0
+    alike = {"temperature": how.temperature, "top_p": top_p, "stop": list(how.stop) or None}
+    return {**alike, "max_tokens": request.max_tokens, "seed": request.seed}
 
 
 def lora_rank(adapter: str) -> int:

@@ -45,10 +45,8 @@ class Fingerprints:
 
     def model(self, model: ModelFolder) -> dict[str, Any]:
         """Return the hashes of everything of a model that its answers depend on."""
-        facts: dict[str, Any] = {
-            "weights": self.files(model.path, (*WEIGHTS, *CONFIGURATION)),
-            "tokenizer": self.files(model.tokenizer, (*TOKENIZER, *TEMPLATES)),
-        }
+        facts = {"weights": self.files(model.path, (*WEIGHTS, *CONFIGURATION))}
+        facts["tokenizer"] = self.files(model.tokenizer, (*TOKENIZER, *TEMPLATES))
         if model.base:
             facts["base"] = self.files(model.base, (*WEIGHTS, *CONFIGURATION))
         return facts

@@ -186,12 +186,9 @@ def _without_n(depends: Mapping[str, Any]) -> Any:
 def job_of(row: CheckpointWork, engine: Engine, evals: Path, *, scorers: int) -> dict[str, Any]:
     """Return the job that works on what is missing of a row, whose problems are staged below `evals`."""
     model = {"path": row.model.path, "base": row.model.base, "tokenizer": row.model.tokenizer}
-    return {
-        "model": {name: str(path) if path else None for name, path in model.items()},
-        "engine": vars(engine),
-        "scorers": scorers,
-        "benchmarks": [_asked(cell, evals / DATA_FOLDER) for cell in row.missing],
-    }
+    paths = {name: str(path) if path else None for name, path in model.items()}
+    asked = [_asked(cell, evals / DATA_FOLDER) for cell in row.missing]
+    return {"model": paths, "engine": vars(engine), "scorers": scorers, "benchmarks": asked}
 
 
 def _asked(cell: BenchmarkWork, data: Path) -> dict[str, Any]:

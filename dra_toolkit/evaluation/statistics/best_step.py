@@ -59,8 +59,7 @@ def by_held_out(cells: Sequence[BenchmarkResult], benchmark: str) -> Choice | No
     if not found:
         return None
     best = max(found, key=lambda cell: (cell.scores["avg"].value, -(cell.step or 0)))
-    rule = f"{benchmark}, held out for choosing"
-    return Choice(**_named(best), rule=rule, value=best.scores["avg"].value)
+    return Choice(**_named(best), rule=f"{benchmark}, held out for choosing", value=best.scores["avg"].value)
 
 
 def by_benchmarks(cells: Sequence[BenchmarkResult], *, seed: int = 0) -> Choice | None:

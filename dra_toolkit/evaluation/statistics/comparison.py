@@ -136,11 +136,10 @@ def against(
 
 def _settings_apart(left: BenchmarkResult, right: BenchmarkResult) -> list[str]:
     """Return a line if the two were sampled differently in what changes accuracy itself."""
-    settings: tuple[Mapping[str, object], ...] = (left.settings, right.settings)
-    if not all(settings):
+    if not (left.settings and right.settings):
         return []
-    apart = [name for name in MUST_AGREE if settings[0].get(name) != settings[1].get(name)]
-    told = ", ".join(f"{name} {settings[0].get(name)} and {settings[1].get(name)}" for name in apart)
+    apart = [name for name in MUST_AGREE if left.settings.get(name) != right.settings.get(name)]
+    told = ", ".join(f"{name} {left.settings.get(name)} and {right.settings.get(name)}" for name in apart)
     return [f"{left.benchmark}: sampled with different settings: {told}"] if apart else []
 
 
@@ -176,8 +175,9 @@ def _unpaired(left: BenchmarkResult, right: BenchmarkResult) -> Paired:
     difference, error = theirs.value - ours.value, float(np.hypot(ours.spread, theirs.spread))
     low = difference - float(np.hypot(theirs.value - theirs.low, ours.high - ours.value))
     high = difference + float(np.hypot(theirs.high - theirs.value, ours.value - ours.low))
-    problems = min(ours.problems, theirs.problems)
-    return _by_normal(left.benchmark, (ours.value, theirs.value), error, (low, high), problems)
+    return _by_normal(
+        left.benchmark, (ours.value, theirs.value), error, (low, high), min(ours.problems, theirs.problems)
+    )
 
 
 def _unpaired_average(found: Sequence[Paired]) -> Paired:

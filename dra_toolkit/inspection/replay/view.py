@@ -58,8 +58,7 @@ def replay_view(report: ReplayReport, *, place: str) -> RenderableType:
 
 
 def _title(report: ReplayReport) -> str:
-    steps = list(report.differences.steps)
-    total = report.differences.total()
+    steps, total = list(report.differences.steps), report.differences.total()
     what = "with " + ", ".join(report.changes.written()) if report.changes else "with the recorded settings"
     return (
         f"{report.run}: {report.mode} steps {steps[0]} to {steps[-1]} replayed {what}: "

@@ -1,7 +1,8 @@
 """What was evaluated of a run, read again only when something was added: scores, and as curves with 95 % intervals."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -99,20 +100,16 @@ def _drawn_rows(report: Report, benchmark: str) -> list[Row]:
 
 
 def _from_scores(found: Sequence[Score | None], at: list[float], name: str, ink: str, dash: str) -> Line:
-    def values(take: Callable[[Score], float]) -> np.ndarray:
-        return np.array([float("nan") if score is None else take(score) for score in found])
+    def values(part: str) -> np.ndarray:
+        return np.array([float("nan") if score is None else getattr(score, part) for score in found])
 
-    low, high = values(lambda s: s.low), values(lambda s: s.high)
-    return Line(
-        name=name, steps=np.array(at), values=values(lambda s: s.value), colour=ink, dash=dash, low=low, high=high
-    )
+    low, mean, high = map(values, ("low", "value", "high"))
+    return Line(name=name, steps=np.array(at), values=mean, colour=ink, dash=dash, low=low, high=high)
 
 
 def _stamp(run: Run) -> tuple[tuple[str, int], ...]:
     found = []
     for path in sorted((run.directory.path / "evals").glob(f"*/*/*/{FACTS_FILE}")):
-        try:
+        with suppress(OSError):
             found.append((str(path), path.stat().st_mtime_ns))
-        except OSError:
-            continue
     return tuple(found)

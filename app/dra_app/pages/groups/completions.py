@@ -45,8 +45,7 @@ def text(run: Run, params: read.Params) -> Answer:
 
 def compare(run: Run, params: read.Params) -> Answer:
     """Return two completions of a group side by side."""
-    record = record_of(run, params)
-    pair = read.pair(params)
+    record, pair = record_of(run, params), read.pair(params)
     if pair is None or max(pair) >= len(record.group):
         raise RunError(f"pair: expected two completions from 0 to {len(record.group) - 1}")
     shown = pair_part(record, view_of(record, correct_by(run, record)), pair)
@@ -55,8 +54,7 @@ def compare(run: Run, params: read.Params) -> Answer:
 
 def completion(run: Run, params: read.Params) -> Answer:
     """Return one completion alone."""
-    record = record_of(run, params)
-    i = read.whole(params, "completion", 0) or 0
+    record, i = record_of(run, params), read.whole(params, "completion", 0) or 0
     if i >= len(record.group):
         raise RunError(f"completion: found {i}, the group has 0 to {len(record.group) - 1}")
     view = view_of(record, correct_by(run, record))
@@ -139,11 +137,8 @@ def _rewards(c: CompletionView, view: GroupView) -> list[tuple[str, str, str]]:
 
 def _told(c: CompletionView) -> list[tuple[str, str]]:
     cut = " ✂ cut at the longest length allowed" if c.is_cut else ""
-    told = [
-        ("answer", c.answer),
-        ("reference", c.gold),
-        ("length", f"{c.tokens:,} tokens, {c.characters:,} characters{cut}"),
-    ]
+    length = f"{c.tokens:,} tokens, {c.characters:,} characters{cut}"
+    told = (("answer", c.answer), ("reference", c.gold), ("length", length))
     return [(name, said) for name, said in told if said is not None]
 
 

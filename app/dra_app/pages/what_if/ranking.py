@@ -150,13 +150,9 @@ def ranking_part(found: Sequence[Outcome], steps: Sequence[int], run: str) -> Ma
 
 def _shares(outcome: Outcome, recorded: float) -> tuple[float | None, ...]:
     """Return the numbers of the `_COLUMNS`."""
-    shares = (
-        (outcome.inverted, outcome.pairs),
-        (outcome.copies, outcome.whole),
-        (outcome.rare, outcome.encouraged),
-        (outcome.whole, recorded),
-    )
-    return tuple(share / whole if whole else None for share, whole in shares)
+    parts = (outcome.inverted, outcome.copies, outcome.rare, outcome.whole)
+    wholes = (outcome.pairs, outcome.whole, outcome.encouraged, recorded)
+    return tuple(part / whole if whole else None for part, whole in zip(parts, wholes, strict=True))
 
 
 def _by_rate(outcome: Outcome, run: str) -> Markup:
