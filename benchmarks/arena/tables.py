@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dra_toolkit.drawing.numbers import ticked
-from dra_toolkit.drawing.svg import ticks
+from dra_toolkit.drawing.axes import ticks
+from dra_toolkit.drawing.number_columns import ticked
 
 MEASURES = ("pass@1", "pass@8", "ways")
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333", "#999933")
