@@ -49,7 +49,8 @@ from dra_toolkit.doctor.memory import (
     workload,
 )
 from dra_toolkit.doctor.memory import checkpoint_bytes as bytes_with_checkpointing
-from dra_toolkit.doctor.model import read_folder, read_shape, size_of
+from dra_toolkit.doctor.model import read_shape
+from dra_toolkit.doctor.model_size import read_folder, size_of
 from dra_toolkit.doctor.reach import reach
 from dra_toolkit.launch import Gpu, missing
 from dra_toolkit.recipe import Recipe, load_recipe

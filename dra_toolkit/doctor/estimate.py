@@ -12,7 +12,8 @@ from dra_toolkit.doctor.memory import (
     trainable_parameters,
     training_memory,
 )
-from dra_toolkit.doctor.model import ModelShape, ModelSize
+from dra_toolkit.doctor.model import ModelShape
+from dra_toolkit.doctor.model_size import ModelSize
 
 FACTOR = 3
 """How far off the estimate may be, up or down."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dra_toolkit.doctor.model import ModelShape, ModelSize
+from dra_toolkit.doctor.model import ModelShape
+from dra_toolkit.doctor.model_size import ModelSize
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.launch.plan import distributed_type
 from dra_toolkit.recipe import Recipe

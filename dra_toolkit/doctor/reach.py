@@ -10,7 +10,7 @@ from typing import Any, Literal
 from dra_toolkit.doctor.findings import Finding, broken, ok, problem, shown_size, warning
 from dra_toolkit.doctor.golds import check_golds
 from dra_toolkit.doctor.local_data import read_rows, training_file
-from dra_toolkit.doctor.model import CONFIG, ModelSize, missing_weights, read_folder, size_of
+from dra_toolkit.doctor.model_size import CONFIG, ModelSize, missing_weights, read_folder, size_of
 from dra_toolkit.embedding import known_embedder
 from dra_toolkit.errors import counted, did_you_mean
 from dra_toolkit.quickstart import cached_ways
