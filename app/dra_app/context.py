@@ -81,11 +81,9 @@ class Context:
         """Return whether a text is the plain name of a run's folder under the root, as `run_ids` would find it."""
         if run_id in ("", ".", "..") or any(sign in run_id for sign in (os.sep, os.altsep or os.sep, "\0")):
             return False
-        path = self.root / run_id
-        try:
-            return (path / "resolved.json").is_file() and self._is_inside(path)
-        except OSError:  # a name too long to be one
-            return False
+        with suppress(OSError):  # a name too long to be one
+            return (self.root / run_id / "resolved.json").is_file() and self._is_inside(self.root / run_id)
+        return False
 
     def _is_inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self.root)

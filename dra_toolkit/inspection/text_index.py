@@ -14,7 +14,7 @@ import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from re import _parser  # type: ignore[attr-defined]
 from typing import Any, BinaryIO, NamedTuple
@@ -155,12 +155,10 @@ def build_later(groups: Path) -> None:
 def read_index(segment: Source) -> Index | None:
     """Return the index of a segment's texts as they are now, or None."""
     path, texts = segment.path.parent.parent / FOLDER / segment.path.name, segment.path / TEXTS
-    try:
-        if path.is_symlink() or not path.is_file():
-            return None
-        return _read(path, texts, *((os.stat(each).st_size, os.stat(each).st_mtime_ns) for each in (path, texts)))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if path.is_file() and not path.is_symlink():
+            return _read(path, texts, *((os.stat(each).st_size, os.stat(each).st_mtime_ns) for each in (path, texts)))
+    return None
 
 
 @functools.lru_cache(maxsize=32)  # each keeps a file open

@@ -1,5 +1,6 @@
 """Whether a folder holds a model that can be evaluated; each thing that it lacks is one line."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +55,9 @@ def _weight_problems(folder: Path) -> list[str]:
 def _is_whole(weights: Path) -> bool:
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(weights, "np") as tensors:
-            return bool(tensors.keys())
-    except (SafetensorError, OSError):
-        return False
+    with suppress(SafetensorError, OSError), safe_open(weights, "np") as tensors:
+        return bool(tensors.keys())
+    return False
 
 
 def adapter_base(folder: Path) -> str | None:
