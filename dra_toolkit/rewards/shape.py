@@ -33,7 +33,10 @@ def tag_count() -> Reward:
 
 @declares()
 def reasoning_steps(*, steps: int = 3) -> Reward:
-    """Return the reward: the share of `steps` that a completion shows, at most 1.0; raises RecipeError unless positive."""
+    """Return the reward: the share of `steps` that the completion shows, at most 1.0.
+
+    Raises RecipeError unless `steps` is positive.
+    """
     if steps <= 0:
         raise RecipeError(f"reasoning_steps_steps: found {steps}, expected a positive number of steps")
     return of_texts(lambda text: min(1.0, len(_STEP.findall(text)) / steps))
