@@ -81,7 +81,7 @@ def _toolkit(inputs: Path, folder: Path, settings: dict[str, Any], embedder: str
     recipe = load_recipe(write_recipe(place, inputs, SHAPES[SHAPE], embedder, **settings))
     tokenizer = load_tokenizer(recipe)
     train_rows, _ = training_splits(recipe, tokenizer)
-    trainer = build_trainer(recipe, place, processing_class=tokenizer, train=train_rows, test=None)
+    trainer = build_trainer(recipe, place, processing_class=tokenizer, train_dataset=train_rows)
     trainer.add_callback(callback)
     with closing(Recorder(place / "groups", file_facts("counted", trainer), tell=print)) as recorder:
         trainer._on_groups = recorder.submit

@@ -83,8 +83,7 @@ def measure_embedder(embedder: str, steps: int) -> dict[str, float]:
             recipe,
             Path(folder),
             processing_class=tokenizer,
-            train=train,
-            test=None,
+            train_dataset=train,
             on_groups=lambda records: submit(records),
         )
         trainer.add_callback(Steps())

@@ -52,13 +52,18 @@ def _check_model(recipe: Recipe) -> Iterator[str]:
         yield from check_builtin("model_name_or_path", name)
         return
     folder = Path(os.path.expanduser(name))
-    if os.path.isdir(folder):
-        yield from _check_model_folder(folder)
-    elif name.startswith(("/", "./", "../", "~")) or os.path.isfile(folder) or not HUB_ID.fullmatch(name):
-        where = looked_in(name, recipe.folder)
-        yield f"model_name_or_path: found {name!r}, expected a Hub id or an existing folder{where}"
+    yield from (
+        _check_model_folder(folder) if os.path.isdir(folder) else _check_place(recipe, "model_name_or_path", name)
+    )
     if recipe["trust_remote_code"] and not re.fullmatch(r"[0-9a-f]{40}", recipe["model_revision"]):
         yield "trust_remote_code: needs model_revision to be a full commit hash: the code that runs is what you read"
+
+
+def _check_place(recipe: Recipe, key: str, name: str) -> Iterator[str]:
+    folder = os.path.expanduser(name)
+    is_path = name.startswith(("/", "./", "../", "~")) or os.path.isfile(folder) or not HUB_ID.fullmatch(name)
+    if is_path and not os.path.isdir(folder):
+        yield f"{key}: found {name!r}, expected a Hub id or an existing folder{looked_in(name, recipe.folder)}"
 
 
 def _check_model_folder(folder: Path) -> Iterator[str]:
@@ -98,10 +103,10 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
         yield f"reward_weights: found {len(weights)} weights for {len(names)} reward_funcs, expected one each"
     models, tokenizers = [*filter(names_model, names)], recipe.objective.reward_processing_classes
     if tokenizers and len(tokenizers) != len(models):
-        yield (
-            f"reward_processing_classes: found {len(tokenizers)} for {len(models)} reward models among reward_funcs, "
-            "expected one each"
-        )
+        found = f"found {len(tokenizers)} for {len(models)} reward models"
+        yield f"reward_processing_classes: {found} among reward_funcs, expected one each"
+    for key, named in (("reward_funcs", models), ("reward_processing_classes", tokenizers)):
+        yield from (problem for name in named for problem in _check_place(recipe, key, name))
     if recipe["multi_objective_aggregation"] == "normalize_then_sum" and recipe["diversity"] != "none":
         yield (
             "multi_objective_aggregation: normalize_then_sum scales each reward by itself, which would undo the diversity "

@@ -265,13 +265,13 @@ class GroupAdjustment(SampledGroups):
 
     def _tell_embedding_limits(self, embedded: Embeddings, count: int) -> None:
         if embedded.truncated:
-            limit = getattr(self.embedder, "max_length", None)
-            cut = f"{embedded.truncated} of {count} completions are longer than {limit} tokens and were embedded cut there"
+            limit = f"{getattr(self.embedder, 'max_length', None)} tokens and were embedded cut there"
             follows = "diversity/truncated_ratio follows it, embedder_max_length changes it"
-            self._tell_once("truncated", f"embedder: {cut}; {follows}")
+            cut = f"embedder: {embedded.truncated} of {count} completions are longer than {limit}; {follows}"
+            self._tell_once("truncated", cut)
         if embedded.invalid:
-            found = f"{embedded.invalid} of {count} embeddings were not finite"
-            self._tell_once("invalid", f"embedder: {found} and count as unlike all others")
+            found = f"{embedded.invalid} of {count} embeddings were not finite and count as unlike all others"
+            self._tell_once("invalid", f"embedder: {found}")
 
     def _tell_once(self, what: str, line: str) -> None:
         if what not in self._told and self.accelerator.is_main_process:

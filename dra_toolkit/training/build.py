@@ -4,12 +4,13 @@ import os
 from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import get_json_schema
 from transformers.utils.chat_template_utils import DocstringParsingException, TypeHintParsingException
 from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_config
@@ -27,16 +28,8 @@ from dra_toolkit.training.trackers import project_name
 from dra_toolkit.training.trainer import DRATrainer
 
 
-def build_trainer(
-    recipe: Recipe,
-    checkpoints: Path,
-    *,
-    processing_class: PreTrainedTokenizerBase | ProcessorMixin,
-    train: Dataset,
-    test: Dataset | None,
-    **hooks: Any,
-) -> DRATrainer:
-    """Load rewards and model, and return the trainer; `hooks` go to DRATrainer as they are.
+def build_trainer(recipe: Recipe, checkpoints: Path, **given: Any) -> DRATrainer:
+    """Load rewards and model, and return the trainer; DRATrainer gets what is given, data and processing class, as it is.
 
     Raises RecipeError where the recipe names a model or rewards that cannot be used, and MeasureError for such a measure.
     """
@@ -44,7 +37,7 @@ def build_trainer(
     model_config = ModelConfig(**recipe.owned_by("ModelConfig"))
     args = grpo_config(recipe, checkpoints, model_config)
     objective, own = recipe.objective, _own_code(recipe)
-    for split in filter(None, (train, test)):
+    for split in filter(None, (given["train_dataset"], given.get("eval_dataset"))):
         _check_environments(own["environment_factory"], split)
     own_code = "tools" if objective.tools else "environment_factory" if objective.environment_factory else None
     generation: AbstractContextManager[None] = nullcontext()
@@ -56,9 +49,6 @@ def build_trainer(
         trainer = DRATrainer(
             model=model_name,
             args=args,
-            train_dataset=train,
-            eval_dataset=test,
-            processing_class=processing_class,
             peft_config=get_peft_config(model_config),
             quantization_config=get_quantization_config(model_config),
             diversity=recipe.diversity,
@@ -67,7 +57,7 @@ def build_trainer(
             record=False,
             keep_embeddings=recipe.output.record_embeddings,
             **own,
-            **hooks,
+            **given,
         )
         for tool in trainer.tools:
             get_json_schema(tool)  # as is done for every prompt
@@ -143,17 +133,14 @@ def _rollout(path: str) -> Callable[..., Any]:
     def sampled(prompts: list[Any], trainer: Any) -> dict[str, Any]:
         found = call_users("rollout_func", path, function, prompts, trainer)
         given: dict[str, Any] = found if isinstance(found, dict) else {}
-        counts = [[_count(ids) for ids in given.get(key) or ()] for key in ("prompt_ids", "completion_ids")]
-        if "logprobs" in given and all(len(known) == len(prompts) and all(known) for known in counts):
+        rows = [given.get(key) or () for key in ("prompt_ids", "completion_ids")]
+        sampled_all = all(ids and isinstance(ids, Sized) and not isinstance(ids, str) for ids in chain(*rows))
+        if "logprobs" in given and sampled_all and {len(each) for each in rows} == {len(prompts)}:
             return given
         expected = f"prompt_ids and completion_ids, tokens for each of {len(prompts)} prompts, and logprobs"
         raise RecipeError(f"rollout_func: {path!r} did not return what is expected: a dict with {expected}")
 
     return sampled
-
-
-def _count(tokens: Any) -> int:
-    return len(tokens) if isinstance(tokens, Sized) and not isinstance(tokens, str) else 0
 
 
 def _check_environments(environments: Any, dataset: Dataset) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
+from accelerate.utils import gather_object
 from psutil import pid_exists
 from transformers import TrainerCallback, TrainerControl, TrainerState
 from trl import GRPOConfig
@@ -47,10 +47,11 @@ class MetricsCallback(TrainerCallback):
         try:
             append_metrics(self._run.metrics, step=state.global_step, attempt=self._attempt, values=logs)
         except OSError as error:
-            told, self._told_failure = self._told_failure, True
-            if not told:
-                where = self._run.metrics
-                self._events.notice(f"metrics: {where} cannot be written ({error.strerror}); training goes on")
+            if not self._told_failure:
+                self._told_failure = True
+                self._events.notice(
+                    f"metrics: {self._run.metrics} cannot be written ({error.strerror}); training goes on"
+                )
         if "loss" in logs:
             facts = {name: logs.get(key) for name, key in STEP_FACTS.items()} | {"unread_golds": unjudged(logs)}
             self._events.tell("step", step=state.global_step, of=state.max_steps, **facts)
@@ -98,20 +99,20 @@ class StopCallback(TrainerCallback):
 
     def on_step_end(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Ask the trainer to save and stop, if somebody asked and the step allows it."""
-        if _allows_stop(args, state) and self._is_requested(args):
+        if _allows_stop(args, state) and self._is_requested():
             control.should_save = control.should_training_stop = True
 
     def on_prediction_step(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """End an evaluation if somebody asked; training stops after it, or after the next step that allows it."""
-        if self._is_requested(args):
+        if self._is_requested():
             if _allows_stop(args, state):
                 control.should_save = control.should_training_stop = True
             raise EvaluationStoppedError
 
-    def _is_requested(self, args: GRPOConfig) -> bool:
+    def _is_requested(self) -> bool:
         """Return whether any process was asked to stop; every process must call it."""
         self.requested = self.requested or self._look_around()
-        if not _any_process(self.requested is not None, args.device):
+        if not any(gather_object([self.requested is not None])):
             return False
         self.requested = self.requested or "another process was asked"
         return True
@@ -121,11 +122,3 @@ def _allows_stop(args: GRPOConfig, state: TrainerState) -> bool:
     """Return whether nothing generated is left over after this step: a checkpoint holds no buffered completions."""
     batches = state.global_step * args.gradient_accumulation_steps
     return bool(batches % (args.steps_per_generation * args.num_iterations) == 0)
-
-
-def _any_process(mine: bool, device: torch.device) -> bool:
-    if not torch.distributed.is_initialized():
-        return mine
-    flag = torch.tensor([int(mine)], device=device)
-    torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
-    return bool(flag.item())

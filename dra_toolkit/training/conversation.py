@@ -1,6 +1,7 @@
 """Bring a data set into TRL's shape: a conversation in `prompt`, the gold answer in `solution`, the rest as it was."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from datasets import Dataset, Features, List, Value
@@ -12,8 +13,6 @@ from dra_toolkit.training.data_sources import Source
 SYSTEM_ROLES = ("system", "developer")
 TAKEN_BY_TRL = ("prompts", "completions")
 """Names that TRL gives to arguments of the reward functions, beside the data's columns."""
-IMAGE_COLUMNS = ("image", "images")
-"""Columns that TRL takes for images, whatever they hold."""
 BATCH = 1000
 
 Tell = Callable[[str], None]
@@ -37,31 +36,12 @@ def as_conversations(dataset: Dataset, source: Source, system_prompt: str | None
             f"dataset_name: the column {', '.join(clashing)} of {source.name} is left out; TRL has its own of that name"
         )
     removed = [name for name in dataset.column_names if name in replaced or name in clashing]
+    in_parts = not only_text and any(map(image_parts, values_of(dataset, source.prompt_column)))
     return dataset.map(
-        _row,
-        fn_kwargs={
-            "prompt_column": source.prompt_column,
-            "solution_column": source.solution_column,
-            "system_prompt": system_prompt,
-            "in_parts": not only_text and any(map(_image_parts, values_of(dataset, source.prompt_column))),
-        },
+        partial(_row, source=source, system_prompt=system_prompt, in_parts=in_parts),
         remove_columns=removed,
         features=_features(dataset, source, removed) if only_text else None,
     )
-
-
-def reads_images(dataset: Dataset) -> str | None:
-    """Return where a data set in TRL's shape has images, if it does: for the trainer these make a task of vision."""
-    column = next((name for name in IMAGE_COLUMNS if name in dataset.column_names), None)
-    if column is not None:
-        return f"a column {column!r}"
-    plain = getattr(dataset.features["prompt"], "feature", None) == {
-        "role": Value("string"),
-        "content": Value("string"),
-    }
-    if not plain and any(_image_parts(messages) for messages in values_of(dataset, "prompt")):
-        return "messages with image parts"
-    return None
 
 
 def _check_columns(dataset: Dataset, source: Source) -> None:
@@ -83,7 +63,7 @@ def _check_prompts(dataset: Dataset, source: Source, system_prompt: str | None, 
             own_system += found[0]["role"] in SYSTEM_ROLES
             answered += found[-1]["role"] == "assistant"
             further = (value for message in found for key, value in message.items() if key not in ("role", "content"))
-            only_text = only_text and not _image_parts(found) and all(value is None for value in further)
+            only_text = only_text and not image_parts(found) and all(value is None for value in further)
     if faults:
         number, problem = faults[0]
         others = f" ({len(faults)} of {len(dataset)} rows cannot be used)" if len(faults) > 1 else ""
@@ -140,17 +120,15 @@ def _is_message(message: Mapping[str, Any]) -> bool:
     return isinstance(message.get("role"), str) and isinstance(message.get("content", 0), str | list | None)
 
 
-def _image_parts(messages: Any) -> bool:
+def image_parts(messages: Any) -> bool:
     """Return whether a part of some message is more than text."""
     contents = [message.get("content") for message in messages] if isinstance(messages, list) else []
     parts = [part for content in contents if isinstance(content, list) for part in content]
     return any(isinstance(part, Mapping) and part.get("type", "text") != "text" for part in parts)
 
 
-def _row(
-    row: dict[str, Any], prompt_column: str, solution_column: str | None, system_prompt: str | None, in_parts: bool
-) -> dict[str, Any]:
-    found = row[prompt_column]
+def _row(row: dict[str, Any], source: Source, system_prompt: str | None, in_parts: bool) -> dict[str, Any]:
+    found = row[source.prompt_column]
     messages: list[dict[str, Any]] = (
         [{"role": "user", "content": found}] if isinstance(found, str) else [_message(one) for one in found]
     )
@@ -159,14 +137,14 @@ def _row(
     for message in messages if in_parts else ():  # a column has one type
         if not isinstance(message["content"], list):
             message["content"] = [{"type": "text", "text": message["content"]}]
-    return {"prompt": messages} | ({} if solution_column is None else {"solution": row[solution_column]})
+    return {"prompt": messages} | ({} if source.solution_column is None else {"solution": row[source.solution_column]})
 
 
 def _message(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message without the fields that it lacks and other rows have, its text parts joined to one text."""
     rest = {key: value for key, value in found.items() if value is not None}
     content = found["content"]
-    return {"role": found["role"]} | rest | {"content": content if _image_parts([found]) else content_text(content)}
+    return {"role": found["role"]} | rest | {"content": content if image_parts([found]) else content_text(content)}
 
 
 def _features(dataset: Dataset, source: Source, removed: list[str]) -> Features:

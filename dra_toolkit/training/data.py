@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import transformers
 from datasets import Dataset
-from transformers import AutoProcessor, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer, PreTrainedTokenizerBase, ProcessorMixin
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import BUILTIN_PREFIX, Recipe
 from dra_toolkit.rewards.registry import REWARDS
 from dra_toolkit.rewards.text import content_text
-from dra_toolkit.training.conversation import Tell, as_conversations, reads_images, values_of
+from dra_toolkit.training.conversation import Tell, as_conversations, values_of
 from dra_toolkit.training.data_sources import made_ways, read_split, sources
 from dra_toolkit.training.hub_errors import first_words, model_errors
+from dra_toolkit.training.images import image_column, with_images
 from dra_toolkit.training.mixture import mixed, with_read_golds
 
 BATCH = 256
@@ -30,20 +32,13 @@ def training_splits(
 
     Raises RecipeError for data that cannot be used; tells in one line each of rows left out and of what may surprise.
     """
-    train = _split(recipe, tokenizer, tell, weights=recipe.data.dataset_weights)
+    train = _split(recipe, tokenizer, tell)
     if recipe.data.eval_strategy == "no":
         return train, None
     return train, _split(recipe, tokenizer, lambda line: tell(f"evaluation: {line}"), held_out=True)
 
 
-def _split(
-    recipe: Recipe,
-    tokenizer: PreTrainedTokenizerBase,
-    tell: Tell,
-    *,
-    weights: list[float] | None = None,
-    held_out: bool = False,
-) -> Dataset:
+def _split(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, tell: Tell, *, held_out: bool = False) -> Dataset:
     members = sources(recipe)
     judged = any(getattr(REWARDS.get(name), "judges_answers", False) for name in recipe.objective.reward_funcs)
     datasets = []
@@ -51,32 +46,27 @@ def _split(
         read = read_split(recipe, member, held_out=held_out)
         dataset = as_conversations(read, member, recipe.data.system_prompt, tell)
         dataset = with_read_golds(dataset, member, tell) if judged else dataset
+        dataset = with_images(dataset, member.name)
         datasets.append(_that_fit(recipe, tokenizer, member.name, dataset, tell))
         _tell_of_rendered(datasets[-1], member.name, tokenizer, recipe.data.system_prompt, tell)
-    if len(datasets) == 1:
-        return datasets[0]
-    return mixed(datasets, members, weights, seed=recipe.training.seed, tell=tell)
+    weights = None if held_out else recipe.data.dataset_weights
+    if len(datasets) > 1:
+        datasets = [mixed(datasets, members, weights, seed=recipe.training.seed, tell=tell)]
+    return datasets[0]
 
 
 def _that_fit(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, name: str, dataset: Dataset, tell: Tell) -> Dataset:
     """Return the rows whose prompts are no longer than allowed; RecipeError if none is left or the template refuses one."""
-    longest, arguments = recipe.data.max_prompt_length, _template_arguments(recipe)
-    if longest is None:
-        _lengths(dataset.select(range(1)), name, tokenizer, arguments)
+    longest, count = recipe.data.max_prompt_length, len(dataset)
+    rendered = dataset.select(range(1)) if longest is None else dataset
+    lengths = _lengths(rendered, name, tokenizer, _template_arguments(recipe))
+    if longest is None or max(lengths) <= longest:
         return dataset
-    lengths = _lengths(dataset, name, tokenizer, arguments)
     fitting = [index for index, length in enumerate(lengths) if length <= longest]
+    longer = f"of {name} are longer than {longest} tokens"
     if not fitting:
-        raise RecipeError(
-            f"max_prompt_length: all {len(lengths)} prompts of {name} are longer than {longest} tokens, the shortest has "
-            f"{min(lengths)}"
-        )
-    if len(fitting) == len(lengths):
-        return dataset
-    count = len(lengths) - len(fitting)
-    tell(
-        f"max_prompt_length: {count} of {len(lengths)} prompts of {name} are longer than {longest} tokens and left out"
-    )
+        raise RecipeError(f"max_prompt_length: all {count} prompts {longer}, the shortest has {min(lengths)}")
+    tell(f"max_prompt_length: {count - len(fitting)} of {count} prompts {longer} and left out")
     return dataset.select(fitting)
 
 
@@ -136,7 +126,8 @@ def model_path(recipe: Recipe) -> str:
 
 
 def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
-    """Load the tokenizer; raises RecipeError if there is none, it cannot be fetched, or it has no chat template."""
+    """Load the policy's tokenizer; raises RecipeError where the policy samples no texts, or has no such chat template."""
+    _check_policy(recipe)
     tokenizer = _of_model(recipe, AutoTokenizer)
     if not tokenizer.chat_template:
         raise RecipeError(
@@ -148,6 +139,17 @@ def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
+def _check_policy(recipe: Recipe) -> None:
+    """Raise RecipeError for a policy that does not go on with a text: a classifier, an encoder, one that translates."""
+    config = _of_model(recipe, AutoConfig)
+    (kind, *_) = getattr(config, "architectures", None) or [""]
+    found = getattr(transformers, kind, None)
+    goes_on = found.can_generate() if found is not None else bool(kind and getattr(config, "auto_map", None))
+    if not goes_on or getattr(config, "is_encoder_decoder", False):
+        says = f"config.json says architectures {kind or 'nothing'}"
+        raise RecipeError(f"model_name_or_path: {model_path(recipe)} is no causal language model ({says})")
+
+
 def load_processor(
     recipe: Recipe, tokenizer: PreTrainedTokenizerBase, dataset: Dataset
 ) -> PreTrainedTokenizerBase | ProcessorMixin:
@@ -155,14 +157,18 @@ def load_processor(
 
     Raises RecipeError if the data have images and the model has no processor for them.
     """
-    images = reads_images(dataset)
-    if images is None:
+    if (column := image_column(dataset)) is None:
         return tokenizer
     found = _of_model(recipe, AutoProcessor)
     if not isinstance(found, ProcessorMixin):
         raise RecipeError(
-            f"dataset_name: the data have {images}, and the policy {model_path(recipe)} reads no images; rename or drop "
-            "it, or name a vision-language model"
+            f"dataset_name: the data have images in {column!r}, and the policy {model_path(recipe)} reads none; rename or "
+            "drop the column, or name a vision-language model"
+        )
+    mark, prompts = getattr(found, "image_token", None), values_of(dataset, "prompt")
+    if mark and any(mark in content_text(message.get("content")) for prompt in prompts for message in prompt):
+        raise RecipeError(
+            f"prompt_column: found {mark} in a text; take it out, the chat template has it for each image"
         )
     return found
 
@@ -179,5 +185,7 @@ def pretrained(auto: Any, name: str, *, key: str = "model_name_or_path", **argum
     try:
         with model_errors(name, arguments.get("revision"), key=key):
             return auto.from_pretrained(str(Path(name).expanduser()), **arguments)
-    except (ValueError, ImportError, RuntimeError) as error:
-        raise RecipeError(f"{key}: {name} cannot be loaded ({first_words(error)})") from None
+    except RecipeError:
+        raise
+    except Exception as error:  # the readers of its files raise many types for what they cannot read
+        raise RecipeError(f"{key}: {name} cannot be loaded ({first_words(error, 120)})") from None

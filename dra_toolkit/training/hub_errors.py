@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from traceback import walk_tb
 from typing import Literal
 
 import httpx
@@ -61,10 +62,11 @@ def model_errors(name: str, revision: str | None, *, key: str = "model_name_or_p
     """Turn what transformers says of a model that it cannot find or fetch into a RecipeError of one line, about a key."""
     try:
         yield
-    except (OSError, httpx.HTTPError, SafetensorError) as error:
-        if not _raised_in(error, "transformers", "huggingface_hub", "httpx"):
+    except (OSError, httpx.HTTPError, SafetensorError, RuntimeError, ValueError, TypeError, ImportError) as error:
+        *_, (frame, _) = walk_tb(error.__traceback__)
+        if frame.f_globals.get("__name__", "").partition(".")[0] not in ("transformers", "huggingface_hub", "httpx"):
             raise
-        problem = hub_problem(error, name, "model", revision) or f"{name} cannot be loaded ({first_words(error)})"
+        problem = hub_problem(error, name, "model", revision) or f"{name} cannot be loaded ({first_words(error, 160)})"
         raise RecipeError(f"{key}: {problem}") from None
 
 
@@ -98,10 +100,3 @@ def unreachable(name: str, kind: Kind, causes: Sequence[BaseException] = ()) -> 
         f"{name} is neither a folder nor in the cache, and the Hub at {constants.ENDPOINT} cannot be reached ({reason}); "
         f"connect, set HF_ENDPOINT to a mirror, or fetch the {WORDS[kind]} beforehand with {fetch}"
     )
-
-
-def _raised_in(error: BaseException, *packages: str) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_globals.get("__name__", "").partition(".")[0] in packages

@@ -47,7 +47,8 @@ def model_card(
     installed = {name: next((d.version for d in metadata.distributions(name=name)), None) for name in PACKAGES}
     paths = {value for setting in recipe.settings.values() for value in _local_paths(setting.value)}
     template = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
-    template.filters |= {"code": code, "block": block, "named": _named, "plain": _plain_name}
+    template.filters |= {"code": code, "block": block, "named": _named}
+    template.filters["plain"] = lambda name: name if _on_hub(name) else Path(name).name
     template.filters["cut"] = partial(without_local_paths, paths=sorted(paths, key=len, reverse=True))
     return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         recipe=recipe,
@@ -118,7 +119,3 @@ def _header(recipe: Recipe, tags: Iterable[str]) -> str:
         tags=list(dict.fromkeys([*TAGS, *(visible(tag, one_line=True) for tag in tags)])),
     )
     return f"---\n{facts.to_yaml()}\n---\n"
-
-
-def _plain_name(name: str) -> str:
-    return Path(name).name if "/" in name and not _on_hub(name) else name

@@ -2,8 +2,10 @@
 
 import functools
 import inspect
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from numbers import Real
 from typing import Any
 
@@ -33,11 +35,8 @@ def distinct(names: Sequence[str]) -> list[str]:
     """Return the names of reward functions, the second of one name as NAME_2 and so on."""
     found: list[str] = []
     for name in names:
-        number, own = 1, name
-        while own in found:
-            number += 1
-            own = f"{name}_{number}"
-        found.append(own)
+        numbered = chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        found.append(next(own for own in numbered if own not in found))
     return found
 
 
@@ -48,16 +47,18 @@ def checked(function: Any, name: str) -> Any:
     """
     if isinstance(function, torch.nn.Module):
         return function
+
+    def looked_at(found: Any, given: Mapping[str, Any]) -> Any:
+        return numbers(found, name, len(given["completions"])) if "completions" in given else found
+
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
 
         async def scored(*args: Any, **given: Any) -> Any:
-            found = await function(*args, **given)
-            return numbers(found, name, len(given["completions"])) if "completions" in given else found
+            return looked_at(await function(*args, **given), given)
     else:
 
         def scored(*args: Any, **given: Any) -> Any:  # type: ignore[misc]
-            found = function(*args, **given)
-            return numbers(found, name, len(given["completions"])) if "completions" in given else found
+            return looked_at(function(*args, **given), given)
 
     return functools.update_wrapper(scored, function)
 

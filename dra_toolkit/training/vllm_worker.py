@@ -3,14 +3,11 @@
 Used inside vLLM's worker processes, so nothing of the toolkit is imported here.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import torch
-from safetensors import safe_open
-
-Weights = Iterable[tuple[str, torch.Tensor]]
-"""Parameters by the names that the checkpoint has for them."""
+from safetensors.torch import load_file
 
 
 class PolicyFiles:
@@ -18,11 +15,11 @@ class PolicyFiles:
 
     def load_policy_file(self, path: str) -> None:
         """Replace the weights by those of a safetensors file."""
-        load_policy(self, _read(path))
+        load_policy(self, load_file(path).items())
 
 
-def load_policy(worker: Any, weights: Weights) -> None:
-    """Replace a vLLM worker's weights, packed copies included."""
+def load_policy(worker: Any, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+    """Replace a vLLM worker's weights, packed copies included; they have the names that the checkpoint has for them."""
     from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead  # type: ignore[import-not-found]
 
     # On a CPU, vLLM packs every linear layer after loading and empties the original; only its own reload undoes that.
@@ -32,9 +29,3 @@ def load_policy(worker: Any, weights: Weights) -> None:
             # A head tied to the embeddings shares their weight and is never loaded by its name: without this it would
             # keep the packed copy of the old weight, and sample from a mixture of old and new.
             layer.quant_method.process_weights_after_loading(layer)
-
-
-def _read(path: str) -> Iterator[tuple[str, torch.Tensor]]:
-    with safe_open(path, framework="pt") as file:
-        for name in file.keys():  # noqa: SIM118 - not a mapping
-            yield name, file.get_tensor(name)

@@ -59,8 +59,7 @@ def trained(recipe, tmp_path):
         recipe,
         tmp_path / "run/checkpoints",
         processing_class=tokenizer,
-        train=train,
-        test=None,
+        train_dataset=train,
         on_groups=records.extend,
     )
     trainer.train()
