@@ -1,7 +1,5 @@
 """The images of a data set, opened once before a model is loaded: a mistake is one line with its row."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from datasets import Dataset, Image, List, Value
@@ -37,7 +35,7 @@ def with_images(dataset: Dataset, name: str) -> Dataset:
             found = rows.with_format("arrow")[number][column][0].as_py()
             _open(rows[number], column)
         except Exception as error:  # the readers of formats raise many types for what they cannot read
-            problem = f"found {repr(found)[:60]}, expected an image in every row ({first_words(error, 120)})"
+            problem = f"found {repr(found)[:100]}, expected an image in every row ({first_words(error, 120)})"
             raise RecipeError(f"{column}: {name}, row {number + 1}: {problem}") from None
     return dataset
 
