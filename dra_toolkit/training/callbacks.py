@@ -9,6 +9,7 @@ from typing import Any
 from accelerate.utils import gather_object
 from psutil import pid_exists
 from transformers import TrainerCallback, TrainerControl, TrainerState
+from transformers.trainer_utils import has_length
 from trl import GRPOConfig
 
 from dra_toolkit.group_measures import GROUP_MEASURES
@@ -59,9 +60,10 @@ class MetricsCallback(TrainerCallback):
     def on_prediction_step(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Tell how far an evaluation is, once a second."""
         self._evaluated += 1
-        if state.is_world_process_zero and time.monotonic() - self._told_at >= 1.0:
+        batches = kwargs["eval_dataloader"]
+        if state.is_world_process_zero and has_length(batches) and time.monotonic() - self._told_at >= 1.0:
             self._told_at = time.monotonic()
-            self._events.tell("evaluation", done=self._evaluated, of=len(kwargs["eval_dataloader"]))
+            self._events.tell("evaluation", done=self._evaluated, of=len(batches))
 
     def on_evaluate(self, args: GRPOConfig, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Begin to count anew."""

@@ -46,7 +46,8 @@ def _split(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, tell: Tell, *, he
         read = read_split(recipe, member, held_out=held_out)
         dataset = as_conversations(read, member, recipe.data.system_prompt, tell)
         dataset = with_read_golds(dataset, member, tell) if judged else dataset
-        dataset = with_images(dataset, member.name)
+        if (column := image_column(dataset)) and _processor(recipe, column):
+            dataset = with_images(dataset, column, member.name)
         datasets.append(_that_fit(recipe, tokenizer, member.name, dataset, tell))
         _tell_of_rendered(datasets[-1], member.name, tokenizer, recipe.data.system_prompt, tell)
     weights = None if held_out else recipe.data.dataset_weights
@@ -157,20 +158,26 @@ def load_processor(
 
     Raises RecipeError if the data have images and the model has no processor for them.
     """
-    if (column := image_column(dataset)) is None:
+    column = image_column(dataset)
+    if column is None:
         return tokenizer
-    found = _of_model(recipe, AutoProcessor)
-    if not isinstance(found, ProcessorMixin):
-        raise RecipeError(
-            f"dataset_name: the data have images in {column!r}, and the policy {model_path(recipe)} reads none; rename or "
-            "drop the column, or name a vision-language model"
-        )
+    found = _processor(recipe, column)
     mark, prompts = getattr(found, "image_token", None), values_of(dataset, "prompt")
     if mark and any(mark in content_text(message.get("content")) for prompt in prompts for message in prompt):
         raise RecipeError(
             f"prompt_column: found {mark} in a text; take it out, the chat template has it for each image"
         )
     return found
+
+
+def _processor(recipe: Recipe, column: str) -> ProcessorMixin:
+    found = _of_model(recipe, AutoProcessor)
+    if isinstance(found, ProcessorMixin):
+        return found
+    raise RecipeError(
+        f"dataset_name: the data have images in {column!r}, and the policy {model_path(recipe)} reads none; rename or drop "
+        "the column, or name a vision-language model"
+    )
 
 
 def _of_model(recipe: Recipe, auto: Any) -> Any:

@@ -23,10 +23,8 @@ def image_column(dataset: Dataset) -> str | None:
     return column if holds else None
 
 
-def with_images(dataset: Dataset, name: str) -> Dataset:
-    """Return a data set whose images, if it has any, can be read, bytes too; RecipeError for the first row where not."""
-    if (column := image_column(dataset)) is None:
-        return dataset
+def with_images(dataset: Dataset, column: str, name: str) -> Dataset:
+    """Return a data set whose images can be read, bytes too; raises RecipeError for the first row where they cannot."""
     if "binary" in str(feature := dataset.features[column]):
         dataset = dataset.cast_column(column, List(Image()) if isinstance(feature, List) else Image())
     rows, found = dataset.select_columns(list({"prompt", column})), None

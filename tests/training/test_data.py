@@ -6,12 +6,15 @@ import json
 from typing import Any
 
 import pytest
+from datasets import Dataset
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.quickstart.tokenizer import build_tokenizer
 from dra_toolkit.recipe import Recipe, Setting, load_recipe
-from dra_toolkit.training.conversation import reads_images
+from dra_toolkit.training.conversation import as_conversations
 from dra_toolkit.training.data import load_processor, training_splits
+from dra_toolkit.training.data_sources import Source
+from dra_toolkit.training.images import image_column
 
 SETTINGS: dict[str, Any] = {
     "dataset_weights": None,
@@ -283,30 +286,30 @@ class TestParts:
         assert train[0]["prompt"][2]["content"] == ""
         assert train[0]["prompt"][2]["tool_calls"][0]["function"]["name"] == "add"
 
-    def test_image_parts_stay_beside_texts(self, load, write):
+    def test_image_parts_stay_beside_texts(self, write):
         parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
         rows = [
             {"problem": [{"role": "user", "content": parts}]},
             {"problem": [{"role": "user", "content": "And now?"}]},
         ]
-        train, _ = load(write(rows), solution_column=None)
-        assert reads_images(train) == "messages with image parts"
+        source = Source(name="data", prompt_column="problem", solution_column=None)
+        train = as_conversations(Dataset.from_json(str(write(rows))), source, "Be brief.", print)
+        assert image_column(train) == "prompt"
         (system, user), (_, plain) = (row["prompt"] for row in train)
         assert system["content"] == [{"type": "text", "text": "Be brief."}]
         assert [part["type"] for part in user["content"]] == ["image", "text"]
         assert plain["content"] == [{"type": "text", "text": "And now?"}]
 
     @pytest.mark.parametrize("column", ["image", "images"])
-    def test_images_with_a_policy_that_reads_none_are_told(self, load, write, policy, tokenizer, tmp_path, column):
-        train, _ = load(write([{"problem": "What is it?", "answer": "2", column: "a.png"}]))
-        recipe_file = tmp_path / "r.yaml"
-        recipe_file.write_text(f"model_name_or_path: {policy}\ndataset_name: x/y\nreward_funcs: [accuracy]\n")
-        with pytest.raises(RecipeError, match=f"the data have a column '{column}', and the policy .* reads no images"):
-            load_processor(load_recipe(recipe_file), tokenizer, train)
+    def test_images_with_a_policy_that_reads_none_are_told(self, refused, write, policy, column):
+        path = write([{"problem": "What is it?", "answer": "2", column: None}])
+        model = {"model_name_or_path": str(policy), "model_revision": "main", "trust_remote_code": False}
+        line = refused(path, **model)
+        assert f"the data have images in '{column}', and the policy {policy} reads none; rename or drop" in line
 
     def test_a_text_policy_reads_texts_with_its_tokenizer(self, load, data, policy, tokenizer, tmp_path):
         train, _ = load(data)
-        assert reads_images(train) is None
+        assert image_column(train) is None
         recipe_file = tmp_path / "r.yaml"
         recipe_file.write_text(f"model_name_or_path: {policy}\ndataset_name: x/y\nreward_funcs: [accuracy]\n")
         assert load_processor(load_recipe(recipe_file), tokenizer, train) is tokenizer
