@@ -9,6 +9,7 @@ import pytest
 import tiny
 import tiny_vision
 from datasets import Dataset, Image
+from transformers import ProcessorMixin
 
 from dra_toolkit.errors import RecipeError
 from dra_toolkit.recipe import load_recipe
@@ -94,7 +95,14 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_an_image_reaches_policy_and_record(load, pictures, tmp_path, form):
+def test_every_form_of_an_image_is_read(load, pictures, form):
+    _, processor, train = load(FORMS[form](pictures))
+    assert isinstance(processor, ProcessorMixin)
+    assert len(train) == ROWS
+
+
+@pytest.mark.parametrize("form", ["lists", "dicts", "parts"])
+def test_images_reach_policy_and_record(load, pictures, tmp_path, form):
     recipe, processor, train = load(FORMS[form](pictures))
     records = []
     trainer = build_trainer(
