@@ -26,8 +26,7 @@ SERVER_PORTS = ("vllm_server_port", "vllm_group_port")
 def check(recipe: Recipe) -> Iterator[str]:
     """Yield each impossible value or combination: key, what was found, what was expected."""
     yield from _check_model(recipe)
-    data = list(check_data(recipe))
-    yield from data or check_columns(recipe)
+    yield from list(check_data(recipe)) or check_columns(recipe)
     yield from _check_rewards(recipe)
     called = [path.rpartition(".")[2] for path in recipe.objective.tools]
     if len(set(called)) < len(called):
@@ -96,15 +95,13 @@ def _check_rewards(recipe: Recipe) -> Iterator[str]:
     for name in names:
         if problem := check_reward_name(name, recipe.folder):
             yield f"reward_funcs: {problem}"
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
         yield f"reward_funcs: {', '.join(twice)} stands twice; give it a higher weight instead"
     if weights is not None and len(weights) != len(names):
         yield f"reward_weights: found {len(weights)} weights for {len(names)} reward_funcs, expected one each"
     models, tokenizers = [*filter(names_model, names)], recipe.objective.reward_processing_classes
     if tokenizers and len(tokenizers) != len(models):
-        found = f"found {len(tokenizers)} for {len(models)} reward models"
-        yield f"reward_processing_classes: {found} among reward_funcs, expected one each"
+        yield f"reward_processing_classes: found {len(tokenizers)} for {len(models)} reward models, expected one each"
     for key, named in (("reward_funcs", models), ("reward_processing_classes", tokenizers)):
         yield from (problem for name in named for problem in _check_place(recipe, key, name))
     if recipe["multi_objective_aggregation"] == "normalize_then_sum" and recipe["diversity"] != "none":
@@ -124,8 +121,8 @@ def _check_diversity(recipe: Recipe) -> Iterator[str]:
         if problem := check_dotted(settings.measure, recipe.folder):
             yield f"diversity: {problem}"
         return
-    own = is_dotted(settings.labels) and "labels" in settings.needs
-    if own and (problem := check_dotted(settings.labels, recipe.folder)):
+    labels = settings.labels if "labels" in settings.needs else ""
+    if is_dotted(labels) and (problem := check_dotted(labels, recipe.folder)):
         yield f"diversity_labels: {problem}"
     if recipe["embedder"] == "none" and "similarity" in settings.definition.needs and settings.adjusts:
         yield f"embedder: none cannot measure the redundancy that diversity: {settings.measure} needs"
@@ -160,11 +157,10 @@ def _check_batches(recipe: Mapping[str, Any]) -> Iterator[str]:
         )
     elif total % group:
         fits = [g for g in range(2, total + 1) if total % g == 0]
-        nearest = min(fits, key=lambda g: abs(g - group)) if fits else None
+        nearest = f"; the nearest that does is {min(fits, key=lambda g: abs(g - group))}" if fits else ""
         yield (
             f"num_generations: {group} does not divide the generation batch of {total} completions "
-            f"({batch} per device x {processes} processes x {steps_per_generation(recipe)} steps per generation)"
-            + (f"; the nearest that does is {nearest}" if nearest else "")
+            f"({batch} per device x {processes} processes x {steps_per_generation(recipe)} steps per generation){nearest}"
         )
     if recipe["eval_strategy"] != "no":
         evaluated = recipe["per_device_eval_batch_size"] * processes
