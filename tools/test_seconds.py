@@ -43,7 +43,7 @@ def seconds(said: str) -> Counter[str]:
 
 def row(name: str, values: list[float]) -> None:
     """Print a row."""
-    print(f"| {name} | {' | '.join(f'{value:.0f}' for value in values)} |")
+    print(f"| {name} | {' | '.join(f'{value:.0f}' if value else '-' for value in values)} |")
 
 
 if __name__ == "__main__":
