@@ -58,19 +58,20 @@ class EngineRun:
         Raises RunError for rewards that are infinite, or where a completion has none and the engine knows no such thing;
         ValueError for a row without the id of its group.
         """
+        rows, step = rows.plain(), int(step)
         member_of = rows.members()
         of_all = range(len(rows.group_ids)) if rows.trajectories is None else rows.trajectories
         places = {key: place for place, key in enumerate(member_of)}
         completion_of, row_of = [places.get(key) for key in of_all], list(member_of.values())
         rows = rows.taken(row_of)
         totals = self._totals(rows, step)
-        self._look_for_split_groups(rows, step)
         known: dict[str, Any] = {"lengths": np.asarray(rows.tokens, dtype=np.float64), **rows.known}
         if self._embedder is not None:
             known["embeddings"] = self._embedder.embed(list(rows.completions)).vectors
         if "labels" in self.settings.needs:
             known["labels"] = self._labels(rows)
         found = adjust_rows(rows.group_ids, totals=totals, settings=self.settings, step=step, **known)
+        self._look_for_split_groups(rows, step)
         return EngineBatch(rows=rows, step=step, found=found, known=known, row_of=row_of, completion_of=completion_of)
 
     def advantages(self, batch: EngineBatch) -> Array:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from dra_toolkit.diversity import AdjustedRows
+from dra_toolkit.errors import RunError
 from dra_toolkit.groups import Array, CompletionGroup
-from dra_toolkit.rewards.text import as_prompt, turns_of
+from dra_toolkit.rewards.text import as_prompt, policy_text, turns_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +22,8 @@ class EngineRows:
     group_ids: Sequence[Hashable]
     prompts: Sequence[Any]
     """Texts, or lists of messages."""
-    completions: Sequence[str]
-    """All that the policy wrote, without the output of tools: what is embedded and recorded."""
+    completions: Sequence[Any]
+    """All that the policy wrote, texts or messages, which may have what tools said too: what is embedded and recorded."""
     rewards: Mapping[str, Array]
     """By function, (N,); NaN where it abstained."""
     tokens: Sequence[int]
@@ -39,10 +40,31 @@ class EngineRows:
     said: Sequence[Sequence[Mapping[str, Any]] | None] | None = None
     """What policy and tools said in turn, as messages; None for a completion that is one text."""
 
+    def plain(self) -> EngineRows:
+        """Return the rows with ids, numbers and texts of no library's own; RunError for a column that is not one of N."""
+        count = len(self.group_ids)
+        numbers = {name: _numbers(name, column) for name, column in {**self.rewards, **self.known}.items()}
+        for name, column in {**vars(self), "rewards": None, "known": None, **numbers}.items():
+            if column is not None and len(column) != count:
+                raise RunError(f"{name}: found {len(column)} values, expected one for each of {count} rows")
+        messages = [None if isinstance(each, str) else each for each in self.completions]
+        return replace(
+            self,
+            group_ids=[each.item() if hasattr(each, "item") else each for each in self.group_ids],
+            completions=[policy_text(each or "") for each in self.completions],
+            said=messages if self.said is None and any(messages) else self.said,
+            rewards={name: numbers[name] for name in self.rewards},
+            known={name: numbers[name] for name in self.known},
+        )
+
     def members(self) -> dict[Hashable, int]:
         """Return the row of each completion, by its trajectory."""
         last: dict[Hashable, int] = {}
         for row, key in enumerate(range(len(self.group_ids)) if self.trajectories is None else self.trajectories):
+            if key in last and self.group_ids[last[key]] != self.group_ids[row]:
+                raise RunError(
+                    f"trajectories: {key} has rows of groups {self.group_ids[last[key]]} and {self.group_ids[row]}"
+                )
             if key is not None and (self.turns is None or self.turns[last.get(key, row)] <= self.turns[row]):
                 last[key] = row
         return last
@@ -53,7 +75,7 @@ class EngineRows:
 
         def of(values: Any) -> Any:
             if isinstance(values, Mapping):
-                return {name: np.asarray(column, dtype=np.float64)[places] for name, column in values.items()}
+                return {name: column[places] for name, column in values.items()}
             return None if values is None else [values[row] for row in places]
 
         given = {each.name: of(getattr(self, each.name)) for each in fields(self)}
@@ -68,12 +90,19 @@ class EngineRows:
             prompt=as_prompt(prompt),
             completions=tuple(rows.completions),
             token_counts=np.array(rows.tokens, dtype=np.int32),
-            finish_reasons=tuple(rows.finish_reasons),
+            finish_reasons=tuple(reason or "stop" for reason in rows.finish_reasons),
             rewards={name: rows.rewards[name] for name in weights},
             reward_weights=weights,
             turns=turns if any(turns) else None,
             gold=None if gold is None else str(gold),
         )
+
+
+def _numbers(name: str, column: Any) -> Array:
+    try:
+        return np.array([np.nan if value is None else float(value) for value in column], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RunError(f"{name}: expected a number for each row ({error})") from None
 
 
 def spoken(ids: Sequence[int], mask: Sequence[Any], decode: Callable[[Any], str]) -> tuple[str, list[Any] | None]:

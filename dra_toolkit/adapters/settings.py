@@ -86,24 +86,7 @@ def settings_text(recipe: Recipe) -> str:
     return "\n".join([f"# How rewards are adjusted in {recipe.name}, for an adapter of the DRA Toolkit.", *lines, ""])
 
 
-ENGINES = {
-    "verl": (
-        "python -m verl.trainer.main_ppo",
-        "trainer.v1.trainer_mode=dra_sync +dra.settings={file}",
-        "algorithm.adv_estimator=grpo algorithm.norm_adv_by_std_in_grpo={std} algorithm.use_kl_in_reward=False",
-        "actor_rollout_ref.rollout.n={size}",
-    ),
-    "slime": (
-        "DRA_SETTINGS={file} python train.py",
-        "--custom-reward-post-process-path dra_toolkit.adapters.slime.post_process",
-        "--advantage-estimator grpo --n-samples-per-prompt {size}{without_std}",
-    ),
-    "ms-swift": (
-        "DRA_SETTINGS={file} swift rlhf --rlhf_type grpo",
-        "--external_plugins {plugin}",
-        "--num_generations {size} --scale_rewards {scaling}",
-    ),
-}
+ENGINES: dict[str, list[str]] = json.loads((files("dra_toolkit.adapters") / "engines.json").read_text(encoding="utf-8"))
 """Engine -> the parts of its command, to which one's own arguments are added."""
 
 

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from dra_toolkit import Run, adapters, adjust_rows
-from dra_toolkit.adapters.core import EngineRun
 from dra_toolkit.adapters.rows import EngineRows, spoken
 from dra_toolkit.adapters.settings import ENGINES, read_settings
 from dra_toolkit.cli.main import app
@@ -35,22 +34,6 @@ def rows(**other) -> EngineRows:
         "golds": [group.upper() for group in IDS],
     }
     return EngineRows(**{**known, **other})
-
-
-@pytest.fixture
-def run_of(tmp_path):
-    started = []
-
-    def make(text: str = "", name: str = "run", **other) -> EngineRun:
-        file = tmp_path / "dra.yaml"
-        file.write_text(f"output_dir: {tmp_path / name}\n{text if 'embedder' in text else text + 'embedder: hash'}")
-        how = {"engine": "tests", "reward_weights": {"right": 2.0, "format": 1.0}, "estimator": ESTIMATORS["verl"]}
-        started.append(EngineRun(read_settings(file), **{**how, **other}))
-        return started[-1]
-
-    yield make
-    for run in started:
-        run.recorded.close()
 
 
 def test_adjusted_totals_and_advantages_are_those_of_adjust_rows_and_the_record_is_faithful(run_of, capsys):
