@@ -37,8 +37,7 @@ def inverted_for_negatives(weights: Array, totals: Array) -> Array:
     Dividing a negative reward, as the formula does when it is read literally, would reward repeating it. The inverse is at
     most 100, or G where groups are larger, which is that of G copies.
     """
-    least = min(SMALLEST, 1.0 / weights.shape[-1])
-    return np.where(totals < 0, 1.0 / np.maximum(weights, least), weights)
+    return np.where(totals < 0, 1.0 / np.maximum(weights, min(SMALLEST, 1.0 / weights.shape[-1])), weights)
 
 
 def combined(values: Array, weights: Array, bonus: Array | None, *, shift: bool = False) -> Array:

@@ -61,8 +61,7 @@ def _rows(run: Run, containing: str | None, mode: Mode, steps: tuple[int, int]) 
 
     ranges = steps_that_may_hold(run.store, needed_by(re.escape(containing))[0]) if containing else None
     for first, last in [steps] if ranges is None else ranges:
-        within = max(first, steps[0]), min(last, steps[1])
-        for _, table in run.store.read(mode=mode, steps=within, with_texts=True):
+        for _, table in run.store.read(mode=mode, steps=(max(first, steps[0]), min(last, steps[1])), with_texts=True):
             yield table.filter(pc.match_substring(table["completion"], containing)) if containing else table
 
 
