@@ -669,10 +669,9 @@ class TestCommand:
         ran = dra("doctor", "quickstart", f"output_dir={tmp_path}/run", "--json")
         assert ran.returncode == 0, ran.stdout + ran.stderr
         said = json.loads(ran.stdout)
-        shape = "dra doctor [RECIPE]"
         is_made = said["estimate"] is not None  # else no process here has trained on it before
-        unknown = ("estimate.vllm_bytes", "estimate.vllm_parts.<name>") if is_made else SHAPES[shape]
-        held(shape, said, apart=[name for name in unknown if name.startswith("estimate.")])
+        unknown = ("estimate.vllm_bytes", "estimate.vllm_parts.<name>") if is_made else SHAPES["dra doctor [RECIPE]"]
+        held("dra doctor [RECIPE]", said, apart=[name for name in unknown if name.startswith("estimate.")])
         assert said["recipe"] == "quickstart"
         assert {finding["level"] for finding in said["findings"]} == {"ok"} or said["estimate"] is None
         assert all(set(finding) == set(Finding.__dataclass_fields__) for finding in said["findings"])
