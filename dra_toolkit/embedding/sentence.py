@@ -53,6 +53,7 @@ class SentenceEmbedder:
     def embed(self, texts: Sequence[str], token_ids: Sequence[Sequence[int]] | None = None) -> Embeddings:
         """Embed N completions from their texts; `token_ids` are another tokenizer's and are not read."""
         unique, inverse = distinct(texts)
+        unique = self._beginnings(unique)
         lengths = self._lengths(unique)
         cap = self.max_length or int(lengths.max(initial=0))
         rows = embed_batches(
@@ -62,6 +63,16 @@ class SentenceEmbedder:
             dimensions=self._dimensions,
         )
         return finish(rows, inverse=inverse, cut=lengths > cap)
+
+    def _beginnings(self, texts: list[str]) -> list[str]:
+        """Return a beginning of each text that has more tokens than are read, or all; BERT's words end at spaces."""
+        backend = getattr(self._model.tokenizer, "backend_tokenizer", None)
+        parts = [type(getattr(backend, name, None)).__name__ for name in ("normalizer", "pre_tokenizer")]
+        if parts != ["BertNormalizer", "BertPreTokenizer"] or self.max_length is None:
+            return texts
+        begun = [text[: max(0, text.rfind(" ", 0, 8 * self.max_length))] for text in texts]  # twice what is read
+        counted = zip(begun, texts, self._lengths(begun), strict=True)
+        return [some if some and count > self.max_length else text for some, text, count in counted]
 
     def _lengths(self, texts: list[str]) -> Counts:
         """Return the tokens of each text, (n,), special tokens and prompt included, nothing cut."""
@@ -80,14 +91,11 @@ class SentenceEmbedder:
         """Return one batch's vectors (B, d), float32."""
         import torch
 
-        with (
-            torch.inference_mode(),
-            torch.autocast(torch.device(self._device).type, dtype=torch.bfloat16, enabled=self.in_bfloat16),
-        ):
+        precise = torch.autocast(torch.device(self._device).type, dtype=torch.bfloat16, enabled=self.in_bfloat16)
+        with torch.inference_mode(), precise:
             features = self._model.preprocess(texts, prompt=self._prompt or None)
             features = {
-                key: value.to(self._device) if isinstance(value, torch.Tensor) else value
-                for key, value in features.items()
+                key: value.to(self._device) if hasattr(value, "to") else value for key, value in features.items()
             }
             vectors = self._model(features)["sentence_embedding"][:, : self._model.truncate_dim]
             return vectors.float().cpu().numpy()
@@ -159,30 +167,23 @@ def _sentence_transformer(source: str, folder: Path, device: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     refuse_code(source, folder)
-    model = SentenceTransformer(
-        str(folder),
-        device=device,
-        trust_remote_code=False,
-        local_files_only=True,
-        model_kwargs={"dtype": precision(device), "use_safetensors": True},
-    )
-    media = sorted({"audio", "image", "video"}.intersection(model.modalities))
-    if media:  # it would download, or open, a completion that looks like a picture's address
+    how: Any = {"local_files_only": True, "model_kwargs": {"dtype": precision(device), "use_safetensors": True}}
+    model = SentenceTransformer(str(folder), device=device, trust_remote_code=False, **how)
+    if media := sorted(
+        {"audio", "image", "video"}.intersection(model.modalities)
+    ):  # it would download, or open, a completion that looks like a picture's address
         raise EmbedderError(f"embedder: {source!r} reads {' and '.join(media)} too, expected a model of texts only")
     return model.eval().requires_grad_(False)
 
 
 def _check_length(settings: EmbedderSettings, model: Any) -> None:
     """Refuse a length beyond a table of position embeddings, which would fail in the middle of training."""
-    modules = model.named_modules() if hasattr(model, "named_modules") else ()
-    for name, module in modules:
+    for name, module in model.named_modules() if hasattr(model, "named_modules") else ():
         if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
             limit = module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
             if settings.max_length is not None and settings.max_length > limit:
-                raise EmbedderError(
-                    f"embedder_max_length: found {settings.max_length}, expected at most {limit}, the longest text in "
-                    f"tokens that {settings.name!r} can read"
-                )
+                most = f"expected at most {limit}, the longest text in tokens that {settings.name!r} can read"
+                raise EmbedderError(f"embedder_max_length: found {settings.max_length}, {most}")
 
 
 def sentence_model(meaning: str, source: EmbedderSettings, weights: float = 300e6) -> KnownEmbedder:

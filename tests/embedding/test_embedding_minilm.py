@@ -188,3 +188,40 @@ def test_fsdp_does_not_leave_the_embedder_empty_on_other_processes(monkeypatch: 
     from transformers.distributed.fsdp import is_fsdp_enabled
 
     assert is_fsdp_enabled()
+
+
+PIECES = [
+    "word",
+    "caf\u00e9",
+    "e\u0301",
+    "\u4e2d\u6587",
+    "[SEP]",
+    "[MASK]",
+    "\x00",
+    "\u200b",
+    "don't",
+    "3.14",
+    "x" * 120,
+    "\u0301",
+]
+PIECES += ["\t", "\n\n", "  ", "\u00a0", "\U0001f600", "a,b", "--", "\u0130", "\uff21", "##ing", "\ufffd"]
+
+
+def test_a_beginning_of_a_long_text_stands_for_all_of_it_exactly(minilm: Embedder, monkeypatch) -> None:
+    random = np.random.default_rng(0)
+    counts = [0, 1, 5, 100, 200, 260, 300, 900, 3000] * 5
+    texts = [
+        "".join(
+            f"{piece}{end}"
+            for piece, end in zip(random.choice(PIECES, n), random.choice(["", " ", " "], n), strict=True)
+        )
+        for n in counts
+    ]
+    texts += ["x" * 40_000, "a b " * 20_000, " ", " " * 5_000, "\u4e2d" * 5_000, "a" + " " * 5_000 + "b", *TEXTS]
+    found = minilm.embed(texts)
+    looked_at = minilm._beginnings(texts)
+    assert sum(map(len, looked_at)) < sum(map(len, texts)) * 2 / 3
+    monkeypatch.setattr(type(minilm), "_beginnings", lambda self, whole: whole)
+    expected = minilm.embed(texts)
+    np.testing.assert_array_equal(found.vectors, expected.vectors)
+    assert found.truncated == expected.truncated > 10
