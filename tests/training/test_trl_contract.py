@@ -196,3 +196,15 @@ def test_accelerate_takes_its_device_from_the_environment():
 def test_names_of_the_logs_that_are_kept_raw(watched):
     logged = watched().logged
     assert {"reward", "reward_std", "frac_reward_zero_std"} <= set(logged)
+
+
+def test_a_rollout_without_a_token_ends_plain_trl_in_an_error_so_a_recipe_refuses_it(policy, tmp_path):
+    """`dra train` says it in one line; were TRL to take such rollouts, a recipe should."""
+
+    def nothing_sampled(prompts, trainer):
+        return {"prompt_ids": [[1]] * len(prompts), "completion_ids": [[]] * len(prompts), "logprobs": None}
+
+    config = tiny.grpo_config(tmp_path, max_steps=1)
+    plain = GRPOTrainer(str(policy), tiny.letters, config, tiny.prompts(), rollout_func=nothing_sampled)
+    with pytest.raises(IndexError):
+        plain.train()
