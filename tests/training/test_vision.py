@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import json
+import math
 import shutil
 
 import pytest
@@ -173,6 +174,15 @@ def test_what_is_no_image_is_one_line_with_its_row(load, pictures, case):
         load(make(pictures))
     (line,) = caught.value.problems
     assert told in line
+
+
+def test_of_many_rows_some_are_opened_spread_over_them(load, pictures, monkeypatch):
+    monkeypatch.setattr("dra_toolkit.training.images.LOOKED_AT", math.ceil(ROWS / 2))
+    pictures[1].write_bytes(b"")
+    load(FORMS["paths"](pictures))
+    pictures[2].write_bytes(b"")
+    with pytest.raises(RecipeError, match="row 3: found"):
+        load(FORMS["paths"](pictures))
 
 
 def test_a_file_that_is_no_image_or_half_of_one_is_one_line(load, pictures):
