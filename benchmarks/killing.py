@@ -113,7 +113,7 @@ def main() -> None:
     harness.prepare()
     names = [name for name in MOMENTS if any(word in name for word in given.moments)]
     for number in itertools.count():
-        if len(harness.rows) >= given.kills:
+        if sum(row["moment"] in names for row in harness.rows) >= given.kills:
             break
         harness.kill(names[number % len(names)], both=number // len(names) % 2 == 1)
     harness.finish()

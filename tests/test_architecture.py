@@ -151,3 +151,46 @@ def test_no_comprehension_hides_a_function_that_is_called_beside_it():
     assert hidden_by_a_comprehension(example) == ["read: part"]
     for path in [*SOURCES, *sorted((ROOT / "app").rglob("*.py"))]:
         assert hidden_by_a_comprehension(path.read_text()) == [], path
+
+
+IMPORT = re.compile(r"^\s*from (dra_(?:toolkit|app)[\w.]*) import (\([^)]*\)|[\w ,]+)", re.MULTILINE)
+
+
+def test_what_tests_scripts_and_docs_import_is_there():
+    """In programs that they keep as texts, and where another environment is needed to run them, too."""
+    listed = subprocess.run(
+        ["git", "ls-files", "tests", "benchmarks", "tools", "docs", "README.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    missing = []
+    for file in listed.stdout.splitlines():
+        if Path(file).suffix not in (".py", ".md"):
+            continue
+        for module, names in IMPORT.findall((ROOT / file).read_text(encoding="utf-8")):
+            wanted = {name.split(" as ")[0].strip() for name in names.strip("()").split(",")} - {""}
+            missing += [f"{file}: {module}.{name}" for name in wanted - defined(module)]
+    assert missing == []
+
+
+def defined(module: str) -> set[str]:
+    """Return the names that a module has, as its text says, and the modules in its folder."""
+    place = (ROOT / "app" if module.startswith("dra_app") else ROOT) / module.replace(".", "/")
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    if not file.is_file():
+        return set()
+    found = {path.stem for path in place.glob("*")}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(
+            node.value, str
+        ):  # of __all__ and names loaded when asked for
+            found.add(node.value)
+    return found

@@ -43,18 +43,29 @@ class EngineRows:
     def plain(self) -> EngineRows:
         """Return the rows with ids, numbers and texts of no library's own; RunError for a column that is not one of N."""
         count = len(self.group_ids)
-        numbers = {name: _numbers(name, column) for name, column in {**self.rewards, **self.known}.items()}
-        for name, column in {**vars(self), "rewards": None, "known": None, **numbers}.items():
+        rewards, known = (
+            {name: _numbers(name, column) for name, column in columns.items()} for columns in (self.rewards, self.known)
+        )
+        own = {name: column for name, column in vars(self).items() if name not in ("rewards", "known")}
+        for name, column in (*own.items(), *rewards.items(), *known.items()):
             if column is not None and len(column) != count:
                 raise RunError(f"{name}: found {len(column)} values, expected one for each of {count} rows")
+        for each in _own(self.trajectories) or ():
+            if not isinstance(each, Hashable):
+                raise RunError(f"trajectories: found {repr(each)[:60]}, expected one id for each row")
+        for each in self.completions:
+            if not isinstance(each, str | list | tuple | None):
+                raise RunError(f"completions: found {repr(each)[:60]}, expected texts or lists of messages")
         messages = [None if isinstance(each, str) else each for each in self.completions]
         return replace(
             self,
-            group_ids=[each.item() if hasattr(each, "item") else each for each in self.group_ids],
+            group_ids=_own(self.group_ids),
+            trajectories=_own(self.trajectories),
+            turns=_own(self.turns),
             completions=[policy_text(each or "") for each in self.completions],
             said=messages if self.said is None and any(messages) else self.said,
-            rewards={name: numbers[name] for name in self.rewards},
-            known={name: numbers[name] for name in self.known},
+            rewards=rewards,
+            known=known,
         )
 
     def members(self) -> dict[Hashable, int]:
@@ -101,8 +112,13 @@ class EngineRows:
 def _numbers(name: str, column: Any) -> Array:
     try:
         return np.array([np.nan if value is None else float(value) for value in column], dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RunError(f"{name}: expected a number for each row ({error})") from None
+
+
+def _own(column: Any) -> Any:
+    """Return ids as Python's own values: a tensor is another one than its equal."""
+    return None if column is None else [each.tolist() if hasattr(each, "tolist") else each for each in column]
 
 
 def spoken(ids: Sequence[int], mask: Sequence[Any], decode: Callable[[Any], str]) -> tuple[str, list[Any] | None]:

@@ -68,11 +68,17 @@ class SentenceEmbedder:
         """Return a beginning of each text that has more tokens than are read, or all; BERT's words end at spaces."""
         backend = getattr(self._model.tokenizer, "backend_tokenizer", None)
         parts = [type(getattr(backend, name, None)).__name__ for name in ("normalizer", "pre_tokenizer")]
-        if parts != ["BertNormalizer", "BertPreTokenizer"] or self.max_length is None:
+        tokenizer, most = self._model.tokenizer, 8 * (self.max_length or 0)  # characters: twice what is read
+        spaced = any(" " in token for token in getattr(tokenizer, "added_tokens_encoder", ()))
+        is_berts = parts == ["BertNormalizer", "BertPreTokenizer"] and tokenizer.truncation_side == "right"
+        long = [place for place, text in enumerate(texts) if len(text) > most]
+        if not is_berts or spaced or self.max_length is None or not long:
             return texts
-        begun = [text[: max(0, text.rfind(" ", 0, 8 * self.max_length))] for text in texts]  # twice what is read
-        counted = zip(begun, texts, self._lengths(begun), strict=True)
-        return [some if some and count > self.max_length else text for some, text, count in counted]
+        looked_at, begun = list(texts), [texts[place][: max(0, texts[place].rfind(" ", 0, most))] for place in long]
+        for place, some, count in zip(long, begun, self._lengths(begun), strict=True):
+            if some and count > self.max_length:
+                looked_at[place] = some
+        return looked_at
 
     def _lengths(self, texts: list[str]) -> Counts:
         """Return the tokens of each text, (n,), special tokens and prompt included, nothing cut."""

@@ -134,7 +134,7 @@ def _rollout(path: str) -> Callable[..., Any]:
         found = call_users("rollout_func", path, function, prompts, trainer)
         given: dict[str, Any] = found if isinstance(found, dict) else {}
         rows = [given.get(key) or () for key in ("prompt_ids", "completion_ids")]
-        sampled_all = all(ids and isinstance(ids, Sized) and not isinstance(ids, str) for ids in chain(*rows))
+        sampled_all = all(isinstance(ids, Sized) and not isinstance(ids, str) and len(ids) > 0 for ids in chain(*rows))
         if "logprobs" in given and sampled_all and {len(each) for each in rows} == {len(prompts)}:
             return given
         expected = f"prompt_ids and completion_ids, tokens for each of {len(prompts)} prompts, and logprobs"

@@ -143,7 +143,7 @@ def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
 def _check_policy(recipe: Recipe) -> None:
     """Raise RecipeError for a policy that does not go on with a text: a classifier, an encoder, one that translates."""
     config = _of_model(recipe, AutoConfig)
-    (kind, *_) = getattr(config, "architectures", None) or [""]
+    kind = str((getattr(config, "architectures", None) or [""])[0])
     found = getattr(transformers, kind, None)
     goes_on = found.can_generate() if found is not None else bool(kind and getattr(config, "auto_map", None))
     if not goes_on or getattr(config, "is_encoder_decoder", False):

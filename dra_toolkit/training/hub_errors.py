@@ -63,8 +63,10 @@ def model_errors(name: str, revision: str | None, *, key: str = "model_name_or_p
     try:
         yield
     except (OSError, httpx.HTTPError, SafetensorError, RuntimeError, ValueError, TypeError, ImportError) as error:
-        *_, (frame, _) = walk_tb(error.__traceback__)
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in ("transformers", "huggingface_hub", "httpx"):
+        frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+        place = frames[-1].f_globals.get("__name__", "").partition(".")[0]
+        is_loading = any(frame.f_code.co_name == "from_pretrained" for frame in frames)
+        if not is_loading or place not in ("transformers", "huggingface_hub", "httpx"):
             raise
         problem = hub_problem(error, name, "model", revision) or f"{name} cannot be loaded ({first_words(error, 160)})"
         raise RecipeError(f"{key}: {problem}") from None

@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Dataset, Image, List, Value
 from transformers.image_utils import load_image
 from trl.data_utils import prepare_multimodal_messages
@@ -31,14 +33,27 @@ def with_images(dataset: Dataset, column: str, name: str) -> Dataset:
     if "binary" in str(feature := dataset.features[column]):
         dataset = dataset.cast_column(column, List(Image()) if isinstance(feature, List) else Image())
     rows, found = dataset.select_columns(list({"prompt", column})), None
-    for number in range(0, len(rows), math.ceil(len(rows) / LOOKED_AT) or 1):
+    spread = range(0, len(rows), math.ceil(len(rows) / LOOKED_AT) or 1)
+    for number in sorted({*spread, *_without(rows, column)}):
         try:
             found = rows.with_format("arrow")[number][column][0].as_py()
             _open(rows[number], column)
         except Exception as error:  # the readers of formats raise many types for what they cannot read
-            problem = f"found {repr(found)[:100]}, expected an image in every row ({first_words(error, 120)})"
+            problem = f"found {repr(found)[:80]}, expected an image in every row ({first_words(error, 80)})"
             raise RecipeError(f"{column}: {name}, row {number + 1}: {problem}") from None
     return dataset
+
+
+def _without(rows: Dataset, column: str) -> list[int]:
+    """Return the first row whose place for an image is empty, if one is."""
+    for start in range(0, len(rows), LOOKED_AT) if column != "prompt" else ():
+        values = rows.with_format("arrow")[start : start + LOOKED_AT][column]
+        is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
+        counts = pc.list_value_length(values) if is_list else pc.cast(pc.is_valid(values), pa.int32())
+        for place, count in enumerate(counts.to_pylist()):
+            if not count:
+                return [start + place]
+    return []
 
 
 def _open(row: dict[str, Any], column: str) -> None:

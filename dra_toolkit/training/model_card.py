@@ -48,7 +48,7 @@ def model_card(
     paths = {value for setting in recipe.settings.values() for value in _local_paths(setting.value)}
     template = jinja2.Environment(trim_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined)
     template.filters |= {"code": code, "block": block, "named": _named}
-    template.filters["plain"] = lambda name: name if _on_hub(name) else Path(name).name
+    template.filters["plain"] = lambda name: name if _on_hub(name) else Path(name).name or name
     template.filters["cut"] = partial(without_local_paths, paths=sorted(paths, key=len, reverse=True))
     return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         recipe=recipe,

@@ -13,7 +13,8 @@ from dra_toolkit.logins import chosen_trackers, wandb_settings
 from dra_toolkit.recipe import Recipe
 from dra_toolkit.recipe.inferred import chosen_project
 from dra_toolkit.runs.files import publish_text
-from dra_toolkit.safe_text import first_line
+from dra_toolkit.safe_text import visible
+from dra_toolkit.training.hub_errors import first_words
 
 PROJECT = "dra-toolkit"
 """The project that trackers file a run under, unless the recipe or WANDB_PROJECT says another."""
@@ -66,7 +67,7 @@ def tracker_errors() -> Iterator[None]:
     except Exception as error:
         if not type(error).__module__.startswith("wandb."):
             raise
-        said = first_line(error, 200)
+        said = visible(first_words(error, 200), one_line=True)
         raise LaunchError(
             f"report_to: Weights & Biases does not take the run ({said}); log in with `wandb login --relogin`, or keep the "
             "run on this machine with WANDB_MODE=offline"

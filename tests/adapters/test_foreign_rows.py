@@ -131,6 +131,11 @@ def test_a_reason_that_is_not_known_counts_as_an_end(run_of):
         ({"prompts": ["one"]}, "prompts: found 1 values"),
         ({"golds": []}, "golds: found 0 values"),
         ({"trajectories": [0, 0, *range(1, 7)]}, "trajectories: 0 has rows of groups a and b"),
+        ({"trajectories": np.zeros((8, 2))}, "trajectories: found .*, expected one id for each row"),
+        ({"rewards": {"right": [10**400] * 8, "format": FORMAT}}, "right: expected a number for each row"),
+        ({"completions": [7] * 8}, "completions: found 7, expected texts or lists of messages"),
+        ({"completions": [{"role": "user", "content": "x"}] * 8}, "completions: found {'role'"),
+        ({"rewards": {"right": RIGHT, "format": FORMAT, "tokens": [1.0] * 8}, "tokens": [1] * 9}, "tokens: found 9"),
     ],
 )
 def test_columns_that_do_not_fit_are_one_line(run_of, changed, told):
@@ -138,7 +143,23 @@ def test_columns_that_do_not_fit_are_one_line(run_of, changed, told):
         run_of().adjust(rows(**changed), step=1)
 
 
-@pytest.mark.parametrize("ids", [[[1]] * 8, [{"a": 1}] * 8, [float("nan")] * 8, [None] * 8])
+def test_a_reward_may_have_the_name_of_what_else_an_engine_tells():
+    plain = rows(rewards={"log_probs": RIGHT}, known={"log_probs": np.arange(8) - 9.0}).plain()
+    assert plain.rewards["log_probs"].tolist() == RIGHT
+    assert plain.known["log_probs"].tolist() == [*range(-9, -1)]
+
+
+def test_trajectories_and_turns_may_be_tensors():
+    trajectories, turns = [0, 0, 0, 1, 2, 3, 4, 4], [0, 2, 1, 0, 0, 0, 1, 0]
+    given = rows(group_ids=["a"] * 8, trajectories=trajectories, turns=turns).members()
+    assert given == {0: 1, 1: 3, 2: 4, 3: 5, 4: 6}
+    tensors = {"trajectories": torch.tensor(trajectories), "turns": torch.tensor(turns)}
+    assert rows(group_ids=["a"] * 8, **tensors).plain().members() == given
+
+
+@pytest.mark.parametrize(
+    "ids", [np.zeros((8, 2)), torch.zeros(8, 2), [[1]] * 8, [{"a": 1}] * 8, [float("nan")] * 8, [None] * 8]
+)
 def test_what_is_no_id_is_told_with_its_row(run_of, ids):
     with pytest.raises(ValueError, match=r"group_ids: row 0 has .*, expected the id of its group for each row"):
         run_of().adjust(rows(group_ids=ids), step=1)

@@ -207,6 +207,18 @@ PIECES = [
 PIECES += ["\t", "\n\n", "  ", "\u00a0", "\U0001f600", "a,b", "--", "\u0130", "\uff21", "##ing", "\ufffd"]
 
 
+def test_a_text_is_whole_for_a_tokenizer_that_reads_its_end_or_has_words_with_spaces(minilm: Embedder) -> None:
+    tokenizer = minilm._model.tokenizer  # type: ignore[attr-defined]
+    texts = ["one " * 2_000 + "other " * 2_000]
+    assert len(minilm._beginnings(texts)[0]) < len(texts[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokenizer, "truncation_side", "left")
+        assert minilm._beginnings(texts) == texts
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(tokenizer), "added_tokens_encoder", {"one one": 7})
+        assert minilm._beginnings(texts) == texts
+
+
 def test_a_beginning_of_a_long_text_stands_for_all_of_it_exactly(minilm: Embedder, monkeypatch) -> None:
     random = np.random.default_rng(0)
     counts = [0, 1, 5, 100, 200, 260, 300, 900, 3000] * 5

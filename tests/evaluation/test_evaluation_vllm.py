@@ -19,7 +19,8 @@ pytest.importorskip("vllm", reason="vLLM is not installed here; `make vllm-check
 SCRIPT = """
 import json, sys
 from dra_toolkit.evaluation.child.vllm_engine import VLLMEngine
-from dra_toolkit.evaluation.settings import Engine, Generation, Request, sample_seed
+from dra_toolkit.evaluation.requests import Generation, Request, sample_seed
+from dra_toolkit.evaluation.settings import Engine
 
 if __name__ == "__main__":
     path = sys.argv[1]

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -204,8 +205,9 @@ def is_python(process: psutil.Process) -> bool:
 def signal_everyone(process: subprocess.Popen[str]) -> None:
     """Send SIGTERM to the Python processes that a process has started, as systemd and Slurm do to every one of a job."""
     for each in psutil.Process(process.pid).children(recursive=True):
-        if is_python(each):
-            each.terminate()
+        with suppress(psutil.NoSuchProcess):  # it ended meanwhile
+            if is_python(each):
+                each.terminate()
 
 
 def reach_a_long_step(process: subprocess.Popen[str], run: Path, folder: Path) -> None:

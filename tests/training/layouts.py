@@ -17,6 +17,8 @@ def in_processes(count: int, script: Path, *arguments: str) -> None:
             runpy.run_path(str(script), run_name="__main__")
         return
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_TORCH_DEVICE": "cpu"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if not os.environ.get("DRA_TEST_CUDA"):  # set by benchmarks/gpu
+        environment["ACCELERATE_TORCH_DEVICE"] = "cpu"
     ran = subprocess.run([*launcher, str(script), *arguments], env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]

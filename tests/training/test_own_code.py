@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import own_tools
 import pytest
+import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 from trl import GRPOTrainer
 
@@ -17,7 +18,7 @@ from dra_toolkit.errors import DRAError, RecipeError
 from dra_toolkit.recipe import known_keys, load_recipe
 from dra_toolkit.recipe.check_users import import_problems
 from dra_toolkit.recipe.keys import REFUSED
-from dra_toolkit.training.build import build_trainer
+from dra_toolkit.training.build import _rollout, build_trainer
 from dra_toolkit.training.data import load_tokenizer, training_splits
 
 RECIPE = """
@@ -81,6 +82,16 @@ def test_an_environment_that_owns_its_reward(recipe, tmp_path):
 def test_a_rollout_function(recipe, tmp_path):
     _, records = trained(recipe("rollout_func=own_tools.rollout", "reward_funcs=[letters.letters]"), tmp_path)
     assert any("carry" in text for record in records for text in record.group.completions)
+
+
+@pytest.mark.parametrize("made", [np.array, torch.tensor])
+def test_a_rollout_may_hand_back_arrays(monkeypatch, made):
+    found = {"prompt_ids": [made([1, 2])], "completion_ids": [made([3])], "logprobs": [made([-0.5])]}
+    monkeypatch.setattr(own_tools, "rollout", lambda prompts, trainer: found)
+    assert _rollout("own_tools.rollout")(["one"], None) is found
+    found["completion_ids"] = [made([])]
+    with pytest.raises(RecipeError, match=r"rollout_func: 'own_tools.rollout' did not return what is expected"):
+        _rollout("own_tools.rollout")(["one"], None)
 
 
 def test_a_reward_model_with_a_tokenizer_of_its_own(recipe, tmp_path):

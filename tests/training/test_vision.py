@@ -48,6 +48,12 @@ def pictures(tmp_path):
     return paths
 
 
+@pytest.fixture(autouse=True)
+def whole_lines(monkeypatch):
+    """However long the paths of tests are: a long line loses its middle."""
+    monkeypatch.setattr("dra_toolkit.errors.LONGEST", 10_000)
+
+
 @pytest.fixture
 def load(vision_policy, tmp_path):
     def loaded(data, *overrides):
@@ -180,6 +186,9 @@ def test_of_many_rows_some_are_opened_spread_over_them(load, pictures, monkeypat
     monkeypatch.setattr("dra_toolkit.training.images.LOOKED_AT", math.ceil(ROWS / 2))
     pictures[1].write_bytes(b"")
     load(FORMS["paths"](pictures))
+    for empty in (asking(image=[str(pictures[0]), None]), asking(images=[[str(pictures[0])], []])):
+        with pytest.raises(RecipeError, match="row 4: found"):
+            load([*empty[:1] * 3, empty[1]])
     pictures[2].write_bytes(b"")
     with pytest.raises(RecipeError, match="row 3: found"):
         load(FORMS["paths"](pictures))
@@ -269,7 +278,7 @@ def test_a_reward_model_that_is_nowhere_is_one_line(load, policy, key, name):
 
 
 def test_the_trainer_sees_what_plain_trl_sees(load, pictures, tmp_path):
-    """With images of both kinds of columns the losses are those of TRL's own trainer."""
+    """With images the losses are those of TRL's own trainer."""
     from trl import GRPOTrainer
 
     from dra_toolkit import DRATrainer
