@@ -98,9 +98,10 @@ def _as_float(found: Any) -> tuple[bool, Any]:
     if isinstance(found, bool) or not isinstance(found, int | float | str):
         return False, None
     try:
-        return True, found if isinstance(found, int) else float(found)
-    except ValueError:
+        number = float(found)
+    except (ValueError, OverflowError):
         return False, None
+    return True, found if isinstance(found, int) else number
 
 
 def _as_list(kind: str, found: Any) -> tuple[bool, Any]:

@@ -17,7 +17,7 @@ from trl import GRPOConfig, ModelConfig, get_peft_config, get_quantization_confi
 
 from dra_toolkit.dotted import call_users, load_dotted
 from dra_toolkit.errors import DRAError, RecipeError, did_you_mean
-from dra_toolkit.recipe import Recipe
+from dra_toolkit.recipe import Recipe, known_keys
 from dra_toolkit.recipe.check_users import ACCEPTED
 from dra_toolkit.recipe.inferred import reward_arguments
 from dra_toolkit.rewards import build_rewards
@@ -67,6 +67,10 @@ def build_trainer(recipe: Recipe, checkpoints: Path, **given: Any) -> DRATrainer
 def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) -> GRPOConfig:
     """Return TRL's configuration: the recipe's own values, and TRL's defaults for all it leaves out."""
     values = recipe.owned_by("GRPOConfig") | {"output_dir": str(checkpoints)}
+    fractions = [name for name, key in known_keys().items() if "float" in key.kinds and not name.endswith("_steps")]
+    values |= {
+        name: float(values[name]) for name in fractions if type(values.get(name)) is int
+    }  # as optimizers want them
     values["project"] = project_name(recipe)
     values.setdefault("run_name", recipe.output_dir.name)
     if values.get("push_to_hub"):

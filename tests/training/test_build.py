@@ -43,6 +43,14 @@ def test_trl_gets_what_the_recipe_says_and_its_own_defaults_for_the_rest(recipe,
     assert built.model_init_kwargs == {"revision": "main", "attn_implementation": None, "dtype": "float32"}
 
 
+def test_a_whole_number_for_a_fraction_is_one(recipe, tmp_path):
+    built = config(recipe("adam_beta1=0", f"beta={10**30}", "save_steps=3", "learning_rate=1"), tmp_path)
+    numbers = (built.adam_beta1, built.beta, built.learning_rate, built.save_steps)
+    assert [(type(number), number) for number in numbers] == [(float, 0), (float, 1e30), (float, 1), (int, 3)]
+    with pytest.raises(RecipeError, match="learning_rate: found 1000.*expected a number"):
+        recipe(f"learning_rate={10**400}")
+
+
 def test_run_and_hub_model_are_named_after_the_run(recipe, tmp_path):
     built = config(recipe("push_to_hub=true"), tmp_path)
     assert (built.run_name, built.hub_model_id) == ("my-run", "my-run")
