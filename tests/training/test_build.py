@@ -47,7 +47,7 @@ def test_a_whole_number_for_a_fraction_is_one(recipe, tmp_path):
     built = config(recipe("adam_beta1=0", f"beta={10**30}", "save_steps=3", "learning_rate=1"), tmp_path)
     numbers = (built.adam_beta1, built.beta, built.learning_rate, built.save_steps)
     assert [(type(number), number) for number in numbers] == [(float, 0), (float, 1e30), (float, 1), (int, 3)]
-    with pytest.raises(RecipeError, match="learning_rate: found 1000.*expected a number"):
+    with pytest.raises(RecipeError, match=r"learning_rate: found 1000.*expected a number"):
         recipe(f"learning_rate={10**400}")
 
 
