@@ -195,13 +195,6 @@ class RowReader:
         told = (metadata.row_group(i).column(place).statistics for i in range(metadata.num_row_groups))
         return {value for each in told if each is not None and each.has_min_max for value in (each.min, each.max)}
 
-    def count_of(self, column: str) -> int:
-        """Return how many values a column of lists holds, as the file's end states it; an empty list counts as one."""
-        metadata = self._file.metadata
-        paths = [metadata.schema.column(i).path.partition(".")[0] for i in range(metadata.num_columns)]
-        place = paths.index(column)
-        return sum(metadata.row_group(i).column(place).num_values for i in range(metadata.num_row_groups))
-
     def rows(self, start: int, end: int) -> pa.Table:
         """Return the rows from `start` up to, not including, `end`."""
         import pyarrow as pa

@@ -9,7 +9,6 @@ The numbers are scanned often and as a whole, the texts rarely and in pieces: ap
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 from pathlib import Path
@@ -156,14 +155,9 @@ class SegmentReader:
 
         Of a file without a seal, which another tool or version wrote, the rows must be those of the groups, in their order.
         """
-        require_sound(self.folder / name, None if name == GROUPS else functools.partial(self._check_file, name))
-
-    def _check_file(self, name: str, reader: RowReader) -> None:
-        """Raise ValueError if a file's rows are not those of the groups; similarities are only counted."""
-        self._check_rows(reader.columns(KEY), name)
-        sizes = np.diff(self._groups()[1])
-        if name == COMPLETIONS and reader.count_of("similarity") != int((sizes * (sizes - 1) // 2 + 1).sum()):
-            raise ValueError("the similarity does not fit the groups")
+        columns = (*KEY, "similarity")
+        check = None if name == GROUPS else lambda reader: self._check_rows(reader.columns(columns), name)
+        require_sound(self.folder / name, check)
 
     def _check_rows(self, table: pa.Table, name: str, first: int = 0) -> None:
         """Raise ValueError if rows from the group `first` on are not those of the groups, in their order."""

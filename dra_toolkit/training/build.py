@@ -68,9 +68,8 @@ def grpo_config(recipe: Recipe, checkpoints: Path, model_config: ModelConfig) ->
     """Return TRL's configuration: the recipe's own values, and TRL's defaults for all it leaves out."""
     values = recipe.owned_by("GRPOConfig") | {"output_dir": str(checkpoints)}
     fractions = [name for name, key in known_keys().items() if "float" in key.kinds and not name.endswith("_steps")]
-    values |= {
-        name: float(values[name]) for name in fractions if type(values.get(name)) is int
-    }  # as optimizers want them
+    # Optimizers do not take a whole number for a fraction.
+    values |= {name: float(values[name]) for name in fractions if type(values.get(name)) is int}
     values["project"] = project_name(recipe)
     values.setdefault("run_name", recipe.output_dir.name)
     if values.get("push_to_hub"):

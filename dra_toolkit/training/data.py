@@ -143,9 +143,10 @@ def load_tokenizer(recipe: Recipe) -> PreTrainedTokenizerBase:
 def _check_policy(recipe: Recipe) -> None:
     """Raise RecipeError for a policy that does not go on with a text: a classifier, an encoder, one that translates."""
     config = _of_model(recipe, AutoConfig)
-    kind = str((getattr(config, "architectures", None) or [""])[0])
+    (kind, *_) = getattr(config, "architectures", None) or [""]
     found = getattr(transformers, kind, None)
-    goes_on = found.can_generate() if found is not None else bool(kind and getattr(config, "auto_map", None))
+    is_own = kind and getattr(config, "auto_map", None)
+    goes_on = found.can_generate() if hasattr(found, "can_generate") else bool(is_own)
     if not goes_on or getattr(config, "is_encoder_decoder", False):
         says = f"config.json says architectures {kind or 'nothing'}"
         raise RecipeError(f"model_name_or_path: {model_path(recipe)} is no causal language model ({says})")

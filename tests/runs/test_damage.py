@@ -133,6 +133,9 @@ CHANGES = {
     "similarity of another length": lambda table: table.set_column(
         table.column_names.index("similarity"), "similarity", pa.array([[0.5]] * len(table), pa.list_(pa.float32()))
     ),
+    "similarity of another row": lambda table: table.set_column(
+        table.column_names.index("similarity"), "similarity", table["similarity"].take([*range(len(table))][::-1])
+    ),
     "without a column": lambda table: table.drop_columns(
         [sorted(set(table.column_names) & {"adjusted", "completion", "step"})[0]]
     ),

@@ -248,6 +248,7 @@ def changed_config(folder, target, **values):
         ({"architectures": None}, "config.json says architectures nothing)"),
         ({"architectures": []}, "config.json says architectures nothing)"),
         ({"architectures": ["MineForCausalLM"]}, "architectures MineForCausalLM)"),
+        ({"architectures": ["pipeline"]}, "architectures pipeline)"),
         ({"model_type": "mine"}, "cannot be loaded (The checkpoint you are trying to load has model type `mine`"),
     ],
 )
