@@ -144,9 +144,8 @@ def _check_policy(recipe: Recipe) -> None:
     """Raise RecipeError for a policy that does not go on with a text: a classifier, an encoder, one that translates."""
     config = _of_model(recipe, AutoConfig)
     (kind, *_) = getattr(config, "architectures", None) or [""]
-    found = getattr(transformers, kind, None)
-    is_own = kind and getattr(config, "auto_map", None)
-    goes_on = found.can_generate() if hasattr(found, "can_generate") else bool(is_own)
+    asked = getattr(getattr(transformers, kind, None), "can_generate", None)
+    goes_on = asked() if asked is not None else bool(kind and getattr(config, "auto_map", None))
     if not goes_on or getattr(config, "is_encoder_decoder", False):
         says = f"config.json says architectures {kind or 'nothing'}"
         raise RecipeError(f"model_name_or_path: {model_path(recipe)} is no causal language model ({says})")
