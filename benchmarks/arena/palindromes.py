@@ -1,8 +1,8 @@
 """A task that was not made here: palindromes of given letters, from reasoning-gym (PyPI); a program tells solutions apart.
 
     pip install reasoning-gym
-    python benchmarks/arena/palindromes.py                  makes base model and data in the cache
     python benchmarks/arena/run.py --task palindromes       the arena on it
+    python benchmarks/arena/palindromes.py FOLDER           makes its base model anew
 
 Of the generator's problems of 6 and 7 letters those with three different pairs are taken: each has six solutions, one for
 each order of its pairs, and the generator's own scoring says what is one. A way is the palindrome itself. The prompt is
@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import json
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,23 +93,16 @@ def valid(completions: Sequence[Any], letters: Sequence[str], **kwargs: Any) -> 
     return [float(is_right(completion_text(completion), Palindrome(given))) for completion, given in asked]
 
 
-def folder() -> Path:
-    """Return where model and data lie."""
+def training_data() -> Path:
+    """Return the file of the problems to train on, made where it is not there yet."""
     from dra_toolkit.quickstart import cache_dir
 
-    return cache_dir() / "palindromes-1"
-
-
-def make(place: Path) -> None:
-    """Write data and base model."""
-    place.mkdir(parents=True, exist_ok=True)
-    train, _ = problems()
-    rows = ({"problem": each.prompt, "solution": each.solutions[0], "letters": each.letters} for each in train)
-    (place / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    tokenizer = build_tokenizer()
-    model = warmed_up(tokenizer, train)
-    tokenizer.save_pretrained(place / "model")
-    model.save_pretrained(place / "model")
+    path = cache_dir() / "palindromes-1" / "train.jsonl"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = ({"problem": p.prompt, "solution": p.solutions[0], "letters": p.letters} for p in problems()[0])
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
 
 
 def build_tokenizer() -> Any:
@@ -175,12 +169,15 @@ def warmed_up(tokenizer: Any, train: Sequence[Palindrome]) -> Any:
 
 
 def main() -> None:
-    """Make what is missing and say what the base model does."""
+    """Make the base model in a folder and say what it does."""
     from evaluate import evaluate
 
-    if not (folder() / "model" / "config.json").is_file():
-        make(folder())
-    print(evaluate(folder() / "model", "palindromes", "dev"))
+    place = Path(sys.argv[1])
+    tokenizer = build_tokenizer()
+    model = warmed_up(tokenizer, problems()[0])
+    tokenizer.save_pretrained(place)
+    model.save_pretrained(place)
+    print(evaluate(place, "palindromes", "dev"))
 
 
 if __name__ == "__main__":
