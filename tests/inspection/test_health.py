@@ -62,6 +62,18 @@ def curves(**changes):
             {"tokens": (100, 300), "correct_share": (0.2, 0.6)},
             {"cut_share": (0, 0.5)},
         ),
+        (
+            "padding",
+            {"similarity": (0.9, 0.4), "cut_share": (0, 0.5)},
+            {"similarity": (0.9, 0.4), "distinct_ratio": (0.2, 1)},
+            {"similarity": (0.9, 0.85), "distinct_ratio": (0.9, 1), "cut_share": (0, 0.5)},
+        ),
+        (
+            "padding",
+            {"distinct_ratio": (0.2, 1), "cut_share": (0, 0.5)},
+            {"distinct_ratio": (0.2, 1)},
+            {"distinct_ratio": (1, 0.2), "cut_share": (0, 0.5)},
+        ),
         ("saturation", {"zero_spread": (0.2, 0.9)}, {"zero_spread": (0.2, 0.9), "reward": (0.1, 1)}, {}),
     ],
 )
@@ -76,7 +88,7 @@ def test_two_signs_are_needed(check, both, one, other):
 
 def test_what_was_not_measured_says_nothing():
     unknown = {name: np.full(S, np.nan) for name in NAMES}
-    for check in ("diversity collapse", "length drift", "saturation"):
+    for check in ("diversity collapse", "length drift", "padding", "saturation"):
         assert by_rule(check, unknown) is None
     assert shrunken_updates(unknown, replace(FACTS, scale_rewards="none")) is None
 
