@@ -1,4 +1,4 @@
-"""The reward of this task: the last number that a completion names is the answer. The model boxes nothing."""
+"""The reward of smollm2.yaml, and what tells the ways apart in which its completions say an answer."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def last_number(completions: Sequence[Any], solution: Sequence[str], **_: Any) -
 
 
 last_number.tells_correct = True  # type: ignore[attr-defined]
+
+
+def form(texts: Sequence[str]) -> list[str]:
+    """Return the words of each text with every number as `#`: `The answer is #`, `# + # = #`, or `#` alone."""
+    return [" ".join(re.sub(r"\d+(\.\d+)?", "#", text).lower().rstrip(" .\n").split()) for text in texts]

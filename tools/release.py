@@ -22,7 +22,9 @@ NEEDED = (
     "dra_toolkit/shipped_recipes/quickstart.yaml",
     "dra_toolkit/shipped_docs/tutorial.md",
     "dra_toolkit/recipe/trl_arguments.json",
+    "dra_toolkit/shipped_recipes/smollm2.jsonl",
     "dra_app/client/",
+    "dra_app/demonstration/smollm2-grpo/resolved.json",
     ".dist-info/licenses/LICENSE",
 )
 REFUSED = ("tests/", "benchmarks/", "runs/", ".pyc")

@@ -16,10 +16,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "app")]
 CHROMIUM = "/usr/bin/chromium"
 SIZE = {"width": 1280, "height": 800}
 PICTURES = {
-    "dashboard-overview": ("overview", "run=demo-grpo", "light"),
-    "dashboard-groups": ("groups", "run=demo-dra-grpo&step=20&group=3", "light"),
-    "dashboard-what-if": ("what-if", "run=demo-dra-grpo&step=20&group=3&set=diversity%3Dnone", "light"),
-    "dashboard-compare-dark": ("compare", "run=demo-dra-grpo&other=demo-grpo", "dark"),
+    "dashboard-overview": ("overview", "run=smollm2-dra-grpo", "light"),
+    "dashboard-groups": ("groups", "run=smollm2-dra-grpo&step=60&group=1", "light"),
+    "dashboard-what-if": ("what-if", "run=smollm2-dra-grpo&step=60&group=1&set=diversity%3Dnone", "light"),
+    "dashboard-compare-dark": ("compare", "run=smollm2-dra-grpo&other=smollm2-grpo", "dark"),
 }
 """Name of a picture -> page, what is in the address, light or dark."""
 

@@ -183,15 +183,15 @@ def smollm2() -> dict[str, Any]:
     from dra_toolkit.runs import Run
 
     steps, seeds = (2, (1,)) if TINY else (int(os.environ.get("DRA_GPU_STEPS", "100")), (1, 2, 3))
-    recipes = Path(__file__).parents[1] / "smollm2"
+    program = Path(__file__).parents[1] / "smollm2" / "evaluate.py"
     place = Path(tempfile.mkdtemp())
     train = "from dra_toolkit.cli import main; main()"
-    found: dict[str, Any] = {"steps": steps, "base model": json.loads(_output(recipes / "evaluate.py", made / "model"))}
+    found: dict[str, Any] = {"steps": steps, "base model": json.loads(_output(program, made / "model"))}
     runs = {}
     for seed in seeds:
         for name, measure in (("DRA", "graph_cut"), ("GRPO", "none")):
             run = place / f"{name}-{seed}"
-            given = [f"model_name_or_path={made}/model", f"dataset_name={made}/train.jsonl", f"output_dir={run}"]
+            given = [f"model_name_or_path={made}/model", f"output_dir={run}"]
             given += [
                 f"diversity={measure}",
                 f"max_steps={steps}",
@@ -200,7 +200,7 @@ def smollm2() -> dict[str, Any]:
                 *_SMALL[TINY],
             ]
             with (place / f"{run.name}.log").open("w") as log:
-                command = [sys.executable, "-c", train, "train", str(recipes / "smollm2.yaml"), *given]
+                command = [sys.executable, "-c", train, "train", "smollm2", *given]
                 runs[f"{name}, seed {seed}"] = run, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
     for title, (run, process) in runs.items():
         status = process.wait()
@@ -212,7 +212,7 @@ def smollm2() -> dict[str, Any]:
             "FROM steps WHERE mode = 'train' ORDER BY step"
         )
         columns = {key: [round(value, 4) for value in rows[key].to_pylist()] for key in rows.column_names}
-        after = _output(recipes / "evaluate.py", run / "checkpoints" / f"checkpoint-{steps}")
+        after = _output(program, run / "checkpoints" / f"checkpoint-{steps}")
         found[title] = {**json.loads(after), **columns}
         print(json.dumps(found), flush=True)
     return found
@@ -220,7 +220,7 @@ def smollm2() -> dict[str, Any]:
 
 def _output(program: Path, model: Path) -> str:
     """Return the last line of what the evaluation of a model prints."""
-    command = [sys.executable, str(program), str(model), str(CARRIED / "smollm2" / "heldout.jsonl"), *(["2"] * TINY)]
+    command = [sys.executable, str(program), str(model), str(program.with_name("heldout.jsonl")), *(["2"] * TINY)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1]
 
 

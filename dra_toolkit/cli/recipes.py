@@ -111,9 +111,12 @@ def copy(
         raise RecipeError(f"{target}: exists already; replace it with --overwrite, or {another}")
     try:
         target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-        code = source.with_suffix(".py")  # a reward that the recipe names
-        if code.is_file() and not (target.parent / code.name).exists():
-            (target.parent / code.name).write_text(code.read_text(encoding="utf-8"), encoding="utf-8")
+        for named in (
+            source.with_suffix(".py"),
+            source.with_suffix(".jsonl"),
+        ):  # a reward, or data, that the recipe names
+            if named.is_file() and not (target.parent / named.name).exists():
+                (target.parent / named.name).write_text(named.read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
         raise RecipeError(f"{target}: cannot be written ({error.strerror})") from None
     document = {"name": name, "copied_to": str(target)}

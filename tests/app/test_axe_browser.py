@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from dashboard import Browser, dra_app
 from npm import unpacked
+from toy_runs import make_toys
 
-from dra_app.demo import make_demo
 from dra_app.pages import pages
 
 AXE = "axe-core@4.10.3"
-SHOWN = "run=demo-dra-grpo&other=demo-grpo&q=ones&step=6&group=0"
+SHOWN = "run=toy-dra-grpo&other=toy-grpo&q=ones&step=6&group=0"
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("runs")
-    make_demo(root, steps=6)
+    make_toys(root, steps=6)
     with dra_app(root, "--train", "--recipes", root) as found:
         yield found
 

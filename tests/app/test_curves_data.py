@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from recorded import make_run, record, record_all
+from toy_runs import make_toys
 
 from dra_app import questions
 from dra_app.context import Context
-from dra_app.demo import make_demo
 from dra_app.pages import compare, overview
 from dra_app.pages.compare.many import joined
 from dra_app.pages.overview.parts import notes_part, run_lines
@@ -202,9 +202,9 @@ def test_every_meaning_has_contrast_with_its_ground() -> None:
 
 
 def test_runs_are_told_apart_by_their_recipes(tmp_path: Path) -> None:
-    make_demo(tmp_path, steps=2)
+    make_toys(tmp_path, steps=2)
     lines = run_lines(Context(tmp_path))
-    assert {line.run_id for line in lines} == {"demo-grpo", "demo-dra-grpo"}
+    assert {line.run_id for line in lines} == {"toy-grpo", "toy-dra-grpo"}
     assert {line.differences["diversity"] for line in lines} == {"none", "graph_cut"}
     assert {line.state for line in lines} == {"finished"}
 
@@ -265,29 +265,29 @@ def test_of_forty_eight_runs_forty_are_looked_into_and_the_others_can_be_chosen(
 
 
 def test_an_adjusted_reward_is_drawn_of_runs_that_adjust_alone(tmp_path: Path) -> None:
-    make_demo(tmp_path, steps=2)
-    shown = compare.show(Context(tmp_path), {"run": "demo-grpo", "other": "demo-dra-grpo"})["parts"]["figures"]
+    make_toys(tmp_path, steps=2)
+    shown = compare.show(Context(tmp_path), {"run": "toy-grpo", "other": "toy-dra-grpo"})["parts"]["figures"]
     lines = {
         key: [line["name"] for line in told(figure)["lines"]]
         for key, figure in re.findall(r'data-figure="([^"]*)"(.*?)</figure>', shown, re.DOTALL)
     }
-    assert lines["reward"] == ["demo-grpo", "demo-dra-grpo"]
-    assert lines["adjusted"] == lines["weight"] == ["demo-dra-grpo"]
+    assert lines["reward"] == ["toy-grpo", "toy-dra-grpo"]
+    assert lines["adjusted"] == lines["weight"] == ["toy-dra-grpo"]
 
 
 def test_only_a_run_that_was_written_to_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_demo(tmp_path, steps=2)
+    make_toys(tmp_path, steps=2)
     context, opened = Context(tmp_path), []
     open_run = context.run
     monkeypatch.setattr(context, "run", lambda run_id: (opened.append(run_id), open_run(run_id))[1])
     first = run_lines(context)
-    assert sorted(opened) == ["demo-dra-grpo", "demo-grpo"]
+    assert sorted(opened) == ["toy-dra-grpo", "toy-grpo"]
     assert [line.run_id for line in run_lines(context)] == [line.run_id for line in first]
     assert len(opened) == 2
-    with open(tmp_path / "demo-grpo" / "metrics.jsonl", "a") as file:
+    with open(tmp_path / "toy-grpo" / "metrics.jsonl", "a") as file:
         file.write('{"step": 3, "reward": 0.25}\n')
-    (line,) = [line for line in run_lines(context) if line.run_id == "demo-grpo"]
-    assert opened[2:] == ["demo-grpo"]
+    (line,) = [line for line in run_lines(context) if line.run_id == "toy-grpo"]
+    assert opened[2:] == ["toy-grpo"]
     assert line.reward[-1] == 0.25
 
 

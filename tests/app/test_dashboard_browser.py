@@ -12,9 +12,9 @@ import pytest
 from dashboard import FRAMES, Browser, another, dra_app
 from group_app import HOSTILE
 from recorded import make_run, record, record_all
+from toy_runs import make_toys
 from waiting import wait_until
 
-from dra_app.demo import make_demo
 from dra_app.pages import pages
 from dra_toolkit.runs.compaction import compact
 
@@ -24,7 +24,7 @@ HOSTILE_NAME = "<img src=x onerror='window.hacked=9'>"
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    make_demo(folder, steps=12)
+    make_toys(folder, steps=12)
     hostile = make_run(folder / "hostile")
     record_all(hostile, *([record(step, 0, G=4, texts=HOSTILE, prompt=HOSTILE[0])] for step in range(1, 4)))
     record_all(make_run(folder / HOSTILE_NAME), [record(1, 0)])
@@ -35,7 +35,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_shows_a_recorded_run(chromium: Any, address: str, size: tuple[int, int], dark: bool) -> None:
     browser = Browser(chromium, address, size=size, dark=dark)
     for name in pages():
-        browser.open(name, "run=demo-dra-grpo&q=ones&other=demo-grpo")
+        browser.open(name, "run=toy-dra-grpo&q=ones&other=toy-grpo")
         assert browser.page.locator(".dra-page:visible").count() == 1
         assert not browser.page.locator(f"#dra-{name} [data-part=message]:visible").count()
         width = browser.page.evaluate("document.documentElement.scrollWidth")
@@ -56,7 +56,7 @@ def test_the_number_of_hits_is_told_without_moving_them(browser: Browser) -> Non
     held: list[Any] = []
     browser.context.add_init_script(WATCHED)
     browser.page.route("**/dra/ask/search/count", lambda asked: held.append(asked))
-    browser.page.goto(f"{browser.address}/?page=search&run=demo-grpo&q=think")
+    browser.page.goto(f"{browser.address}/?page=search&run=toy-grpo&q=think")
     browser.page.wait_for_selector("#dra-search .dra[data-drawn]:not([aria-busy]) [data-hit]")
     wait_until(lambda: bool(browser.page.evaluate("1")) and held)  # routes are asked while something else is
     browser.page.evaluate(FRAMES)  # the hits have come to rest
@@ -68,7 +68,7 @@ def test_the_number_of_hits_is_told_without_moving_them(browser: Browser) -> Non
 
 
 def test_no_answer_is_drawn_under_a_button_that_is_held_down(browser: Browser) -> None:
-    browser.open("groups", "run=demo-dra-grpo&step=6&group=0")
+    browser.open("groups", "run=toy-dra-grpo&step=6&group=0")
     heading = browser.page.locator("#dra-groups [data-part=group] h3")
     shown, held = heading.inner_text(), []
     browser.page.route("**/dra/ask/groups/*", lambda asked: held.append(asked))
@@ -88,7 +88,7 @@ def test_no_answer_is_drawn_under_a_button_that_is_held_down(browser: Browser) -
 
 
 def test_overview_draws_the_curves_and_a_click_opens_the_step(browser: Browser) -> None:
-    browser.open("overview", "run=demo-dra-grpo")
+    browser.open("overview", "run=toy-dra-grpo")
     for figure in (
         "reward",
         "functions",
@@ -116,7 +116,7 @@ def test_overview_draws_the_curves_and_a_click_opens_the_step(browser: Browser) 
 
 
 def test_back_returns_from_a_click_and_not_through_every_key(browser: Browser) -> None:
-    browser.open("groups", "run=demo-dra-grpo&step=6&group=0")
+    browser.open("groups", "run=toy-dra-grpo&step=6&group=0")
     rows = browser.page.locator("#dra-groups table.dra-groups tbody tr")
     rows.nth(2).click()
     browser.page.wait_for_function("() => new URLSearchParams(location.search).get('group') === '2'")
@@ -132,7 +132,7 @@ def test_back_returns_from_a_click_and_not_through_every_key(browser: Browser) -
 
 
 def test_a_search_that_fails_leaves_no_hits_of_another(browser: Browser) -> None:
-    browser.open("search", "run=demo-dra-grpo&q=ones")
+    browser.open("search", "run=toy-dra-grpo&q=ones")
     assert browser.page.locator("#dra-search [data-hit]").count()
     browser.page.fill("#dra-search [name=where]", "flps > 0")
     browser.page.keyboard.press("Enter")
@@ -142,7 +142,7 @@ def test_a_search_that_fails_leaves_no_hits_of_another(browser: Browser) -> None
 
 
 def test_the_robust_preset_keeps_the_readers_settings_and_guards_something(browser: Browser) -> None:
-    browser.open("what-if", "run=demo-grpo&set=scale_rewards=none")
+    browser.open("what-if", "run=toy-grpo&set=scale_rewards=none")
     browser.page.click("#dra-what-if [data-preset]")
     browser.page.wait_for_function("() => location.search.includes('multiply')")
     browser.drawn("what-if")
@@ -151,14 +151,14 @@ def test_the_robust_preset_keeps_the_readers_settings_and_guards_something(brows
 
 
 def test_figures_and_their_numbers_can_be_saved(browser: Browser) -> None:
-    browser.open("overview", "run=demo-dra-grpo")
+    browser.open("overview", "run=toy-dra-grpo")
     browser.plots("overview", "reward")
     saved = {}
     for kind in ("png", "svg", "csv"):
         button = browser.page.locator(f'#dra-overview [data-figure="reward"] [data-save="{kind}"]')
         with browser.page.expect_download() as download:
             button.click()
-        assert download.value.suggested_filename == f"demo-dra-grpo-reward.{kind}"
+        assert download.value.suggested_filename == f"toy-dra-grpo-reward.{kind}"
         saved[kind] = Path(download.value.path()).read_bytes()
     assert saved["png"].startswith(b"\x89PNG")
     assert saved["svg"].startswith(b"<svg")
@@ -168,7 +168,7 @@ def test_figures_and_their_numbers_can_be_saved(browser: Browser) -> None:
 
 
 def test_a_reload_and_a_link_show_the_same(browser: Browser) -> None:
-    browser.open("search", "run=demo-grpo")
+    browser.open("search", "run=toy-grpo")
     browser.page.fill("#dra-search input[name=q]", "Ones column")
     browser.page.check("#dra-search input[name=case]")
     browser.page.fill("#dra-search input[name=steps]", "2..5")
@@ -178,7 +178,7 @@ def test_a_reload_and_a_link_show_the_same(browser: Browser) -> None:
     before = browser.state(), browser.text("#dra-search .dra-hits")
     assert before[0] == {
         "page": "search",
-        "run": "demo-grpo",
+        "run": "toy-grpo",
         "q": "Ones column",
         "case": "1",
         "steps": "2..5",
@@ -189,7 +189,7 @@ def test_a_reload_and_a_link_show_the_same(browser: Browser) -> None:
     assert browser.page.input_value("#dra-search input[name=q]") == "Ones column"
     browser.page.click("#dra-search .dra-hits a >> nth=0")
     browser.drawn("groups")
-    assert browser.state()["run"] == "demo-grpo"
+    assert browser.state()["run"] == "toy-grpo"
     assert 2 <= int(browser.state()["step"]) <= 5
     browser.page.go_back()
     browser.page.wait_for_selector("#dra-search .dra-hits:visible")
@@ -197,7 +197,7 @@ def test_a_reload_and_a_link_show_the_same(browser: Browser) -> None:
 
 
 def test_pages_of_hits_follow_each_other(browser: Browser) -> None:
-    browser.open("search", "run=demo-grpo&q=think")
+    browser.open("search", "run=toy-grpo&q=think")
     first = browser.text("#dra-search .dra-hits")
     browser.page.click("#dra-search [data-offset='20']")
     wait_until(lambda: "completions 21 to 40" in browser.text("#dra-search [data-part=hits]"))
@@ -207,7 +207,7 @@ def test_pages_of_hits_follow_each_other(browser: Browser) -> None:
 
 def test_hits_that_are_painted_late_are_not_taken_for_hits_that_are_still_searched(browser: Browser) -> None:
     browser.page.clock.install()
-    browser.open("search", "run=demo-grpo")
+    browser.open("search", "run=toy-grpo")
     browser.page.evaluate(
         "() => { window.held = []; window.requestAnimationFrame = (drawn) => window.held.push(drawn); }"
     )
@@ -220,7 +220,7 @@ def test_hits_that_are_painted_late_are_not_taken_for_hits_that_are_still_search
 
 def test_a_search_that_the_server_never_answers_does_not_go_on_for_ever(browser: Browser) -> None:
     browser.page.clock.install()
-    browser.open("search", "run=demo-grpo")
+    browser.open("search", "run=toy-grpo")
     asked: list[Any] = []
     browser.page.route("**/dra/ask/search/show", lambda route: asked.append(route))
     browser.page.fill("#dra-search input[name=q]", "think")
@@ -239,12 +239,12 @@ def test_a_search_that_the_server_never_answers_does_not_go_on_for_ever(browser:
     [("q=%5B&regex=1", "no regular expression"), ("q=a&steps=x", "expected a step"), ("q=a&where=nope%3E1", "nope")],
 )
 def test_a_search_that_cannot_be_is_answered_in_one_line(browser: Browser, query: str, said: str) -> None:
-    browser.open("search", f"run=demo-grpo&{query}")
+    browser.open("search", f"run=toy-grpo&{query}")
     assert said in browser.text("#dra-search [data-part=message]")
 
 
 @pytest.mark.parametrize(
-    "query", ["run=../etc", "run=demo-grpo&step=x&mode=%3Cscript%3E", "run=demo-grpo&smooth=-9&other=.."]
+    "query", ["run=../etc", "run=toy-grpo&step=x&mode=%3Cscript%3E", "run=toy-grpo&smooth=-9&other=.."]
 )
 def test_an_address_typed_by_anybody_breaks_nothing(chromium: Any, address: str, query: str) -> None:
     browser = Browser(chromium, address)
@@ -256,7 +256,7 @@ def test_an_address_typed_by_anybody_breaks_nothing(chromium: Any, address: str,
 
 
 def test_two_runs_are_laid_over_each_other_and_a_prompt_is_shown_in_both(browser: Browser) -> None:
-    browser.open("compare", "run=demo-dra-grpo&other=demo-grpo")
+    browser.open("compare", "run=toy-dra-grpo&other=toy-grpo")
     browser.plots("compare", "similarity")
     assert browser.page.locator('#dra-compare [data-figure="similarity"] > svg > path').count() == 2
     browser.page.wait_for_selector("#dra-compare tr[data-prompt]")
@@ -272,7 +272,7 @@ def test_two_runs_are_laid_over_each_other_and_a_prompt_is_shown_in_both(browser
 
 
 def test_scores_are_shown_with_their_errors_and_two_steps_are_compared(browser: Browser) -> None:
-    browser.open("evaluate", "run=demo-grpo")
+    browser.open("evaluate", "run=toy-grpo")
     browser.plots("evaluate", "evaluation")
     assert "step-10" in browser.text("#dra-evaluate table")
     assert "±" in browser.text("#dra-evaluate table")
@@ -293,7 +293,7 @@ def test_scores_are_shown_with_their_errors_and_two_steps_are_compared(browser: 
 
 
 def test_hostile_texts_are_shown_and_do_nothing(browser: Browser) -> None:
-    for name, query in (("search", "q=x"), ("overview", ""), ("compare", "other=demo-grpo"), ("groups", "step=1")):
+    for name, query in (("search", "q=x"), ("overview", ""), ("compare", "other=toy-grpo"), ("groups", "step=1")):
         browser.open(name, f"run=hostile&{query}")
         assert browser.page.evaluate("window.hacked") is None
         assert not browser.page.locator(f"#dra-{name} iframe, #dra-{name} img, #dra-{name} script").count()
@@ -307,7 +307,7 @@ def test_hostile_texts_are_shown_and_do_nothing(browser: Browser) -> None:
 
 
 def test_the_page_goes_dark_and_light_and_remembers(browser: Browser) -> None:
-    browser.open("overview", "run=demo-grpo")
+    browser.open("overview", "run=toy-grpo")
     browser.plots("overview", "similarity")
     ground = "getComputedStyle(document.body).backgroundColor"
     light = browser.page.evaluate(ground)

@@ -25,10 +25,10 @@ from dashboard import Browser, ask, dra_app
 from ports import free_port
 from shaped import held
 from starlette.testclient import TestClient
+from toy_runs import make_toys
 from typer.testing import CliRunner
 from waiting import wait_until
 
-from dra_app.demo import make_demo
 from dra_app.mounting import mount
 from dra_app.own_pages import own_page
 from dra_app.read_functions import NAMES
@@ -44,7 +44,7 @@ PREFIX = "/user/x/proxy/7860"
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    make_demo(folder, steps=6)
+    make_toys(folder, steps=6)
     return folder
 
 
@@ -59,23 +59,23 @@ def test_what_is_recorded_can_be_read_by_gradios_client(address: str, root: Path
     assert status == 200
     assert set(json.loads(body)["named_endpoints"]) == {f"/{name}" for name in NAMES}
     client = pytest.importorskip("gradio_client").Client(address, verbose=False)
-    run = Run.open(root / "demo-dra-grpo")
-    assert {row["run"] for row in client.predict(api_name="/runs")} == {"demo-grpo", "demo-dra-grpo"}
-    assert client.predict("demo-dra-grpo", api_name="/steps") == run.steps()
-    groups = client.predict("demo-dra-grpo", 3, api_name="/groups")
+    run = Run.open(root / "toy-dra-grpo")
+    assert {row["run"] for row in client.predict(api_name="/runs")} == {"toy-grpo", "toy-dra-grpo"}
+    assert client.predict("toy-dra-grpo", api_name="/steps") == run.steps()
+    groups = client.predict("toy-dra-grpo", 3, api_name="/groups")
     assert [row["reward"] for row in groups] == pytest.approx(
         run.query("SELECT reward FROM groups WHERE step = 3 ORDER BY batch, group_index").column(0).to_pylist()
     )
-    group = client.predict("demo-dra-grpo", 3, 1, api_name="/group")
+    group = client.predict("toy-dra-grpo", 3, 1, api_name="/group")
     assert group["advantages"] == pytest.approx(run.group(3, 1).advantages.tolist())
-    assert client.predict("demo-dra-grpo", "ones", api_name="/search")[0]["found"].lower() == "ones"
-    assert client.predict("demo-dra-grpo", "diversity=none", api_name="/what_if")["moved_share"] > 0
-    assert "diversity" in client.predict("demo-grpo", "demo-dra-grpo", api_name="/compare")["settings"]
-    assert client.predict("demo-grpo", api_name="/health") == []
-    linted = client.predict("demo-dra-grpo", api_name="/lint")
+    assert client.predict("toy-dra-grpo", "ones", api_name="/search")[0]["found"].lower() == "ones"
+    assert client.predict("toy-dra-grpo", "diversity=none", api_name="/what_if")["moved_share"] > 0
+    assert "diversity" in client.predict("toy-grpo", "toy-dra-grpo", api_name="/compare")["settings"]
+    assert client.predict("toy-grpo", api_name="/health") == []
+    linted = client.predict("toy-dra-grpo", api_name="/lint")
     assert linted["groups"] == len(run.query("SELECT * FROM groups"))
     assert {finding["kind"] for finding in linted["findings"]} == {f.kind for f in lint(run.directory.path).findings}
-    for wrong, said in ((("../etc", "/steps"), "is no run under"), (("demo-grpo", 99, "/groups"), "99")):
+    for wrong, said in ((("../etc", "/steps"), "is no run under"), (("toy-grpo", 99, "/groups"), "99")):
         with pytest.raises(Exception, match=said):
             client.predict(*wrong[:-1], api_name=wrong[-1])
 
@@ -140,8 +140,8 @@ def test_the_functions_are_tools_of_an_mcp_server_that_answers_from_them(root: P
         tools = {tool["name"]: tool for tool in asked("tools/list")["tools"]}
         assert set(tools) == set(NAMES)
         assert set(tools["groups"]["inputSchema"]["properties"]) == {"run", "step", "mode"}
-        answer = asked("tools/call", name="steps", arguments={"run": "demo-grpo"})
-        assert json.loads(answer["content"][0]["text"]) == Run.open(root / "demo-grpo").steps()
+        answer = asked("tools/call", name="steps", arguments={"run": "toy-grpo"})
+        assert json.loads(answer["content"][0]["text"]) == Run.open(root / "toy-grpo").steps()
 
 
 def test_a_page_of_ones_own_in_plain_gradio_is_shown_beside_the_others(chromium: Any, address: str) -> None:
@@ -150,9 +150,9 @@ def test_a_page_of_ones_own_in_plain_gradio_is_shown_beside_the_others(chromium:
     browser.page.click("#dra-shell nav a:has-text('Share right')")
     browser.page.wait_for_url("**/own/own_page/**")
     browser.page.get_by_label("run").click()
-    browser.page.get_by_role("option", name="demo-grpo", exact=True).click()
+    browser.page.get_by_role("option", name="toy-grpo", exact=True).click()
     browser.page.wait_for_function(
-        "() => [...document.querySelectorAll('textarea')].some((t) => t.value === '6 steps of demo-grpo')"
+        "() => [...document.querySelectorAll('textarea')].some((t) => t.value === '6 steps of toy-grpo')"
     )
     browser.context.close()  # what Gradio's own page complains of (fonts, manifests, what it had open) is not ours
 
@@ -245,7 +245,7 @@ def test_it_works_below_a_path_whatever_host_the_proxy_writes(chromium: Any, add
 def test_a_password_is_asked_for_below_a_path_too(chromium: Any, root: Path) -> None:
     with dra_app(root, DRA_APP_PASSWORD="correct horse battery") as address, proxy(address, keeps_host=True) as below:
         browser = Browser(chromium, below)
-        browser.page.goto(f"{below}/?page=groups&run=demo-grpo&step=2")
+        browser.page.goto(f"{below}/?page=groups&run=toy-grpo&step=2")
         browser.page.fill("[name=password]", "correct horse battery")
         browser.page.click("button")
         browser.page.wait_for_selector("#dra-groups h3:has-text('Step 2')")
@@ -257,7 +257,7 @@ def test_an_open_page_goes_on_when_the_server_was_started_anew(chromium: Any, ro
     port = free_port()  # of the two servers: the first free one could be another's before the second is up
     with dra_app(root, "--port", port) as address:
         browser = Browser(chromium, address)
-        browser.open("groups", "run=demo-grpo&step=2")
+        browser.open("groups", "run=toy-grpo&step=2")
     with dra_app(root, "--port", port):
         browser.page.click("#dra-groups [data-by='1']")
         browser.page.wait_for_selector("#dra-groups h3:has-text('Step 3')")
@@ -281,7 +281,7 @@ def test_the_folder_runs_as_a_space_does(tmp_path: Path) -> None:
         assert ask(f"http://127.0.0.1:{port}", "/", Host="other.hf.space")[0] == 403
         question = {"Content_Type": "application/json", "Host": "me-runs.hf.space"}
         looked = ask(f"http://127.0.0.1:{port}", "/dra/ask/app/look", data=b"{}", **question)
-        assert set(json.loads(looked[1])["runs"]) == {"demo-grpo", "demo-dra-grpo"}
+        assert set(json.loads(looked[1])["runs"]) == {"toy-grpo", "toy-dra-grpo"}
     finally:
         process.terminate()
         process.wait()

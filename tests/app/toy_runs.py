@@ -1,4 +1,4 @@
-"""A small recorded run to look around in: nothing is downloaded and no model is trained.
+"""Two small recorded runs that tests look around in: nothing is downloaded and no model is trained.
 
 A policy of a few numbers, one for each way of writing a completion to the quickstart's additions, learns from the advantages
 that are recorded. Texts, rewards, similarity, weights and advantages come from the same functions as in training.
@@ -25,7 +25,7 @@ from dra_toolkit.rewards.shape import well_formed
 from dra_toolkit.runs import FileFacts, Recorder, RunDirectory
 from dra_toolkit.runs.metrics import append_metrics
 
-DEMOS = {"demo-grpo": "none", "demo-dra-grpo": "graph_cut"}
+TOYS = {"toy-grpo": "none", "toy-dra-grpo": "graph_cut"}
 """Run -> its measure."""
 STEPS, PROMPTS, G = 40, 8, 8
 EVALUATED = 10
@@ -50,9 +50,9 @@ KINDS = [(style, kind) for style in STYLES for kind in ("right", "slip", "unfini
 """What the policy chooses from: a way of working it out, and whether it ends well."""
 
 
-def make_demo(root: Path, *, steps: int = STEPS) -> None:
-    """Record the demonstration's runs under a folder; equal calls record equal runs."""
-    for name, measure in DEMOS.items():
+def make_toys(root: Path, *, steps: int = STEPS) -> None:
+    """Record two runs under a folder; equal calls record equal runs."""
+    for name, measure in TOYS.items():
         _make(root, name, measure, steps)
 
 

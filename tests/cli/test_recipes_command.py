@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -80,6 +81,12 @@ class TestCopy:
         assert "--dry-run" in said
         dra("recipes", "copy", "quickstart", "mine.yaml")
         assert str(load_recipe("mine.yaml")["output_dir"]) == "runs/mine"
+
+    def test_a_copy_has_its_reward_and_its_data_beside_it(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        dra("recipes", "copy", "smollm2", "mine.yaml")
+        assert {path.name for path in tmp_path.iterdir()} == {"mine.yaml", "smollm2.py", "smollm2.jsonl"}
+        assert Path(load_recipe("mine.yaml")["dataset_name"]).samefile(tmp_path / "smollm2.jsonl")
 
     def test_nothing_is_overwritten_unasked(self, tmp_path):
         target = tmp_path / "mine.yaml"

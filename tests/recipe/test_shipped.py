@@ -19,7 +19,7 @@ ON_ONE = ["num_processes=1", "vllm_gpus=0"]
 
 def test_the_papers_recipes_are_there():
     expected = {"grpo", "dra_grpo", "dr_grpo", "dra_dr_grpo", "dra_grpo_as_released", "dra_dr_grpo_as_released"}
-    smaller = {"quickstart", "quickstart_grpo", "dra_grpo_lora", "dra_grpo_one_gpu"}
+    smaller = {"quickstart", "quickstart_grpo", "smollm2", "dra_grpo_lora", "dra_grpo_one_gpu"}
     assert expected | smaller | set(FIRST_STARTS) == set(RECIPES)
     assert set(shipped_launch_configs()) == {"ddp", "fsdp2", "single_gpu", "two_nodes", "zero2", "zero3"}
 
@@ -138,6 +138,22 @@ def test_the_reward_of_the_code_recipe_tells_right_from_wrong():
     right, half, loop = "def double(x):\n    return 2 * x", "def double(x):\n    return x * x", "while True: pass"
     said = [f"Here:\n```python\n{code}\n```" for code in (right, half, loop, "exit(0)")]
     assert passes([*said, "no code"], [tests] * 5) == [1.0, 0.5, 0.0, 0.0, 0.0]
+
+
+def test_the_reward_of_smollm2_reads_the_last_number_and_forms_leave_numbers_out():
+    sys.path.insert(0, str(RECIPES["smollm2"].parent))
+    from smollm2 import form, last_number
+
+    said = ["8", "The answer is -3.", "2 + 6 = 8", "8 is not 9", "no number", ""]
+    completions = [[{"role": "assistant", "content": text}] for text in said]
+    assert last_number(completions, ["8", "-3", "8", "8", "0", "0"]) == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
+    assert form(["The answer is 8.", "the  answer is 12\n", "2 + 6 = 8", "8", ""]) == [
+        "the answer is #",
+        "the answer is #",
+        "# + # = #",
+        "#",
+        "",
+    ]
 
 
 def test_what_a_shipped_recipe_chose_is_not_warned_of_however_its_file_is_named(monkeypatch):
