@@ -19,5 +19,9 @@ last_number.tells_correct = True  # type: ignore[attr-defined]
 
 
 def form(texts: Sequence[str]) -> list[str]:
-    """Return the words of each text with every number as `#`: `The answer is #`, `# + # = #`, or `#` alone."""
-    return [" ".join(re.sub(r"\d+(\.\d+)?", "#", text).lower().rstrip(" .\n").split()) for text in texts]
+    """Return the first sentence of each text with every number as `#`: `the answer is #`, `# + # = #`, or `#` alone.
+
+    What comes after the first sentence, on its line or below, is no other way of answering.
+    """
+    first = [re.split(r"\n|[.!?:](?:\s|$)", text.strip(), maxsplit=1)[0] for text in texts]
+    return [" ".join(re.sub(r"\d+(\.\d+)?", "#", text).lower().split()) for text in first]

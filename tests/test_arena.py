@@ -195,4 +195,6 @@ def test_every_run_that_says_so_started_from_the_base_model_that_lies_here():
 
     said = [record for record in records() if "base" in record]
     assert said
-    assert {(record["task"], record["base"]) for record in said} <= {(task, base_digest(task)) for task in ("hidden", "open")}
+    assert {(record["task"], record["base"]) for record in said} <= {
+        (task, base_digest(task)) for task in ("hidden", "open")
+    }

@@ -147,10 +147,11 @@ def test_the_reward_of_smollm2_reads_the_last_number_and_forms_leave_numbers_out
     said = ["8", "The answer is -3.", "2 + 6 = 8", "8 is not 9", "no number", ""]
     completions = [[{"role": "assistant", "content": text}] for text in said]
     assert last_number(completions, ["8", "-3", "8", "8", "0", "0"]) == [1.0, 1.0, 1.0, 0.0, 0.0, 0.0]
-    assert form(["The answer is 8.", "the  answer is 12\n", "2 + 6 = 8", "8", ""]) == [
+    assert form(["The answer is 8.", "the  answer is 12\n", "2 + 6 = 8\n\nWell done", "8. Well", "8", ""]) == [
         "the answer is #",
         "the answer is #",
         "# + # = #",
+        "#",
         "#",
         "",
     ]
