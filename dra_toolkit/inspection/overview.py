@@ -117,9 +117,7 @@ def _sign(curves: Curves, measure: str, late: bool = False, **when: float) -> Si
 
 def _advice(parts: Sequence[str | dict[str, str]], known: Mapping[str, Any]) -> str:
     said = [
-        part if isinstance(part, str) else f"set {part['key']}: {str(part['value']).lower()}"
-        for part in parts
-        if _fits(part, known)
+        part if isinstance(part, str) else f"set {part['key']}: {part['value']}" for part in parts if _fits(part, known)
     ]
     return ", ".join(said[:-1]) + (" or " if len(said) > 1 else "") + said[-1]
 
