@@ -281,7 +281,7 @@ def test_the_folder_runs_as_a_space_does(tmp_path: Path) -> None:
         assert ask(f"http://127.0.0.1:{port}", "/", Host="other.hf.space")[0] == 403
         question = {"Content_Type": "application/json", "Host": "me-runs.hf.space"}
         looked = ask(f"http://127.0.0.1:{port}", "/dra/ask/app/look", data=b"{}", **question)
-        assert set(json.loads(looked[1])["runs"]) == {"toy-grpo", "toy-dra-grpo"}
+        assert set(json.loads(looked[1])["runs"]) == {"smollm2-grpo", "smollm2-dra-grpo"}
     finally:
         process.terminate()
         process.wait()
