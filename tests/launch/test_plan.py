@@ -75,15 +75,15 @@ def test_every_recipe_starts_under_launch_configurations(name, config):
     recipe = load_recipe(name, [f"accelerate_config={config}", *LAYOUTS[config]])
     command = plan(recipe, RunDirectory(RUN), gpus=gpus(*"01234567")).train
     assert uses_accelerate(recipe) == (config != "single_gpu")
+    beside = [] if recipe.folder is None else ["--beside", str(recipe.folder)]
     if config == "single_gpu":
-        assert command.argv == (sys.executable, "-m", *TRAINING)
+        assert command.argv == (sys.executable, "-m", *TRAINING, *beside)
         return
     found = understood(command)
-    beside = [] if recipe.folder is None else ["--beside", str(recipe.folder)]
     assert (found.training_script, found.training_script_args) == (TRAINING[0], [*TRAINING[1:], *beside])
     assert found.module
     assert (found.num_processes, found.num_machines) == (recipe["num_processes"], recipe["num_machines"])
-    assert found.mixed_precision == ("no" if name.startswith("quickstart") else "bf16")
+    assert found.mixed_precision == ("bf16" if recipe["bf16"] else "no")
     assert found.dynamo_backend == "no"
     strategy = {"multi_gpu": found.multi_gpu, "deepspeed": found.use_deepspeed, "fsdp": found.use_fsdp}
     expected = {"ddp": "multi_gpu", "fsdp2": "fsdp"}.get(config, "deepspeed")
