@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from dra_toolkit.recipe import load_recipe
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "recipes"))
 from smollm2 import form, last_number  # noqa: E402
 
-SYSTEM, NEW_TOKENS, TOP_K = "You are a calculator.", 16, 20
-"""As in the recipe."""
+RECIPE = load_recipe("smollm2")
+SYSTEM, NEW_TOKENS, TOP_K = (RECIPE[key] for key in ("system_prompt", "max_completion_length", "top_k"))
 RESAMPLED = 10_000
 
 
@@ -51,8 +53,8 @@ def sample(folder: Path, problems: Sequence[dict[str, str]], samples: int) -> li
 
 
 def measures(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
-    """Return, for each problem: pass@1, pass@8, forms of 8 right ones at most, and the share of texts that differ."""
-    found: dict[str, list[float]] = {"pass@1": [], "pass@8": [], "right forms of 8": [], "distinct": []}
+    """Return, for each problem: pass@1, pass@8, forms of 8 right ones at most, the shares of different and of cut texts."""
+    found: dict[str, list[float]] = {"pass@1": [], "pass@8": [], "right forms of 8": [], "distinct": [], "cut": []}
     for row in rows:
         n = len(row["texts"])
         right = [text for text, score in zip(form(row["texts"]), row["scores"], strict=True) if score == 1.0]
@@ -60,6 +62,7 @@ def measures(rows: Sequence[dict[str, Any]]) -> dict[str, np.ndarray]:
             found[f"pass@{k}"].append(_drawn(n, len(right), k))
         found["right forms of 8"].append(sum(_drawn(n, right.count(each), 8) for each in set(right)))
         found["distinct"].append(len(set(row["texts"])) / n)
+        found["cut"].append(sum(tokens >= NEW_TOKENS for tokens in row["tokens"]) / n)
     return {name: np.array(values) for name, values in found.items()}
 
 

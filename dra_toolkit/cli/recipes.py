@@ -111,10 +111,8 @@ def copy(
         raise RecipeError(f"{target}: exists already; replace it with --overwrite, or {another}")
     try:
         target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
-        for named in (
-            source.with_suffix(".py"),
-            source.with_suffix(".jsonl"),
-        ):  # a reward, or data, that the recipe names
+        for suffix in (".py", ".jsonl"):  # a reward, or data, that the recipe names
+            named = source.with_suffix(suffix)
             if named.is_file() and not (target.parent / named.name).exists():
                 (target.parent / named.name).write_text(named.read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:

@@ -69,3 +69,16 @@ def test_every_page_shows_it(chromium: Any, address: str, name: str) -> None:
     assert not browser.page.locator(f"#dra-{name} [data-part=message]:visible").count()
     assert browser.page.locator(".dra-page:visible").inner_text().strip()
     browser.close()
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "digits"),
+    [("reward", "reward", 2), ("Vendi score", "vendi_score", 1), ("cut completions", "cut_share", 2)],
+)
+def test_the_experiments_page_says_what_was_recorded(runs: dict[str, Run], row: str, column: str, digits: int) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "experiment.md").read_text(encoding="utf-8")
+    (line,) = (line for line in page.splitlines() if line.startswith(f"| {row}: GRPO, DRA-GRPO |"))
+    last = line.split("|")[-2].split(",")
+    for said, name in zip(last, RUNS, strict=True):
+        sql = f"SELECT avg({column}) AS mean FROM steps WHERE mode = 'train' AND step > 90"
+        assert float(said) == round(runs[name].query(sql)["mean"][0].as_py(), digits)
