@@ -32,12 +32,16 @@ quietly() {
     return "$status"
 }
 torch=$(grep -E '^torch==' constraints.txt)
+quietly "Installing pip" .venv/bin/pip install -c constraints.txt --upgrade pip # one that resolves in half the time
+install() { .venv/bin/pip install --no-compile -c constraints.txt "$@"; }
 if .venv/bin/python -c 'import torch' 2>/dev/null; then
     : # what is installed stays
 elif nvidia-smi -L >/dev/null 2>&1; then
-    quietly "Installing torch" .venv/bin/pip install -c constraints.txt "${torch/==/===}" # exactly this version: not a local CPU build of it
-elif ! may_fail=yes quietly "Installing torch for the CPU" .venv/bin/pip install -c constraints.txt "$torch+cpu"; then
+    quietly "Installing torch" install "${torch/==/===}" # exactly this version: not a local CPU build of it
+elif ! may_fail=yes quietly "Installing torch for the CPU" install "$torch+cpu"; then
     echo "No CPU build of $torch where pip looks: taking the ordinary one, which brings gigabytes of CUDA packages."
 fi
-quietly "Installing the toolkit with $extras" .venv/bin/pip install -c constraints.txt -e ".[$extras]"
+quietly "Installing the toolkit with $extras" install -e ".[$extras]"
+# What pip compiles on one core, on all of them; some packages hold files of Python 2, which nothing imports.
+may_fail=yes quietly "Compiling what was installed" .venv/bin/python -m compileall -q -j 0 .venv/lib || true
 touch "$stamp"
