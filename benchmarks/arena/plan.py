@@ -4,7 +4,8 @@
 2. An arm's own rate is the one with the highest mean of pass@1 and pass@8 there, over its screening seeds.
 3. First cut: an arm is left out if, at its own rate, another arm at its own rate is better there in pass@1 and in pass@8, in
    both by more than 0.02. GRPO, Dr. GRPO, DRA-GRPO with hashed words, placebo, oracle labels and MaxRL are never left out.
-4. Test: the arms that are left, at their own rates, seeds 1 to 5, measured on the 200 test problems with 16 samples each.
+4. Test: the arms that are left, at their own rates, seeds 1 to 5, measured on the 200 test problems with 16 samples each. All
+   of them begin from the base model that lies in the repository; a test whose base was not recorded does not count as done.
 """
 
 from __future__ import annotations
@@ -52,6 +53,11 @@ def key_of(record: Record) -> tuple[str, str, float, int]:
     return record["task"], record["arm"], record["rate"], record["seed"]
 
 
+def has_base(record: Record) -> bool:
+    """Tell whether a run says which base model it began from: those that do began from the repository's."""
+    return "base" in record
+
+
 def screened(records: Sequence[Record], task: str) -> dict[str, dict[float, tuple[float, float]]]:
     """Return (pass@1, pass@8) on the other problems after the last step: arm -> rate -> mean over screening seeds."""
     found: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
@@ -83,7 +89,7 @@ def survivors(records: Sequence[Record], task: str) -> list[str]:
 
 def jobs(records: Sequence[Record], task: str, stages: Sequence[str]) -> Iterator[Job]:
     """Yield what is still to be run, the most telling first; a test needs its arm to be screened at every rate asked."""
-    done = {key_of(record) for record in records}
+    done = {key_of(record) for record in records if record["seed"] in SCREEN_SEEDS or has_base(record)}
     for job in _all(records, task, stages):
         if job.key not in done:
             done.add(job.key)

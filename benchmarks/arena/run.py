@@ -26,7 +26,7 @@ from typing import Any
 import palindromes
 from arms import ARMS, MARKS, STEPS, TASKS, TEST_SEEDS
 from evaluate import PALINDROMES, evaluate
-from plan import BASE, RECORDS, Job, jobs, key_of, records
+from plan import BASE, RECORDS, Job, jobs, records
 from report import report
 
 from dra_toolkit.runs import Run
@@ -188,8 +188,8 @@ def main() -> None:
     def todo() -> list[Job]:
         found = jobs(known_first if shares > 1 else records(), chosen.task, chosen.stages)
         mine = [job for job in found if not chosen.arms or job.arm.name in chosen.arms][first::shares]
-        done = {key_of(record) for record in records()}
-        return [job for job in mine if job.key not in done]
+        left = {job.key for job in jobs(records(), chosen.task, chosen.stages)}
+        return [job for job in mine if job.key in left]
 
     _say_cost(todo(), records(), chosen.stages)
     if not chosen.plan and not any(r["arm"] == BASE and r["task"] == chosen.task for r in records()):
