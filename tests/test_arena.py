@@ -71,6 +71,9 @@ def test_what_is_done_is_not_repeated_and_a_test_follows_what_was_screened():
     tests = list(jobs(found, "hidden", ["test:kept:2"]))
     assert {(job.arm.name, job.rate, job.seed) for job in tests} == set(itertools.product(KEPT, [2e-4], [1, 2]))
     assert not list(jobs([], "hidden", ["test"]))
+    tested = [ran(arm, 2e-4, seed, 0.4, 0.8) for arm in KEPT for seed in (1, 2)]
+    assert len(list(jobs([*found, *tested], "hidden", ["test:kept:2"]))) == len(tests), "from which base nobody knows"
+    assert not list(jobs([*found, *({**each, "base": "0"} for each in tested)], "hidden", ["test:kept:2"]))
 
 
 def test_samples_are_counted_without_bias():
@@ -181,12 +184,16 @@ def test_differences_are_paired_by_seed_and_one_table_holds_one_correction():
         "MaxRL": {3: run(0.6, 0.9), 2: run(0.6, 0.9), 1: run(0.6, 0.9)},
         "placebo": {1: run(0.5, 0.7), 9: run(0.0, 0.0)},
     }
-    against_grpo = _paired(tested, "GRPO")
+    against_grpo = _paired([tested], "GRPO")
     assert any(
         line.startswith("| MaxRL | +0.200 ± 0.248 (p 0.074) | +0.200 ± 0.248 (p 0.074)") for line in against_grpo
     )
     assert any(line.startswith("| placebo | +0.000 (p nan)") for line in against_grpo)
-    assert not _paired(tested, "oracle labels")
+    assert not _paired([tested], "oracle labels")
+    again = {"GRPO": {1: run(0.1, 0.7)}, "MaxRL": {1: run(0.5, 0.7)}}
+    both = _paired([tested, again], "GRPO")
+    assert any(line.startswith("| MaxRL | +0.250 ± 0.205 (p 0.030) |") for line in both), "0.1, 0.2, 0.3 and 0.4"
+    assert not any(line.startswith("| placebo") for line in both), "the second test has none"
 
 
 def test_every_run_that_says_so_started_from_the_base_model_that_lies_here():

@@ -4,8 +4,8 @@
 2. An arm's own rate is the one with the highest mean of pass@1 and pass@8 there, over its screening seeds.
 3. First cut: an arm is left out if, at its own rate, another arm at its own rate is better there in pass@1 and in pass@8, in
    both by more than 0.02. GRPO, Dr. GRPO, DRA-GRPO with hashed words, placebo, oracle labels and MaxRL are never left out.
-4. Test: the arms that are left, at their own rates, seeds 1 to 5, measured on the 200 test problems with 16 samples each. All
-   of them begin from the base model that lies in the repository; a test whose base was not recorded does not count as done.
+4. Test: the arms that are left, at their own rates, seeds 1 to 5, measured on the 200 test problems with 16 samples each.
+   All of them begin from the base model that lies in the repository: a test whose base was not recorded is done again.
 """
 
 from __future__ import annotations

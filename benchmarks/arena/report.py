@@ -9,7 +9,7 @@ from typing import Any
 
 from arms import ARMS, MARKS, RATES, SCREEN_SEEDS, TEST_SEEDS
 from evaluate import ceiling
-from plan import BASE, own_rates, records, survivors
+from plan import BASE, has_base, own_rates, records, survivors
 from tables import MEASURES, cell, draw, holm, p_value, shown, table
 
 KEEPS, NEAR = 0.90, 0.01
@@ -37,7 +37,7 @@ def report(task: str = "hidden") -> None:
         "",
     ]
     lines += _screening(runs, found, task)
-    lines += _test(runs, found, task)
+    lines += _test(found, task)
     name = "arena.md" if task == "hidden" else f"arena-{task}.md"
     (Path(__file__).parent / "results" / name).write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     _draw(runs, found, task)
@@ -85,29 +85,61 @@ def _screening(runs: Runs, found: Sequence[Mapping[str, Any]], task: str) -> lis
     ]
 
 
-def _test(runs: Runs, found: Sequence[Mapping[str, Any]], task: str) -> list[str]:
-    rates = own_rates(found, task)
-    tested = {
-        arm: seeds
-        for arm, rate in rates.items()
-        if (seeds := {s: r for s, r in runs[arm, rate].items() if s in TEST_SEEDS})
-    }
-    if not tested:
+def _test(found: Sequence[Mapping[str, Any]], task: str) -> list[str]:
+    here, before = (_tested(found, task, known) for known in (True, False))
+    if not here and not before:
         return ["## Test, seeds 1 to 5", "", "No run yet.", ""]
-    rows = [
-        [a, f"{rates[a]:g}", str(len(s)), *_cells(s, TEST_SEEDS), _verdict(a, tested, task)] for a, s in tested.items()
-    ]
+    rates = own_rates(found, task)
     head = ["arm", "rate", "seeds", *(f"{m} steps" for m in MARKS), "keeps pass@8"]
-    return [
+    bounds = [[*row, ""] for row in _bounds({(r["arm"], 0.0): {0: r} for r in found if r["arm"] == BASE}, task, 2)]
+
+    def rows(tested: Mapping[str, Mapping[int, Any]]) -> list[list[str]]:
+        return [
+            [a, f"{rates[a]:g}", str(len(s)), *_cells(s, TEST_SEEDS), _verdict(a, tested, task)]
+            for a, s in tested.items()
+        ]
+
+    lines = [
         "## Test, own rates",
         "",
         f"Keeps: after {MARKS[-1]} steps pass@8 at least {KEEPS:.0%} of the ceiling, pass@1 within {NEAR} of the best arm,",
         "and mean reward of steps 51 to 60 no more than 0.01 below GRPO's.",
         "",
-        *table(head, [*([*r, ""] for r in _bounds(runs, task, 2)), *rows]),
-        *_paired(tested, "GRPO"),
-        *_paired(tested, "placebo"),
+        *table(head, [*bounds, *rows(here)]),
+        *_paired([here], "GRPO"),
+        *_paired([here], "placebo"),
     ]
+    if before:
+        lines += [
+            "## Test, earlier weights",
+            "",
+            "The same seeds from base models that were made on their own machines, by the same command, and were not kept.",
+            "",
+            *table(head, [*bounds[:1], *rows(before)]),
+            "## Both tests together",
+            "",
+            "Each difference is of two runs of one test.",
+            "",
+            *_paired([here, before], "GRPO"),
+            *_paired([here, before], "placebo"),
+        ]
+    return lines
+
+
+def _tested(found: Sequence[Mapping[str, Any]], task: str, known: bool) -> dict[str, dict[int, Any]]:
+    """Return arm -> seed -> test record, from the repository's base model or, if it is not known, from others."""
+    rates = own_rates(found, task)
+    tested: dict[str, dict[int, Any]] = {}
+    for arm in ARMS:
+        seeds = {
+            record["seed"]: record
+            for record in found
+            if record["seed"] in TEST_SEEDS and has_base(record) == known and record["arm"] == arm.name
+            if record["rate"] == rates.get(arm.name)
+        }
+        if seeds:
+            tested[arm.name] = seeds
+    return tested
 
 
 def _ran_at(runs: Runs, arm: str) -> int:
@@ -137,20 +169,26 @@ def _verdict(arm: str, tested: Mapping[str, Mapping[int, Any]], task: str) -> st
     return f"no: {', '.join(short)}" if short else "yes"
 
 
-def _paired(tested: Mapping[str, Mapping[int, Any]], to: str) -> list[str]:
-    """Return differences against an arm after the last step, paired by seed, p after Holm over the other arms."""
-    if to not in tested:
-        return []
-    last, plain = str(MARKS[-1]), tested[to]
-    apart = {
-        arm: {
-            m: [seeds[s]["at"][last]["test"][m] - plain[s]["at"][last]["test"][m] for s in seeds if s in plain]
-            for m in MEASURES
-        }
-        for arm, seeds in tested.items()
-        if arm != to
-    }
+def _paired(tests: Sequence[Mapping[str, Mapping[int, Any]]], to: str) -> list[str]:
+    """Return differences against an arm after the last step, paired by seed, p after Holm over the other arms.
+
+    Of several tests, those arms that all of them have, each pair within its own.
+    """
+    common = [arm for arm in tests[0] if all(arm in test and to in test for test in tests)]
+    last = str(MARKS[-1])
+
+    def differences(arm: str, measure: str) -> list[float]:
+        return [
+            test[arm][seed]["at"][last]["test"][measure] - test[to][seed]["at"][last]["test"][measure]
+            for test in tests
+            for seed in test[arm]
+            if seed in test[to]
+        ]
+
+    apart = {arm: {m: differences(arm, m) for m in MEASURES} for arm in common if arm != to}
     apart = {arm: by for arm, by in apart.items() if by[MEASURES[0]]}
+    if not apart:
+        return []
     p = {m: holm({arm: p_value(by[m]) for arm, by in apart.items()}) for m in MEASURES}
     rows = [[arm, *(f"{cell(by[m], sign=True)} ({shown(p[m][arm])})" for m in MEASURES)] for arm, by in apart.items()]
     return [f"### Against {to} after {last} steps, paired by seed", "", *table(["arm", *MEASURES], rows)]

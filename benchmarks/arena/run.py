@@ -26,7 +26,7 @@ from typing import Any
 import palindromes
 from arms import ARMS, MARKS, STEPS, TASKS, TEST_SEEDS
 from evaluate import PALINDROMES, evaluate
-from plan import BASE, RECORDS, Job, jobs, records
+from plan import BASE, RECORDS, Job, has_base, jobs, records
 from report import report
 
 from dra_toolkit.runs import Run
@@ -192,7 +192,7 @@ def main() -> None:
         return [job for job in mine if job.key in left]
 
     _say_cost(todo(), records(), chosen.stages)
-    if not chosen.plan and not any(r["arm"] == BASE and r["task"] == chosen.task for r in records()):
+    if not chosen.plan and not any(r["arm"] == BASE and r["task"] == chosen.task and has_base(r) for r in records()):
         _keep(measure_base(chosen.task))
     failed: set[tuple[str, str, float, int]] = set()
     while not chosen.plan and datetime.now() < end:
