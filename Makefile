@@ -1,5 +1,5 @@
 # Two commands do everything on a fresh machine: `make quickstart` and `make test`.
-.PHONY: help quickstart test check unit engines-check vllm-check evaluation-check docs site clean
+.PHONY: help quickstart test check unit long-check engines-check vllm-check evaluation-check docs site clean
 
 PYTHON ?= python3
 export PYTHON
@@ -9,6 +9,7 @@ help:
 	@echo "make quickstart   install, then train the quickstart and its twin, and say in three lines what changed"
 	@echo "make test         install, then lint, types, import contracts and tests"
 	@echo "make unit         the tests that need no process, no torch and no browser: under a minute"
+	@echo "make long-check   the tests that take minutes for what a shorter one shows in part"
 	@echo "make vllm-check   install vLLM's CPU build into an environment of its own and train with it (Linux x86-64)"
 	@echo "make engines-check  install verl and ms-swift into an environment of its own and train through the adapters there"
 	@echo "make evaluation-check  training, evaluation, vLLM on a CPU and killed processes, each to its end; the output is kept in benchmarks/results"
@@ -33,10 +34,13 @@ check:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 3 || { [ $$? = 1 ] && $(BIN)/python tools/once_more.py; }
+	$(BIN)/python -m pytest -n 3 -m "not long" || { [ $$? = 1 ] && $(BIN)/python tools/once_more.py; }
 
 unit:
 	$(BIN)/python -m pytest -q -n 2 -m unit
+
+long-check:
+	$(BIN)/python -m pytest -n 2 -m long
 
 engines-check:
 	@tools/install_engines.sh

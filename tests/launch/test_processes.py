@@ -43,8 +43,6 @@ save_steps: 2
 seed: 3
 num_processes: 2
 """
-HAS_COMPILER = shutil.which("c++") is not None and shutil.which("ninja") is not None
-needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="DeepSpeed on a CPU compiles its kernels")
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +143,6 @@ def test_groups_straddle_the_processes_and_are_adjusted_whole(plain):
     assert_rewards_follow_from_the_texts(plain)
 
 
-@needs_compiler
 def test_with_zero3_a_dead_worker_ends_the_run_and_what_is_resumed_is_stopped_with_a_checkpoint(recipe, plain):
     run, settings = recipe.parent / "zero3", ("accelerate_config=zero3", "max_steps=4000")
     process = dra(recipe, run, *settings)
@@ -260,7 +257,7 @@ def slurm(recipe, tmp_path) -> dict[str, str]:
 
 def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe, plain, slurm, tmp_path):
     """They are stopped together, so that the long step is waited for once; one is Slurm's script, on two machines."""
-    names = ("one", "slurm", "lora") if HAS_COMPILER else ("one", "slurm")
+    names = ("one", "slurm", "lora")
     runs, folders = ({name: tmp_path / f"{what}-{name}" for name in names} for what in ("run", "word"))
     for folder in folders.values():
         folder.mkdir()
@@ -298,11 +295,10 @@ def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe
     assert first_groups(runs["slurm"]) == first_groups(plain), "two machines train as one"
     assert_rewards_follow_from_the_texts(runs["slurm"])
     assert steps(runs["slurm"]) == list(range(1, saved["slurm"] + 2))
-    if HAS_COMPILER:
-        assert (runs["lora"] / f"checkpoints/checkpoint-{saved['lora']}/adapter_model.safetensors").is_file()
-        said = finish(start("lora", f"max_steps={saved['lora'] + 1}", "--resume"))
-        assert f"continuing after step {saved['lora']}" in said
-        assert steps(runs["lora"]) == list(range(1, saved["lora"] + 2))
+    assert (runs["lora"] / f"checkpoints/checkpoint-{saved['lora']}/adapter_model.safetensors").is_file()
+    said = finish(start("lora", f"max_steps={saved['lora'] + 1}", "--resume"))
+    assert f"continuing after step {saved['lora']}" in said
+    assert steps(runs["lora"]) == list(range(1, saved["lora"] + 2))
 
 
 def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_somebody_asked(recipe, tmp_path):
@@ -330,7 +326,9 @@ def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_som
     assert steps(run) == [1, 2]
 
 
-@pytest.mark.parametrize("lora", [(), ("use_peft=true",)], ids=["whole", "adapters"])
+@pytest.mark.parametrize(
+    "lora", [(), pytest.param(("use_peft=true",), marks=pytest.mark.long)], ids=["whole", "adapters"]
+)
 def test_two_processes_go_on_as_one_and_as_two_again(recipe, plain, lora):
     run = recipe.parent / f"there_and_back{len(lora)}"
     if lora:

@@ -10,6 +10,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
+if os.environ.get("ACCELERATE_USE_DEEPSPEED"):
+    import deepspeed.ops
+
+    # DeepSpeed's own collectives between processes of a CPU are C++ that it compiles for minutes on each new machine, and
+    # that spins while it waits, which two cores full of tests do not stand. Without them it takes gloo's.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
 
 def letters(completions: list[Any], **_: Any) -> list[float]:
     """Reward that differs inside a group and may be negative: share of `e`, less a third."""

@@ -12,7 +12,7 @@ import pytest
 
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "killing.py"
 MOMENTS = ("a checkpoint half saved", "the attempt, metrics", "inspect compact: half")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def test_a_run_killed_and_resumed_again_and_again_is_the_same_run(tmp_path):
