@@ -75,17 +75,25 @@ def _address(process: subprocess.Popen[str]) -> str:
 
 
 class Browser:
-    """One page of the dashboard in Chromium."""
+    """One page of the dashboard in Chromium, where nothing is left of the pages before it but what Chromium compiled."""
 
-    def __init__(self, chromium: Any, address: str, *, size: tuple[int, int] = (1280, 800), dark: bool = False) -> None:
-        scheme = "dark" if dark else "light"
-        self.context = chromium.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme, accept_downloads=True
-        )
-        self.browser, self.page = chromium, self.context.new_page()
+    def __init__(
+        self,
+        chromium: Any,
+        address: str,
+        *,
+        size: tuple[int, int] = (1280, 800),
+        dark: bool = False,
+        is_first: bool = True,
+    ) -> None:
+        self.context, self.page = chromium, chromium.new_page()
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
         self.address = address
-        self.context.set_default_timeout(PATIENCE)
-        self.context.add_init_script(COUNT_QUESTIONS)
+        if is_first:
+            self._forget()
+        self.page.set_default_timeout(PATIENCE)
+        self.page.add_init_script(COUNT_QUESTIONS)
         self.complaints: list[str] = []
         self.foreign: list[str] = []
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -122,9 +130,17 @@ class Browser:
 
     def close(self) -> None:
         """Close it; nothing must have gone wrong."""
-        self.context.close()
+        self.page.close()
+        self.context.clear_permissions()
         assert not self.foreign, f"asked elsewhere: {self.foreign}"
         assert not self.complaints, f"complained: {self.complaints}"
+
+    def _forget(self) -> None:
+        self.context.clear_cookies()  # those of one port are another's too
+        session = self.context.new_cdp_session(self.page)
+        scheme, host, *_ = urlsplit(self.address)
+        session.send("Storage.clearDataForOrigin", {"origin": f"{scheme}://{host}", "storageTypes": "local_storage"})
+        session.detach()
 
     def _is_ours(self, url: str) -> bool:
         return url.startswith((f"{self.address}/", "data:", "blob:"))
@@ -133,7 +149,7 @@ class Browser:
 @contextmanager
 def another(browser: Browser) -> Iterator[Browser]:
     """Open a second page beside one: what it has followed, the first one could have followed."""
-    opened = Browser(browser.browser, browser.address)
+    opened = Browser(browser.context, browser.address, is_first=False)
     yield opened
     opened.close()
 

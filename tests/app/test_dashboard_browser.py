@@ -54,7 +54,7 @@ told.observe({ type: 'layout-shift' });
 
 def test_the_number_of_hits_is_told_without_moving_them(browser: Browser) -> None:
     held: list[Any] = []
-    browser.context.add_init_script(WATCHED)
+    browser.page.add_init_script(WATCHED)
     browser.page.route("**/dra/ask/search/count", lambda asked: held.append(asked))
     browser.page.goto(f"{browser.address}/?page=search&run=toy-grpo&q=think")
     browser.page.wait_for_selector("#dra-search .dra[data-drawn]:not([aria-busy]) [data-hit]")

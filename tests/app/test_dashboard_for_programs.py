@@ -154,7 +154,7 @@ def test_a_page_of_ones_own_in_plain_gradio_is_shown_beside_the_others(chromium:
     browser.page.wait_for_function(
         "() => [...document.querySelectorAll('textarea')].some((t) => t.value === '6 steps of toy-grpo')"
     )
-    browser.context.close()  # what Gradio's own page complains of (fonts, manifests, what it had open) is not ours
+    browser.page.close()  # what Gradio's own page complains of (fonts, manifests, what it had open) is not ours
 
 
 def test_a_page_of_ones_own_has_the_theme_that_was_asked_for(address: str) -> None:

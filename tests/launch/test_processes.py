@@ -164,6 +164,7 @@ def test_with_zero3_a_dead_worker_ends_the_run_and_what_is_resumed_is_stopped_wi
     assert_rewards_follow_from_the_texts(run)
 
 
+@pytest.mark.long
 def test_a_dead_agent_and_a_dead_worker_end_the_run_and_what_is_resumed_is_the_same(recipe, plain, tmp_path):
     """An agent's workers live in sessions of their own, and nobody but the launcher is left that knows them."""
     run = recipe.parent / "dead"
@@ -255,50 +256,62 @@ def slurm(recipe, tmp_path) -> dict[str, str]:
     return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_JOB_NODELIST": "two", "SLURM_CPUS_PER_TASK": "2"}
 
 
-def test_a_signal_to_every_process_saves_a_checkpoint_with_every_launcher(recipe, plain, slurm, tmp_path):
-    """They are stopped together, so that the long step is waited for once; one is Slurm's script, on two machines."""
-    names = ("one", "slurm", "lora")
-    runs, folders = ({name: tmp_path / f"{what}-{name}" for name in names} for what in ("run", "word"))
-    for folder in folders.values():
-        folder.mkdir()
-    script = tmp_path / "job.sh"
+def saved_by_a_signal(started: dict[Path, subprocess.Popen[str]], folders: dict[Path, Path]) -> dict[Path, int]:
+    """Stop runs together in a step that is long for every one of them; return run -> the step that it saved."""
+    try:
+        for run, process in started.items():
+            reach_a_long_step(process, run, folders[run])
+        for run, process in started.items():
+            ask_everyone(process, folders[run])
+        return {run: saved_step(process, run, folders[run]) for run, process in started.items()}
+    finally:
+        for process in started.values():
+            kill(process)
+
+
+def test_a_signal_to_every_process_of_two_machines_saves_a_checkpoint(recipe, plain, slurm, tmp_path):
+    run, script = tmp_path / "run", tmp_path / "job.sh"
     machines = ("num_machines=2", f"main_process_port={free_port()}", *SLOW, "max_steps=4000")
-    finish(dra(recipe, runs["slurm"], *machines, "--slurm", str(script)))
+    finish(dra(recipe, run, *machines, "--slurm", str(script)))
     text = script.read_text()
     assert "#SBATCH --nodes=2\n" in text
     assert "#SBATCH --gpus-per-node=1\n" in text
 
-    def start(name: str, *changes: str) -> subprocess.Popen[str]:
-        if name != "slurm":
-            settings = LORA if name == "lora" else ("num_processes=1", "per_device_train_batch_size=12", *SLOW)
-            return dra(recipe, runs[name], *settings, *changes, folder=folders[name])
+    def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
             ["bash", str(script)],
-            env=environment(folders[name]) | slurm,
+            env=environment(tmp_path) | slurm,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
 
-    started = {name: start(name, "max_steps=4000") for name in names}
-    try:
-        for name, process in started.items():
-            reach_a_long_step(process, runs[name], folders[name])
-        for name, process in started.items():
-            ask_everyone(process, folders[name])
-        saved = {name: saved_step(process, runs[name], folders[name]) for name, process in started.items()}
-    finally:
-        for process in started.values():
-            kill(process)
-    script.write_text(text.replace("max_steps=4000", f"max_steps={saved['slurm'] + 1}"))
-    finish(start("slurm"))
-    assert first_groups(runs["slurm"]) == first_groups(plain), "two machines train as one"
-    assert_rewards_follow_from_the_texts(runs["slurm"])
-    assert steps(runs["slurm"]) == list(range(1, saved["slurm"] + 2))
-    assert (runs["lora"] / f"checkpoints/checkpoint-{saved['lora']}/adapter_model.safetensors").is_file()
-    said = finish(start("lora", f"max_steps={saved['lora'] + 1}", "--resume"))
-    assert f"continuing after step {saved['lora']}" in said
-    assert steps(runs["lora"]) == list(range(1, saved["lora"] + 2))
+    saved = saved_by_a_signal({run: start()}, {run: tmp_path})[run]
+    script.write_text(text.replace("max_steps=4000", f"max_steps={saved + 1}"))
+    finish(start())
+    assert first_groups(run) == first_groups(plain), "two machines train as one"
+    assert_rewards_follow_from_the_texts(run)
+    assert steps(run) == list(range(1, saved + 2))
+
+
+@pytest.mark.long
+def test_a_signal_to_every_process_of_a_machine_saves_a_checkpoint_with_every_launcher(recipe, tmp_path):
+    one, lora = tmp_path / "run-one", tmp_path / "run-lora"
+    folders = {run: tmp_path / f"word-{run.name}" for run in (one, lora)}
+    for folder in folders.values():
+        folder.mkdir()
+    alone = ("num_processes=1", "per_device_train_batch_size=12", *SLOW)
+    saved = saved_by_a_signal(
+        {
+            run: dra(recipe, run, *settings, "max_steps=4000", folder=folders[run])
+            for run, settings in ((one, alone), (lora, LORA))
+        },
+        folders,
+    )[lora]
+    assert (lora / f"checkpoints/checkpoint-{saved}/adapter_model.safetensors").is_file()
+    said = finish(dra(recipe, lora, *LORA, f"max_steps={saved + 1}", "--resume", folder=folders[lora]))
+    assert f"continuing after step {saved}" in said
+    assert steps(lora) == list(range(1, saved + 2))
 
 
 def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_somebody_asked(recipe, tmp_path):
