@@ -63,9 +63,14 @@ def test_a_watch_started_before_the_run_evaluates_every_checkpoint_of_a_real_tra
     assert all(e.facts["generated"] == 24 for e in found)
 
 
-def test_coarse_to_fine_over_what_was_trained(watched, benchmarks):
-    said = finish(dra_eval(watched, "--coarse-to-fine", 2, *asked(benchmarks[0], "--n", 3)))
-    assert "is the best of 2; evaluating those around it" in said
+@pytest.fixture(scope="module")
+def refined(watched, benchmarks) -> str:
+    """What was said while some of its steps were given more samples."""
+    return finish(dra_eval(watched, "--coarse-to-fine", 2, *asked(benchmarks[0], "--n", 3)))
+
+
+def test_coarse_to_fine_over_what_was_trained(watched, refined):
+    assert "is the best of 2; evaluating those around it" in refined
     assert {e.facts["n"] for e in find_evaluations(watched / "evals") if e.step == 2} >= {2, 3}
 
 
@@ -78,6 +83,7 @@ def test_the_report_of_it_with_diversity_power_and_the_step_by_training_reward(w
     assert any("told apart four times in five" in line for line in told["findings"])
 
 
+@pytest.mark.usefixtures("refined")
 def test_more_samples_take_over_those_that_are_there(watched):
     two, three = (
         {key[2:]: row for key, row in samples(watched / "evals").items() if key[0] == "step-2" and key[3] < n}

@@ -6,6 +6,7 @@ import json
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from evaluated import eval_, evaluate
@@ -100,7 +101,8 @@ def test_a_checkpoint_that_is_being_written_is_waited_for_and_evaluated_once(tmp
     with ExitStack() as training:
         training.enter_context(run.held())
         moments = [lambda: None, lambda: manifest.write_text(whole), lambda: save(run, 8), training.close]
-        monkeypatch.setattr(evaluator_module.time, "sleep", lambda seconds: moments.pop(0)())
+        sleep = SimpleNamespace(sleep=lambda seconds: moments.pop(0)())
+        monkeypatch.setattr(evaluator_module, "time", sleep)  # not that of the threads that other tests have left
         evaluator = Slow(run.path / "evals", [])
         evaluator.watch(Watched(run, base=False))
     assert (evaluator.turns, evaluator.done.missed, moments) == ([[4], [8]], [], [])

@@ -11,7 +11,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -325,7 +327,8 @@ class TestRunDirectory:
         looking = open(run.path / ".lock", "a+")  # noqa: SIM115
         fcntl.flock(looking, fcntl.LOCK_SH)
         waits = iter(range(100))
-        monkeypatch.setattr(layout.time, "sleep", lambda seconds: next(waits) == 60 and looking.close())
+        sleep = SimpleNamespace(sleep=lambda seconds: next(waits) == 60 and looking.close(), time=time.time)
+        monkeypatch.setattr(layout, "time", sleep)
         with run.held():
             assert next(waits) > 60
 
