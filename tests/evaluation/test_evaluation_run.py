@@ -199,6 +199,7 @@ def shards(run, tmp_path_factory) -> tuple[tuple[object, ...], dict]:
     return command, samples(folder / "alone")
 
 
+@pytest.mark.long
 def test_four_processes_evaluate_into_one_folder_and_two_of_them_die(shards, tmp_path):
     """Two of four are killed once answers are there; the others take over; plan and report work meanwhile."""
     command, alone = shards

@@ -304,6 +304,7 @@ def test_the_warm_up_imports_what_the_judges_use():
     assert "latex2sympy2_extended" in sys.modules
 
 
+@pytest.mark.long
 def test_eight_busy_processes_change_no_verdict(judge):
     table = pairs()
     golds, texts = [pair.gold for pair in table], [rf"\boxed{{{pair.answer}}}" for pair in table]

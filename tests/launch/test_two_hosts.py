@@ -38,6 +38,7 @@ def hosts() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
+@pytest.mark.long
 def test_two_hosts_train_as_one(hosts, recipe, tmp_path):  # noqa: F811
     run = tmp_path / "run"
     command = [sys.executable, "-c", "from dra_toolkit.cli import main; main()", "train", str(recipe)]

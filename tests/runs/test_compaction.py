@@ -315,6 +315,7 @@ class TestTrouble:
 
 
 class TestKilled:
+    @pytest.mark.long
     def test_fifty_random_moments(self, tmp_path):
         """kill -9 of a process that records and compacts: every published batch is whole and there once.
 

@@ -163,7 +163,7 @@ def test_killed_at_any_moment_no_group_is_lost(tmp_path):
     run, first = make_run(tmp_path / "run"), 1
     rng = np.random.default_rng(0)
     folders = [str(path) for path in sys.path if path.endswith(("tests", "runs"))]
-    for _ in range(5):
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "-c", code, str(run.groups), str(first), *folders], stdout=subprocess.PIPE, text=True
         )

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -327,7 +326,7 @@ class TestRunDirectory:
         looking = open(run.path / ".lock", "a+")  # noqa: SIM115
         fcntl.flock(looking, fcntl.LOCK_SH)
         waits = iter(range(100))
-        sleep = SimpleNamespace(sleep=lambda seconds: next(waits) == 60 and looking.close(), time=time.time)
+        sleep = SimpleNamespace(sleep=lambda seconds: next(waits) == 60 and looking.close(), time=layout.time.time)
         monkeypatch.setattr(layout, "time", sleep)
         with run.held():
             assert next(waits) > 60
