@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +22,11 @@ def test_unstable():
 
 def checked(folder: Path, tests: str) -> subprocess.CompletedProcess[str]:
     (folder / "test_it.py").write_text(tests)
-    first = subprocess.run([sys.executable, "-m", "pytest", "-q", "-n", "2"], cwd=folder, capture_output=True)
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # most of their time would be other plugins'
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-q", "-n", "2"]
+    first = subprocess.run(command, cwd=folder, capture_output=True, env=alone)
     assert first.returncode == 1, first.stdout
-    return subprocess.run([sys.executable, SCRIPT], cwd=folder, capture_output=True, text=True)
+    return subprocess.run([sys.executable, SCRIPT], cwd=folder, capture_output=True, text=True, env=alone)
 
 
 def test_one_that_passes_alone_is_named(tmp_path):
