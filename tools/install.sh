@@ -42,6 +42,6 @@ elif ! may_fail=yes quietly "Installing torch for the CPU" install "$torch+cpu";
     echo "No CPU build of $torch where pip looks: taking the ordinary one, which brings gigabytes of CUDA packages."
 fi
 quietly "Installing the toolkit with $extras" install -e ".[$extras]"
-# What pip compiles on one core, on all of them; some packages hold files of Python 2, which nothing imports.
+# What pip compiles on one core, and the sources, which many processes load, on all of them; some packages hold files of Python 2, which nothing imports.
 may_fail=yes quietly "Compiling what was installed" .venv/bin/python -m compileall -q -j 0 .venv/lib dra_toolkit app || true
 touch "$stamp"
