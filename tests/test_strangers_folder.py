@@ -181,6 +181,7 @@ def test_the_dashboard_runs_nothing_of_the_working_folder(trap: Path) -> None:
     assert not was_run(trap)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_what_the_page_starts_runs_nothing_of_the_working_folder(trap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from waiting import wait_until

@@ -22,6 +22,7 @@ def test_it_holds_what_a_user_needs_and_no_tests(wheel: Path) -> None:
     assert release.contents(wheel) == []
 
 
+@pytest.mark.long
 def test_its_commands_run_away_from_the_checkout(wheel: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     bin_folder = release.install(wheel, "", tmp_path)

@@ -1,7 +1,7 @@
 """Every kind of interactive element of every page is used in Chromium, on runs of each kind that is trained for real.
 
 One element of each kind, what its use brings to light included: of sixty-four cards one, of the heads of a table each.
-What was used on two runs of a page and brought nothing to light is left out on the others; each page begins with other runs.
+What was used on one run of a page and brought nothing to light is left out on the others; each page begins with another run.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class SoFar:
 
     def suffices(self, kind: str) -> bool:
         """Tell whether a kind need not be used once more."""
-        return self.runs[kind] >= 2 and kind not in self.revealing and not kind.startswith("SUMMARY")
+        return self.runs[kind] >= 1 and kind not in self.revealing and not kind.startswith("SUMMARY")
 
 
 class Used:

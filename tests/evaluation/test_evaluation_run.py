@@ -117,6 +117,7 @@ def test_answers_that_a_machine_lost_with_its_power_are_made_anew(run, undisturb
     assert not list(evals.rglob("claims"))
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_every_process_and_replaced_weights_are_noticed(run, undisturbed, benchmarks, policies, tmp_path):
     evals = tmp_path / "evals"
     copy = tmp_path / "run"
@@ -157,6 +158,7 @@ def test_a_checkpoint_that_fails_is_tried_twice_and_the_rest_goes_on(run, polici
     assert "Traceback" not in said
 
 
+@pytest.mark.long
 def test_watch_evaluates_what_a_running_training_writes(run, policies, benchmarks, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("evals", "checkpoint-20"))

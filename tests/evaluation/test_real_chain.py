@@ -112,6 +112,7 @@ def adapter(policies, tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_an_adapter_greedy_on_answers_given_as_numbers_is_what_it_is_merged(adapter, benchmarks, tmp_path):
     for name in ("adapter", "merged"):
         command = ("--model", adapter / name, "--benchmark", benchmarks[1], "--max-new-tokens", 8)

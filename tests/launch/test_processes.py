@@ -269,6 +269,7 @@ def saved_by_a_signal(started: dict[Path, subprocess.Popen[str]], folders: dict[
             kill(process)
 
 
+@pytest.mark.long
 def test_a_signal_to_every_process_of_two_machines_saves_a_checkpoint(recipe, plain, slurm, tmp_path):
     run, script = tmp_path / "run", tmp_path / "job.sh"
     machines = ("num_machines=2", f"main_process_port={free_port()}", *SLOW, "max_steps=4000")

@@ -239,7 +239,7 @@ class TestTrouble:
         compact(run.groups, everything=True, grace=0)
         record_all(run, *some_batches(range(3, 8), attempt=2, seed=1))
         before = everything(run)
-        copies = [RunDirectory(tmp_path / f"died-{moment:03d}") for moment in range(0, 150, 10)]
+        copies = [RunDirectory(tmp_path / f"died-{moment:03d}") for moment in range(0, 150, 15)]
         for copy in copies:
             shutil.copytree(run.path, copy.path)
         code = """

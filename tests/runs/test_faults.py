@@ -138,7 +138,7 @@ def test_a_clock_set_back_keeps_what_was_replaced_for_longer_and_loses_nothing(r
     assert steps(run) == [1, 2, 3, 4, 5]
 
 
-def test_64_file_descriptors_are_enough_to_record_and_join_300_files(run):
+def test_64_file_descriptors_are_enough_to_record_and_join_120_files(run):
     code = """
         import resource, sys
         from pathlib import Path
@@ -148,7 +148,7 @@ def test_64_file_descriptors_are_enough_to_record_and_join_300_files(run):
         from dra_toolkit.runs.compaction import compact
         run = RunDirectory(Path(sys.argv[1]))
         resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-        record_all(run, *[[record(step)] for step in range(1, 301)])
+        record_all(run, *[[record(step)] for step in range(1, 121)])
         ask = "SELECT count(*) AS n, count(DISTINCT step) AS d FROM completions"
         print(len(list(Run.open(run.path).groups())))
         try:
@@ -165,4 +165,4 @@ def test_64_file_descriptors_are_enough_to_record_and_join_300_files(run):
         text=True,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
-    assert ran.stdout.splitlines() == ["300", "300 [{'n': 900, 'd': 300}]"]
+    assert ran.stdout.splitlines() == ["120", "120 [{'n': 360, 'd': 120}]"]

@@ -15,7 +15,9 @@ Of two processes each does what one does."""
 SCRIPT = Path(__file__).with_name("resume_run.py")
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one process", "two processes"])
+@pytest.fixture(
+    scope="module", params=[1, pytest.param(2, marks=pytest.mark.long)], ids=["one process", "two processes"]
+)
 def seen(request, policy, tmp_path_factory):
     out, processes = tmp_path_factory.mktemp("resume"), request.param
     arguments = [str(policy), str(out), str(8 // processes), *map(str, RESUMED[processes])]
