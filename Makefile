@@ -34,7 +34,7 @@ check:
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 4 -m "not long" || { [ $$? = 1 ] && $(BIN)/python tools/once_more.py; }
+	$(BIN)/python -m pytest -n 3 -m "not long" || { [ $$? = 1 ] && $(BIN)/python tools/once_more.py; }
 
 unit:
 	$(BIN)/python -m pytest -q -n 2 -m unit

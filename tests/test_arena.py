@@ -197,11 +197,10 @@ def test_differences_are_paired_by_seed_and_one_table_holds_one_correction():
 
 
 def test_every_run_that_says_so_started_from_the_base_model_that_lies_here():
+    from arms import TASKS
     from plan import records
     from run import base_digest
 
     said = [record for record in records() if "base" in record]
     assert said
-    assert {(record["task"], record["base"]) for record in said} <= {
-        (task, base_digest(task)) for task in ("hidden", "open")
-    }
+    assert {(record["task"], record["base"]) for record in said} <= {(task, base_digest(task)) for task in TASKS}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
+import stat
 import struct
 import zlib
 from collections.abc import Callable, Sequence
@@ -110,7 +111,7 @@ def seal(file: BinaryIO) -> None:
 
 def read_seal(path: Path) -> Seal | None:
     """Return the seal of a file; None for one that has none. Raises BrokenSealError if its end is damaged."""
-    if path.exists() and not path.is_file():  # a pipe would keep a reader waiting for ever
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep a reader waiting for ever
         raise BrokenSealError("not a regular file")
     with open(path, "rb") as file:
         footer, size = _footer(file)
@@ -147,8 +148,8 @@ def require_sound(path: Path, check: Callable[[RowReader], object] | None = None
 
 def version_of(path: Path) -> tuple[str, int, int]:
     """Return what tells one version of a file from another."""
-    stat = os.stat(path)
-    return str(path), stat.st_size, stat.st_mtime_ns
+    found = os.stat(path)
+    return str(path), found.st_size, found.st_mtime_ns
 
 
 def _footer(file: BinaryIO) -> tuple[bytes, int]:

@@ -335,3 +335,20 @@ def test_a_disk_that_refuses_is_one_line_for_who_asked_and_an_error_of_the_syste
     assert isinstance(raised.value, OSError)
     assert raised.value.errno == errno.ENOENT
     assert raised.value.strerror
+
+def test_a_file_that_vanishes_under_ones_eyes_is_gone_and_not_damaged(tmp_path, monkeypatch):
+    """As one that was joined with others meanwhile: whoever reads looks again, and leaves out only what is damaged."""
+    run = make_run(tmp_path / "run")
+    record_all(run, [record(1)])
+    (path,) = run.groups.glob("*.parquet")
+    look = os.stat
+
+    def last_look(of, **how):
+        found = look(of, **how)
+        if Path(of) == path:
+            path.unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(os, "stat", last_look)
+    with pytest.raises(FileNotFoundError):
+        read_seal(path)
