@@ -336,6 +336,7 @@ def test_a_disk_that_refuses_is_one_line_for_who_asked_and_an_error_of_the_syste
     assert raised.value.errno == errno.ENOENT
     assert raised.value.strerror
 
+
 def test_a_file_that_vanishes_under_ones_eyes_is_gone_and_not_damaged(tmp_path, monkeypatch):
     """As one that was joined with others meanwhile: whoever reads looks again, and leaves out only what is damaged."""
     run = make_run(tmp_path / "run")
