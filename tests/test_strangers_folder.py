@@ -58,8 +58,10 @@ LINES = {
     "recipes keys": "recipes keys lambda",
     "recipes copy": "recipes copy quickstart own.yaml",
 }
-SLOW = ("train", "app", "eval run", "eval report", "eval compare")
 """A line of each command that does its whole work."""
+MARKS = dict.fromkeys(("train", "eval report", "eval compare"), pytest.mark.slow) | {
+    "eval run": (pytest.mark.slow, pytest.mark.long)
+}
 
 
 def leaves(group: typer.Typer) -> Iterator[str]:
@@ -112,9 +114,7 @@ def test_every_command_has_a_line_here() -> None:
     assert set(leaves(app)) == set(LINES)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in LINES if name != "app"]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in LINES if name != "app"])
 def test_no_command_runs_anything_of_the_working_folder(trap: Path, name: str) -> None:
     if "evals" in LINES[name]:
         sys.path.append(str(ROOT / "tests" / "evaluation"))
@@ -216,6 +216,7 @@ def test_csv_on_the_terminal_moves_nothing(tmp_path: Path) -> None:
     assert "owned" in printed
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_training_runs_no_module_of_the_working_folder_that_a_library_looks_for(trap: Path) -> None:
     """The children too, with several processes; a reward of one's own is found there all the same."""

@@ -242,6 +242,7 @@ def test_it_works_below_a_path_whatever_host_the_proxy_writes(chromium: Any, add
         browser.close()
 
 
+@pytest.mark.long
 def test_a_password_is_asked_for_below_a_path_too(chromium: Any, root: Path) -> None:
     with dra_app(root, DRA_APP_PASSWORD="correct horse battery") as address, proxy(address, keeps_host=True) as below:
         browser = Browser(chromium, below)

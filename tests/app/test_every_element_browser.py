@@ -32,6 +32,8 @@ LEAVES = re.compile(r"data-(read|all|close|mode|list|leave|run|page|open|hit|dot
 ELSEWHERE = {"[data-all]", "[data-close]", "[data-whole]", "[data-open]"}
 """What something else of its page may have closed before: tests of their own use it (`test_reading_browser`)."""
 TYPED = {"steps": "1..", "where": "flips >= 0", "find": "Find", "q": "Let", "data-step-field": "1", "data-filter": "re"}
+LATER = ("compare", "search", "prompt")
+"""Pages that `make long-check` goes through."""
 PLACES = ", ".join(f"{place} :is({USED})" for place in ("#dra-shell", "main:not([hidden])"))
 LOOK = f"""() => [...document.querySelectorAll("{PLACES}")]
   .filter((e) => e.checkVisibility({{ visibilityProperty: true }}) && !e.disabled && e.getBoundingClientRect().width > 0)"""
@@ -50,7 +52,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", list(pages()))
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in LATER else ()) for name in pages()]
+)
 def test_whatever_can_be_used_is_used_on_every_kind_of_run(chromium: Any, address: str, root: Path, name: str) -> None:
     script = static_files()[f"{name}.js"].decode()
     handled = re.findall(

@@ -110,6 +110,7 @@ def test_one_run_alone_is_nothing_to_train_into(tmp_path: Path) -> None:
         Trainings(Context(tmp_path, only="one"), tmp_path)
 
 
+@pytest.mark.long
 def test_a_training_is_stopped_with_a_checkpoint_and_goes_on(trainings: Trainings, cheap: str) -> None:
     token, written = trainings.token(), f"{cheap}\nmax_steps=4000"
     run = RunDirectory(trainings.context.root / "quickstart")

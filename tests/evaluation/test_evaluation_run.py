@@ -88,19 +88,21 @@ def test_a_second_call_does_nothing_and_says_so(run, undisturbed, benchmarks):
 def test_killed_on_two_slots_and_resumed_on_three_it_has_the_numbers_of_one(run, undisturbed, benchmarks, tmp_path):
     evals = tmp_path / "evals"
     # batches of one, so that the kill falls into the middle of a benchmark
-    command = (run, "--all-steps", *asked(benchmarks), "--output", evals, "--batch-size", 1)
+    command = (run, "--steps", "10,20", "--no-base", *asked(benchmarks), "--output", evals, "--batch-size", 1)
     with held_back(*command, shards_of="step-20"):
         process = dra_eval(*command, "--slots", 2)
         wait_until(lambda: answers(evals) > 5, process)
         kill_family(process)
     half = {path: path.read_bytes() for path in evals.glob("*/*/*/answers-*.jsonl")}
     there = sum(content.count(b"\n") for content in half.values())
-    assert 5 < there < ANSWERS
+    assert 5 < there < ANSWERS * 2 // 3
     torn = next(iter(half))
     torn.write_bytes(half[torn] + b'{"problem": "torn by the cra')
     finish(dra_eval(*command, "--slots", 3))
-    assert generated(evals) <= ANSWERS - there + 6, "what was finished is not generated again"
-    assert samples(evals) == samples(undisturbed), "neither interruption nor batches change an answer"
+    assert generated(evals) <= ANSWERS * 2 // 3 - there + 6, "what was finished is not generated again"
+    alone = samples(undisturbed)
+    expected = {key: alone[key] for key in alone if key[0] != "step-0"}
+    assert samples(evals) == expected, "neither interruption nor batches change an answer"
 
 
 def test_answers_that_a_machine_lost_with_its_power_are_made_anew(run, undisturbed, benchmarks, tmp_path):
@@ -245,6 +247,7 @@ def test_a_lighteval_task_by_its_dotted_path_is_asked_and_scored_as_it_says(poli
     assert found.facts["settings"]["max_new_tokens"] == 8
 
 
+@pytest.mark.long
 def test_watch_names_what_was_deleted_before_its_turn_and_ends_well(run, policies, benchmarks, tmp_path):
     """As save_total_limit=1 does while a checkpoint is evaluated: 20 came and went unseen, 40 goes when its turn comes."""
     copy = tmp_path / "run"

@@ -315,6 +315,7 @@ def test_a_signal_to_every_process_of_a_machine_saves_a_checkpoint_with_every_la
     assert steps(lora) == list(range(1, saved + 2))
 
 
+@pytest.mark.long
 def test_an_evaluation_shows_how_far_it_is_and_ends_after_the_batch_in_which_somebody_asked(recipe, tmp_path):
     data, run = tmp_path / "data", tmp_path / "run"
     data.mkdir()

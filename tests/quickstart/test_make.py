@@ -181,6 +181,7 @@ def wait_ready(builder: subprocess.Popen[str]) -> None:
     assert any(line == "ready\n" for line in iter(builder.stdout.readline, ""))
 
 
+@pytest.mark.long
 def test_builders_at_once_all_succeed_and_a_killed_one_leaves_nothing_finished(tmp_path: Path) -> None:
     killed, late = start_builder(tmp_path), start_builder(tmp_path)
     try:

@@ -18,7 +18,7 @@ from dra_toolkit.training.trainer import DRARLOOTrainer, DRATrainer
 SCRIPT = Path(sampling_run.__file__)
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.long), 2])
 def trained(request, policy, tmp_path_factory) -> Run:
     """The run of six steps of three groups of four."""
     out, processes = tmp_path_factory.mktemp("sampled") / "run", request.param

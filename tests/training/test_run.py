@@ -98,6 +98,7 @@ def uninterrupted(policy, tmp_path_factory):
 
 
 class TestSeveralSeeds:
+    @pytest.mark.long
     def test_they_run_one_after_another_and_know_that_they_belong_together(self, recipe):
         said = finish(dra("train", recipe, "seed=1,2", "max_steps=2"))
         places = [recipe.parent / f"run-seed-{seed}" for seed in (1, 2, 3)]
