@@ -139,5 +139,6 @@ def _names(dots: Mapping[str, tuple[float, float]], edge: float) -> list[str]:
         if below > y + 8:
             near = start + wide if turned else start
             parts.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{near:.1f}" y2="{below - 3:.1f}" stroke="#bbb"/>')
-        parts.append(f'<text x="{start:.1f}" y="{below:.1f}" font-size="9">{escape(name)}</text>')
+        at = f'x="{x - 6:.1f}" text-anchor="end"' if turned else f'x="{start:.1f}"'
+        parts.append(f'<text {at} y="{below:.1f}" font-size="9">{escape(name)}</text>')
     return parts
