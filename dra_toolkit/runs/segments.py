@@ -239,4 +239,6 @@ def led_astray(segment: Path) -> str | None:
     """Return which file of a segment is none: looked for at every opening, since a link may be put there at any time."""
     with os.scandir(segment) as entries:
         odd = [entry for entry in entries if not entry.is_file(follow_symlinks=False)]
+    if odd:
+        os.lstat(odd[0].path)  # raises where it vanished meanwhile, and whoever reads looks again
     return f"its file {odd[0].name} is {'a link' if odd[0].is_symlink() else 'no file'}, left alone" if odd else None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,7 @@ def test_whatever_can_be_used_is_used_on_every_kind_of_run(chromium: Any, addres
             if run == "grows":
                 record_more(RunDirectory(root / run), next(steps))
         assert used.shown >= {"BUTTON button data-theme", "BUTTON button data-live"}
-        so_far.runs.update(used.kinds)
+        so_far.kinds.update(used.kinds)
         reached |= used.reached
         browser.close()
     assert reached >= set(handled) - ELSEWHERE, "what a page answers to and no run shows"
@@ -82,14 +81,13 @@ class SoFar:
     """What was used of a page on earlier runs."""
 
     def __init__(self) -> None:
-        self.runs: Counter[str] = Counter()
-        """Kind -> the runs on which it was used."""
+        self.kinds: set[str] = set()
         self.revealing: set[str] = set()
         """Kinds of which one has brought others to light."""
 
     def suffices(self, kind: str) -> bool:
         """Tell whether a kind need not be used once more."""
-        return self.runs[kind] >= 1 and kind not in self.revealing and not kind.startswith("SUMMARY")
+        return kind in self.kinds and kind not in self.revealing and not kind.startswith("SUMMARY")
 
 
 class Used:

@@ -6,7 +6,9 @@ import errno
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,7 @@ from dra_toolkit.runs import Run
 from dra_toolkit.runs.compaction import compact
 from dra_toolkit.runs.names import list_folder
 from dra_toolkit.runs.parquet import BLOCK, BrokenSealError, read_seal, require_sound, seal
+from dra_toolkit.runs.segments import led_astray
 
 FLIPS = int(os.environ.get("DRA_FLIPS", "60"))
 """Of each kind of run; more where a whole hour is at hand."""
@@ -353,3 +356,12 @@ def test_a_file_that_vanishes_under_ones_eyes_is_gone_and_not_damaged(tmp_path, 
     monkeypatch.setattr(os, "stat", last_look)
     with pytest.raises(FileNotFoundError):
         read_seal(path)
+
+
+def test_a_part_of_a_segment_that_vanishes_under_ones_eyes_is_gone_too(tmp_path, monkeypatch):
+    """Where a file system says no kinds, a listed file that went meanwhile looks like one that is none."""
+    gone = SimpleNamespace(name="groups.parquet", path=tmp_path / "groups.parquet")
+    gone.is_file = gone.is_symlink = lambda **how: False
+    monkeypatch.setattr(os, "scandir", lambda folder: nullcontext([gone]))
+    with pytest.raises(FileNotFoundError):
+        led_astray(tmp_path)
